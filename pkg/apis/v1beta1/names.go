@@ -1,0 +1,28 @@
+package v1beta1
+
+// Finalizer is on a Canary that puts its target back before it goes.
+const Finalizer = "finalizer.flagger.app"
+
+// The ends of generated names. They are part of the interface: hooks, dashboards and gateways refer
+// to objects by them.
+const (
+	primarySuffix = "-primary"
+	canarySuffix  = "-canary"
+)
+
+// ApexName is the name of the Service that users ask, and of the route that divides its requests.
+func (c *Canary) ApexName() string {
+	if c.Spec.Service.Name != "" {
+		return c.Spec.Service.Name
+	}
+	return c.Spec.TargetRef.Name
+}
+
+// PrimaryName is the name of the Service that leads to the primary alone.
+func (c *Canary) PrimaryName() string { return c.ApexName() + primarySuffix }
+
+// CanaryName is the name of the Service that leads to the canary alone.
+func (c *Canary) CanaryName() string { return c.ApexName() + canarySuffix }
+
+// PrimaryWorkload is the name of the workload that is made for the primary.
+func (c *Canary) PrimaryWorkload() string { return c.Spec.TargetRef.Name + primarySuffix }

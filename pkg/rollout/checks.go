@@ -1,0 +1,161 @@
+package rollout
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// checks are what a spec must pass, in the order in which a person would want to hear of them. The
+// schema refuses most of it earlier; a Canary that was stored under another schema meets it here.
+var checks = []func(v1beta1.CanarySpec, Capabilities) error{
+	soundTarget,
+	soundWeights,
+	soundClimb,
+	soundThresholds,
+	soundMetrics,
+	soundHooks,
+	built,
+}
+
+func soundTarget(spec v1beta1.CanarySpec, _ Capabilities) error {
+	if spec.TargetRef.Name == "" {
+		return invalid("spec.targetRef.name", "is empty; name the Deployment to release")
+	}
+	if spec.TargetRef.Kind != "Deployment" {
+		return invalid("spec.targetRef.kind", "%q is not supported yet, only Deployment is", spec.TargetRef.Kind)
+	}
+	if ref := spec.AutoscalerRef; ref != nil && ref.Kind != "HorizontalPodAutoscaler" {
+		return invalid("spec.autoscalerRef.kind", "%q is not supported yet, only HorizontalPodAutoscaler is", ref.Kind)
+	}
+	return nil
+}
+
+func soundWeights(spec v1beta1.CanarySpec, _ Capabilities) error {
+	a := spec.Analysis
+	if a == nil {
+		return nil
+	}
+	for _, w := range []struct {
+		field string
+		value int
+	}{
+		{"stepWeight", a.StepWeight},
+		{"maxWeight", a.MaxWeight},
+		{"stepWeightPromotion", a.StepWeightPromotion},
+	} {
+		if !percent(w.value) {
+			return invalid("spec.analysis."+w.field, "%d is not a percentage from 0 to 100", w.value)
+		}
+	}
+	for i, w := range a.StepWeights {
+		if !percent(w) {
+			return invalid(fmt.Sprintf("spec.analysis.stepWeights[%d]", i), "%d is not a percentage from 0 to 100", w)
+		}
+	}
+	return nil
+}
+
+// soundClimb refuses a top below the first step: no weight would ever be reached as it was asked for.
+func soundClimb(spec v1beta1.CanarySpec, _ Capabilities) error {
+	a := spec.Analysis
+	if a == nil || a.StepWeight == 0 || a.MaxWeight == 0 || a.MaxWeight >= a.StepWeight {
+		return nil
+	}
+	return invalid("spec.analysis.maxWeight", "%d is below stepWeight %d; the first step would exceed it", a.MaxWeight, a.StepWeight)
+}
+
+func soundThresholds(spec v1beta1.CanarySpec, _ Capabilities) error {
+	a := spec.Analysis
+	if a == nil {
+		return nil
+	}
+	if n := a.PrimaryReadyThreshold; n != nil && !percent(*n) {
+		return invalid("spec.analysis.primaryReadyThreshold", "%d is not a percentage from 0 to 100", *n)
+	}
+	if n := a.CanaryReadyThreshold; n != nil && !percent(*n) {
+		return invalid("spec.analysis.canaryReadyThreshold", "%d is not a percentage from 0 to 100", *n)
+	}
+	return nil
+}
+
+func soundMetrics(spec v1beta1.CanarySpec, _ Capabilities) error {
+	if spec.Analysis == nil {
+		return nil
+	}
+	for i, m := range spec.Analysis.Metrics {
+		field := fmt.Sprintf("spec.analysis.metrics[%d]", i)
+		if m.TemplateRef != nil {
+			return invalid(field+".templateRef", "metric templates are not supported yet; use a built-in metric or query")
+		}
+		if m.Query == "" && !known(m.Name) {
+			return invalid(field+".name", "%q is not a built-in metric (%s) and has no query", m.Name, strings.Join(BuiltinMetrics, ", "))
+		}
+		if err := soundDuration(field+".interval", m.Interval); err != nil {
+			return err
+		}
+		if r := m.ThresholdRange; r != nil && r.Min != nil && r.Max != nil && *r.Min > *r.Max {
+			return invalid(field+".thresholdRange", "min %v is above max %v, so no value can pass", *r.Min, *r.Max)
+		}
+	}
+	return nil
+}
+
+func soundHooks(spec v1beta1.CanarySpec, _ Capabilities) error {
+	if spec.Analysis == nil {
+		return nil
+	}
+	for i, h := range spec.Analysis.Webhooks {
+		field := fmt.Sprintf("spec.analysis.webhooks[%d]", i)
+		if h.URL == "" {
+			return invalid(field+".url", "is empty; give the address to ask")
+		}
+		if err := soundDuration(field+".timeout", h.Timeout); err != nil {
+			return err
+		}
+		switch hookType(h) {
+		case v1beta1.PreRolloutHook, v1beta1.RolloutHook:
+		default:
+			return invalid(field+".type", "%q is not supported yet, only pre-rollout and rollout are", h.Type)
+		}
+	}
+	return nil
+}
+
+func soundDuration(field, text string) error {
+	if text == "" {
+		return nil
+	}
+	if d, err := time.ParseDuration(text); err != nil || d <= 0 {
+		return invalid(field, "%q is not a duration above zero, such as 30s or 1m", text)
+	}
+	return nil
+}
+
+// built refuses what the API accepts and this version cannot do: a gate or a match that is silently
+// left out would let users meet a canary that they should not.
+func built(spec v1beta1.CanarySpec, _ Capabilities) error {
+	for _, f := range []struct {
+		field string
+		set   bool
+	}{
+		{"spec.ingressRef", spec.IngressRef != nil},
+		{"spec.routeRef", spec.RouteRef != nil},
+		{"spec.upstreamRef", spec.UpstreamRef != nil},
+		{"spec.service.gatewayRefs", len(spec.Service.GatewayRefs) > 0},
+		{"spec.service.backends", len(spec.Service.Backends) > 0},
+		{"spec.service.meshName", spec.Service.MeshName != ""},
+		{"spec.service.mirror", len(spec.Service.Mirror) > 0},
+		{"spec.service.backendTimeout", spec.Service.BackendTimeout != ""},
+		{"spec.analysis.match", spec.Analysis != nil && len(spec.Analysis.Match) > 0},
+		{"spec.analysis.mirror", spec.Analysis != nil && spec.Analysis.Mirror},
+		{"spec.analysis.sessionAffinity", spec.Analysis != nil && spec.Analysis.SessionAffinity != nil},
+	} {
+		if f.set {
+			return invalid(f.field, "is not supported yet by this version; leave it out, or this Canary stays as it is")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,238 @@
+package rollout
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// Capabilities is what a traffic provider can do, as a set.
+type Capabilities uint8
+
+// The capabilities a provider can have. One with none of them moves all requests at once or none.
+const (
+	Weighted Capabilities = 1 << iota // requests can be split by percent
+	Mirrored                          // requests can be copied
+	Matched                           // requests can be told apart by header, cookie or query
+	Sticky                            // a user can be kept on the side first met
+)
+
+// Has says whether all of the wanted capabilities are there.
+func (c Capabilities) Has(want Capabilities) bool { return c&want == want }
+
+// InvalidError says what is wrong with a spec. It is final until the spec changes.
+type InvalidError struct {
+	Field   string // path of the field: spec.analysis.stepWeight
+	Problem string // what was found and what is allowed
+}
+
+// Error gives the field and the problem in one line.
+func (e *InvalidError) Error() string { return e.Field + ": " + e.Problem }
+
+func invalid(field, format string, args ...any) *InvalidError {
+	return &InvalidError{Field: field, Problem: fmt.Sprintf(format, args...)}
+}
+
+// Strategy is the kind of rollout a spec asks for. Its value is the label of the metrics.
+type Strategy string
+
+// The strategies a spec can ask for.
+const (
+	Canary    Strategy = "canary"
+	BlueGreen Strategy = "blue-green"
+)
+
+// Plan is a spec reduced to what the machine runs on.
+type Plan struct {
+	Strategy Strategy
+	Steps    []Step // what the canary goes through, in order
+	Retreat  []Step // how traffic comes back once the primary is promoted
+	Skip     bool   // promote as soon as the canary is available
+	Swap     bool   // the apex Service is the only route: traffic moves all at once
+
+	Interval  time.Duration // between checks
+	Threshold int           // failed checks that end the rollout
+	Deadline  time.Duration // for a workload or a route to become ready
+
+	Hooks   []v1beta1.CanaryWebhook // asked at the moments their types name
+	Metrics []v1beta1.CanaryMetric  // judge the canary
+
+	// Remarks are about what the spec asks for and gets in another way, one line each.
+	Remarks []string
+}
+
+// Step is one stage of a rollout. It lasts one interval and is judged at its end.
+type Step struct {
+	Weight    int // percent of requests that the canary answers
+	Iteration int // counted from one; zero for a step that is not an iteration
+}
+
+// Limits the contract gives to what a spec leaves out or overdoes.
+const (
+	defaultInterval   = time.Minute
+	shortestInterval  = 10 * time.Second
+	defaultDeadline   = 600 * time.Second
+	defaultIterations = 10
+	everything        = 100 // percent
+)
+
+// Compile reduces a spec to a Plan, or says what is wrong with it by an *InvalidError.
+func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
+	for _, check := range checks {
+		if err := check(spec, can); err != nil {
+			return Plan{}, err
+		}
+	}
+	a := spec.Analysis
+	if a == nil {
+		a = &v1beta1.CanaryAnalysis{}
+	}
+	interval, err := parseInterval(a.Interval)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := Plan{
+		Strategy:  Canary,
+		Skip:      spec.SkipAnalysis || spec.Analysis == nil,
+		Swap:      !can.Has(Weighted),
+		Interval:  interval,
+		Threshold: max(a.Threshold, 1),
+		Deadline:  deadline(spec),
+		Hooks:     a.Webhooks,
+		Metrics:   a.Metrics,
+	}
+	return p, p.plot(a)
+}
+
+// plot lays out the steps.
+func (p *Plan) plot(a *v1beta1.CanaryAnalysis) error {
+	switch {
+	case p.Swap && !p.Skip:
+		p.Remarks = swapRemarks(a)
+		p.iterate(orDefault(a.Iterations, defaultIterations))
+	case p.Skip:
+	case a.Iterations > 0:
+		p.iterate(a.Iterations)
+	case a.StepWeight > 0:
+		p.Steps = ramp(a.StepWeight, orDefault(a.MaxWeight, everything))
+	case len(a.StepWeights) > 0:
+		for _, w := range a.StepWeights {
+			p.Steps = append(p.Steps, Step{Weight: w})
+		}
+	default:
+		return invalid("spec.analysis", "no step: set stepWeight, stepWeights or iterations, or skipAnalysis")
+	}
+	p.Retreat = retreat(p.peak(), a.StepWeightPromotion, p.Swap)
+	return nil
+}
+
+// iterate lays out a blue/green rollout: checks without users, then all of them at once.
+func (p *Plan) iterate(n int) {
+	p.Strategy = BlueGreen
+	for i := range n {
+		p.Steps = append(p.Steps, Step{Iteration: i + 1})
+	}
+	p.Steps = append(p.Steps, Step{Weight: everything})
+}
+
+// peak is the highest weight of the steps.
+func (p *Plan) peak() int {
+	peak := 0
+	for _, s := range p.Steps {
+		peak = max(peak, s.Weight)
+	}
+	return peak
+}
+
+// ramp climbs by equal steps; the last one is never above the top.
+func ramp(step, top int) []Step {
+	var steps []Step
+	for w := step; w < top; w += step {
+		steps = append(steps, Step{Weight: w})
+	}
+	return append(steps, Step{Weight: top})
+}
+
+// retreat descends from the peak by equal steps; the way to zero itself is Finalising's.
+func retreat(peak, step int, swap bool) []Step {
+	if step <= 0 || swap {
+		return nil
+	}
+	var steps []Step
+	for w := peak - step; w > 0; w -= step {
+		steps = append(steps, Step{Weight: w})
+	}
+	return steps
+}
+
+// hooks are those of one moment, in the spec's order.
+func (p *Plan) hooks(moment v1beta1.HookType) []v1beta1.CanaryWebhook {
+	var due []v1beta1.CanaryWebhook
+	for _, h := range p.Hooks {
+		if hookType(h) == moment {
+			due = append(due, h)
+		}
+	}
+	return due
+}
+
+// hookType reads a hook's type; one without a type judges the canary.
+func hookType(h v1beta1.CanaryWebhook) v1beta1.HookType {
+	if h.Type == "" {
+		return v1beta1.RolloutHook
+	}
+	return h.Type
+}
+
+func parseInterval(text string) (time.Duration, error) {
+	if text == "" {
+		return defaultInterval, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, invalid("spec.analysis.interval", "%q is not a duration above zero, such as 30s or 1m", text)
+	}
+	return max(d, shortestInterval), nil
+}
+
+func deadline(spec v1beta1.CanarySpec) time.Duration {
+	if spec.ProgressDeadlineSeconds == nil {
+		return defaultDeadline
+	}
+	return time.Duration(*spec.ProgressDeadlineSeconds) * time.Second
+}
+
+func swapRemarks(a *v1beta1.CanaryAnalysis) []string {
+	var remarks []string
+	if a.StepWeight > 0 || len(a.StepWeights) > 0 {
+		remarks = append(remarks, "Progressive traffic is not supported when using the kubernetes provider")
+	}
+	if a.Iterations < 1 {
+		remarks = append(remarks, fmt.Sprintf("Setting canaryAnalysis.iterations: %d", defaultIterations))
+	}
+	return remarks
+}
+
+func orDefault(n, otherwise int) int {
+	if n > 0 {
+		return n
+	}
+	return otherwise
+}
+
+// Share is how many pods answer a weight in percent, of a side that would answer all with size pods.
+func Share(weight int, size int32) int32 {
+	return int32(math.Ceil(float64(weight) * float64(size) / everything))
+}
+
+// percent says whether a number is a share of requests.
+func percent(n int) bool { return 0 <= n && n <= everything }
+
+// known says whether a built-in metric has this name.
+func known(name string) bool { return slices.Contains(BuiltinMetrics, name) }
+
+// BuiltinMetrics are the metrics that need neither a query nor a template.
+var BuiltinMetrics = []string{"request-success-rate", "request-duration"}

@@ -1,0 +1,95 @@
+package rollout
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// Wait is the reason of the condition Waiting: what a rollout waits for.
+type Wait string
+
+// What a rollout can wait for.
+const (
+	WaitNothing  Wait = "Settled"
+	WaitTarget   Wait = "TargetMissing"
+	WaitPrimary  Wait = "PrimaryStarting"
+	WaitCanary   Wait = "CanaryStarting"
+	WaitCapacity Wait = "CanaryScaling"
+	WaitRoutes   Wait = "RoutesSettling"
+	WaitInterval Wait = "StepRunning"
+	WaitRetry    Wait = "CheckRetry"
+	WaitResume   Wait = "Suspended"
+	WaitNewer    Wait = "NewRevision"
+)
+
+// enter moves to another phase and says so in the condition that people and scripts wait for.
+func (t *turn) enter(phase v1beta1.CanaryPhase) {
+	t.next.Phase = phase
+	t.next.Since = micro(t.Now)
+	t.next.NextCheck = nil
+	status, message := t.promoted(phase)
+	t.condition(v1beta1.ConditionPromoted, status, string(phase), message)
+}
+
+// promoted words the condition Promoted. Its status and texts are an interface that dashboards and
+// `kubectl wait` rely on.
+func (t *turn) promoted(phase v1beta1.CanaryPhase) (metav1.ConditionStatus, string) {
+	switch phase {
+	case v1beta1.PhaseInitialized:
+		return metav1.ConditionTrue, t.Names.Kind + " initialization completed."
+	case v1beta1.PhaseWaiting, v1beta1.PhaseWaitingPromotion:
+		return metav1.ConditionUnknown, "Waiting for approval."
+	case v1beta1.PhaseProgressing:
+		return metav1.ConditionUnknown, "New revision detected, progressing canary analysis."
+	case v1beta1.PhasePromoting:
+		return metav1.ConditionUnknown, "Canary analysis completed, starting primary rolling update."
+	case v1beta1.PhaseFinalising:
+		return metav1.ConditionUnknown, "Canary analysis completed, routing all traffic to primary."
+	case v1beta1.PhaseSucceeded:
+		return metav1.ConditionTrue, "Canary analysis completed successfully, promotion finished."
+	case v1beta1.PhaseFailed:
+		return metav1.ConditionFalse, t.failure()
+	default:
+		return metav1.ConditionUnknown, fmt.Sprintf("New %s detected, starting initialization.", t.Names.Kind)
+	}
+}
+
+// failure says which side serves after a failure; the canary is only scaled to zero when it is not that one.
+func (t *turn) failure() string {
+	if t.next.CanaryWeight > 0 {
+		return fmt.Sprintf("Promotion failed, primary not ready: %s keeps serving all traffic.", t.Names.Kind)
+	}
+	return fmt.Sprintf("Canary analysis failed, %s scaled to zero.", t.Names.Kind)
+}
+
+// hold keeps the phase and says what for. After zero an event will wake the rollout.
+func (t *turn) hold(why Wait, after time.Duration, format string, args ...any) {
+	t.condition(v1beta1.ConditionWaiting, metav1.ConditionTrue, string(why), fmt.Sprintf(format, args...))
+	t.after = max(after, 0)
+}
+
+// rest says that nothing is waited for.
+func (t *turn) rest() {
+	t.condition(v1beta1.ConditionWaiting, metav1.ConditionFalse, string(WaitNothing), "Nothing is being rolled out.")
+}
+
+func (t *turn) condition(kind string, status metav1.ConditionStatus, reason, message string) {
+	meta.SetStatusCondition(&t.next.Conditions, metav1.Condition{
+		Type:               kind,
+		Status:             status,
+		Reason:             reason,
+		Message:            message,
+		ObservedGeneration: t.Generation,
+		LastTransitionTime: metav1.NewTime(t.Now),
+	})
+}
+
+func micro(at time.Time) *metav1.MicroTime {
+	m := metav1.NewMicroTime(at)
+	return &m
+}

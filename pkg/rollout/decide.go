@@ -1,0 +1,94 @@
+package rollout
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// turn is one decision in the making.
+type turn struct {
+	Snapshot
+	found   Findings
+	next    v1beta1.CanaryStatus
+	notices []Notice
+	after   time.Duration
+}
+
+// move is one way a decision can go.
+type move func(*turn)
+
+// Decide concludes what a Snapshot and the answers to its Questions lead to. It is total: every phase
+// and every finding has a decision, and the same facts always have the same one.
+func Decide(s Snapshot, f Findings) Decision {
+	t := newTurn(s)
+	t.found = f
+	t.accept()
+	t.rule()(t)
+	return t.conclude()
+}
+
+func newTurn(s Snapshot) *turn {
+	return &turn{Snapshot: s, next: *s.Status.DeepCopy()}
+}
+
+// rule finds the move: the first guard that fires, else what the phase does.
+func (t *turn) rule() move {
+	for _, g := range guards {
+		if do := g(t); do != nil {
+			return do
+		}
+	}
+	if do, ok := phases[t.Status.Phase]; ok {
+		return do
+	}
+	return (*turn).rest
+}
+
+// Refuse is the decision about a spec that does not compile: it says why, and leaves everything where it was.
+func Refuse(s Snapshot, why error) Decision {
+	t := newTurn(s)
+	was := message(t.Status, v1beta1.ConditionValid)
+	t.condition(v1beta1.ConditionValid, metav1.ConditionFalse, string(ReasonInvalid), why.Error())
+	if was != why.Error() {
+		t.warn(ReasonInvalid, "%s", why.Error())
+	}
+	return t.conclude()
+}
+
+// accept takes back an earlier complaint about the spec, and says the plan's remarks once.
+func (t *turn) accept() {
+	text := "The spec is valid."
+	for _, r := range t.Plan.Remarks {
+		text += " " + r + "."
+	}
+	t.condition(v1beta1.ConditionValid, metav1.ConditionTrue, string(ReasonAccepted), text)
+	if message(t.Status, v1beta1.ConditionValid) == text {
+		return
+	}
+	for _, r := range t.Plan.Remarks {
+		t.warn(ReasonStrategyAdjusted, "%s", r)
+	}
+}
+
+func message(s v1beta1.CanaryStatus, kind string) string {
+	if c := meta.FindStatusCondition(s.Conditions, kind); c != nil {
+		return c.Message
+	}
+	return ""
+}
+
+// conclude closes the turn. What does not change the status is not said either: a notice belongs to
+// the one write that made it true, so it is never repeated.
+func (t *turn) conclude() Decision {
+	t.next.ObservedGeneration = t.Generation
+	if equality.Semantic.DeepEqual(t.next, t.Status) {
+		return Decision{Status: t.Status, After: t.after}
+	}
+	t.next.LastTransitionTime = metav1.NewTime(t.Now)
+	return Decision{Status: t.next, Notices: t.notices, After: t.after}
+}

@@ -1,0 +1,122 @@
+package rollout
+
+import (
+	"time"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// guard looks for a situation that decides whatever the phase would do.
+type guard func(*turn) move
+
+// guards run before the phase, in this order; the first that fires decides.
+var guards = []guard{
+	paused,     // a person asked for a halt: nothing else counts
+	drained,    // the canary answers requests and has no pods left: traffic first, reasons later
+	lost,       // the primary was deleted: the target serves until it is back
+	superseded, // the target moved on: what was found about the old revision is void
+	calledOff,  // the target is back at what the primary runs: there is nothing left to roll out
+	stuck,      // a side will not become ready
+	exhausted,  // too many checks have failed
+}
+
+func paused(t *turn) move {
+	if !t.Paused {
+		return nil
+	}
+	return (*turn).pause
+}
+
+func drained(t *turn) move {
+	if t.Status.CanaryWeight == 0 || t.Target.Available > 0 || t.Status.Phase == v1beta1.PhaseFinalising {
+		return nil
+	}
+	// A canary that serves because its promotion failed is left only for a primary that can answer.
+	if t.stranded() && t.Primary.Available == 0 {
+		return nil
+	}
+	return (*turn).drain
+}
+
+func lost(t *turn) move {
+	settled := t.Status.Phase == v1beta1.PhaseInitialized || t.Status.Phase == v1beta1.PhaseSucceeded
+	if !settled || t.Primary.Health != Absent || t.Revision != t.Status.LastPromotedSpec {
+		return nil
+	}
+	return (*turn).recreate
+}
+
+func superseded(t *turn) move {
+	if t.Revision == "" || t.Revision == t.Status.LastAppliedSpec || t.back() {
+		return nil
+	}
+	if t.analysing() || t.Status.Phase == v1beta1.PhasePromoting && !t.rendered() {
+		return (*turn).restart
+	}
+	return nil
+}
+
+func calledOff(t *turn) move {
+	switch {
+	case !t.back():
+		return nil
+	case t.analysing(), t.Status.Phase == v1beta1.PhasePromoting && !t.rendered():
+		return (*turn).callOff
+	case t.Status.Phase == v1beta1.PhasePromoting && t.Status.Promoting != t.Revision:
+		return (*turn).turnBack
+	}
+	return nil
+}
+
+func stuck(t *turn) move {
+	switch {
+	case t.analysing() && (t.Target.Health == Stuck || t.late(t.Target)):
+		return (*turn).giveUp
+	case t.Status.Phase == v1beta1.PhasePromoting && (t.Primary.Health == Stuck || t.late(t.Primary)):
+		return (*turn).strand
+	}
+	return nil
+}
+
+func exhausted(t *turn) move {
+	if !t.analysing() || t.Status.FailedChecks < t.Plan.Threshold {
+		return nil
+	}
+	return (*turn).rollBack
+}
+
+// analysing says that a canary is being judged.
+func (t *turn) analysing() bool {
+	return t.Status.Phase == v1beta1.PhaseProgressing || t.Status.Phase == v1beta1.PhaseWaitingPromotion
+}
+
+// stranded says that the primary was given a revision it never came up with, so that only the canary
+// can serve. Promoting then still names that revision.
+func (t *turn) stranded() bool {
+	return t.Status.Promoting != "" && t.Status.Phase != v1beta1.PhasePromoting
+}
+
+// back says that the target was put back to the revision the primary runs.
+func (t *turn) back() bool {
+	return t.Revision == t.Status.LastPromotedSpec && t.Revision != t.Status.LastAppliedSpec && !t.stranded()
+}
+
+// rendered says that the primary has been given the revision it is being promoted to.
+func (t *turn) rendered() bool { return t.Primary.Revision == t.Status.Promoting }
+
+// late says that a side, or its routes, had the whole deadline and are still not there.
+func (t *turn) late(w Workload) bool {
+	return (w.Health != Available || !t.Routed) && t.Now.Sub(t.clock()) > t.Plan.Deadline
+}
+
+// clock is when the wait that a deadline limits began: with the phase, or with the step in effect.
+func (t *turn) clock() time.Time {
+	var began time.Time
+	if t.Status.Since != nil {
+		began = t.Status.Since.Time
+	}
+	if at := t.Status.NextCheck; at != nil && at.Add(-t.Plan.Interval).After(began) {
+		began = at.Add(-t.Plan.Interval)
+	}
+	return began
+}

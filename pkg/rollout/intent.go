@@ -1,0 +1,73 @@
+package rollout
+
+import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+
+// Intent is what must be true in the cluster. It depends on the status alone, so that applying it
+// twice, or after a crash, is applying it once.
+type Intent struct {
+	Apex    Side     // whom the apex Service selects
+	Primary string   // revision the primary must run; empty: leave it alone
+	Traffic *Traffic // nil: no routes yet
+	Canary  bool     // the target runs; false: scaled to zero, once routed
+	Floor   int32    // pods the target must have at least while it runs
+	Guard   int32    // pods the primary's autoscaler must keep at least; zero: its own minimum
+}
+
+// IntentOf says what a status calls for.
+func IntentOf(p Plan, s v1beta1.CanaryStatus) Intent {
+	switch s.Phase {
+	case "", v1beta1.PhaseInitializing:
+		return initial(s)
+	case v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion:
+		return underWay(p, s)
+	case v1beta1.PhasePromoting:
+		i := underWay(p, s)
+		i.Primary = s.Promoting
+		return i
+	default:
+		// Settled. A weight above zero is that of a canary whose promotion failed: it is the healthy copy.
+		i := routes(p, s)
+		i.Canary = s.CanaryWeight > 0
+		i.Floor = floor(p, s)
+		return i
+	}
+}
+
+// initial leaves users with the target until there is a primary. Routes that are there already, because the
+// primary was deleted later, say the same as the Service.
+func initial(s v1beta1.CanaryStatus) Intent {
+	i := Intent{Apex: TargetSide, Primary: s.LastAppliedSpec, Canary: true, Floor: 1}
+	if s.LastPromotedSpec != "" {
+		i.Traffic = &Traffic{Weight: everything}
+	}
+	return i
+}
+
+func underWay(p Plan, s v1beta1.CanaryStatus) Intent {
+	i := routes(p, s)
+	i.Canary = true
+	i.Floor = floor(p, s)
+	i.Guard = s.PrimaryReplicas
+	return i
+}
+
+// routes sends the status' weight to the canary, by the apex Service itself where there is no other way.
+func routes(p Plan, s v1beta1.CanaryStatus) Intent {
+	i := Intent{Apex: PrimarySide, Traffic: &Traffic{Weight: s.CanaryWeight}}
+	if p.Swap && s.CanaryWeight > 0 {
+		i.Apex = TargetSide
+	}
+	return i
+}
+
+// floor is the size that the present weight and the next step's need, so that a step finds its pods there.
+func floor(p Plan, s v1beta1.CanaryStatus) int32 {
+	weight := s.CanaryWeight
+	if s.Phase == v1beta1.PhasePromoting {
+		weight = everything // should the primary not come up, the canary takes it all
+	}
+	if s.Phase == v1beta1.PhaseProgressing && s.Step < len(p.Steps) {
+		weight = max(weight, p.Steps[s.Step].Weight)
+	}
+	return max(Share(weight, s.PrimaryReplicas), 1)
+}

@@ -1,0 +1,154 @@
+package rollout
+
+import (
+	"time"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// The ways a rollout ends early, or is taken over.
+
+// rollBack ends a rollout whose canary failed too many checks.
+func (t *turn) rollBack() {
+	t.warn(ReasonRolledBack, "Rolling back %s failed checks threshold reached %d", t.Names.canary(), t.next.FailedChecks)
+	t.alert(v1beta1.SeverityError, "Failed checks threshold reached "+itoa(t.next.FailedChecks))
+	t.abandon()
+}
+
+// giveUp ends a rollout whose canary does not become ready, or whose routes are not taken.
+func (t *turn) giveUp() {
+	why := "progress deadline exceeded " + t.obstacle(t.Names.target(), t.Target)
+	t.warn(ReasonRolledBack, "Rolling back %s %s", t.Names.canary(), why)
+	t.alert(v1beta1.SeverityError, "Progress deadline exceeded "+t.obstacle(t.Names.target(), t.Target))
+	t.abandon()
+}
+
+// abandon leaves the canary: to the primary where that is whole, else the canary keeps what it has.
+func (t *turn) abandon() {
+	t.next.Iterations = 0
+	t.next.Step = 0
+	if !t.stranded() {
+		t.next.CanaryWeight = 0
+		t.next.Promoting = ""
+		t.next.PrimaryReplicas = 0
+	}
+	t.enter(v1beta1.PhaseFailed)
+	t.rest()
+	if t.next.CanaryWeight == 0 {
+		t.warn(ReasonFailed, "Canary failed! Scaling down %s", t.Names.canary())
+	}
+}
+
+// strand ends a promotion whose primary does not come up. The canary passed all checks and is the healthy
+// copy, so it takes all traffic and stays, unless the target has already moved on to something unproven.
+func (t *turn) strand() {
+	sound := t.Revision == t.Status.Promoting && t.Target.Health == Available
+	if sound && t.Target.Available < t.Status.PrimaryReplicas {
+		t.hold(WaitCapacity, 0, "%s cannot become ready; %s is growing to take all traffic.", t.Names.primary(), t.Names.target())
+		return
+	}
+	why := t.obstacle(t.Names.primary(), t.Primary)
+	t.next.Iterations = 0
+	t.next.Step = 0
+	t.next.CanaryWeight = 0
+	if sound {
+		t.next.CanaryWeight = everything
+	} else {
+		t.next.Promoting = ""
+		t.next.PrimaryReplicas = 0
+	}
+	t.enter(v1beta1.PhaseFailed)
+	t.rest()
+	t.warn(ReasonPromotionFailed, "Promotion of %s failed, primary not ready: %s", t.Names.target(), why)
+	t.alert(v1beta1.SeverityError, "Promotion failed, primary not ready: "+why)
+}
+
+// drain takes traffic off a canary that has no pods left to answer it. While it is being judged that
+// counts as a failed check, so that a canary that dies again and again is rolled back.
+func (t *turn) drain() {
+	t.next.CanaryWeight = 0
+	t.warn(ReasonDrained, "%s has no available pods, routing all traffic to primary", t.Names.target())
+	if t.stranded() {
+		t.next.Promoting = ""
+	}
+	if !t.analysing() {
+		return
+	}
+	t.next.Step = 0
+	t.next.Iterations = 0
+	t.next.NextCheck = nil
+	t.next.Since = micro(t.Now)
+	t.next.FailedChecks++
+	if t.next.FailedChecks >= t.Plan.Threshold {
+		t.rollBack()
+		return
+	}
+	t.hold(WaitCanary, t.Plan.Deadline, "%s.", t.describe(t.Names.target(), t.Target))
+}
+
+// callOff ends a rollout whose target was put back to what the primary runs. Nothing failed, and there
+// is nothing to promote, so it is over at once.
+func (t *turn) callOff() {
+	t.next.LastAppliedSpec = t.Revision
+	t.next.Promoting = ""
+	t.next.FailedChecks = 0
+	t.next.CanaryWeight = 0
+	t.next.Iterations = 0
+	t.next.Step = 0
+	t.next.PrimaryReplicas = 0
+	t.enter(v1beta1.PhaseSucceeded)
+	t.rest()
+	t.say(ReasonCalledOff, "%s is back at the promoted revision, nothing is left to roll out", t.Names.target())
+	t.alert(v1beta1.SeverityInfo, "Rollout called off, the promoted revision is back.")
+}
+
+// turnBack has a primary that was already given the new revision return to the promoted one.
+func (t *turn) turnBack() {
+	t.next.LastAppliedSpec = t.Revision
+	t.next.Promoting = t.Revision
+	t.next.CanaryWeight = 0
+	t.next.Since = micro(t.Now)
+	t.awaitPrimary()
+	t.say(ReasonCalledOff, "%s is back at the promoted revision, returning %s to it", t.Names.target(), t.Names.primary())
+}
+
+// adopt takes over a settled Canary of another controller: its revisions are renamed to ours, and
+// nothing else happens.
+func (t *turn) adopt() {
+	if t.Status.LastAppliedSpec == t.Status.LastPromotedSpec {
+		t.next.LastPromotedSpec = t.Revision
+	}
+	t.next.LastAppliedSpec = t.Revision
+	t.rest()
+	t.say(ReasonAdopted, "Adopted %s at its present revision", t.Names.canary())
+}
+
+// recreate starts over with a primary that somebody deleted. The target runs the same revision, so it
+// serves until the primary is back.
+func (t *turn) recreate() {
+	t.next.LastAppliedSpec = t.Revision
+	t.next.CanaryWeight = 0
+	t.next.Promoting = ""
+	t.enter(v1beta1.PhaseInitializing)
+	t.awaitPrimary()
+	t.warn(ReasonWorkloadNotReady, "%s is gone, making it again from %s", t.Names.primary(), t.Names.target())
+}
+
+// pause says once that nothing will happen until the spec is changed.
+func (t *turn) pause() {
+	t.hold(WaitResume, 0, "spec.suspend is set; routes and workloads stay as they are.")
+	t.say(ReasonSuspended, "skipping canary run as object is suspended")
+}
+
+// obstacle says why a side, or its routes, did not become ready in time.
+func (t *turn) obstacle(name string, w Workload) string {
+	if w.Health == Available && !t.Routed {
+		return "routes of " + name + " were not taken: " + t.Trouble
+	}
+	return t.describe(name, w)
+}
+
+// remaining is when to look again at something that does not become ready: at the deadline or earlier.
+func (t *turn) remaining() time.Duration {
+	return min(max(t.Plan.Deadline-t.Now.Sub(t.clock()), time.Second), lookAgain)
+}

@@ -1,0 +1,286 @@
+package rollout
+
+import (
+	"strings"
+	"time"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// phases are what a rollout does when no guard fires.
+var phases = map[v1beta1.CanaryPhase]move{
+	"":                            initialise,
+	v1beta1.PhaseInitializing:     initialise,
+	v1beta1.PhaseInitialized:      idle,
+	v1beta1.PhaseWaiting:          idle,
+	v1beta1.PhaseSucceeded:        idle,
+	v1beta1.PhaseFailed:           idle,
+	v1beta1.PhaseProgressing:      progress,
+	v1beta1.PhaseWaitingPromotion: progress,
+	v1beta1.PhasePromoting:        promoting,
+	v1beta1.PhaseFinalising:       finalising,
+	v1beta1.PhaseTerminating:      (*turn).rest,
+	v1beta1.PhaseTerminated:       (*turn).rest,
+}
+
+// initialise waits for the first primary. Users stay with the target meanwhile.
+func initialise(t *turn) {
+	if t.Status.Phase == "" {
+		t.enter(v1beta1.PhaseInitializing)
+	}
+	if t.Revision == "" {
+		t.awaitTarget()
+		return
+	}
+	t.next.LastAppliedSpec = t.Revision
+	switch {
+	case !t.ready(t.Primary, t.Revision):
+		t.awaitPrimary()
+	case !t.Routed:
+		t.awaitRoutes()
+	default:
+		t.initialised()
+	}
+}
+
+func (t *turn) initialised() {
+	t.next.LastPromotedSpec = t.Revision
+	t.enter(v1beta1.PhaseInitialized)
+	t.rest()
+	t.say(ReasonInitialized, "Initialization done! %s", t.Names.canary())
+	t.report("New " + t.Names.Kind + " detected, initialization completed.")
+}
+
+// idle looks for a revision that was not tried yet.
+func idle(t *turn) {
+	switch {
+	case t.Revision == "":
+		t.awaitTarget()
+	case foreign(t.Status.LastAppliedSpec):
+		t.adopt()
+	case t.Revision == t.Status.LastAppliedSpec:
+		t.rest()
+	case t.back():
+		t.callOff()
+	case !t.Routed:
+		t.awaitRoutes()
+	default:
+		t.begin()
+	}
+}
+
+// begin starts a rollout from the state the routes are in: all traffic at the primary, or, where the last
+// promotion broke the primary, all of it at the canary, which is then judged right there.
+func (t *turn) begin() {
+	t.rewind()
+	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
+	t.enter(v1beta1.PhaseProgressing)
+	t.hold(WaitCanary, t.Plan.Deadline, "%s.", t.describe(t.Names.target(), t.Target))
+	t.say(ReasonNewRevision, "New revision detected! Scaling up %s", t.Names.target())
+	t.report("New revision detected, progressing canary analysis.")
+}
+
+// restart drops what is known of the old revision and begins with the new one.
+func (t *turn) restart() {
+	if t.Status.Phase == v1beta1.PhasePromoting {
+		t.next.Promoting = ""
+	}
+	t.rewind()
+	t.enter(v1beta1.PhaseProgressing)
+	t.hold(WaitCanary, t.Plan.Deadline, "%s.", t.describe(t.Names.target(), t.Target))
+	t.say(ReasonRestarted, "New revision detected! Restarting analysis for %s", t.Names.target())
+	t.report("New revision detected, progressing canary analysis.")
+}
+
+// rewind goes back to before the first step, with the target's present revision.
+func (t *turn) rewind() {
+	t.next.LastAppliedSpec = t.Revision
+	t.next.FailedChecks = 0
+	t.next.Iterations = 0
+	t.next.Step = 0
+	t.next.NextCheck = nil
+	t.next.CanaryWeight = 0
+	if t.next.Promoting != "" {
+		t.next.Step = len(t.Plan.Steps)
+		t.next.CanaryWeight = everything
+	}
+}
+
+// progress judges the step in effect once it is due.
+func progress(t *turn) {
+	if block := t.blocked(); block != nil {
+		block(t)
+		return
+	}
+	switch {
+	case t.Plan.Skip:
+		t.promote()
+	case t.wait() > 0:
+		t.awaitCheck()
+	case t.Status.Step > 0 && t.Status.NextCheck == nil:
+		t.measure()
+	case t.failed():
+		t.fail()
+	case t.Status.Step < len(t.Plan.Steps):
+		t.advance()
+	default:
+		t.promote()
+	}
+}
+
+// measure gives a step that began without a route of its own the interval it is judged over.
+func (t *turn) measure() {
+	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
+	t.awaitStep()
+}
+
+func (t *turn) failed() bool {
+	for _, f := range t.found {
+		if !f.Passed {
+			return true
+		}
+	}
+	return false
+}
+
+// fail counts one failed round. The one that was one too many ends the rollout here, not a round later.
+func (t *turn) fail() {
+	t.next.FailedChecks++
+	for _, f := range t.found {
+		if !f.Passed {
+			t.warn(ReasonCheckFailed, "%s", f.Message)
+		}
+	}
+	if t.next.FailedChecks >= t.Plan.Threshold {
+		t.rollBack()
+		return
+	}
+	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
+	t.hold(WaitRetry, t.Plan.Interval, "%d of %d permitted failures, the last: %s.", t.next.FailedChecks, t.Plan.Threshold, t.why())
+}
+
+// why is the first failed finding.
+func (t *turn) why() string {
+	for _, f := range t.found {
+		if !f.Passed {
+			return strings.TrimSuffix(f.Message, ".")
+		}
+	}
+	return "none"
+}
+
+// advance takes the next step.
+func (t *turn) advance() {
+	if t.Status.Step == 0 {
+		t.say(ReasonAnalysisStarted, "Starting canary analysis for %s", t.Names.target())
+		for _, f := range t.found {
+			t.say(ReasonHookPassed, "Pre-rollout check %s passed", f.Name)
+		}
+	}
+	step := t.Plan.Steps[t.Status.Step]
+	t.next.Step++
+	t.next.CanaryWeight = step.Weight
+	t.next.Iterations = max(step.Iteration, t.next.Iterations)
+	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
+	t.awaitStep()
+	switch {
+	case step.Iteration > 0:
+		t.say(ReasonAdvanced, "Advance %s canary iteration %d/%d", t.Names.canary(), step.Iteration, len(t.Plan.Steps)-1)
+	case t.Plan.Strategy == BlueGreen:
+		t.say(ReasonAdvanced, "Routing all traffic to canary")
+	default:
+		t.say(ReasonAdvanced, "Advance %s canary weight %d", t.Names.canary(), step.Weight)
+	}
+}
+
+// promote has the primary take the canary's revision. Traffic stays where it is until it runs.
+func (t *turn) promote() {
+	t.next.Promoting = t.Status.LastAppliedSpec
+	t.next.PrimaryReplicas = max(t.next.PrimaryReplicas, 1)
+	t.enter(v1beta1.PhasePromoting)
+	t.hold(WaitPrimary, t.Plan.Deadline, "%s.", t.describe(t.Names.primary(), Workload{Health: Starting}))
+	t.say(ReasonPromotionStarted, "Copying %s template spec to %s", t.Names.target(), t.Names.primary())
+}
+
+// promoting brings traffic back once the primary runs the new revision at its old size.
+func promoting(t *turn) {
+	switch {
+	case t.Revision != t.Status.Promoting && t.Status.CanaryWeight > 0:
+		t.next.CanaryWeight = 0
+		t.warn(ReasonTargetMoved, "%s changed while it was being promoted, routing all traffic to primary", t.Names.target())
+		t.awaitPrimary()
+	case t.Revision == "" && !t.rendered():
+		t.awaitTarget()
+	case !t.ready(t.Primary, t.Status.Promoting), t.Primary.Available < min(t.Status.PrimaryReplicas, t.Primary.Replicas):
+		t.awaitPrimary()
+	case !t.Routed:
+		t.awaitRoutes()
+	default:
+		t.retreat()
+	}
+}
+
+// retreat takes the next step back to the primary, or the last one.
+func (t *turn) retreat() {
+	for _, step := range t.Plan.Retreat {
+		if step.Weight >= t.Status.CanaryWeight {
+			continue
+		}
+		if t.wait() > 0 {
+			t.hold(WaitInterval, t.wait(), "%d%% of requests still go to the canary.", t.Status.CanaryWeight)
+			return
+		}
+		t.next.CanaryWeight = step.Weight
+		t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
+		t.hold(WaitInterval, t.Plan.Interval, "%d%% of requests still go to the canary.", step.Weight)
+		t.say(ReasonAdvanced, "Advance %s primary weight %d", t.Names.canary(), everything-step.Weight)
+		return
+	}
+	if t.wait() > 0 {
+		t.hold(WaitInterval, t.wait(), "%d%% of requests still go to the canary.", t.Status.CanaryWeight)
+		return
+	}
+	t.finalise()
+}
+
+// finalise records what was seen on the primary and moves all traffic there.
+func (t *turn) finalise() {
+	t.next.LastPromotedSpec = t.next.Promoting
+	t.next.Promoting = ""
+	t.next.CanaryWeight = 0
+	t.next.Iterations = 0
+	t.next.Step = 0
+	t.enter(v1beta1.PhaseFinalising)
+	t.hold(WaitRoutes, t.settling(), "Traffic is moving to %s.", t.Names.primary())
+	t.say(ReasonRoutedToPrimary, "Routing all traffic to primary")
+}
+
+// finalising ends once the routes are taken; the target is scaled to zero by then.
+func finalising(t *turn) {
+	if !t.Routed {
+		t.awaitRoutes()
+		return
+	}
+	t.next.PrimaryReplicas = 0
+	t.next.FailedChecks = 0
+	t.enter(v1beta1.PhaseSucceeded)
+	t.rest()
+	if t.Plan.Skip {
+		t.say(ReasonPromoted, "Promotion completed! Canary analysis was skipped for %s", t.Names.target())
+		t.alert(v1beta1.SeverityInfo, "Canary analysis was skipped, promotion finished.")
+		return
+	}
+	t.say(ReasonPromoted, "Promotion completed! Scaling down %s", t.Names.target())
+	t.alert(v1beta1.SeverityInfo, "Canary analysis completed successfully, promotion finished.")
+}
+
+// settling is how long until the routes may be trusted; zero when an event will tell.
+func (t *turn) settling() time.Duration {
+	if t.Settles.IsZero() {
+		return 0
+	}
+	return max(t.Settles.Sub(t.Now), 0)
+}
+
+// foreign says that a revision was computed by another controller of this API.
+func foreign(revision string) bool { return !strings.HasPrefix(revision, RevisionPrefix) }

@@ -1,0 +1,85 @@
+package rollout
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// lookAgain is how soon pods that do not come up are looked at once more: a Deployment's status does not
+// change when an image cannot be pulled.
+const lookAgain = 5 * time.Second
+
+// Every wait names what it waits for, without counts and times: a condition that changes with every pod
+// would cost a write for each, and tell nobody more.
+
+func (t *turn) awaitTarget() {
+	if t.Status.Phase == "" || t.waiting() != WaitTarget {
+		t.warn(ReasonTargetMissing, "%s %s not found, waiting for it", t.Names.Kind, t.Names.target())
+	}
+	t.hold(WaitTarget, 0, "%s %s does not exist.", t.Names.Kind, t.Names.target())
+}
+
+func (t *turn) awaitPrimary() {
+	what := t.describe(t.Names.primary(), t.Primary)
+	if t.Primary.Health == Stuck {
+		t.warn(ReasonWorkloadNotReady, "%s", what)
+	}
+	t.hold(WaitPrimary, t.remaining(), "%s.", what)
+	if t.next.Phase == v1beta1.PhaseInitializing {
+		t.after = lookAgain // no deadline: users are served by the target all the same
+	}
+}
+
+func (t *turn) awaitCanary() {
+	t.hold(WaitCanary, t.remaining(), "%s.", t.describe(t.Names.target(), t.Target))
+}
+
+func (t *turn) awaitCapacity() {
+	t.hold(WaitCapacity, t.remaining(), "%s needs more available pods for the share of the next step.", t.Names.target())
+}
+
+func (t *turn) awaitRoutes() {
+	if t.Trouble != "" {
+		t.hold(WaitRoutes, t.settling(), "Routes are not taken: %s.", t.Trouble)
+		return
+	}
+	t.hold(WaitRoutes, t.settling(), "Routes are being taken by the proxies.")
+}
+
+// awaitCheck leaves the condition as it is: it says since the step began, or since the last failed check, what
+// is being waited for.
+func (t *turn) awaitCheck() {
+	switch t.waiting() {
+	case WaitInterval, WaitRetry:
+		t.after = t.wait()
+	default:
+		t.awaitStep()
+		t.after = t.wait()
+	}
+}
+
+func (t *turn) awaitStep() {
+	t.hold(WaitInterval, t.Plan.Interval, "Step %d of %d: %d%% of requests go to the canary, judged after %s.",
+		t.next.Step, max(len(t.Plan.Steps), t.next.Step), t.next.CanaryWeight, t.Plan.Interval)
+}
+
+// waiting is what the stored status says is waited for.
+func (t *turn) waiting() Wait {
+	for _, c := range t.Status.Conditions {
+		if c.Type == v1beta1.ConditionWaiting {
+			return Wait(c.Reason)
+		}
+	}
+	return ""
+}
+
+func (t *turn) describe(name string, w Workload) string {
+	if w.Reason == "" {
+		return name + " not ready: waiting for rollout to finish"
+	}
+	return name + " not ready: " + w.Reason
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -29,8 +29,8 @@ func Ask(s Snapshot) Questions {
 // blocked is the move of a canary that cannot be judged yet, or nil.
 func (t *turn) blocked() move {
 	switch {
-	case !t.Routed:
-		return (*turn).awaitRoutes
+	case !t.Routed && (t.wait() <= 0 || t.Trouble != ""):
+		return (*turn).awaitRoutes // not before the step is due: saying so would cost two writes a step
 	case !t.ready(t.Target, t.Status.LastAppliedSpec):
 		return (*turn).awaitCanary
 	case t.Target.Available < t.needed():

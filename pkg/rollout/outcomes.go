@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -144,6 +145,9 @@ func (t *turn) pause() {
 func (t *turn) obstacle(name string, w Workload) string {
 	if w.Health == Available && !t.Routed {
 		return "routes of " + name + " were not taken: " + t.Trouble
+	}
+	if w.Reason == "" {
+		return fmt.Sprintf("%s not ready: %d of %d pods available", name, w.Available, w.Replicas)
 	}
 	return t.describe(name, w)
 }

@@ -45,7 +45,11 @@ func (t *turn) awaitRoutes() {
 		t.hold(WaitRoutes, t.settling(), "Routes are not taken: %s.", t.Trouble)
 		return
 	}
-	t.hold(WaitRoutes, t.settling(), "Routes are being taken by the proxies.")
+	if t.waiting() == WaitRoutes {
+		t.after = t.settling()
+		return
+	}
+	t.hold(WaitRoutes, t.settling(), "Routes of %s are being taken by the proxies.", t.Names.canary())
 }
 
 // awaitCheck leaves the condition as it is: it says since the step began, or since the last failed check, what
@@ -77,7 +81,7 @@ func (t *turn) waiting() Wait {
 
 func (t *turn) describe(name string, w Workload) string {
 	if w.Reason == "" {
-		return name + " not ready: waiting for rollout to finish"
+		return name + " not ready: waiting for its new pods to become available"
 	}
 	return name + " not ready: " + w.Reason
 }

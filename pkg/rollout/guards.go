@@ -11,6 +11,7 @@ type guard func(*turn) move
 
 // guards run before the phase, in this order; the first that fires decides.
 var guards = []guard{
+	deleted,    // nothing is rolled out any more: give the target back
 	paused,     // a person asked for a halt: nothing else counts
 	drained,    // the canary answers requests and has no pods left: traffic first, reasons later
 	lost,       // the primary was deleted: the target serves until it is back
@@ -21,14 +22,14 @@ var guards = []guard{
 }
 
 func paused(t *turn) move {
-	if !t.Paused {
+	if !t.Paused || t.Deleting {
 		return nil
 	}
 	return (*turn).pause
 }
 
 func drained(t *turn) move {
-	if t.Status.CanaryWeight == 0 || t.Target.Available > 0 || t.Status.Phase == v1beta1.PhaseFinalising {
+	if t.Status.CanaryWeight == 0 || t.Target.Available > 0 || t.Deleting {
 		return nil
 	}
 	// A canary that serves because its promotion failed is left only for a primary that can answer.

@@ -24,6 +24,8 @@ func IntentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 		i := underWay(p, s)
 		i.Primary = s.Promoting
 		return i
+	case v1beta1.PhaseTerminating, v1beta1.PhaseTerminated:
+		return givingBack(p, s)
 	default:
 		// Settled. A weight above zero is that of a canary whose promotion failed: it is the healthy copy.
 		i := routes(p, s)

@@ -28,6 +28,7 @@ const (
 	ReasonPromoted          Reason = "Promoted"
 	ReasonRolledBack        Reason = "RolledBack"
 	ReasonFailed            Reason = "Failed"
+	ReasonTerminating       Reason = "Terminating"
 	ReasonSuspended         Reason = "Suspended"
 	ReasonWorkloadNotReady  Reason = "WorkloadNotReady"
 	ReasonTargetMissing     Reason = "TargetMissing"

@@ -19,7 +19,7 @@ var phases = map[v1beta1.CanaryPhase]move{
 	v1beta1.PhaseWaitingPromotion: progress,
 	v1beta1.PhasePromoting:        promoting,
 	v1beta1.PhaseFinalising:       finalising,
-	v1beta1.PhaseTerminating:      (*turn).rest,
+	v1beta1.PhaseTerminating:      terminating,
 	v1beta1.PhaseTerminated:       (*turn).rest,
 }
 

@@ -42,7 +42,8 @@ type Snapshot struct {
 	// Trouble names what keeps the routes from being taken, for people; empty when nothing does.
 	Trouble string
 
-	Paused bool
+	Paused   bool
+	Deleting bool // the Canary goes, and its target is to be given back
 }
 
 // Names are what people call the objects of a rollout.

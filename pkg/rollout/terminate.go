@@ -1,0 +1,57 @@
+package rollout
+
+import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+
+// A Canary that is deleted, and asked to revert, gives the target back before it goes: first the target
+// runs at the primary's size, then traffic moves to it, and only then may the primary be deleted.
+
+// deleted starts that way back, from whatever phase the Canary was in.
+func deleted(t *turn) move {
+	if !t.Deleting || t.Status.Phase == v1beta1.PhaseTerminating || t.Status.Phase == v1beta1.PhaseTerminated {
+		return nil
+	}
+	return (*turn).terminate
+}
+
+func (t *turn) terminate() {
+	t.next.Promoting = ""
+	t.next.PrimaryReplicas = max(t.Primary.Replicas, t.Target.Replicas, 1)
+	t.enter(v1beta1.PhaseTerminating)
+	t.hold(WaitCanary, t.remaining(), "%s.", t.describe(t.Names.target(), t.Target))
+	t.say(ReasonTerminating, "Terminating canary %s", t.Names.canary())
+}
+
+// terminating ends when the target has the traffic, or when there is no target to give anything back to.
+func terminating(t *turn) {
+	switch {
+	case t.Revision == "":
+		t.terminated()
+	case t.Status.CanaryWeight < everything && (t.Target.Health != Available || t.Target.Available < t.Status.PrimaryReplicas):
+		t.awaitCanary()
+	case t.Status.CanaryWeight < everything:
+		t.next.CanaryWeight = everything
+		t.hold(WaitRoutes, t.settling(), "Routes of %s are being taken by the proxies.", t.Names.canary())
+	case !t.Routed:
+		t.awaitRoutes()
+	default:
+		t.terminated()
+	}
+}
+
+func (t *turn) terminated() {
+	t.enter(v1beta1.PhaseTerminated)
+	t.rest()
+	t.say(ReasonTerminating, "Terminated canary %s", t.Names.canary())
+}
+
+// givingBack is the intent of a Canary on its way out: the target runs at full size, and has the apex
+// Service once it has the traffic.
+func givingBack(p Plan, s v1beta1.CanaryStatus) Intent {
+	i := routes(p, s)
+	i.Canary = true
+	i.Floor = s.PrimaryReplicas
+	if s.CanaryWeight == everything {
+		i.Apex = TargetSide
+	}
+	return i
+}

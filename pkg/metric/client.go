@@ -1,0 +1,75 @@
+package metric
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// NewClient makes the HTTP client that all providers share, so that a hundred Canaries on one server
+// use a handful of connections. maxBytes bounds every answer after decompression.
+func NewClient(maxBytes int64) *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 8
+	t.IdleConnTimeout = 90 * time.Second
+	return &http.Client{
+		Transport:     bounded{next: t, max: maxBytes},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// bounded cuts answers off. It sits above the transport, which decompresses: a small answer can grow.
+type bounded struct {
+	next http.RoundTripper
+	max  int64
+}
+
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := b.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = &boundedBody{ReadCloser: resp.Body, left: b.max, max: b.max}
+	return resp, nil
+}
+
+type boundedBody struct {
+	io.ReadCloser
+	left, max int64
+}
+
+// Read fails rather than ends when there is more than allowed: half an answer must not be judged.
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, &TooLargeError{Max: b.max}
+	}
+	return n, err
+}
+
+// TooLargeError means that an answer was cut off and thrown away.
+type TooLargeError struct {
+	Max int64 // bytes
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("the answer is larger than %d bytes", e.Max)
+}
+
+// Cause is what went wrong with a request, without what must not or cannot stand in a condition: the
+// URL, which may hold credentials, and the local port, which is another one each time.
+func Cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return fmt.Errorf("%s: %w", op.Op, op.Err)
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}

@@ -1,0 +1,27 @@
+// Package metric asks monitoring systems for numbers. It knows nothing of Kubernetes.
+//
+// A query starts as a template, is rendered with what it is about, and is put to a Provider:
+//
+//	Builtin   provider × name → the template of a metric that every Canary may use
+//	Render    template × Vars → a query
+//	Query     query           → one number, or ErrNoData
+//
+// There is one file for each monitoring system. What all of them promise is kept by one test: an
+// answer without a number is ErrNoData and never a zero, the size of an answer and the time it may
+// take are bounded, and no error shows an address's credentials.
+package metric
+
+import (
+	"context"
+	"errors"
+)
+
+// Provider is a monitoring system.
+type Provider interface {
+	// Query returns the one number that the query asks for. It wraps ErrNoData when there is none.
+	Query(ctx context.Context, query string) (float64, error)
+}
+
+// ErrNoData means that a query was answered, but with no number: nothing was measured, or it could
+// not be computed (0/0 requests). Whoever judges by it must not take that for a zero.
+var ErrNoData = errors.New("query returned no data")

@@ -1,0 +1,118 @@
+package metric
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/api"
+	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
+)
+
+// Options are what every provider may be given. The zero value is ready to use.
+type Options struct {
+	Client  *http.Client  // nil: one of its own, for answers of at most MaxAnswer
+	Timeout time.Duration // of a query; zero: 5s
+}
+
+const (
+	// MaxAnswer is the most bytes that an answer may have: ten thousand series, where one is asked for.
+	MaxAnswer = 4 << 20
+
+	defaultTimeout = 5 * time.Second
+	maxText        = 1 << 10 // of what a server says is wrong
+)
+
+type prometheus struct {
+	host    string // all of the address that may be shown
+	api     promv1.API
+	timeout time.Duration
+}
+
+// NewPrometheus asks the server at address, `http://prometheus:9090`, by instant queries. Credentials
+// in it are sent as basic authentication.
+//
+// Source: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
+func NewPrometheus(address string, o Options) (Provider, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("the address of prometheus is not a URL") // err quotes all of it
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("the address of prometheus %q is not an http or https URL with a host", u.Redacted())
+	}
+	if o.Client == nil {
+		o.Client = NewClient(MaxAnswer)
+	}
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
+	}
+	c, err := api.NewClient(api.Config{Address: address, Client: o.Client})
+	if err != nil {
+		return nil, fmt.Errorf("prometheus %q: %w", u.Host, Cause(err))
+	}
+	return &prometheus{host: u.Host, api: promv1.NewAPI(c), timeout: o.Timeout}, nil
+}
+
+// Query runs an instant query and takes its scalar, or the last element of its vector.
+func (p *prometheus) Query(ctx context.Context, query string) (float64, error) {
+	within, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	// The server's clock, not ours, is that of its samples: no time is sent.
+	v, _, err := p.api.Query(within, query, time.Time{})
+	if err != nil {
+		return 0, fmt.Errorf("prometheus %q: %w", p.host, p.cause(ctx, err))
+	}
+	number, err := last(v)
+	if err != nil {
+		return 0, fmt.Errorf("prometheus %q: %w", p.host, err)
+	}
+	return number, nil
+}
+
+func (p *prometheus) cause(ctx context.Context, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return fmt.Errorf("no answer within %s: %w", p.timeout, context.DeadlineExceeded)
+	}
+	var large *TooLargeError
+	if errors.As(err, &large) {
+		return large
+	}
+	var said *promv1.Error
+	if errors.As(err, &said) && len(said.Msg) > maxText {
+		return fmt.Errorf("%s: %.*s…", said.Type, maxText, said.Msg)
+	}
+	return Cause(err)
+}
+
+// last picks the number that counts. NaN is what a rate of nothing by nothing comes to: no data.
+func last(v model.Value) (float64, error) {
+	var number float64
+	switch v := v.(type) {
+	case *model.Scalar:
+		number = float64(v.Value)
+	case model.Vector:
+		if len(v) == 0 {
+			return 0, ErrNoData
+		}
+		number = float64(v[len(v)-1].Value)
+	default:
+		return 0, fmt.Errorf("the query's result is a %s, not a number", kind(v))
+	}
+	if math.IsNaN(number) {
+		return 0, fmt.Errorf("%w: the result is not a number", ErrNoData)
+	}
+	return number, nil
+}
+
+func kind(v model.Value) string {
+	if v == nil {
+		return "nothing"
+	}
+	return v.Type().String()
+}

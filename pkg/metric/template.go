@@ -1,0 +1,70 @@
+package metric
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"text/template"
+)
+
+// maxQuery is the most bytes that a template may grow to; a loop in one must not eat the operator's memory.
+const maxQuery = 64 << 10
+
+var errTooLong = fmt.Errorf("the query grows beyond %d bytes", maxQuery)
+
+// Vars are the words that a query may use. Each is a function of the same name in lower case, as in
+// `{{ namespace }}` or `{{ variables.reporter }}`.
+type Vars struct {
+	Name      string // of the Canary
+	Namespace string
+	Target    string // the workload that is released
+	Service   string // the apex Service
+	Ingress   string
+	Route     string
+	Interval  string // the time to look back, as PromQL writes it: `1m`
+	Variables map[string]string
+}
+
+// Render fills a query's template, in the language of text/template. A variable that is not given is
+// an error that names it, since the query without it would measure something else.
+func Render(query string, v Vars) (string, error) {
+	t, err := template.New("query").Option("missingkey=error").Funcs(v.functions()).Parse(query)
+	if err != nil {
+		return "", fmt.Errorf("parsing the query: %w", err)
+	}
+	out := &capped{left: maxQuery}
+	if err := t.Execute(out, nil); err != nil {
+		if errors.Is(err, errTooLong) {
+			return "", errTooLong
+		}
+		return "", fmt.Errorf("rendering the query: %w", err)
+	}
+	return out.String(), nil
+}
+
+func (v Vars) functions() template.FuncMap {
+	is := func(s string) func() string { return func() string { return s } }
+	return template.FuncMap{
+		"name":      is(v.Name),
+		"namespace": is(v.Namespace),
+		"target":    is(v.Target),
+		"service":   is(v.Service),
+		"ingress":   is(v.Ingress),
+		"route":     is(v.Route),
+		"interval":  is(v.Interval),
+		"variables": func() map[string]string { return v.Variables },
+	}
+}
+
+// capped collects what is written until there is too much of it.
+type capped struct {
+	bytes.Buffer
+	left int
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	if c.left -= len(p); c.left < 0 {
+		return 0, errTooLong
+	}
+	return c.Buffer.Write(p)
+}

@@ -1,0 +1,87 @@
+// Package analysis answers the questions of a rollout: it calls webhooks and asks for metrics.
+//
+//	PreRollout ─┬─ all agreed ─▶ Opening        told, and their answers ignored
+//	Rollout  ───┤
+//	Metrics  ───┴─▶ one Finding each, in the order they were asked
+//
+// All of one round run at the same time, each within its own timeout, so that a round takes as long
+// as its slowest check. Nothing is remembered between rounds. What a failed check is told as is text
+// that alerts and scripts look for; it is written in one place for hooks (hook.go) and in one for
+// metrics (judge.go).
+package analysis
+
+import (
+	"context"
+	"sync"
+
+	"github.com/go-logr/logr"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/metric"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// Analyst answers questions. Make one with New; it may be used by any number of rollouts at once.
+type Analyst struct {
+	// MetricsServer is asked for Canaries that name none: `http://prometheus:9090`.
+	MetricsServer string
+	// Provider of Canaries that name none; it decides which series the built-in metrics read.
+	Provider string
+	// Observe is told of every number that was measured, if it is set.
+	Observe func(c *v1beta1.Canary, metric string, value float64)
+
+	pool  *metric.Pool
+	hooks *caller
+}
+
+// New makes an Analyst. The parameters are the operator's defaults, see the fields of the same names.
+func New(metricsServer, provider string) *Analyst {
+	return &Analyst{MetricsServer: metricsServer, Provider: provider, pool: metric.NewPool(), hooks: newCaller()}
+}
+
+// Answer finds one answer to each question, in the order PreRollout, Rollout, Metrics. Once ctx is
+// done its answers say that they were broken off: they must not be judged by then.
+func (a *Analyst) Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Questions) rollout.Findings {
+	found := make(rollout.Findings, len(q.PreRollout)+len(q.Rollout)+len(q.Metrics))
+	pre, rest := found[:len(q.PreRollout)], found[len(q.PreRollout):]
+	var opening, judging sync.WaitGroup
+	for i, h := range q.PreRollout {
+		opening.Go(func() { pre[i] = a.hook(ctx, c, preRollout, h) })
+	}
+	for i, h := range q.Rollout {
+		judging.Go(func() { rest[i] = a.hook(ctx, c, external, h) })
+	}
+	for i, m := range q.Metrics {
+		judging.Go(func() { rest[len(q.Rollout)+i] = a.measure(ctx, c, m) })
+	}
+	opening.Wait()
+	if agreed(pre) {
+		a.tell(ctx, c, q.Opening)
+	}
+	judging.Wait()
+	return found
+}
+
+// tell calls hooks whose answers do not count: a load test that does not start fails the check that
+// follows, with a better message.
+func (a *Analyst) tell(ctx context.Context, c *v1beta1.Canary, hooks []v1beta1.CanaryWebhook) {
+	log := logr.FromContextOrDiscard(ctx)
+	var all sync.WaitGroup
+	for _, h := range hooks {
+		all.Go(func() {
+			if err := a.hooks.call(ctx, c, h); err != nil {
+				log.V(1).Info("hook told of the first step did not agree", "hook", h.Name, "reason", err.Error())
+			}
+		})
+	}
+	all.Wait()
+}
+
+func agreed(f rollout.Findings) bool {
+	for _, one := range f {
+		if !one.Passed {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,167 @@
+package analysis
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/metric"
+)
+
+const (
+	hookTimeout = 10 * time.Second
+	maxSaid     = 1 << 10 // bytes of an answer that are read at all, and shown
+)
+
+// caller calls webhooks. Its two clients differ in whether they ask who they are talking to.
+type caller struct {
+	strict, lax      *http.Client
+	minWait, maxWait time.Duration // between attempts
+}
+
+func newCaller() *caller {
+	return &caller{
+		strict:  hookClient(nil),
+		lax:     hookClient(&tls.Config{InsecureSkipVerify: true}),
+		minWait: time.Second,
+		maxWait: 30 * time.Second,
+	}
+}
+
+// hookClient does not follow redirects: the answer that counts is that of the address in the spec, and
+// the payload is nobody else's business.
+func hookClient(t *tls.Config) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = t
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// call returns nil when the hook answered with a 2xx, and else one line that says what came instead.
+// The timeout covers all attempts, so that a round's length is known from the spec.
+func (c *caller) call(ctx context.Context, canary *v1beta1.Canary, h v1beta1.CanaryWebhook) error {
+	timeout, err := hookTimeoutOf(h)
+	if err != nil {
+		return err
+	}
+	within, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	req, err := request(within, canary, h)
+	if err != nil {
+		return err
+	}
+	var last *answer
+	resp, err := c.client(h, &last).Do(req)
+	if resp != nil {
+		resp.Body.Close()
+	}
+	return verdict(last, err, req.URL.Host, timeout)
+}
+
+func hookTimeoutOf(h v1beta1.CanaryWebhook) (time.Duration, error) {
+	if h.Timeout == "" {
+		return hookTimeout, nil
+	}
+	d, err := time.ParseDuration(h.Timeout)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("timeout %q is not a duration above zero", h.Timeout)
+	}
+	return d, nil
+}
+
+func request(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook) (*retryablehttp.Request, error) {
+	u, err := url.Parse(h.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("the url is not an http or https URL with a host") // it may hold a password
+	}
+	text, err := body(c, h)
+	if err != nil {
+		return nil, fmt.Errorf("writing the payload: %w", err)
+	}
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, h.URL, text)
+	if err != nil {
+		return nil, fmt.Errorf("calling %q: %w", u.Host, metric.Cause(err))
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return req, nil
+}
+
+// client makes as many attempts as the hook asks for, and keeps what was last said in last: the
+// library throws it away when it gives up.
+func (c *caller) client(h v1beta1.CanaryWebhook, last **answer) *retryablehttp.Client {
+	used := c.strict
+	if h.DisableTLS {
+		used = c.lax
+	}
+	return &retryablehttp.Client{
+		HTTPClient:   used,
+		RetryMax:     max(0, h.Retries),
+		RetryWaitMin: c.minWait,
+		RetryWaitMax: c.maxWait,
+		Backoff:      retryablehttp.DefaultBackoff,
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+			if err == nil {
+				*last = read(resp)
+			}
+			return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
+		},
+	}
+}
+
+// answer is what is kept of a response.
+type answer struct {
+	code   int
+	status string
+	target string // host of a redirect
+	said   string
+}
+
+func read(resp *http.Response) *answer {
+	// One byte more tells whether there is more; a body that breaks off is as good as what came of it.
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxSaid+1))
+	a := &answer{code: resp.StatusCode, status: resp.Status, said: oneLine(text)}
+	if to, err := resp.Location(); err == nil {
+		a.target = to.Host
+	}
+	return a
+}
+
+// oneLine makes text fit for an event: valid, bounded and without line breaks.
+func oneLine(text []byte) string {
+	cut := len(text) > maxSaid
+	line := strings.Join(strings.Fields(strings.ToValidUTF8(string(text[:min(len(text), maxSaid)]), "")), " ")
+	if cut {
+		line += "…"
+	}
+	return line
+}
+
+// verdict prefers what the server said to how the connection ended: a hook that answered 500 three
+// times and then ran out of time failed for what its 500 said.
+func verdict(last *answer, err error, host string, timeout time.Duration) error {
+	switch {
+	case last != nil && last.code/100 == 2: // even when its body never ended
+		return nil
+	case last == nil && errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no answer from %q within %s", host, timeout)
+	case last == nil:
+		return fmt.Errorf("calling %q: %w", host, metric.Cause(err))
+	case last.code/100 == 3:
+		return fmt.Errorf("%s: redirects are not followed, this one leads to %q", last.status, last.target)
+	case last.said == "":
+		return errors.New(last.status)
+	}
+	return fmt.Errorf("%s: %s", last.status, last.said)
+}

@@ -1,0 +1,124 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/metric"
+)
+
+// judge compares a value with what is allowed, both ends included, and says in the metric's unit what
+// is wrong with it, or nothing. This is the only place where anything is compared with a threshold.
+func judge(value float64, allowed v1beta1.ThresholdRange, u unit) string {
+	v := u.exact(value)
+	if math.IsNaN(v) { // it compares with nothing, and so would pass
+		return "is not a number"
+	}
+	if least := allowed.Min; least != nil && v < *least {
+		return fmt.Sprintf("%s < %s", u.value(v), u.limit(*least))
+	}
+	if most := allowed.Max; most != nil && v > *most {
+		return fmt.Sprintf("%s > %s", u.value(v), u.limit(*most))
+	}
+	return ""
+}
+
+// unit is how the numbers of a metric are read and written.
+type unit struct {
+	exact        func(float64) float64 // as far as they are compared
+	value, limit func(float64) string
+}
+
+var (
+	percent      = unit{exact: same, value: decimals("%.2f%%"), limit: decimals("%v%%")}
+	milliseconds = unit{exact: math.Trunc, value: duration, limit: duration}
+	number       = unit{exact: same, value: decimals("%.2f"), limit: decimals("%v")}
+)
+
+func same(v float64) float64 { return v }
+
+func decimals(format string) func(float64) string {
+	return func(v float64) string { return fmt.Sprintf(format, v) }
+}
+
+// duration writes milliseconds as Go does. A quantile beyond the last bucket is infinite, or can be
+// longer than a time.Duration holds.
+func duration(ms float64) string {
+	if math.Abs(ms) > float64(math.MaxInt64/time.Millisecond) {
+		return fmt.Sprintf("%vms", ms)
+	}
+	return time.Duration(ms * float64(time.Millisecond)).String()
+}
+
+// kind is a sort of metric: how it is judged and spoken of.
+type kind struct {
+	unit   unit
+	lower  bool // its deprecated threshold is the least value allowed, not the greatest
+	title  func(m v1beta1.CanaryMetric) string
+	silent func(s subject, err error) string // when there is no data
+	failed func(m v1beta1.CanaryMetric, err error) string
+}
+
+// subject is what a metric without data was asked about.
+type subject struct {
+	canary   *v1beta1.Canary
+	metric   v1beta1.CanaryMetric
+	provider string
+}
+
+var (
+	successRate = kind{
+		unit:   percent,
+		lower:  true,
+		title:  func(v1beta1.CanaryMetric) string { return "success rate" },
+		silent: func(s subject, err error) string { return fmt.Sprintf("%s: %v", s.noTraffic(), err) },
+		failed: func(_ v1beta1.CanaryMetric, err error) string { return fmt.Sprintf("Prometheus query failed: %v", err) },
+	}
+	latency = kind{
+		unit:   milliseconds,
+		title:  func(v1beta1.CanaryMetric) string { return "request duration" },
+		silent: func(s subject, _ error) string { return s.noTraffic() },
+		failed: successRate.failed,
+	}
+	inline = kind{
+		unit:  number,
+		title: func(m v1beta1.CanaryMetric) string { return m.Name },
+		silent: func(s subject, _ error) string {
+			return "Halt advancement no values found for metric: " + s.metric.Name
+		},
+		failed: func(m v1beta1.CanaryMetric, err error) string {
+			return fmt.Sprintf("Prometheus query failed for %s: %v", m.Name, err)
+		},
+	}
+)
+
+// kindOf is nil for a metric that says nothing about what to ask.
+func kindOf(m v1beta1.CanaryMetric) *kind {
+	switch {
+	case m.Query != "":
+		return &inline
+	case m.Name == metric.SuccessRate:
+		return &successRate
+	case m.Name == metric.Duration:
+		return &latency
+	}
+	return nil
+}
+
+func (s subject) noTraffic() string {
+	return fmt.Sprintf("Halt advancement no values found for %s metric %s probably %s.%s is not receiving traffic",
+		s.provider, s.metric.Name, s.canary.Spec.TargetRef.Name, s.canary.Namespace)
+}
+
+// limits are the range of a metric, or what its older threshold stands for.
+func (k *kind) limits(m v1beta1.CanaryMetric) v1beta1.ThresholdRange {
+	switch {
+	case m.ThresholdRange != nil:
+		return *m.ThresholdRange
+	case k.lower:
+		return v1beta1.ThresholdRange{Min: &m.Threshold}
+	}
+	return v1beta1.ThresholdRange{Max: &m.Threshold}
+}

@@ -1,0 +1,64 @@
+// Package notify tells people, in the chat service they use, what happened to their rollouts.
+//
+// A Notifier is one channel of one service; there is one file for each service. Services are slow and
+// limit how much is said, and a rollout must never wait for one of them. So nobody calls a Notifier
+// who has anything else to do: messages go through a Queue, which keeps the order of each Canary's,
+// tries again when a service asks for patience, and rather loses a message than holds anybody up.
+//
+// An address of a chat service is as good as a password, and so is a token: neither is ever part of
+// an error. One test holds every Notifier to that.
+package notify
+
+import (
+	"context"
+	"fmt"
+)
+
+// Notifier is one channel of a chat service.
+type Notifier interface {
+	// Notify delivers a message, once. A *StatusError says what the service answered instead.
+	Notify(ctx context.Context, m Message) error
+}
+
+// Severity is how bad the news is.
+type Severity string
+
+// The severities, of messages and as the least that somebody wants to hear of.
+const (
+	Info  Severity = "info"  // progress
+	Warn  Severity = "warn"  // somebody has to act for the rollout to go on
+	Error Severity = "error" // the rollout failed
+)
+
+// Message is one piece of news about a Canary.
+type Message struct {
+	Severity  Severity
+	Canary    string
+	Namespace string
+	Text      string
+	Fields    []Field // in the order they are shown
+}
+
+// Field is a detail that is shown as a line of its own.
+type Field struct {
+	Name  string
+	Value string
+}
+
+// subject is how services call what a message is about.
+func (m Message) subject() string { return fmt.Sprintf("%s.%s", m.Canary, m.Namespace) }
+
+// Wants says whether somebody who asked for news of a severity and worse is sent this one. Nothing
+// asked for means everything.
+func (least Severity) Wants(news Severity) bool { return news.rank() >= least.rank() }
+
+// rank orders severities. What has no name here counts as info, so that it is heard of rather than not.
+func (s Severity) rank() int {
+	switch s {
+	case Error:
+		return 2
+	case Warn:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,198 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+)
+
+// Job is a piece of work that may be slow or fail, and that nobody waits for.
+type Job struct {
+	// Key keeps order: of two jobs with the same key the first is done first. Example: `test/podinfo`.
+	Key string
+	// Do is called until it succeeds, fails for good, or has failed often enough.
+	Do func(ctx context.Context) error
+}
+
+// Send is the job of delivering a message.
+func Send(to Notifier, m Message) Job {
+	return Job{
+		Key: m.Namespace + "/" + m.Canary,
+		Do:  func(ctx context.Context) error { return to.Notify(ctx, m) },
+	}
+}
+
+// Limits bound a Queue. Zero fields take the defaults.
+type Limits struct {
+	Workers  int           // that work at the same time; 4
+	Waiting  int           // jobs that may wait for each worker; 256
+	Attempts int           // at each job; 4
+	Backoff  time.Duration // before the second attempt, doubled from there; 1s
+	Patience time.Duration // the longest wait that a service may ask for; 1m
+	Grace    time.Duration // to finish what is waiting, at shutdown; 5s
+}
+
+func (l Limits) orDefaults() Limits {
+	l.Workers = orElse(l.Workers, 4)
+	l.Waiting = orElse(l.Waiting, 256)
+	l.Attempts = orElse(l.Attempts, 4)
+	l.Backoff = orElse(l.Backoff, time.Second)
+	l.Patience = orElse(l.Patience, time.Minute)
+	l.Grace = orElse(l.Grace, 5*time.Second)
+	return l
+}
+
+func orElse[T int | time.Duration](v, otherwise T) T {
+	if v <= 0 {
+		return otherwise
+	}
+	return v
+}
+
+// Queue does jobs behind the caller's back. Make one with NewQueue and Run it.
+type Queue struct {
+	limits  Limits
+	log     logr.Logger
+	lanes   []chan Job // one for each worker
+	dropped atomic.Uint64
+
+	mu     sync.Mutex
+	closed bool
+}
+
+// NewQueue makes a queue. It takes jobs at once, and does them once it runs.
+func NewQueue(l Limits, log logr.Logger) *Queue {
+	q := &Queue{limits: l.orDefaults(), log: log}
+	for range q.limits.Workers {
+		q.lanes = append(q.lanes, make(chan Job, q.limits.Waiting))
+	}
+	return q
+}
+
+// Enqueue takes a job, or says that it could not: too many are waiting, or the queue has ended. It
+// never blocks.
+func (q *Queue) Enqueue(j Job) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		select {
+		case q.lanes[q.lane(j.Key)] <- j:
+			return true
+		default:
+		}
+	}
+	q.drop(j, "no room")
+	return false
+}
+
+// Dropped is how many jobs were lost so far: not taken, failed for good, or unfinished at the end.
+func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
+
+func (q *Queue) lane(key string) uint32 {
+	h := fnv.New32a()
+	h.Write([]byte(key))
+	return h.Sum32() % uint32(len(q.lanes))
+}
+
+// Run works until ctx is done, and then on what is waiting for no longer than the grace. It returns
+// nil; manager.RunnableFunc makes a controller-runtime Runnable of it.
+func (q *Queue) Run(ctx context.Context) error {
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(q.limits.Grace, stop) })()
+	var workers sync.WaitGroup
+	for _, lane := range q.lanes {
+		workers.Go(func() { q.serve(ctx, working, lane) })
+	}
+	workers.Wait()
+	q.close()
+	return nil
+}
+
+func (q *Queue) serve(ctx, working context.Context, lane chan Job) {
+	for {
+		select {
+		case j := <-lane:
+			q.attempt(working, j)
+		case <-ctx.Done():
+			q.drain(working, lane)
+			return
+		}
+	}
+}
+
+// drain does what is waiting; once the grace is over the attempts fail by themselves.
+func (q *Queue) drain(working context.Context, lane chan Job) {
+	for {
+		select {
+		case j := <-lane:
+			q.attempt(working, j)
+		default:
+			return
+		}
+	}
+}
+
+// close refuses further jobs. One that came between a worker's last look and now is lost, and counted.
+func (q *Queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	for _, lane := range q.lanes {
+		for len(lane) > 0 {
+			q.drop(<-lane, "shut down")
+		}
+	}
+}
+
+func (q *Queue) attempt(ctx context.Context, j Job) {
+	wait := q.limits.Backoff
+	for n := 1; ; n++ {
+		if ctx.Err() != nil {
+			q.drop(j, "shut down")
+			return
+		}
+		err := j.Do(ctx)
+		if err == nil {
+			return
+		}
+		asked, again := retriable(err)
+		if !again || n == q.limits.Attempts || asked > q.limits.Patience {
+			q.drop(j, err.Error())
+			return
+		}
+		pause(ctx, max(wait, asked))
+		wait *= 2
+	}
+}
+
+// retriable says whether the same job may succeed later, and how long to leave the service alone.
+// After a timeout the message may well have arrived; sending it again would say it twice.
+func retriable(err error) (after time.Duration, again bool) {
+	var status *StatusError
+	if errors.As(err, &status) {
+		return status.After, status.Code == 429 || status.Code >= 500
+	}
+	var op *net.OpError
+	return 0, errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+func (q *Queue) drop(j Job, reason string) {
+	q.dropped.Add(1)
+	q.log.Info("message lost", "about", j.Key, "reason", reason)
+}

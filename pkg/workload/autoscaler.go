@@ -1,0 +1,53 @@
+package workload
+
+import (
+	"fmt"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	autoscalingv2ac "k8s.io/client-go/applyconfigurations/autoscaling/v2"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// Autoscaler renders the primary's copy of the target's autoscaler. Floor is the number of pods that it
+// must not go below, however small the copied minimum is: while a rollout sends users away, the
+// primary must keep the size it needs to have them back.
+//
+// The version in the Canary's reference is not looked at: the source was read as autoscaling/v2, which
+// every supported cluster serves. Other kinds are refused by a *rollout.InvalidError.
+func (k Deployment) Autoscaler(source *autoscalingv2.HorizontalPodAutoscaler, c *v1beta1.Canary, floor int32) (*autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration, error) {
+	ref := c.Spec.AutoscalerRef
+	if ref.Kind != "HorizontalPodAutoscaler" {
+		return nil, &rollout.InvalidError{Field: "spec.autoscalerRef.kind", Problem: fmt.Sprintf("%q is not built yet", ref.Kind)}
+	}
+	spec, err := into[autoscalingv2ac.HorizontalPodAutoscalerSpecApplyConfiguration](source.Spec)
+	if err != nil {
+		return nil, fmt.Errorf("copy autoscaler %q: %w", source.Name, err)
+	}
+	limit(spec, ref.PrimaryScalerReplicas, floor)
+	spec.ScaleTargetRef.WithName(c.PrimaryWorkload())
+	return autoscalingv2ac.HorizontalPodAutoscaler(ref.Name+primarySuffix, c.Namespace).
+		WithOwnerReferences(owner(c)).
+		WithLabels(labelsOf(source, k.IncludeLabelPrefixes)).
+		WithAnnotations(annotationsOf(source)).
+		WithSpec(spec), nil
+}
+
+// limit sets how far the primary may be scaled. The floor gives way to the maximum: an autoscaler with
+// more pods at least than at most is refused by the API server.
+func limit(spec *autoscalingv2ac.HorizontalPodAutoscalerSpecApplyConfiguration, own *v1beta1.ScalerReplicas, floor int32) {
+	if own != nil && own.MinReplicas != nil {
+		spec.WithMinReplicas(*own.MinReplicas)
+	}
+	if own != nil && own.MaxReplicas != nil {
+		spec.WithMaxReplicas(*own.MaxReplicas)
+	}
+	least := int32(1)
+	if spec.MinReplicas != nil {
+		least = *spec.MinReplicas
+	}
+	if floor > least {
+		spec.WithMinReplicas(min(floor, *spec.MaxReplicas))
+	}
+}

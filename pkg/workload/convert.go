@@ -1,0 +1,85 @@
+package workload
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// into gives a typed value the form of its apply configuration. The two share their JSON, apart from
+// the zero values that a typed value cannot help writing: applied, these would become fields of ours.
+func into[T any](v any) (*T, error) {
+	t, err := tree(v)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(prune("", t))
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", v, err)
+	}
+	out := new(T)
+	if err := json.Unmarshal(raw, out); err != nil {
+		return nil, fmt.Errorf("decode %T: %w", out, err)
+	}
+	return out, nil
+}
+
+// tree is the JSON of a value as maps and lists. Numbers keep their digits.
+func tree(v any) (any, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", v, err)
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var t any
+	if err := d.Decode(&t); err != nil {
+		return nil, fmt.Errorf("decode %T: %w", v, err)
+	}
+	return t, nil
+}
+
+// prune drops what stands for nothing: nulls, empty lists, and the values that the Go types write for
+// fields nobody set. It must not drop every zero, since most of them were chosen: an empty selector
+// selects everything where a missing one selects nothing, `emptyDir: {}` is a volume, and false is not
+// the default of automountServiceAccountToken.
+func prune(key string, v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		return pruneMap(key, v)
+	case []any:
+		return pruneList(v)
+	case string:
+		if key == "divisor" && v == "0" {
+			return nil
+		}
+	}
+	return v
+}
+
+func pruneMap(key string, m map[string]any) any {
+	kept := make(map[string]any, len(m))
+	for k, v := range m {
+		if v := prune(k, v); v != nil {
+			kept[k] = v
+		}
+	}
+	if len(kept) == 0 && unset(key) {
+		return nil
+	}
+	return kept
+}
+
+func pruneList(l []any) any {
+	if len(l) == 0 {
+		return nil
+	}
+	kept := make([]any, len(l))
+	for i, v := range l {
+		kept[i] = prune("", v)
+	}
+	return kept
+}
+
+// unset tells the fields that the Go types hold by value, and so write as {} when they were not set.
+func unset(key string) bool { return key == "metadata" || key == "resources" }

@@ -1,0 +1,150 @@
+package workload
+
+import (
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// What a workload waits for. These texts end in conditions, so they hold no counts and no pod names,
+// which would change with every pod.
+const (
+	unseen     = "the Deployment controller has not seen its newest version"
+	pausedText = "the Deployment is paused"
+	uncreated  = "new pods are still to be created"
+	leftovers  = "old pods have not ended"
+	unready    = "its pods are not ready"
+	overdue    = "ProgressDeadlineExceeded: the Deployment exceeded its progress deadline"
+)
+
+// Observe says how far a Deployment is from serving; nil means that there is none. Its pods are needed
+// only while a rollout waits for it. Ready is the percentage of its pods that have to be available;
+// anything outside 1 to 100 stands for 100.
+//
+// A Deployment that starts with a pod in trouble has as Since the time that this began: at Since plus
+// Grace it is stuck, unless the trouble passes.
+func (Deployment) Observe(d *appsv1.Deployment, pods []corev1.Pod, ready int, now time.Time) rollout.Workload {
+	if d == nil {
+		return rollout.Workload{Health: rollout.Absent}
+	}
+	w := rollout.Workload{
+		Revision:  revisionOf(d),
+		Replicas:  size(d),
+		Available: d.Status.AvailableReplicas,
+	}
+	w.Health, w.Reason, w.Since = health(d, pods, ready, now)
+	return w
+}
+
+// health applies the rules in order; the first that fits decides. Enough available pods outweigh a
+// missed deadline: the rest may be missing for good, and the threshold allows for it.
+func health(d *appsv1.Deployment, pods []corev1.Pod, ready int, now time.Time) (rollout.Health, string, time.Time) {
+	if size(d) == 0 {
+		return rollout.Stopped, "", time.Time{}
+	}
+	lack := lacking(d, ready)
+	if lack == "" {
+		return rollout.Available, "", since(d, appsv1.DeploymentAvailable)
+	}
+	if lack == unseen {
+		// Everything below would speak of an older version.
+		return rollout.Starting, lack, time.Time{}
+	}
+	if c := condition(d, appsv1.DeploymentProgressing); c.Reason == "ProgressDeadlineExceeded" {
+		return rollout.Stuck, overdue, c.LastTransitionTime.Time
+	}
+	if t, found := worst(newest(pods)); found {
+		if t.outlasted(now) {
+			return rollout.Stuck, t.reason, t.since
+		}
+		return rollout.Starting, t.reason, t.since
+	}
+	return rollout.Starting, refused(d, lack), started(d)
+}
+
+// lacking says what is missing before a Deployment serves its present template; empty: nothing.
+func lacking(d *appsv1.Deployment, ready int) string {
+	s := d.Status
+	switch {
+	case s.ObservedGeneration < d.Generation:
+		return unseen
+	case s.UpdatedReplicas < size(d) && d.Spec.Paused:
+		return pausedText
+	case s.UpdatedReplicas < size(d):
+		return uncreated
+	case s.Replicas > s.UpdatedReplicas:
+		return leftovers
+	case s.AvailableReplicas < enough(s.UpdatedReplicas, ready):
+		return unready
+	}
+	return ""
+}
+
+// enough is the percentage of the pods, rounded down, but never none: a workload without a single
+// available pod serves nobody.
+func enough(pods int32, percent int) int32 {
+	if percent < 1 || percent > 100 {
+		percent = 100
+	}
+	return max(pods*int32(percent)/100, 1)
+}
+
+// refused replaces a lack of pods by what the API server has against them, such as an exceeded quota.
+// The rest of the message names a pod and counts others.
+func refused(d *appsv1.Deployment, lack string) string {
+	c := condition(d, appsv1.DeploymentReplicaFailure)
+	if c.Status != corev1.ConditionTrue {
+		return lack
+	}
+	if _, why, ok := strings.Cut(c.Message, " is forbidden: "); ok {
+		why, _, _ = strings.Cut(why, ",")
+		return c.Reason + ": " + why
+	}
+	return c.Reason + ": its pods are refused"
+}
+
+// revisionOf reads a primary's revision off its annotation: its template is not what was promoted but
+// rendered from it. A target's is computed, whatever its annotations say.
+func revisionOf(d *appsv1.Deployment) string {
+	if o := metav1.GetControllerOf(d); o != nil && o.Kind == "Canary" && o.APIVersion == v1beta1.GroupVersion.String() {
+		return d.Annotations[RevisionAnnotation]
+	}
+	return Revision(d.Spec.Template, nil)
+}
+
+// size is the number of pods asked for; the API's default is one.
+func size(d *appsv1.Deployment) int32 {
+	if d.Spec.Replicas == nil {
+		return 1
+	}
+	return *d.Spec.Replicas
+}
+
+// started is when a Deployment last got on: since then it has been missing what it lacks.
+func started(d *appsv1.Deployment) time.Time {
+	fell, moved := condition(d, appsv1.DeploymentAvailable), condition(d, appsv1.DeploymentProgressing)
+	at := moved.LastUpdateTime.Time
+	if fell.Status == corev1.ConditionFalse && fell.LastTransitionTime.After(at) {
+		return fell.LastTransitionTime.Time
+	}
+	return at
+}
+
+func since(d *appsv1.Deployment, t appsv1.DeploymentConditionType) time.Time {
+	return condition(d, t).LastTransitionTime.Time
+}
+
+func condition(d *appsv1.Deployment, t appsv1.DeploymentConditionType) appsv1.DeploymentCondition {
+	for _, c := range d.Status.Conditions {
+		if c.Type == t {
+			return c
+		}
+	}
+	return appsv1.DeploymentCondition{}
+}

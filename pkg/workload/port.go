@@ -1,0 +1,107 @@
+package workload
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// Ports are the ports of a Canary's Services: the one that its spec names and, where asked for, the
+// others of the target's containers.
+func Ports(c *v1beta1.Canary, target *appsv1.Deployment) []*corev1ac.ServicePortApplyConfiguration {
+	s := c.Spec.Service
+	main := corev1ac.ServicePort().
+		WithName(cmp.Or(s.PortName, "http")).
+		WithProtocol(corev1.ProtocolTCP).
+		WithPort(s.Port).
+		WithTargetPort(targetPort(s))
+	if s.AppProtocol != "" {
+		main.WithAppProtocol(s.AppProtocol)
+	}
+	ports := []*corev1ac.ServicePortApplyConfiguration{main}
+	if !s.PortDiscovery {
+		return ports
+	}
+	for _, container := range target.Spec.Template.Spec.Containers {
+		ports = discover(ports, container)
+	}
+	return ports
+}
+
+// targetPort is the containers' port; left out it is the Service's.
+func targetPort(s v1beta1.CanaryService) intstr.IntOrString {
+	if s.TargetPort.String() == "0" || s.TargetPort.String() == "" {
+		return intstr.FromInt32(s.Port)
+	}
+	return s.TargetPort
+}
+
+// discover adds the ports of a container that the Services do not have yet. Those of a sidecar belong to
+// the mesh.
+func discover(ports []*corev1ac.ServicePortApplyConfiguration, c corev1.Container) []*corev1ac.ServicePortApplyConfiguration {
+	if c.Name == "istio-proxy" || c.Name == "envoy" {
+		return ports
+	}
+	main := ports[0]
+	for i, p := range c.Ports {
+		if served(*main.TargetPort, p) || slices.ContainsFunc(ports, sameNumber(p)) {
+			continue
+		}
+		name := p.Name
+		if name == "" || slices.ContainsFunc(ports, named(name)) {
+			name = fmt.Sprintf("tcp-%s-%d", c.Name, i)
+		}
+		ports = append(ports, corev1ac.ServicePort().
+			WithName(name).
+			WithProtocol(cmp.Or(p.Protocol, corev1.ProtocolTCP)).
+			WithPort(p.ContainerPort).
+			WithTargetPort(intstr.FromInt32(p.ContainerPort)))
+	}
+	return ports
+}
+
+// served says that the main port leads to a container's port.
+func served(target intstr.IntOrString, p corev1.ContainerPort) bool {
+	if target.Type == intstr.String {
+		return target.StrVal == p.Name
+	}
+	return target.IntVal == p.ContainerPort
+}
+
+// sameNumber finds a port that a container's would collide with.
+func sameNumber(p corev1.ContainerPort) func(*corev1ac.ServicePortApplyConfiguration) bool {
+	return func(o *corev1ac.ServicePortApplyConfiguration) bool {
+		return *o.Port == p.ContainerPort && *o.Protocol == cmp.Or(p.Protocol, corev1.ProtocolTCP)
+	}
+}
+
+func named(name string) func(*corev1ac.ServicePortApplyConfiguration) bool {
+	return func(o *corev1ac.ServicePortApplyConfiguration) bool { return *o.Name == name }
+}
+
+// fit gives ports the names that a Service has for them already: people and routes refer to those. A
+// port that the Service lacks must not take another one's name.
+func fit(ports []*corev1ac.ServicePortApplyConfiguration, live []corev1.ServicePort) []*corev1ac.ServicePortApplyConfiguration {
+	fitted := make([]*corev1ac.ServicePortApplyConfiguration, len(ports))
+	for i, p := range ports {
+		o := *p
+		fitted[i] = &o
+		for _, l := range live {
+			if l.Port == *p.Port && cmp.Or(l.Protocol, corev1.ProtocolTCP) == *p.Protocol {
+				o.Name = &l.Name
+				break
+			}
+			if l.Name == *p.Name {
+				o.WithName(fmt.Sprintf("%s-%d", l.Name, *p.Port))
+			}
+		}
+	}
+	return fitted
+}

@@ -1,0 +1,68 @@
+package workload
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// renaming replaces one value of one label wherever pods are selected by it. A pod that selects its own
+// kind by the old value would keep away from, or wait for, pods of the other side.
+type renaming struct{ key, from, to string }
+
+func (r renaming) affinity(a *corev1.Affinity) {
+	if a == nil {
+		return
+	}
+	if p := a.PodAffinity; p != nil {
+		r.terms(p.RequiredDuringSchedulingIgnoredDuringExecution)
+		r.weighted(p.PreferredDuringSchedulingIgnoredDuringExecution)
+	}
+	if p := a.PodAntiAffinity; p != nil {
+		r.terms(p.RequiredDuringSchedulingIgnoredDuringExecution)
+		r.weighted(p.PreferredDuringSchedulingIgnoredDuringExecution)
+	}
+}
+
+func (r renaming) terms(terms []corev1.PodAffinityTerm) {
+	for i := range terms {
+		r.selector(terms[i].LabelSelector)
+	}
+}
+
+func (r renaming) weighted(terms []corev1.WeightedPodAffinityTerm) {
+	for i := range terms {
+		r.selector(terms[i].PodAffinityTerm.LabelSelector)
+	}
+}
+
+func (r renaming) selector(s *metav1.LabelSelector) {
+	if s == nil {
+		return
+	}
+	if s.MatchLabels[r.key] == r.from {
+		s.MatchLabels[r.key] = r.to
+	}
+	for _, e := range s.MatchExpressions {
+		if i := slices.Index(e.Values, r.from); e.Key == r.key && i >= 0 {
+			e.Values[i] = r.to
+		}
+	}
+}
+
+// dedupe leaves each environment variable once, where and as it was set last, which is what the kubelet
+// goes by. The API server takes a repeated name in an update and refuses it in an apply.
+func dedupe(containers []corev1.Container) {
+	for i := range containers {
+		env := containers[i].Env
+		kept := env[:0:0]
+		for j, v := range env {
+			later := func(o corev1.EnvVar) bool { return o.Name == v.Name }
+			if !slices.ContainsFunc(env[j+1:], later) {
+				kept = append(kept, v)
+			}
+		}
+		containers[i].Env = kept
+	}
+}

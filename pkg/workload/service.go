@@ -1,0 +1,128 @@
+package workload
+
+import (
+	"encoding/json"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// Services renders the three Services of a Canary: one that leads to the primary alone, one that leads
+// to the canary alone, and the apex that users ask, which selects the given side.
+//
+// Adopted is the live apex Service where that is the user's own (see Foreign), else nil. Such a Service
+// keeps its type, its labels and all that is on it; only its ports and its selector become ours, and
+// what it selected is remembered on it.
+func (k Deployment) Services(c *v1beta1.Canary, target *appsv1.Deployment, apex rollout.Side, adopted *corev1.Service) ([]runtime.ApplyConfiguration, error) {
+	key, value, err := k.SelectorLabel(target)
+	if err != nil {
+		return nil, err
+	}
+	s := services{canary: c, key: key, value: value, ports: Ports(c, target)}
+	front := s.service(c.ApexName(), apex, c.Spec.Service.Apex)
+	if adopted != nil {
+		if front, err = s.takeOver(adopted, apex); err != nil {
+			return nil, err
+		}
+	}
+	return []runtime.ApplyConfiguration{
+		s.service(c.PrimaryName(), rollout.PrimarySide, c.Spec.Service.Primary),
+		s.service(c.CanaryName(), rollout.TargetSide, c.Spec.Service.Canary),
+		front,
+	}, nil
+}
+
+// Foreign says that a live Service was there before the Canary and belongs to somebody else.
+func Foreign(live *corev1.Service, c *v1beta1.Canary) bool {
+	return live != nil && !metav1.IsControlledBy(live, c)
+}
+
+// Restore renders an adopted apex Service as its owner had it, which leaves nothing of ours on it. A
+// Service that holds no note of what it selected once, as one adopted by another controller of this
+// API does, is made to select the target.
+func (k Deployment) Restore(apex *corev1.Service, target *appsv1.Deployment) (runtime.ApplyConfiguration, error) {
+	key, value, err := k.SelectorLabel(target)
+	if err != nil {
+		return nil, err
+	}
+	selector, err := services{key: key, value: value}.original(apex)
+	if err != nil {
+		return nil, err
+	}
+	return corev1ac.Service(apex.Name, apex.Namespace).
+		WithSpec(corev1ac.ServiceSpec().WithSelector(selector)), nil
+}
+
+// services is what the three have in common.
+type services struct {
+	canary     *v1beta1.Canary
+	key, value string
+	ports      []*corev1ac.ServicePortApplyConfiguration
+}
+
+func (s services) service(name string, side rollout.Side, custom *v1beta1.CustomMetadata) *corev1ac.ServiceApplyConfiguration {
+	if custom == nil {
+		custom = &v1beta1.CustomMetadata{}
+	}
+	wanted := s.canary.Spec.Service
+	spec := corev1ac.ServiceSpec().WithType(corev1.ServiceTypeClusterIP).
+		WithSelector(s.selector(side)).WithPorts(s.ports...)
+	if wanted.Headless {
+		spec.WithClusterIP(corev1.ClusterIPNone)
+	}
+	if wanted.TrafficDistribution != "" {
+		spec.WithTrafficDistribution(wanted.TrafficDistribution)
+	}
+	return corev1ac.Service(name, s.canary.Namespace).
+		WithOwnerReferences(owner(s.canary)).
+		WithLabels(merge(custom.Labels, map[string]string{s.key: name})).
+		WithAnnotations(unsynced(custom.Annotations)).
+		WithSpec(spec)
+}
+
+// takeOver renders the user's own apex Service. It gets no owner, or it would go with the Canary.
+func (s services) takeOver(live *corev1.Service, side rollout.Side) (*corev1ac.ServiceApplyConfiguration, error) {
+	selector, err := s.original(live)
+	if err != nil {
+		return nil, err
+	}
+	note, err := json.Marshal(selector)
+	if err != nil {
+		return nil, fmt.Errorf("note the selector of service %q: %w", live.Name, err)
+	}
+	return corev1ac.Service(live.Name, live.Namespace).
+		WithAnnotations(unsynced(map[string]string{OriginalSelectorAnnotation: string(note)})).
+		WithSpec(corev1ac.ServiceSpec().
+			WithSelector(s.selector(side)).
+			WithPorts(fit(s.ports, live.Spec.Ports)...)), nil
+}
+
+// original is what an adopted Service selected before. A selector that is already ours without a note
+// of it was set by another controller of this API, which found the target selected.
+func (s services) original(live *corev1.Service) (map[string]string, error) {
+	if note, ok := live.Annotations[OriginalSelectorAnnotation]; ok {
+		selector := map[string]string{}
+		if err := json.Unmarshal([]byte(note), &selector); err != nil {
+			return nil, fmt.Errorf("read annotation %s of service %q: %w", OriginalSelectorAnnotation, live.Name, err)
+		}
+		return selector, nil
+	}
+	if live.Spec.Selector[s.key] == s.value+primarySuffix {
+		return s.selector(rollout.TargetSide), nil
+	}
+	return live.Spec.Selector, nil
+}
+
+func (s services) selector(side rollout.Side) map[string]string {
+	if side == rollout.PrimarySide {
+		return map[string]string{s.key: s.value + primarySuffix}
+	}
+	return map[string]string{s.key: s.value}
+}

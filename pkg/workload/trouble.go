@@ -1,0 +1,125 @@
+package workload
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Grace is how long a pod may be in trouble before its workload counts as stuck. A registry that
+// answers late, or a process that waits for its database by crashing once or twice, is no reason to
+// end a rollout.
+const Grace = 30 * time.Second
+
+// trouble is why a pod will not become ready by itself.
+type trouble struct {
+	reason string
+	since  time.Time
+	final  bool // waiting cannot help
+}
+
+func (t trouble) outlasted(now time.Time) bool {
+	return t.final || !now.Before(t.since.Add(Grace))
+}
+
+// newest returns the pods of the template that made pods last. An older template's pods may be in any
+// state: what is rolled out replaces them.
+func newest(pods []corev1.Pod) []corev1.Pod {
+	var template string
+	var made time.Time
+	for _, p := range pods {
+		if at := p.CreationTimestamp.Time; p.DeletionTimestamp == nil && !at.Before(made) {
+			template, made = p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], at
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool {
+		return p.DeletionTimestamp != nil || p.Labels[appsv1.DefaultDeploymentUniqueLabelKey] != template
+	})
+}
+
+// worst returns the trouble that ends a rollout first. Of troubles that began together it is always the
+// same one, so that what people read does not change from look to look.
+func worst(pods []corev1.Pod) (trouble, bool) {
+	var all []trouble
+	for _, p := range pods {
+		all = append(all, troubles(p)...)
+	}
+	if len(all) == 0 {
+		return trouble{}, false
+	}
+	return slices.MinFunc(all, func(a, b trouble) int {
+		if a.final != b.final {
+			return cmp.Compare(rank(a), rank(b))
+		}
+		return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.reason, b.reason))
+	}), true
+}
+
+func rank(t trouble) int {
+	if t.final {
+		return 0
+	}
+	return 1
+}
+
+// troubles looks at every container of a pod, those that prepare it first.
+func troubles(p corev1.Pod) []trouble {
+	var found []trouble
+	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if t, ok := explain(s); ok {
+			t.since = troubled(p)
+			found = append(found, t)
+		}
+	}
+	return found
+}
+
+// explain puts a waiting container into words of our own: the kubelet's name the pod and count seconds,
+// and go back and forth between trying to pull an image and waiting to try again.
+func explain(s corev1.ContainerStatus) (trouble, bool) {
+	w := s.State.Waiting
+	if w == nil {
+		return trouble{}, false
+	}
+	switch w.Reason {
+	case "ErrImagePull", "ImagePullBackOff":
+		return trouble{reason: fmt.Sprintf("ImagePullBackOff: %s: cannot pull image %q", s.Name, s.Image)}, true
+	case "InvalidImageName":
+		return trouble{reason: fmt.Sprintf("InvalidImageName: %s: %q is not the name of an image", s.Name, s.Image), final: true}, true
+	case "CreateContainerConfigError":
+		return trouble{reason: fmt.Sprintf("CreateContainerConfigError: %s: %s", s.Name, w.Message)}, true
+	case "CrashLoopBackOff":
+		return trouble{reason: fmt.Sprintf("CrashLoopBackOff: %s: %s", s.Name, ended(s))}, true
+	}
+	return trouble{}, false
+}
+
+// ended says how a container ended that is about to be started again.
+func ended(s corev1.ContainerStatus) string {
+	t := s.LastTerminationState.Terminated
+	switch {
+	case t == nil:
+		return "keeps ending"
+	case t.Reason == "OOMKilled":
+		return "ended for want of memory"
+	}
+	return fmt.Sprintf("ended with exit code %d", t.ExitCode)
+}
+
+// troubled is when a pod stopped being ready, or started if it never was.
+func troubled(p corev1.Pod) time.Time {
+	at := p.CreationTimestamp.Time
+	if p.Status.StartTime != nil {
+		at = p.Status.StartTime.Time
+	}
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady && c.Status == corev1.ConditionFalse && c.LastTransitionTime.After(at) {
+			at = c.LastTransitionTime.Time
+		}
+	}
+	return at
+}

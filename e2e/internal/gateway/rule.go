@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+)
+
+// defaultTimeout is what a route gets that names none; istiod names zero, which means no limit.
+const defaultTimeout = 15 * time.Second
+
+// rule is one route: a condition and what to do where it holds. Exactly one of forward and answer is set.
+type rule struct {
+	name              string
+	match             ruleMatch
+	forward           *forward
+	answer            func(*http.Request) answer
+	request, response headerOps
+	cors              *cors
+}
+
+// answer is a response that the proxy gives by itself.
+type answer struct {
+	status   int
+	location string
+	body     string
+}
+
+// forward sends the request on.
+type forward struct {
+	splits  []split
+	weights []float64
+	rewrite rewrite
+	host    string // replaces the Host header; empty: it stays
+	auto    bool   // the Host header becomes the endpoint's address
+	timeout time.Duration
+	retry   *retryPolicy
+	mirrors []mirror
+}
+
+// split is one of the clusters that share a route's requests.
+type split struct {
+	cluster           string
+	host              string
+	request, response headerOps
+}
+
+// mirror is a cluster that gets copies of some requests.
+type mirror struct {
+	cluster  string
+	share    float64 // of one
+	host     string  // of the copies; empty: the request's with a suffix
+	sameHost bool
+}
+
+func compileRule(r *route.Route, vh *route.VirtualHost) (*rule, error) {
+	match, err := compileMatch(r.GetMatch())
+	if err != nil {
+		return nil, err
+	}
+	out := &rule{name: r.GetName(), match: match}
+	if out.request, err = compileHeaderOps(r.GetRequestHeadersToAdd(), r.GetRequestHeadersToRemove()); err != nil {
+		return nil, err
+	}
+	if out.response, err = compileHeaderOps(r.GetResponseHeadersToAdd(), r.GetResponseHeadersToRemove()); err != nil {
+		return nil, err
+	}
+	if out.cors, err = compileCORS(r, vh); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"envoy.filters.http.fault", "envoy.filters.http.rbac", "envoy.filters.http.jwt_authn"} {
+		if r.GetTypedPerFilterConfig()[name] != nil {
+			return nil, fmt.Errorf("filter %q is not supported", name)
+		}
+	}
+	return out, out.compileAction(r, vh)
+}
+
+func (o *rule) compileAction(r *route.Route, vh *route.VirtualHost) (err error) {
+	switch a := r.GetAction().(type) {
+	case *route.Route_Route:
+		o.forward, err = compileForward(a.Route, vh)
+	case *route.Route_Redirect:
+		o.answer, err = compileRedirect(a.Redirect, o.match)
+	case *route.Route_DirectResponse:
+		fixed := answer{status: int(a.DirectResponse.GetStatus()), body: a.DirectResponse.GetBody().GetInlineString()}
+		if inline := a.DirectResponse.GetBody().GetInlineBytes(); len(inline) > 0 {
+			fixed.body = string(inline)
+		}
+		o.answer = func(*http.Request) answer { return fixed }
+	default:
+		err = fmt.Errorf("action %T is not supported", a)
+	}
+	return err
+}
+
+func compileForward(a *route.RouteAction, vh *route.VirtualHost) (*forward, error) {
+	f := &forward{host: a.GetHostRewriteLiteral(), auto: a.GetAutoHostRewrite().GetValue(), timeout: defaultTimeout}
+	if a.GetTimeout() != nil {
+		f.timeout = a.GetTimeout().AsDuration()
+	}
+	var err error
+	if f.rewrite, err = compileRewrite(a.GetPrefixRewrite(), a.GetRegexRewrite()); err != nil {
+		return nil, err
+	}
+	if a.GetPathRewritePolicy() != nil || a.GetPathRewrite() != "" {
+		return nil, errors.New("rewriting the path by a template is not supported")
+	}
+	policy := a.GetRetryPolicy()
+	if policy == nil {
+		policy = vh.GetRetryPolicy()
+	}
+	f.retry = compileRetry(policy)
+	mirrors := a.GetRequestMirrorPolicies()
+	if len(mirrors) == 0 {
+		mirrors = vh.GetRequestMirrorPolicies()
+	}
+	for _, m := range mirrors {
+		f.mirrors = append(f.mirrors, mirror{cluster: m.GetCluster(), share: share(m.GetRuntimeFraction()), host: m.GetHostRewriteLiteral(), sameHost: m.GetDisableShadowHostSuffixAppend()})
+	}
+	return f, f.compileSplits(a)
+}
+
+func (f *forward) compileSplits(a *route.RouteAction) error {
+	switch c := a.GetClusterSpecifier().(type) {
+	case *route.RouteAction_Cluster:
+		f.splits, f.weights = []split{{cluster: c.Cluster}}, []float64{1}
+	case *route.RouteAction_WeightedClusters:
+		for _, w := range c.WeightedClusters.GetClusters() {
+			s, err := compileSplit(w)
+			if err != nil {
+				return fmt.Errorf("cluster %q: %w", w.GetName(), err)
+			}
+			f.splits = append(f.splits, s)
+			f.weights = append(f.weights, float64(w.GetWeight().GetValue()))
+		}
+	default:
+		return fmt.Errorf("choosing a cluster by %T is not supported", c)
+	}
+	return nil
+}
+
+func compileSplit(w *route.WeightedCluster_ClusterWeight) (split, error) {
+	request, err := compileHeaderOps(w.GetRequestHeadersToAdd(), w.GetRequestHeadersToRemove())
+	if err != nil {
+		return split{}, err
+	}
+	response, err := compileHeaderOps(w.GetResponseHeadersToAdd(), w.GetResponseHeadersToRemove())
+	if err != nil {
+		return split{}, err
+	}
+	return split{cluster: w.GetName(), host: w.GetHostRewriteLiteral(), request: request, response: response}, nil
+}
+
+// choose picks one of the clusters by weight.
+func (f *forward) choose(random float64) split { return f.splits[weighted(f.weights, random)] }

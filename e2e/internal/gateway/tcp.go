@@ -1,0 +1,85 @@
+package gateway
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"regexp"
+	"sync"
+	"time"
+)
+
+const (
+	connectTimeout = 10 * time.Second
+	// sniffTimeout is how long a client may keep silent before it is taken for one that waits to be
+	// spoken to, which no HTTP client does.
+	sniffTimeout = 300 * time.Millisecond
+	sniffBytes   = 24
+)
+
+// httpOpening is how a request line, or HTTP/2's greeting, begins.
+var httpOpening = regexp.MustCompile(`^[A-Z]{3,10} ?`)
+
+// opensWithHTTP looks at the first bytes without taking them away.
+func (a *arrival) opensWithHTTP() bool {
+	buffer := make([]byte, sniffBytes)
+	_ = a.Conn.SetReadDeadline(time.Now().Add(sniffTimeout))
+	n, _ := a.Conn.Read(buffer)
+	_ = a.Conn.SetReadDeadline(time.Time{})
+	a.head = io.MultiReader(bytes.NewReader(buffer[:n]), a.Conn)
+	return httpOpening.Match(buffer[:n])
+}
+
+// choose picks one of a TCP chain's clusters by weight.
+func (c *chain) choose(random float64) string {
+	if len(c.clusters) == 0 {
+		return ""
+	}
+	return c.clusters[weighted(c.weights, random)]
+}
+
+// pipe copies bytes both ways between a connection and one of the upstream's endpoints.
+func (p *ports) pipe(a *arrival, u *upstream) {
+	defer a.Close()
+	if u == nil {
+		return
+	}
+	address := a.destination
+	if !u.original {
+		target, ok := u.set.pick(p.gateway.cfg.Rand(), nil)
+		if !ok {
+			p.gateway.metrics.connection(u, flagNoHealthy)()
+			return
+		}
+		address = target.address
+	}
+	up, err := net.DialTimeout("tcp", address, connectTimeout)
+	if err != nil {
+		p.gateway.metrics.connection(u, flagConnectFailed)()
+		return
+	}
+	defer up.Close()
+	defer p.gateway.metrics.connection(u, flagNone)()
+	p.exchange(a, up)
+}
+
+// exchange copies until both ends are done, or the gateway has to go.
+func (p *ports) exchange(a *arrival, up net.Conn) {
+	var both sync.WaitGroup
+	both.Go(func() { copyHalf(up, a) })
+	both.Go(func() { copyHalf(a.Conn, up) })
+	done := make(chan struct{})
+	go func() { both.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-p.cut:
+	}
+}
+
+// copyHalf copies one direction and passes its end on, leaving the other direction open.
+func copyHalf(to net.Conn, from io.Reader) {
+	_, _ = io.Copy(to, from)
+	if half, ok := to.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+}

@@ -1,0 +1,41 @@
+package router
+
+import (
+	"maps"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// Object is an object of a kind that has no apply configurations of its own. It holds the fields that
+// are to be applied and no others.
+type Object struct{ *unstructured.Unstructured }
+
+// IsApplyConfiguration marks an Object as something that can be applied.
+func (Object) IsApplyConfiguration() {}
+
+// object puts a spec into the envelope that all routes share: owned by the Canary, and marked so that
+// Flux does not take it for one of its own that has drifted.
+func object(gvk schema.GroupVersionKind, name string, c *v1beta1.Canary, custom *v1beta1.CustomMetadata, spec map[string]any) Object {
+	u := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
+	u.SetGroupVersionKind(gvk)
+	u.SetNamespace(c.Namespace)
+	u.SetName(name)
+	annotations := map[string]string{
+		"kustomize.toolkit.fluxcd.io/reconcile": "disabled",
+		"helm.toolkit.fluxcd.io/driftDetection": "disabled",
+	}
+	if custom != nil {
+		u.SetLabels(custom.Labels)
+		mine := maps.Clone(annotations)
+		maps.Copy(annotations, custom.Annotations)
+		maps.Copy(annotations, mine)
+	}
+	u.SetAnnotations(annotations)
+	owner := metav1.NewControllerRef(c, v1beta1.GroupVersion.WithKind("Canary"))
+	u.SetOwnerReferences([]metav1.OwnerReference{*owner})
+	return Object{u}
+}

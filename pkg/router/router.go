@@ -1,0 +1,96 @@
+// Package router renders the routes that divide an apex's requests between the primary and the canary.
+// There is one file per traffic provider.
+//
+// A router is a plain function: it reads no cluster, and the same input gives the same bytes. It renders
+// everything that its provider needs each time, so that what it no longer renders is no longer wanted.
+// Objects of the user's that it copies from are handed to it.
+package router
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// Router renders the routes of one traffic provider.
+type Router interface {
+	// Writes are the kinds of what Render returns, in the versions it renders, for watches.
+	Writes() []schema.GroupVersionKind
+	// Reads are the user's objects that Render copies from.
+	Reads(c *v1beta1.Canary) []Ref
+	// Render returns all route objects of a Canary. A spec that the provider cannot express is refused
+	// by a *rollout.InvalidError.
+	Render(in Input) ([]runtime.ApplyConfiguration, error)
+}
+
+// Prober is a Router whose provider reports whether it has taken its routes.
+type Prober interface {
+	// Accepted says whether the route objects, as they are now, are in effect as far as is known, and
+	// else why not.
+	Accepted(live []*unstructured.Unstructured) (ok bool, reason string)
+}
+
+// Input is what routes are rendered from.
+type Input struct {
+	Canary   *v1beta1.Canary
+	Traffic  rollout.Traffic
+	Ports    map[string]int32 // of the apex Service, by name
+	Revision string           // of the target, for providers that route by revision
+}
+
+// Ref names an object.
+type Ref struct {
+	schema.GroupVersionKind
+	Namespace, Name string
+}
+
+// Options is what a router has to know of the cluster.
+type Options struct {
+	// APIVersions are the group versions that the cluster serves: networking.istio.io/v1.
+	APIVersions []string
+}
+
+// NotServedError says that the cluster lacks an API that a provider's routes are made of. It passes
+// when that is installed.
+type NotServedError struct{ Provider, Group string }
+
+// Error names the API and what to do about it.
+func (e *NotServedError) Error() string {
+	return fmt.Sprintf("provider %q: the cluster does not serve %s, install its custom resources", e.Provider, e.Group)
+}
+
+// New returns the router of a provider and what it can do. Of a name that it does not know it says
+// which ones it does, by a *rollout.InvalidError; an API that is not there is a *NotServedError.
+func New(name string, o Options) (Router, rollout.Capabilities, error) {
+	known := map[string]func(Options) (Router, rollout.Capabilities, error){
+		"istio":      newIstio,
+		"kubernetes": newKubernetes,
+	}
+	if build, ok := known[name]; ok {
+		return build(o)
+	}
+	names := slices.Sorted(maps.Keys(known))
+	return nil, 0, &rollout.InvalidError{
+		Field:   "spec.provider",
+		Problem: fmt.Sprintf("%q is not a known provider, known are: %s", name, strings.Join(names, ", ")),
+	}
+}
+
+// pick returns the first of the versions, best first, in which the cluster serves a group.
+func pick(o Options, provider, group string, versions ...string) (schema.GroupVersion, error) {
+	for _, v := range versions {
+		gv := schema.GroupVersion{Group: group, Version: v}
+		if slices.Contains(o.APIVersions, gv.String()) {
+			return gv, nil
+		}
+	}
+	return schema.GroupVersion{}, &NotServedError{Provider: provider, Group: group}
+}

@@ -78,7 +78,7 @@ type Fraction struct {
 
 // MirrorBackend names a backend.
 //
-// +kubebuilder:validation:XValidation:rule="self.group != '' || self.kind != 'Service' || has(self.port)",message="a Service needs a port",fieldPath=".port"
+// +kubebuilder:validation:XValidation:rule="size(self.group) > 0 || self.kind != 'Service' || has(self.port)",message="a Service needs a port",fieldPath=".port"
 type MirrorBackend struct {
 	// API group of the backend; empty for a Service. Left out, empty.
 	// +kubebuilder:default=""

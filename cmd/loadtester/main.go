@@ -1,0 +1,85 @@
+// Command loadtester runs the load and acceptance tests that the webhooks of a Canary ask for, and
+// keeps gates for approvals by hand.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"regexp"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/sluice-cd/sluice/pkg/loadtest"
+)
+
+// flags are what a user may set.
+type flags struct {
+	port      int
+	timeout   time.Duration
+	namespace string
+	level     string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "loadtester:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	f, err := parse(args)
+	if err != nil {
+		return err
+	}
+	log, err := logger(f.level)
+	if err != nil {
+		return err
+	}
+	o := loadtest.Options{Timeout: f.timeout, Log: log}
+	if f.namespace != "" {
+		if o.Namespaces, err = regexp.Compile(f.namespace); err != nil {
+			return fmt.Errorf("-namespace-regexp: %w", err)
+		}
+	}
+	l, err := net.Listen("tcp", fmt.Sprintf(":%d", f.port))
+	if err != nil {
+		return err
+	}
+	log.Info("listening", "address", l.Addr().String(), "timeout", f.timeout.String())
+	return loadtest.New(ctx, o).Run(ctx, l)
+}
+
+func parse(args []string) (flags, error) {
+	var f flags
+	set := flag.NewFlagSet("loadtester", flag.ContinueOnError)
+	set.IntVar(&f.port, "port", 9090, "port to listen on")
+	set.DurationVar(&f.timeout, "timeout", time.Hour, "longest time that a command may run")
+	set.StringVar(&f.namespace, "namespace-regexp", "", "namespaces whose Canaries may call; empty allows all")
+	set.StringVar(&f.level, "log-level", "info", "debug, info, warn or error")
+	if err := set.Parse(args); err != nil {
+		return f, err
+	}
+	if set.NArg() > 0 {
+		return f, fmt.Errorf("unexpected argument %q", set.Arg(0))
+	}
+	return f, nil
+}
+
+func logger(level string) (logr.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return logr.Discard(), fmt.Errorf("-log-level: %w", err)
+	}
+	return logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
+}

@@ -1,0 +1,153 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+var (
+	errBusy   = errors.New("too many commands are running")
+	errClosed = errors.New("shutting down")
+)
+
+// runner runs tasks, each type within its own number, so that load tests that take an hour do not keep
+// acceptance tests out.
+type runner struct {
+	ctx     context.Context // of the process
+	options Options
+	done    *prometheus.CounterVec
+	active  *prometheus.GaugeVec
+
+	mu      sync.Mutex
+	closed  bool
+	running map[string]bool // background tasks, by key
+	slots   map[string]chan struct{}
+	all     sync.WaitGroup
+}
+
+func newRunner(ctx context.Context, o Options, into prometheus.Registerer) *runner {
+	r := &runner{
+		ctx:     ctx,
+		options: o,
+		done: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "loadtester_commands_total",
+			Help: "Commands that ended, by type and result (ok, failed).",
+		}, []string{"type", "result"}),
+		active: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "loadtester_commands_running",
+			Help: "Commands that are running, by type.",
+		}, []string{"type"}),
+		running: map[string]bool{},
+		slots: map[string]chan struct{}{
+			typeCmd:  make(chan struct{}, o.Commands),
+			typeBash: make(chan struct{}, o.Commands),
+		},
+	}
+	into.MustRegister(r.done, r.active)
+	return r
+}
+
+// start runs a task in the background. One that already runs is not started again: a rollout asks for
+// its load test at every check, and it is meant to run through.
+func (r *runner) start(t task) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running[t.key()] {
+		return nil
+	}
+	if err := r.enter(t); err != nil {
+		return err
+	}
+	r.running[t.key()] = true
+	go func() {
+		defer r.leave(t)
+		defer r.forget(t)
+		r.do(r.ctx, t)
+	}()
+	return nil
+}
+
+func (r *runner) forget(t task) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.running, t.key())
+}
+
+// run runs a task and returns what it said. It ends with ctx, with the process and with the timeout.
+func (r *runner) run(ctx context.Context, t task) (string, error) {
+	r.mu.Lock()
+	err := r.enter(t)
+	r.mu.Unlock()
+	if err != nil {
+		return "", err
+	}
+	defer r.leave(t)
+	either, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.ctx, cancel)()
+	return r.do(either, t)
+}
+
+func (r *runner) do(ctx context.Context, t task) (string, error) {
+	within, cancel := context.WithTimeout(ctx, r.options.Timeout)
+	defer cancel()
+	began := time.Now()
+	said := &output{left: maxOutput}
+	err := shell(within, t.shell(), t.script, said)
+	if within.Err() == context.DeadlineExceeded {
+		err = fmt.Errorf("ended after %s: %w", r.options.Timeout, within.Err())
+	}
+	r.report(t, said, err, time.Since(began))
+	return said.String(), err
+}
+
+func (r *runner) report(t task, said *output, err error, took time.Duration) {
+	result := "ok"
+	if err != nil {
+		result = "failed"
+	}
+	r.done.WithLabelValues(t.kind, result).Inc()
+	facts := []any{"canary", t.canary, "type", t.kind, "command", t.script, "took", took.String()}
+	if t.log || err != nil {
+		facts = append(facts, "output", said.String())
+	}
+	if err != nil {
+		r.options.Log.Error(err, "command failed", facts...)
+		return
+	}
+	r.options.Log.Info("command ended", facts...)
+}
+
+// enter takes a slot, with the lock held: nothing may start once wait has begun.
+func (r *runner) enter(t task) error {
+	if r.closed || r.ctx.Err() != nil {
+		return errClosed
+	}
+	select {
+	case r.slots[t.kind] <- struct{}{}:
+	default:
+		return fmt.Errorf("%w: %d of type %s", errBusy, cap(r.slots[t.kind]), t.kind)
+	}
+	r.all.Add(1)
+	r.active.WithLabelValues(t.kind).Inc()
+	return nil
+}
+
+func (r *runner) leave(t task) {
+	<-r.slots[t.kind]
+	r.active.WithLabelValues(t.kind).Dec()
+	r.all.Done()
+}
+
+// wait returns when no command is left. Call it when the process's context is done, which ends them.
+func (r *runner) wait() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.all.Wait()
+}

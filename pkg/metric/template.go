@@ -39,7 +39,7 @@ func Render(query string, v Vars) (string, error) {
 		}
 		return "", fmt.Errorf("rendering the query: %w", err)
 	}
-	return out.String(), nil
+	return out.text.String(), nil
 }
 
 func (v Vars) functions() template.FuncMap {
@@ -58,7 +58,7 @@ func (v Vars) functions() template.FuncMap {
 
 // capped collects what is written until there is too much of it.
 type capped struct {
-	bytes.Buffer
+	text bytes.Buffer
 	left int
 }
 
@@ -66,5 +66,5 @@ func (c *capped) Write(p []byte) (int, error) {
 	if c.left -= len(p); c.left < 0 {
 		return 0, errTooLong
 	}
-	return c.Buffer.Write(p)
+	return c.text.Write(p)
 }

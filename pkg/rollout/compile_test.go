@@ -1,0 +1,268 @@
+package rollout
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// weighted is what a mesh can do here.
+const weighted = Weighted | Mirrored | Matched | Sticky
+
+// specOf is a sound spec of five steps, changed as a case needs it.
+func specOf(change ...func(*v1beta1.CanarySpec)) v1beta1.CanarySpec {
+	s := v1beta1.CanarySpec{
+		TargetRef: v1beta1.TargetRef{APIVersion: "apps/v1", Kind: "Deployment", Name: "podinfo"},
+		Analysis:  &v1beta1.CanaryAnalysis{Interval: "10s", Threshold: 3, StepWeight: 10, MaxWeight: 50},
+	}
+	for _, c := range change {
+		c(&s)
+	}
+	return s
+}
+
+// analysis changes the analysis of a spec.
+func analysis(change func(*v1beta1.CanaryAnalysis)) func(*v1beta1.CanarySpec) {
+	return func(s *v1beta1.CanarySpec) { change(s.Analysis) }
+}
+
+func weights(steps []Step) []int {
+	var all []int
+	for _, s := range steps {
+		all = append(all, s.Weight)
+	}
+	return all
+}
+
+func TestCompileLaysOutSteps(t *testing.T) {
+	cases := map[string]struct {
+		reason    string
+		can       Capabilities
+		change    func(*v1beta1.CanaryAnalysis)
+		strategy  Strategy
+		steps     []int
+		retreat   []int
+		remarks   []string
+		unchanged bool
+	}{
+		"StepWeight": {
+			reason: "Equal steps climb to maxWeight.",
+			can:    weighted, change: func(*v1beta1.CanaryAnalysis) {},
+			strategy: Canary, steps: []int{10, 20, 30, 40, 50},
+		},
+		"StepWeightThatDoesNotDivide": {
+			reason: "The last step is the top itself and never above it.",
+			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.MaxWeight = 30, 50 },
+			strategy: Canary, steps: []int{30, 50},
+		},
+		"NoMaxWeight": {
+			reason: "A climb without a top goes to everything.",
+			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.MaxWeight = 50, 0 },
+			strategy: Canary, steps: []int{50, 100},
+		},
+		"StepAtOnce": {
+			reason: "A step as high as the top is the only one.",
+			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.MaxWeight = 50, 50 },
+			strategy: Canary, steps: []int{50},
+		},
+		"StepWeights": {
+			reason: "A list is taken as it is and ignores maxWeight.",
+			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.StepWeights = 0, []int{1, 5, 80} },
+			strategy: Canary, steps: []int{1, 5, 80},
+		},
+		"StepWeightWinsOverTheList": {
+			reason: "The contract lets stepWeight win where both are stored.",
+			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeights = []int{1} },
+			strategy: Canary, steps: []int{10, 20, 30, 40, 50},
+		},
+		"Iterations": {
+			reason: "Blue/green checks without users, then lets all of them in.",
+			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations = 0, 3 },
+			strategy: BlueGreen, steps: []int{0, 0, 0, 100},
+		},
+		"StepWeightPromotion": {
+			reason: "Traffic comes back by equal steps; the way to zero belongs to Finalising.",
+			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeightPromotion = 20 },
+			strategy: Canary, steps: []int{10, 20, 30, 40, 50}, retreat: []int{30, 10},
+		},
+		"ServicesOnlyWithSteps": {
+			reason: "A Service selects one side, so steps become ten checks and a swap, and that is said.",
+			can:    0, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeightPromotion = 20 },
+			strategy: BlueGreen, steps: []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 100},
+			remarks: []string{
+				"Progressive traffic is not supported when using the kubernetes provider",
+				"Setting canaryAnalysis.iterations: 10",
+			},
+		},
+		"ServicesOnlyWithIterations": {
+			reason: "Blue/green by Services is what was asked for; there is nothing to remark.",
+			can:    0, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations = 0, 2 },
+			strategy: BlueGreen, steps: []int{0, 0, 100},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			p, err := Compile(specOf(analysis(c.change)), c.can)
+			require.NoError(t, err, c.reason)
+			require.Equal(t, c.strategy, p.Strategy, c.reason)
+			require.Equal(t, c.steps, weights(p.Steps), c.reason)
+			require.Equal(t, c.retreat, weights(p.Retreat), c.reason)
+			require.Equal(t, c.remarks, p.Remarks, c.reason)
+			require.False(t, p.Skip, c.reason)
+		})
+	}
+}
+
+func TestCompileSkips(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		change func(*v1beta1.CanarySpec)
+	}{
+		"SkipAnalysis": {reason: "It is asked for.", change: func(s *v1beta1.CanarySpec) { s.SkipAnalysis = true }},
+		"NoAnalysis":   {reason: "There is nothing to judge by.", change: func(s *v1beta1.CanarySpec) { s.Analysis = nil }},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			for _, can := range []Capabilities{0, weighted} {
+				p, err := Compile(specOf(c.change), can)
+				require.NoError(t, err, c.reason)
+				require.True(t, p.Skip, c.reason)
+				require.Empty(t, p.Steps, c.reason)
+				require.Empty(t, p.Remarks, c.reason)
+			}
+		})
+	}
+}
+
+func TestCompileFigures(t *testing.T) {
+	cases := map[string]struct {
+		reason    string
+		change    func(*v1beta1.CanarySpec)
+		interval  time.Duration
+		threshold int
+		deadline  time.Duration
+	}{
+		"AsGiven": {
+			reason:   "What the spec says is taken.",
+			change:   func(s *v1beta1.CanarySpec) { s.Analysis.Interval = "90s"; s.ProgressDeadlineSeconds = ptr(int32(60)) },
+			interval: 90 * time.Second, threshold: 3, deadline: time.Minute,
+		},
+		"LeftOut": {
+			reason:   "The contract's defaults: 60s, one failure, ten minutes.",
+			change:   analysis(func(a *v1beta1.CanaryAnalysis) { a.Interval, a.Threshold = "", 0 }),
+			interval: time.Minute, threshold: 1, deadline: 10 * time.Minute,
+		},
+		"TooShort": {
+			reason:   "An interval below ten seconds is ten seconds.",
+			change:   analysis(func(a *v1beta1.CanaryAnalysis) { a.Interval, a.Threshold = "1s", -4 }),
+			interval: 10 * time.Second, threshold: 1, deadline: 10 * time.Minute,
+		},
+		"Hours": {
+			reason:   "Any duration of Go's is understood.",
+			change:   analysis(func(a *v1beta1.CanaryAnalysis) { a.Interval = "1h30m" }),
+			interval: 90 * time.Minute, threshold: 3, deadline: 10 * time.Minute,
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			p, err := Compile(specOf(c.change), weighted)
+			require.NoError(t, err, c.reason)
+			require.Equal(t, c.interval, p.Interval, c.reason)
+			require.Equal(t, c.threshold, p.Threshold, c.reason)
+			require.Equal(t, c.deadline, p.Deadline, c.reason)
+		})
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func TestCompileRefuses(t *testing.T) {
+	type change = func(*v1beta1.CanarySpec)
+	metric := func(m v1beta1.CanaryMetric) change {
+		return analysis(func(a *v1beta1.CanaryAnalysis) { a.Metrics = []v1beta1.CanaryMetric{m} })
+	}
+	hook := func(h v1beta1.CanaryWebhook) change {
+		return analysis(func(a *v1beta1.CanaryAnalysis) { a.Webhooks = []v1beta1.CanaryWebhook{h} })
+	}
+	cases := map[string]struct {
+		field  string
+		change change
+	}{
+		"NoTarget":           {"spec.targetRef.name", func(s *v1beta1.CanarySpec) { s.TargetRef.Name = "" }},
+		"ForeignKind":        {"spec.targetRef.kind", func(s *v1beta1.CanarySpec) { s.TargetRef.Kind = "DaemonSet" }},
+		"ForeignAutoscaler":  {"spec.autoscalerRef.kind", func(s *v1beta1.CanarySpec) { s.AutoscalerRef = &v1beta1.AutoscalerRef{Kind: "ScaledObject"} }},
+		"StepOverAll":        {"spec.analysis.stepWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight = 101 })},
+		"NegativeTop":        {"spec.analysis.maxWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.MaxWeight = -1 })},
+		"RetreatOverAll":     {"spec.analysis.stepWeightPromotion", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeightPromotion = 120 })},
+		"ListedStepOverAll":  {"spec.analysis.stepWeights[1]", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeights = []int{1, 200} })},
+		"TopBelowFirstStep":  {"spec.analysis.maxWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.MaxWeight = 50, 20 })},
+		"PrimaryThreshold":   {"spec.analysis.primaryReadyThreshold", analysis(func(a *v1beta1.CanaryAnalysis) { a.PrimaryReadyThreshold = ptr(101) })},
+		"CanaryThreshold":    {"spec.analysis.canaryReadyThreshold", analysis(func(a *v1beta1.CanaryAnalysis) { a.CanaryReadyThreshold = ptr(-1) })},
+		"NoStep":             {"spec.analysis", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight = 0 })},
+		"IntervalOfWords":    {"spec.analysis.interval", analysis(func(a *v1beta1.CanaryAnalysis) { a.Interval = "soon" })},
+		"IntervalOfNothing":  {"spec.analysis.interval", analysis(func(a *v1beta1.CanaryAnalysis) { a.Interval = "0s" })},
+		"UnknownMetric":      {"spec.analysis.metrics[0].name", metric(v1beta1.CanaryMetric{Name: "luck"})},
+		"MetricTemplate":     {"spec.analysis.metrics[0].templateRef", metric(v1beta1.CanaryMetric{Name: "luck", TemplateRef: &v1beta1.CrossNamespaceRef{Name: "x"}})},
+		"MetricInterval":     {"spec.analysis.metrics[0].interval", metric(v1beta1.CanaryMetric{Name: "request-duration", Interval: "1"})},
+		"EmptyRange":         {"spec.analysis.metrics[0].thresholdRange", metric(v1beta1.CanaryMetric{Name: "request-duration", ThresholdRange: &v1beta1.ThresholdRange{Min: ptr(2.0), Max: ptr(1.0)}})},
+		"HookWithoutAddress": {"spec.analysis.webhooks[0].url", hook(v1beta1.CanaryWebhook{Name: "gate"})},
+		"HookTimeout":        {"spec.analysis.webhooks[0].timeout", hook(v1beta1.CanaryWebhook{Name: "gate", URL: "http://x", Timeout: "-1s"})},
+		"HookType":           {"spec.analysis.webhooks[0].type", hook(v1beta1.CanaryWebhook{Name: "gate", URL: "http://x", Type: v1beta1.ConfirmRolloutHook})},
+		"IngressRef":         {"spec.ingressRef", func(s *v1beta1.CanarySpec) { s.IngressRef = &v1beta1.IngressRef{} }},
+		"RouteRef":           {"spec.routeRef", func(s *v1beta1.CanarySpec) { s.RouteRef = &v1beta1.RouteRef{} }},
+		"UpstreamRef":        {"spec.upstreamRef", func(s *v1beta1.CanarySpec) { s.UpstreamRef = &v1beta1.UpstreamRef{} }},
+		"Match":              {"spec.analysis.match", analysis(func(a *v1beta1.CanaryAnalysis) { a.Match = []v1beta1.HTTPMatchRequest{{}} })},
+		"Mirror":             {"spec.analysis.mirror", analysis(func(a *v1beta1.CanaryAnalysis) { a.Mirror = true })},
+		"SessionAffinity":    {"spec.analysis.sessionAffinity", analysis(func(a *v1beta1.CanaryAnalysis) { a.SessionAffinity = &v1beta1.SessionAffinity{} })},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := Compile(specOf(c.change), weighted)
+			var wrong *InvalidError
+			require.ErrorAs(t, err, &wrong)
+			require.Equal(t, c.field, wrong.Field)
+			require.NotEmpty(t, wrong.Problem)
+			require.Equal(t, c.field+": "+wrong.Problem, err.Error())
+		})
+	}
+}
+
+func TestShareRoundsUp(t *testing.T) {
+	cases := map[string]struct {
+		weight     int
+		size, want int32
+	}{
+		"Nothing":      {0, 7, 0},
+		"OnePercent":   {1, 3, 1},
+		"Third":        {34, 3, 2},
+		"Exact":        {50, 4, 2},
+		"Everything":   {100, 7, 7},
+		"NoFloatNoise": {55, 100, 55},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, Share(c.weight, c.size)) })
+	}
+}
+
+func TestRoutingNamesTheStrategy(t *testing.T) {
+	cases := map[string]struct {
+		change func(*v1beta1.CanarySpec)
+		want   string
+	}{
+		"Steps":     {func(*v1beta1.CanarySpec) {}, "Weight step: 10 max: 50"},
+		"List":      {analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.StepWeights = 0, []int{1, 30} }), "Weight steps: 1,30 max: 30"},
+		"BlueGreen": {analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations = 0, 3 }), "Blue/Green"},
+		"Skipped":   {func(s *v1beta1.CanarySpec) { s.SkipAnalysis = true }, "Analysis skipped"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			spec := specOf(c.change)
+			p, err := Compile(spec, weighted)
+			require.NoError(t, err)
+			require.Equal(t, c.want, p.Routing(spec.Analysis))
+		})
+	}
+}

@@ -56,12 +56,9 @@ func (r istio) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 
 func (r istio) rule(c *v1beta1.Canary, host string) (Object, error) {
 	var first problem
-	policy := message[networking.TrafficPolicy](&first, "trafficPolicy", c.Spec.Service.TrafficPolicy)
-	if first.err != nil {
-		return Object{}, first.err
-	}
-	spec, err := fields(&networking.DestinationRule{Host: host, TrafficPolicy: policy})
-	return object(r.version.WithKind("DestinationRule"), host, c, nil, spec), err
+	spec := map[string]any{"host": host}
+	set(spec, "trafficPolicy", verbatim[networking.TrafficPolicy](&first, "trafficPolicy", c.Spec.Service.TrafficPolicy))
+	return object(r.version.WithKind("DestinationRule"), host, c, nil, spec), first.err
 }
 
 // service renders the VirtualService. A delegate is found by its name, so it has no hosts or gateways:
@@ -81,8 +78,8 @@ func (r istio) service(in Input) (Object, error) {
 	return object(r.version.WithKind("VirtualService"), in.Canary.ApexName(), in.Canary, s.Apex, spec), nil
 }
 
-// split names both sides at every weight. Istio's own JSON leaves a weight of zero out, which would hide
-// from people, and from a comparison, that it was chosen.
+// split names both sides at every weight. A weight of zero is written out, as Istio's own JSON would not:
+// people, and whoever compares objects, shall see that it was chosen.
 func split(in Input) []any {
 	weight := in.Traffic.Weight
 	return []any{

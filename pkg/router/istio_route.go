@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"time"
 
-	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/proto"
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -15,58 +15,46 @@ import (
 // routeOf renders all of a route but its destinations, and says which list of a VirtualService it
 // belongs to.
 func routeOf(s v1beta1.CanaryService) (kind string, route map[string]any, err error) {
+	var first problem
+	kind, route = "http", map[string]any{}
 	if tcp(s) {
-		route, err = tcpRoute(s)
-		return "tcp", route, err
+		// What a connection shows before it speaks. A match by path or header is refused as unknown:
+		// without it the route would take more than was meant.
+		kind = "tcp"
+		set(route, "match", matches[networking.L4MatchAttributes](&first, s.Match))
+		return kind, route, first.err
 	}
-	route, err = httpRoute(s)
-	return "http", route, err
+	set(route, "match", matches[networking.HTTPMatchRequest](&first, s.Match))
+	set(route, "rewrite", verbatim[networking.HTTPRewrite](&first, "rewrite", rewrite(s.Rewrite)))
+	set(route, "timeout", timeout(&first, s.Timeout))
+	set(route, "retries", verbatim[networking.HTTPRetry](&first, "retries", s.Retries))
+	set(route, "headers", verbatim[networking.Headers](&first, "headers", s.Headers))
+	set(route, "corsPolicy", verbatim[networking.CorsPolicy](&first, "corsPolicy", cors(s.CorsPolicy)))
+	return kind, route, first.err
 }
 
-func httpRoute(s v1beta1.CanaryService) (map[string]any, error) {
-	var first problem
-	route := &networking.HTTPRoute{
-		Match:      matches[networking.HTTPMatchRequest](&first, s.Match),
-		Rewrite:    message[networking.HTTPRewrite](&first, "rewrite", rewrite(s.Rewrite)),
-		Timeout:    timeout(&first, s.Timeout),
-		Retries:    message[networking.HTTPRetry](&first, "retries", s.Retries),
-		Headers:    message[networking.Headers](&first, "headers", s.Headers),
-		CorsPolicy: message[networking.CorsPolicy](&first, "corsPolicy", cors(s.CorsPolicy)),
+func matches[T any, M interface {
+	*T
+	proto.Message
+}](first *problem, from []v1beta1.HTTPMatchRequest) any {
+	if len(from) == 0 {
+		return nil
 	}
-	if first.err != nil {
-		return nil, first.err
-	}
-	return fields(route)
-}
-
-// tcpRoute has the part of a match that can be told before a connection says anything. A match by path
-// or header is refused: without it the route would take more than was meant.
-func tcpRoute(s v1beta1.CanaryService) (map[string]any, error) {
-	var first problem
-	route := &networking.TCPRoute{Match: matches[networking.L4MatchAttributes](&first, s.Match)}
-	if first.err != nil {
-		return nil, first.err
-	}
-	return fields(route)
-}
-
-func matches[T any](first *problem, from []v1beta1.HTTPMatchRequest) []*T {
-	var to []*T
+	to := make([]any, len(from))
 	for i, m := range from {
-		to = append(to, message[T](first, fmt.Sprintf("match[%d]", i), suffixes(m)))
+		to[i] = verbatim[T, M](first, fmt.Sprintf("match[%d]", i), suffixes(m))
 	}
 	return to
 }
 
-func timeout(first *problem, text string) *durationpb.Duration {
+func timeout(first *problem, text string) any {
 	if text == "" {
 		return nil
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
+	if _, err := time.ParseDuration(text); err != nil {
 		first.note("timeout", fmt.Sprintf("%q is not a duration such as 15s", text))
 	}
-	return durationpb.New(d)
+	return text
 }
 
 // rewrite leaves out the type, which speaks to the Gateway API: Istio replaces what the match fitted.
@@ -79,19 +67,14 @@ func rewrite(r *v1beta1.HTTPRewrite) *v1beta1.HTTPRewrite {
 	return r
 }
 
-// cors spells plain origins as comparisons: Istio's resources no longer have the plain form.
+// cors spells plain origins as comparisons: where a policy has both, Istio passes over the plain ones.
 func cors(p *v1beta1.CorsPolicy) *v1beta1.CorsPolicy {
 	if p == nil {
 		return nil
 	}
 	p = p.DeepCopy()
 	for _, origin := range p.AllowOrigin {
-		match := v1beta1.StringMatch{Exact: &origin}
-		if origin == "*" {
-			any := ".*"
-			match = v1beta1.StringMatch{Regex: &any}
-		}
-		p.AllowOrigins = append(p.AllowOrigins, match)
+		p.AllowOrigins = append(p.AllowOrigins, v1beta1.StringMatch{Exact: &origin})
 	}
 	p.AllowOrigin = nil
 	for i := range p.AllowOrigins {

@@ -6,77 +6,75 @@ import (
 	"maps"
 	"slices"
 
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	k8sjson "k8s.io/apimachinery/pkg/util/json"
 )
 
-// message reads a field of spec.service into one of Istio's types, whose JSON it has; nil stays nil.
-// Istio's own decoder passes over what it does not know, which would turn a slip of the pen into a
-// setting that is silently missing, so what got lost on the way is a problem, too.
-func message[T any](first *problem, field string, from any) *T {
+// verbatim is a field of spec.service as it goes into an object of Istio's: word for word, once Istio's
+// own type has understood it. Nil stays nil.
+//
+// Istio's decoder passes over what it does not know, which would turn a slip of the pen into a setting
+// that is silently missing. So each field that was given has to be one of the message's.
+func verbatim[T any, M interface {
+	*T
+	proto.Message
+}](first *problem, field string, from any) any {
 	raw, err := json.Marshal(from)
 	if err != nil {
 		first.note(field, err.Error())
 		return nil
 	}
-	if string(raw) == "null" {
-		return nil
-	}
-	to := new(T)
+	to := M(new(T))
 	if err := json.Unmarshal(raw, to); err != nil {
 		first.note(field, err.Error())
 		return nil
 	}
-	if path := dropped(raw, to); path != "" {
+	given, known, err := trees(raw, to)
+	if err != nil {
+		first.note(field, err.Error())
+		return nil
+	}
+	if path := unknown(given, known); path != "" {
 		first.note(field+path, "unknown to Istio here")
 	}
-	return to
+	return given
 }
 
-// fields is a message as the fields of an object.
-func fields(message any) (map[string]any, error) {
-	raw, err := json.Marshal(message)
+// trees are what was given and what was understood, the latter with all of its fields: one that was
+// given its default would not be told from one that is unknown otherwise.
+func trees(raw []byte, message proto.Message) (given, known any, err error) {
+	all, err := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(message)
 	if err != nil {
-		return nil, fmt.Errorf("encode %T: %w", message, err)
+		return nil, nil, fmt.Errorf("encode %T: %w", message, err)
 	}
-	m := map[string]any{}
-	if err := k8sjson.Unmarshal(raw, &m); err != nil {
-		return nil, fmt.Errorf("decode %T: %w", message, err)
+	if err := k8sjson.Unmarshal(all, &known); err != nil {
+		return nil, nil, fmt.Errorf("decode %T: %w", message, err)
 	}
-	return m, nil
+	if err := k8sjson.Unmarshal(raw, &given); err != nil {
+		return nil, nil, fmt.Errorf("decode %q: %w", raw, err)
+	}
+	return given, known, nil
 }
 
-// dropped is the path of the first field that was given and is not in the message: `.tls.mod`.
-func dropped(given []byte, message any) string {
-	var before any
-	if err := k8sjson.Unmarshal(given, &before); err != nil {
-		return ""
-	}
-	after, err := fields(message)
-	if err != nil {
-		return ""
-	}
-	return missing(before, after)
-}
-
-func missing(before, after any) string {
-	switch b := before.(type) {
+// unknown is the path of the first field that was given and that the message does not have: `.tls.mod`.
+func unknown(given, known any) string {
+	switch g := given.(type) {
 	case map[string]any:
-		a, _ := after.(map[string]any)
-		for _, k := range slices.Sorted(maps.Keys(b)) {
-			if _, there := a[k]; !there && zero(b[k]) {
-				continue // left out of the message's JSON, which says the same
+		k, _ := known.(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(g)) {
+			field, there := k[name]
+			if !there {
+				return "." + name
 			}
-			if _, there := a[k]; !there {
-				return "." + k
-			}
-			if path := missing(b[k], a[k]); path != "" {
-				return "." + k + path
+			if path := unknown(g[name], field); path != "" {
+				return "." + name + path
 			}
 		}
 	case []any:
-		a, _ := after.([]any)
-		for i := range min(len(a), len(b)) {
-			if path := missing(b[i], a[i]); path != "" {
+		k, _ := known.([]any)
+		for i := range min(len(g), len(k)) {
+			if path := unknown(g[i], k[i]); path != "" {
 				return fmt.Sprintf("[%d]%s", i, path)
 			}
 		}
@@ -84,23 +82,9 @@ func missing(before, after any) string {
 	return ""
 }
 
-// zero tells the values that proto JSON leaves out.
-func zero(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return true
-	case bool:
-		return !v
-	case string:
-		return v == ""
-	case int64:
-		return v == 0
-	case float64:
-		return v == 0
-	case []any:
-		return len(v) == 0
-	case map[string]any:
-		return len(v) == 0
+// set puts a value into a map unless there is none.
+func set(m map[string]any, key string, value any) {
+	if value != nil {
+		m[key] = value
 	}
-	return false
 }

@@ -1,0 +1,91 @@
+// Package routertest holds what every traffic provider's router has to keep to. A router's tests run
+// Contract over it and validate what it renders with the schema of its provider.
+package routertest
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/router"
+)
+
+// Weights reads off a provider's objects which percentage of requests every backend gets.
+type Weights func(t *testing.T, objects []*unstructured.Unstructured) map[string]int64
+
+// Contract renders a Canary at every weight and holds the result against the rules all providers share.
+// A provider that divides no requests has no weights to read.
+func Contract(t *testing.T, r router.Router, c *v1beta1.Canary, weights Weights) {
+	t.Helper()
+	for weight := range 101 {
+		in := router.Input{Canary: c, Traffic: rollout.Traffic{Weight: weight}}
+		before := c.DeepCopy()
+		objects := Objects(t, render(t, r, in))
+		require.Equal(t, before, c, "rendering must not change its input")
+		require.Equal(t, objects, Objects(t, render(t, r, in)), "the same input must give the same objects")
+		for _, o := range objects {
+			owned(t, o, c)
+			bare(t, o)
+			declared(t, o, r)
+		}
+		if weights == nil {
+			continue
+		}
+		require.Equal(t, map[string]int64{
+			c.PrimaryName(): int64(100 - weight),
+			c.CanaryName():  int64(weight),
+		}, weights(t, objects), "both sides are named at every weight, and together they answer all requests")
+	}
+}
+
+func render(t *testing.T, r router.Router, in router.Input) []runtime.ApplyConfiguration {
+	t.Helper()
+	applied, err := r.Render(in)
+	require.NoError(t, err)
+	return applied
+}
+
+// owned: what is generated goes with its Canary, and nothing outside of the Canary's names is touched.
+func owned(t *testing.T, o *unstructured.Unstructured, c *v1beta1.Canary) {
+	t.Helper()
+	require.True(t, metav1.IsControlledBy(o, c), "%s %s is not controlled by the Canary", o.GetKind(), o.GetName())
+	require.Equal(t, c.Namespace, o.GetNamespace())
+	require.Contains(t, []string{c.ApexName(), c.PrimaryName(), c.CanaryName()}, o.GetName())
+	require.Equal(t, "disabled", o.GetAnnotations()["kustomize.toolkit.fluxcd.io/reconcile"])
+	require.Equal(t, "disabled", o.GetAnnotations()["helm.toolkit.fluxcd.io/driftDetection"])
+}
+
+// bare: an applied object holds no field that the API server or another controller sets.
+func bare(t *testing.T, o *unstructured.Unstructured) {
+	t.Helper()
+	require.NotContains(t, o.Object, "status")
+	metadata, _ := o.Object["metadata"].(map[string]any)
+	for _, field := range []string{"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "finalizers"} {
+		require.NotContains(t, metadata, field)
+	}
+}
+
+// declared: a kind that is rendered and not watched would not be put back.
+func declared(t *testing.T, o *unstructured.Unstructured, r router.Router) {
+	t.Helper()
+	require.Contains(t, r.Writes(), o.GroupVersionKind())
+}
+
+// Objects gives apply configurations the form in which they reach the API server.
+func Objects(t *testing.T, applied []runtime.ApplyConfiguration) []*unstructured.Unstructured {
+	t.Helper()
+	objects := make([]*unstructured.Unstructured, len(applied))
+	for i, a := range applied {
+		raw, err := json.Marshal(a)
+		require.NoError(t, err)
+		objects[i] = &unstructured.Unstructured{}
+		require.NoError(t, objects[i].UnmarshalJSON(raw))
+	}
+	return objects
+}

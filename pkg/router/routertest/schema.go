@@ -1,0 +1,109 @@
+package routertest
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	k8sschema "k8s.io/apimachinery/pkg/runtime/schema"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
+	"sigs.k8s.io/yaml"
+)
+
+// Schemas validates objects as an API server with a provider's custom resources does: against the
+// schema, against its rules, and for fields that it would drop.
+type Schemas struct {
+	resources map[k8sschema.GroupKind]*apiextensions.CustomResourceDefinition
+	compiled  map[k8sschema.GroupVersionKind]validator
+}
+
+type validator struct {
+	schema     validation.SchemaValidator
+	structural *schema.Structural
+	rules      *cel.Validator
+}
+
+// Load reads the custom resources of a Go module that ships them. Nothing is fetched: the module is one
+// that the router itself needs.
+func Load(t *testing.T, module, file string) *Schemas {
+	t.Helper()
+	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	require.NoError(t, err)
+	raw, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), file))
+	require.NoError(t, err)
+	s := &Schemas{
+		resources: map[k8sschema.GroupKind]*apiextensions.CustomResourceDefinition{},
+		compiled:  map[k8sschema.GroupVersionKind]validator{},
+	}
+	for _, text := range bytes.Split(raw, []byte("\n---\n")) {
+		s.add(t, text)
+	}
+	return s
+}
+
+func (s *Schemas) add(t *testing.T, text []byte) {
+	t.Helper()
+	var external apiextensionsv1.CustomResourceDefinition
+	require.NoError(t, yaml.Unmarshal(text, &external))
+	if external.Kind != "CustomResourceDefinition" {
+		return
+	}
+	internal := &apiextensions.CustomResourceDefinition{}
+	require.NoError(t, apiextensionsv1.Convert_v1_CustomResourceDefinition_To_apiextensions_CustomResourceDefinition(&external, internal, nil))
+	s.resources[k8sschema.GroupKind{Group: external.Spec.Group, Kind: external.Spec.Names.Kind}] = internal
+}
+
+// Validate fails the test for every object that an API server would refuse or cut down.
+func (s *Schemas) Validate(t *testing.T, objects []*unstructured.Unstructured) {
+	t.Helper()
+	for _, o := range objects {
+		require.Empty(t, s.Problems(t, o), "%s %s", o.GetKind(), o.GetName())
+	}
+}
+
+// Problems lists what is wrong with an object.
+func (s *Schemas) Problems(t *testing.T, o *unstructured.Unstructured) []string {
+	t.Helper()
+	v := s.validator(t, o.GroupVersionKind())
+	var problems []string
+	errs := validation.ValidateCustomResource(nil, o.Object, v.schema)
+	broken, _ := v.rules.Validate(t.Context(), nil, v.structural, o.Object, nil, celconfig.RuntimeCELCostBudget)
+	for _, err := range append(errs, broken...) {
+		problems = append(problems, err.Error())
+	}
+	options := schema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true}
+	for _, path := range pruning.PruneWithOptions(o.DeepCopy().Object, v.structural, true, options) {
+		problems = append(problems, path+": unknown field")
+	}
+	return problems
+}
+
+func (s *Schemas) validator(t *testing.T, gvk k8sschema.GroupVersionKind) validator {
+	t.Helper()
+	if v, ok := s.compiled[gvk]; ok {
+		return v
+	}
+	crd := s.resources[gvk.GroupKind()]
+	require.NotNil(t, crd, "no custom resource for %s", gvk)
+	props, err := apiextensions.GetSchemaForVersion(crd, gvk.Version)
+	require.NoError(t, err)
+	var v validator
+	v.schema, _, err = validation.NewSchemaValidator(props.OpenAPIV3Schema)
+	require.NoError(t, err)
+	v.structural, err = schema.NewStructural(props.OpenAPIV3Schema)
+	require.NoError(t, err)
+	v.rules = cel.NewValidator(v.structural, true, celconfig.PerCallLimit)
+	s.compiled[gvk] = v
+	return v
+}

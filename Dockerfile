@@ -1,0 +1,30 @@
+# The images of Sluice. The binaries are built beforehand, statically, by `make build`; all that is left
+# to do here is to put each into a base that fits it:
+#
+#   make build
+#   buildah bud -t docker.io/sluicecd/sluice:latest .
+#   buildah bud -t docker.io/sluicecd/loadtester:latest --target loadtester .
+#
+# BASE replaces the base, for instance by `scratch` or by an image of your own registry. The operator
+# needs nothing but certificate authorities, and those only to reach chat services over HTTPS; the load
+# tester needs bash, curl and hey, and installs them if its base has none.
+ARG BASE=
+
+FROM ${BASE:-docker.io/library/debian:bookworm-slim} AS loadtester
+RUN for tool in bash curl hey; do command -v "$tool" >/dev/null || set -- "$@" "$tool"; done; \
+    if [ $# -gt 0 ]; then \
+        apt-get update && apt-get install -y --no-install-recommends ca-certificates procps "$@" && \
+        rm -rf /var/lib/apt/lists/*; \
+    fi
+COPY bin/loadtester /usr/local/bin/loadtester
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 8080
+ENTRYPOINT ["/usr/local/bin/loadtester"]
+
+# The last stage is what is built without a target.
+FROM ${BASE:-gcr.io/distroless/static:nonroot} AS sluice
+COPY bin/sluice /usr/local/bin/sluice
+USER 10001:10001
+EXPOSE 8080
+ENTRYPOINT ["/usr/local/bin/sluice"]

@@ -1,0 +1,84 @@
+# Everything that is done with this repository. `make help` lists it.
+#
+# A bare Debian with Go, make and git is enough: what a target lacks it installs from Debian's packages
+# (as root), and the programs that it runs are built from their Go modules by e2e/build/build.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# Bases of the two images; empty means those that the Dockerfile names.
+BASE         ?=
+TESTER_BASE  ?=
+IMAGE        ?= docker.io/sluicecd/sluice:latest
+TESTER_IMAGE ?= docker.io/sluicecd/loadtester:latest
+BUILDAH      ?= buildah
+
+# How many rollouts `make bench` starts at once.
+N ?= 100
+
+# What e2e tests are run: a pattern of names.
+RUN ?= .
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the programs into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+# The race detector needs a C compiler, and the reconciler's tests a real API server.
+.PHONY: test
+test: compiler ## Run all tests but the end-to-end ones, with the race detector
+	SLUICE_KUBE_BINARY=$$(e2e/build/build kube); export SLUICE_KUBE_BINARY; go test -race ./...
+	cd e2e && go test $$(go list ./... | grep -v /suite)
+
+.PHONY: compiler
+compiler:
+	@command -v gcc >/dev/null || { apt-get update -qq && apt-get install -y -qq gcc libc6-dev; }
+
+.PHONY: lint
+lint: ## Run the linters
+	linter=$$(e2e/build/build golangci-lint); $$linter config verify; $$linter run ./...; \
+	cd e2e && $$linter run --config ../.golangci.yml ./...
+
+.PHONY: generate
+generate: ## Write what is derived from the API's types
+	generator=$$(e2e/build/build controller-gen); \
+	$$generator object paths=./pkg/apis/...; \
+	$$generator crd:allowDangerousTypes=true paths=./pkg/apis/... output:crd:artifacts:config=artifacts/crds
+	cp artifacts/crds/*.yaml kustomize/base/crds/
+	cp artifacts/crds/*.yaml charts/sluice/crds/
+
+.PHONY: images
+images: build ## Build the container images with buildah
+	$(BUILDAH) bud --isolation chroot $(if $(BASE),--build-arg BASE=$(BASE)) -t $(IMAGE) .
+	$(BUILDAH) bud --isolation chroot $(if $(TESTER_BASE),--build-arg BASE=$(TESTER_BASE)) --target loadtester -t $(TESTER_IMAGE) .
+
+.PHONY: demo
+demo: build ## Show a rollout, a rollback and blue/green on a real cluster on this machine
+	cd e2e && go run ./cmd/demo
+
+.PHONY: cluster-up
+cluster-up: ## Start a real cluster on this machine
+	cd e2e && go run ./cmd/cluster up
+
+.PHONY: cluster-down
+cluster-down: ## Remove the cluster and all that it left on this machine
+	cd e2e && go run ./cmd/cluster down
+
+.PHONY: e2e
+e2e: build cluster-up ## Run the end-to-end tests on a real cluster; RUN=pattern picks some
+	cd e2e && go test ./suite/... -run '$(RUN)' -count=1 -timeout 60m -v
+
+.PHONY: bench
+bench: build ## Measure N rollouts at once; N=100
+	cd e2e && go run ./cmd/bench -n $(N)
+
+.PHONY: clean
+clean: ## Remove what was built here; the cache of programs stays
+	rm -rf bin

@@ -25,7 +25,7 @@ RUN ?= .
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the programs into bin/
@@ -71,8 +71,17 @@ cluster-up: ## Start a real cluster on this machine
 cluster-down: ## Remove the cluster and all that it left on this machine
 	cd e2e && go run ./cmd/cluster down
 
+# The cluster can pull nothing: the operator's image has an empty base, the load tester's a Debian that
+# is made on this machine.
+.PHONY: cluster-images
+cluster-images: build ## Build the images and put them into the cluster
+	cd e2e && go build -o ../bin/ ./cmd/cluster
+	bin/cluster build-image --tag $(IMAGE) --build-arg BASE=scratch
+	bin/cluster build-image --tag $(TESTER_IMAGE) --build-arg BASE=localhost/debian-base --target loadtester
+
+# With KUBECONFIG set the tests run on that cluster, as it is.
 .PHONY: e2e
-e2e: build cluster-up ## Run the end-to-end tests on a real cluster; RUN=pattern picks some
+e2e: $(if $(KUBECONFIG),,cluster-up cluster-images) ## Run the end-to-end tests on a real cluster; RUN=pattern picks some
 	cd e2e && go test ./suite/... -run '$(RUN)' -count=1 -timeout 60m -v
 
 .PHONY: bench

@@ -1,0 +1,152 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// ErrMissing says that an object of the user's, of which we only set some
+// fields, is not there.
+var ErrMissing = errors.New("object is missing")
+
+// Applier makes objects so, and knows when they are. It is safe for concurrent
+// use, for different owners.
+type Applier struct {
+	// Client writes. It does not need to read.
+	Client client.Client
+	// Reader reads what the operator watches, in the form that Form gives.
+	Reader client.Reader
+	// Live reads past the cache. It is asked once per object, when that is
+	// taken over from another controller of this API.
+	Live client.Reader
+	// Now tells the time.
+	Now func() time.Time
+
+	memory memory
+}
+
+// Apply makes the objects so, in their order, and stops at the first that it
+// can't. It says changed if something was written, or if the cache turned out
+// to be older than our last write: either way what was read before this call is
+// out of date, and nothing should be decided on it.
+//
+// Objects of somebody else are left alone with a TakenError. A Bare object that
+// is not there is ErrMissing.
+func (a *Applier) Apply(ctx context.Context, owner *v1beta1.Canary, objs ...runtime.ApplyConfiguration) (changed bool, err error) {
+	for _, obj := range objs {
+		c, err := a.apply(ctx, owner, obj)
+		changed = changed || c
+		if err != nil {
+			return changed, err
+		}
+	}
+	return changed, nil
+}
+
+// Pending says whether Apply would say changed, from the cache alone.
+func (a *Applier) Pending(ctx context.Context, owner *v1beta1.Canary, objs ...runtime.ApplyConfiguration) (bool, error) {
+	for _, obj := range objs {
+		t, err := a.look(ctx, owner, obj)
+		if err != nil || t.state != settled {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// Fresh says whether the cache has caught up with all that we have written to
+// the objects. It is silent about what others wrote.
+func (a *Applier) Fresh(ctx context.Context, objs ...runtime.ApplyConfiguration) (bool, error) {
+	for _, obj := range objs {
+		r, err := refOf(obj)
+		if err != nil {
+			return false, err
+		}
+		live, err := a.cached(ctx, r)
+		if err != nil || a.behind(r, live) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// Delete deletes an object that the owner controls. It says changed as long as
+// the cache still holds the object, and asks the server only once.
+func (a *Applier) Delete(ctx context.Context, owner *v1beta1.Canary, obj client.Object) (changed bool, err error) {
+	gvk, err := apiutil.GVKForObject(obj, a.Client.Scheme())
+	if err != nil {
+		return false, err
+	}
+	r := ref{kind: gvk, key: client.ObjectKeyFromObject(obj)}
+	live, err := a.cached(ctx, r)
+	if err != nil || live == nil {
+		a.memory.set(r, func(m *mark) { *m = mark{} })
+		return false, err
+	}
+	if live.GetDeletionTimestamp() != nil || a.memory.of(r).deleted == live.GetUID() {
+		return true, nil
+	}
+	if err := taken(r, owner, live); err != nil {
+		return false, err
+	}
+	uid := live.GetUID()
+	err = a.Client.Delete(ctx, live, client.Preconditions{UID: &uid}, client.PropagationPolicy("Background"))
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return false, fmt.Errorf("delete %s: %w", r, err)
+	}
+	a.memory.set(r, func(m *mark) { *m = mark{owner: owner.UID, deleted: uid} })
+	return true, nil
+}
+
+// Forget drops what is remembered of a Canary's objects, for when it is gone.
+func (a *Applier) Forget(owner *v1beta1.Canary) { a.memory.forget(owner.UID) }
+
+func (a *Applier) apply(ctx context.Context, owner *v1beta1.Canary, obj runtime.ApplyConfiguration) (bool, error) {
+	t, err := a.look(ctx, owner, obj)
+	switch {
+	case err != nil:
+		return false, err
+	case t.state == settled:
+		return false, nil
+	case t.state == unseen:
+		return true, nil
+	}
+	if t.live != nil && !t.bare && hashOn(t.live) == "" {
+		if err := a.adopt(ctx, t); err != nil {
+			return false, err
+		}
+	}
+	return a.write(ctx, owner, t)
+}
+
+// write sends a server-side apply. Forced: a field that we must own is ours,
+// whoever had it before.
+func (a *Applier) write(ctx context.Context, owner *v1beta1.Canary, t *task) (bool, error) {
+	content, err := t.body(a.Now())
+	if err != nil {
+		return false, err
+	}
+	sent := &unstructured.Unstructured{Object: content}
+	err = a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(sent), client.FieldOwner(Manager), client.ForceOwnership)
+	if t.bare && apierrors.IsConflict(err) {
+		// Deleted, or made anew, since the cache saw it.
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("apply %s: %w", t.ref, err)
+	}
+	if err := a.remember(owner, t, sent); err != nil {
+		return true, err
+	}
+	return t.live == nil || sent.GetResourceVersion() != t.live.GetResourceVersion(), nil
+}

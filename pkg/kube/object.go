@@ -1,0 +1,201 @@
+package kube
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Applied is the annotation on everything we make: a hash of what was applied,
+// a space, and when that was last changed.
+const Applied = "sluice.dev/applied"
+
+// AppliedAt is when we last changed the object: created it, changed what we
+// want of it, or put back what somebody else had changed. It is zero for an
+// object that is not ours.
+func AppliedAt(obj client.Object) time.Time {
+	_, stamp, _ := strings.Cut(obj.GetAnnotations()[Applied], " ")
+	at, err := time.Parse(time.RFC3339Nano, stamp)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// Bare marks an object that belongs to the user and of which we set some fields
+// only, as the replicas of a target. It gets no annotation, and it is not made
+// when it is missing: that is ErrMissing.
+func Bare(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration { return bare{obj} }
+
+type bare struct{ runtime.ApplyConfiguration }
+
+// Form is an empty object in the form in which the operator watches a kind.
+// Whoever reads or watches through a cache must ask for this form, because a
+// cache keeps every form of a kind apart and fills each by a watch of its own:
+// metadata alone where the content is large or secret, Go's type where the
+// scheme has one, a map for all others.
+func Form(s *runtime.Scheme, gvk schema.GroupVersionKind) (client.Object, error) {
+	if metadataOnly(gvk) {
+		return &metav1.PartialObjectMetadata{TypeMeta: typeMeta(gvk)}, nil
+	}
+	if !s.Recognizes(gvk) {
+		u := &unstructured.Unstructured{}
+		u.SetGroupVersionKind(gvk)
+		return u, nil
+	}
+	obj, err := s.New(gvk)
+	if err != nil {
+		return nil, err
+	}
+	typed, ok := obj.(client.Object)
+	if !ok {
+		return nil, fmt.Errorf("%s is not the kind of an object", gvk)
+	}
+	return typed, nil
+}
+
+func metadataOnly(gvk schema.GroupVersionKind) bool {
+	return gvk.Group == "" && (gvk.Kind == "ConfigMap" || gvk.Kind == "Secret")
+}
+
+func typeMeta(gvk schema.GroupVersionKind) metav1.TypeMeta {
+	version, kind := gvk.ToAPIVersionAndKind()
+	return metav1.TypeMeta{APIVersion: version, Kind: kind}
+}
+
+// ref names an object.
+type ref struct {
+	kind schema.GroupVersionKind
+	key  client.ObjectKey
+}
+
+func (r ref) String() string { return fmt.Sprintf("%s %q", r.kind.Kind, r.key.String()) }
+
+// refOf reads the name from the object as it is, without encoding it first:
+// clients' own apply configurations have pointers, unstructured ones values.
+func refOf(obj runtime.ApplyConfiguration) (ref, error) {
+	var version, kind, name, namespace string
+	switch o := obj.(type) {
+	case bare:
+		return refOf(o.ApplyConfiguration)
+	case interface {
+		GetAPIVersion() *string
+		GetKind() *string
+		GetName() *string
+		GetNamespace() *string
+	}:
+		version, kind = ptr.Deref(o.GetAPIVersion(), ""), ptr.Deref(o.GetKind(), "")
+		name, namespace = ptr.Deref(o.GetName(), ""), ptr.Deref(o.GetNamespace(), "")
+	case interface {
+		GetAPIVersion() string
+		GetKind() string
+		GetName() string
+		GetNamespace() string
+	}:
+		version, kind, name, namespace = o.GetAPIVersion(), o.GetKind(), o.GetName(), o.GetNamespace()
+	}
+	if kind == "" || name == "" {
+		return ref{}, fmt.Errorf("%T has no kind or no name", obj)
+	}
+	return ref{
+		kind: schema.FromAPIVersionAndKind(version, kind),
+		key:  client.ObjectKey{Namespace: namespace, Name: name},
+	}, nil
+}
+
+// wish is an object as it should be.
+type wish struct {
+	ref
+	bare bool
+	json []byte
+	sum  [sha256.Size]byte // of json: enough to know a wish again in this process
+}
+
+func wishFor(obj runtime.ApplyConfiguration) (*wish, error) {
+	r, err := refOf(obj)
+	if err != nil {
+		return nil, err
+	}
+	inner, isBare := obj.(bare)
+	if isBare {
+		obj = inner.ApplyConfiguration
+	}
+	text, err := json.Marshal(obj)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", r, err)
+	}
+	return &wish{ref: r, bare: isBare, json: text, sum: sha256.Sum256(text)}, nil
+}
+
+// content is the wish as a map, without what means nothing to the API server.
+func (w *wish) content() (map[string]any, error) {
+	var content map[string]any
+	if err := utiljson.Unmarshal(w.json, &content); err != nil {
+		return nil, fmt.Errorf("decode %s: %w", w.ref, err)
+	}
+	tidy(content)
+	if meta, ok := content["metadata"].(map[string]any); ok {
+		maps.DeleteFunc(meta, func(_ string, v any) bool { return empty(v) })
+	}
+	return content, nil
+}
+
+// tidy removes nulls: an absent field and a null one are the same wish.
+func tidy(value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		maps.DeleteFunc(v, func(_ string, child any) bool { return child == nil })
+		for _, child := range v {
+			tidy(child)
+		}
+	case []any:
+		for _, child := range v {
+			tidy(child)
+		}
+	}
+}
+
+func empty(value any) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		return len(v) == 0
+	case []any:
+		return len(v) == 0
+	}
+	return value == nil
+}
+
+// hash is the same for two wishes for the same, whichever order the fields
+// come in: encoding a map sorts its keys.
+func hash(content any) (string, error) {
+	text, err := json.Marshal(content)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8]), nil
+}
+
+// hashOn is the hash that was left on an object.
+func hashOn(obj client.Object) string {
+	sum, _, _ := strings.Cut(obj.GetAnnotations()[Applied], " ")
+	return sum
+}
+
+// stamp writes the annotation into content.
+func stamp(content map[string]any, sum string, now time.Time) error {
+	value := sum + " " + now.UTC().Format(time.RFC3339Nano)
+	return unstructured.SetNestedField(content, value, "metadata", "annotations", Applied)
+}

@@ -1,0 +1,28 @@
+package kube
+
+import (
+	"context"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// Record stores a status like the function of its name, and remembers what came
+// back, so that Knows can tell a cached Canary from before.
+func (a *Applier) Record(ctx context.Context, before, after *v1beta1.Canary) error {
+	if err := Record(ctx, a.Client, before, after); err != nil {
+		return err
+	}
+	a.memory.set(canaryRef(after), func(m *mark) {
+		m.owner, m.version, m.wrote = after.UID, after.ResourceVersion, a.Now()
+	})
+	return nil
+}
+
+// Knows says whether a cached Canary has the status that we stored last.
+func (a *Applier) Knows(c *v1beta1.Canary) bool { return !a.behind(canaryRef(c), c) }
+
+func canaryRef(c *v1beta1.Canary) ref {
+	return ref{kind: v1beta1.GroupVersion.WithKind("Canary"), key: client.ObjectKeyFromObject(c)}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// options are the flags of the operator. Names are those that installations of this API already use, with
+// one dash or two.
+type options struct {
+	kubeconfig, master      string
+	qps                     float64
+	burst                   int
+	metricsServer           string
+	provider                string
+	namespace               string
+	selectorLabels          string
+	labelPrefix             string
+	localRefs               bool
+	threads                 int
+	port                    int
+	logLevel, logEncoding   string
+	leaderElection          bool
+	leaderNamespace         string
+	slackURL, slackToken    string
+	slackProxy, slackUser   string
+	slackChannel            string
+	cluster                 string
+	settle                  string
+	showVersion             bool
+	unused                  map[string]*string // flags that are taken and have nothing to set here
+	configTracking, replace bool
+}
+
+// refused are flags whose feature this version lacks. Ignoring them would lose notices or change what is
+// released, so the operator does not start with them.
+var refused = map[string]string{
+	"kubeconfig-service-mesh": "a mesh on another cluster",
+	"event-webhook":           "sending events to a webhook",
+	"msteams-url":             "alerts to Microsoft Teams",
+	"msteams-proxy-url":       "alerts to Microsoft Teams",
+}
+
+// harmless are flags that other operators of this API need and this one does not.
+var harmless = map[string]string{
+	"control-loop-interval":      "nothing is polled here; ignored",
+	"ingress-annotations-prefix": "for providers that this version lacks; ignored",
+	"ingress-class":              "for providers that this version lacks; ignored",
+}
+
+func parse(args []string, env func(string) string, out io.Writer) (*options, error) {
+	o := &options{unused: map[string]*string{}}
+	f := flag.NewFlagSet("sluice", flag.ContinueOnError)
+	f.SetOutput(out)
+	o.process(f)
+	o.release(f)
+	o.alerts(f)
+	for name, what := range refused {
+		o.unused[name] = f.String(name, "", "Not supported yet: "+what+".")
+	}
+	for name, what := range harmless {
+		o.unused[name] = f.String(name, "", "Accepted: "+what+".")
+	}
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	o.slackURL = cmp.Or(env("SLACK_URL"), o.slackURL)
+	o.slackToken = cmp.Or(env("SLACK_TOKEN"), o.slackToken)
+	o.slackProxy = cmp.Or(env("SLACK_PROXY_URL"), o.slackProxy)
+	*o.unused["event-webhook"] = cmp.Or(env("EVENT_WEBHOOK_URL"), *o.unused["event-webhook"])
+	*o.unused["msteams-url"] = cmp.Or(env("MSTEAMS_URL"), *o.unused["msteams-url"])
+	return o, o.check(f.Args())
+}
+
+// process are the flags about the API server and this process.
+func (o *options) process(f *flag.FlagSet) {
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "Path of a kubeconfig; only outside a cluster.")
+	f.StringVar(&o.master, "master", "", "Address of the API server; overrides the kubeconfig's.")
+	f.Float64Var(&o.qps, "kubeconfig-qps", 300, "Requests per second to the API server.")
+	f.IntVar(&o.burst, "kubeconfig-burst", 750, "Requests to the API server at once.")
+	f.StringVar(&o.namespace, "namespace", "", "Namespace to watch; empty: all.")
+	f.IntVar(&o.threads, "threadiness", 128, "Canaries that are worked on at the same time.")
+	f.IntVar(&o.port, "port", 8080, "Port of /metrics, /healthz and /readyz.")
+	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error.")
+	f.StringVar(&o.logEncoding, "zap-encoding", "json", "json or console.")
+	f.BoolVar(&o.replace, "zap-replace-globals", false, "Accepted; there are no global loggers here.")
+	f.BoolVar(&o.leaderElection, "enable-leader-election", false, "Have one of several replicas work, the others wait.")
+	f.StringVar(&o.leaderNamespace, "leader-election-namespace", "", "Namespace of the lease; empty: the one this runs in.")
+	f.BoolVar(&o.showVersion, "version", false, "Print the version and end.")
+}
+
+// release are the flags about how Canaries are followed.
+func (o *options) release(f *flag.FlagSet) {
+	f.StringVar(&o.metricsServer, "metrics-server", "http://prometheus:9090", "Prometheus that is asked for metrics.")
+	f.StringVar(&o.provider, "mesh-provider", "istio", "Traffic provider of Canaries that name none.")
+	f.StringVar(&o.selectorLabels, "selector-labels", "app,name,app.kubernetes.io/name", "Labels that may tell a workload's pods, the first that is there.")
+	f.StringVar(&o.labelPrefix, "include-label-prefix", "", "Prefixes of labels and annotations that the primary gets from the target; * for all.")
+	f.BoolVar(&o.configTracking, "enable-config-tracking", true, "Accepted; changes of ConfigMaps and Secrets are not followed yet.")
+	f.BoolVar(&o.localRefs, "no-cross-namespace-refs", false, "Refuse references to objects in other namespaces.")
+	f.StringVar(&o.settle, "settle", "2s", "How long proxies are given to take routes that they do not report on.")
+}
+
+func (o *options) alerts(f *flag.FlagSet) {
+	f.StringVar(&o.slackURL, "slack-url", "", "Slack webhook of Canaries without alerts of their own; also SLACK_URL.")
+	f.StringVar(&o.slackToken, "slack-token", "", "Token of a Slack bot; also SLACK_TOKEN.")
+	f.StringVar(&o.slackProxy, "slack-proxy-url", "", "HTTP proxy on the way to Slack; also SLACK_PROXY_URL.")
+	f.StringVar(&o.slackUser, "slack-user", "flagger", "Name that Slack messages are written under.")
+	f.StringVar(&o.slackChannel, "slack-channel", "", "Slack channel.")
+	f.StringVar(&o.cluster, "cluster-name", "", "Name of the cluster, said in every message.")
+}
+
+func (o *options) check(rest []string) error {
+	if len(rest) > 0 {
+		return fmt.Errorf("unexpected argument %q", rest[0])
+	}
+	for name, what := range refused {
+		if *o.unused[name] != "" {
+			return fmt.Errorf("-%s: %s is not supported yet", name, what)
+		}
+	}
+	if o.threads < 1 {
+		return fmt.Errorf("-threadiness: %d is not a number above zero", o.threads)
+	}
+	if len(o.labels()) == 0 {
+		return errors.New("-selector-labels: no label is left to tell a workload's pods by")
+	}
+	return nil
+}
+
+func (o *options) labels() []string   { return list(o.selectorLabels) }
+func (o *options) prefixes() []string { return list(o.labelPrefix) }
+
+// list splits a list at its commas.
+func list(text string) []string {
+	var items []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+// leader is the namespace of the lease.
+func (o *options) leader() string {
+	return cmp.Or(o.namespace, o.leaderNamespace, home())
+}
+
+// home is the namespace this runs in, as every pod is told; outside a cluster the one of cluster services.
+func home() string {
+	data, err := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+	if err != nil {
+		return "kube-system"
+	}
+	return strings.TrimSpace(string(data))
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"go.uber.org/zap/zapcore"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/record"
+	ctrl "sigs.k8s.io/controller-runtime"
+	logzap "sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/sluice-cd/sluice/pkg/controller"
+	"github.com/sluice-cd/sluice/pkg/notify"
+)
+
+// connect finds the API server: by the flags, else by the usual places of a cluster or a user.
+func connect(o *options) (*rest.Config, error) {
+	config, err := ctrl.GetConfig()
+	if o.kubeconfig != "" || o.master != "" {
+		config, err = clientcmd.BuildConfigFromFlags(o.master, o.kubeconfig)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w", err)
+	}
+	config.QPS, config.Burst = float32(o.qps), o.burst
+	config.UserAgent = "sluice/" + version
+	return config, nil
+}
+
+func logger(o *options) (logr.Logger, error) {
+	level, err := zapcore.ParseLevel(o.logLevel)
+	if err != nil {
+		return logr.Logger{}, fmt.Errorf("-log-level: %w", err)
+	}
+	encode := logzap.JSONEncoder()
+	switch o.logEncoding {
+	case "json":
+	case "console":
+		encode = logzap.ConsoleEncoder()
+	default:
+		return logr.Logger{}, fmt.Errorf("-zap-encoding: %q is neither json nor console", o.logEncoding)
+	}
+	return logzap.New(logzap.Level(level), encode), nil
+}
+
+// The library's recorder drops what goes beyond 25 events of one object, which a single rollout with many
+// steps and a failure after it reaches, and folds ten alike into one.
+const (
+	eventBurst = 100
+	eventAlike = 50
+)
+
+func newHerald(mgr manager.Manager, o *options, queue *notify.Queue, t *controller.Telemetry) (*controller.Herald, error) {
+	clients, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("set up the client of events: %w", err)
+	}
+	events := record.NewBroadcasterWithCorrelatorOptions(record.CorrelatorOptions{BurstSize: eventBurst, MaxEvents: eventAlike})
+	events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: clients.CoreV1().Events("")})
+	h := &controller.Herald{
+		Events:    events.NewRecorder(mgr.GetScheme(), corev1.EventSource{Component: "sluice"}),
+		Queue:     queue,
+		Telemetry: t,
+		Providers: mgr.GetClient(),
+		Secrets:   mgr.GetAPIReader(),
+		Cluster:   o.cluster,
+		Local:     o.localRefs,
+	}
+	if o.slackURL == "" {
+		return h, nil
+	}
+	h.Default, err = notify.New("slack", notify.Options{
+		Address: o.slackURL, Token: o.slackToken, Proxy: o.slackProxy, Channel: o.slackChannel, Username: o.slackUser,
+	})
+	return h, err
+}
+
+func newRouters(mgr manager.Manager, o *options) (*controller.Routers, error) {
+	d, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("set up discovery: %w", err)
+	}
+	return &controller.Routers{Default: o.provider, Discovery: d, Now: time.Now}, nil
+}
+
+// synced answers whether the caches hold what is watched: before that nothing could be decided.
+func synced(mgr manager.Manager) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, stop := context.WithTimeout(r.Context(), time.Second)
+		defer stop()
+		if !mgr.GetCache().WaitForCacheSync(ctx) {
+			http.Error(w, "caches are not filled yet", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+}

@@ -1,0 +1,85 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/kube"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+// unheld says that the finalizer is not as the spec or the phase calls for.
+func (v *view) unheld() bool {
+	c := v.canary
+	if !c.DeletionTimestamp.IsZero() {
+		return held(c) && (!c.Spec.RevertOnDeletion || c.Status.Phase == v1beta1.PhaseTerminated)
+	}
+	return held(c) != c.Spec.RevertOnDeletion
+}
+
+// hold puts the finalizer on a Canary that is to give its target back, and takes it off once that is done, or
+// no longer asked for.
+func (r *Reconciler) hold(ctx context.Context, v *view) (bool, error) {
+	if !v.unheld() {
+		return false, nil
+	}
+	c := v.canary.DeepCopy()
+	patch := client.MergeFromWithOptions(v.canary, client.MergeFromWithOptimisticLock{})
+	if held(c) {
+		if err := r.giveBack(ctx, v); err != nil {
+			return false, err
+		}
+		controllerutil.RemoveFinalizer(c, v1beta1.Finalizer)
+	} else {
+		controllerutil.AddFinalizer(c, v1beta1.Finalizer)
+	}
+	if err := r.Client.Patch(ctx, c, patch); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("patch finalizers of canary %q: %w", c.Name, err)
+	}
+	return true, nil
+}
+
+// Release gives back what a Canary that is gone already had taken: the target's replicas, and an apex Service
+// that was the user's own. There was no finalizer to wait for it, so its primary goes at the same time.
+func (r *Reconciler) Release(ctx context.Context, c *v1beta1.Canary) error {
+	if c.Status.Phase == v1beta1.PhaseTerminated {
+		return nil // done by the way it went
+	}
+	v, err := r.observe(ctx, c, r.Live)
+	if err != nil || v.target == nil {
+		return err
+	}
+	if replicas(v.target) == 0 {
+		size := c.Status.PrimaryReplicas
+		if v.primary != nil {
+			size = max(size, replicas(v.primary))
+		}
+		if _, err := r.Applier.Apply(ctx, c, kube.Bare(r.Kind.Run(v.target, max(size, 1)))); err != nil {
+			return fmt.Errorf("give deployment %q its replicas back: %w", v.target.Name, err)
+		}
+	}
+	return r.giveBack(ctx, v)
+}
+
+// giveBack restores an apex Service that was there before the Canary.
+func (r *Reconciler) giveBack(ctx context.Context, v *view) error {
+	apex, err := r.apex(ctx, v.canary)
+	if err != nil || apex == nil || owned(apex, v.canary) || v.target == nil {
+		return err
+	}
+	if _, ok := apex.Annotations[workload.OriginalSelectorAnnotation]; !ok {
+		return nil // never taken over
+	}
+	original, err := r.Kind.Restore(apex, v.target)
+	if err != nil {
+		return err
+	}
+	if err := r.Applier.HandBack(ctx, original); err != nil {
+		return fmt.Errorf("give service %q back: %w", apex.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/kube"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+// readRivals refuses the younger of two Canaries that would scale, or route to, the same objects.
+func (r *Reconciler) readRivals(ctx context.Context, v *view, _ client.Reader) error {
+	all := &v1beta1.CanaryList{}
+	if err := r.Client.List(ctx, all, client.InNamespace(v.canary.Namespace)); err != nil {
+		return fmt.Errorf("list canaries: %w", err)
+	}
+	for i := range all.Items {
+		other := &all.Items[i]
+		if other.UID == v.canary.UID || !elder(other, v.canary) {
+			continue
+		}
+		if other.Spec.TargetRef.Kind == v.canary.Spec.TargetRef.Kind && other.Spec.TargetRef.Name == v.canary.Spec.TargetRef.Name {
+			return &rollout.InvalidError{
+				Field:   "spec.targetRef.name",
+				Problem: fmt.Sprintf("%s %q already has the Canary %q, which is older", other.Spec.TargetRef.Kind, other.Spec.TargetRef.Name, other.Name),
+			}
+		}
+		if other.ApexName() == v.canary.ApexName() {
+			return &rollout.InvalidError{
+				Field:   "spec.service.name",
+				Problem: fmt.Sprintf("Service %q already belongs to the Canary %q, which is older", other.ApexName(), other.Name),
+			}
+		}
+	}
+	return nil
+}
+
+// elder says which of two Canaries came first; names decide between those of one second.
+func elder(a, b *v1beta1.Canary) bool {
+	if a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.Name < b.Name
+	}
+	return a.CreationTimestamp.Before(&b.CreationTimestamp)
+}
+
+// readObjects renders what the intent calls for, in the order in which it has to be made.
+func (r *Reconciler) readObjects(ctx context.Context, v *view, _ client.Reader) error {
+	if err := r.addServices(ctx, v); err != nil {
+		return err
+	}
+	if v.target == nil {
+		return nil
+	}
+	v.run()
+	if err := r.addPrimary(v); err != nil {
+		return err
+	}
+	return r.addAutoscaler(ctx, v)
+}
+
+func (r *Reconciler) addServices(ctx context.Context, v *view) error {
+	like := v.template()
+	if like == nil {
+		return nil
+	}
+	adopted, err := r.apex(ctx, v.canary)
+	if err != nil {
+		return err
+	}
+	if !workload.Foreign(adopted, v.canary) {
+		adopted = nil
+	}
+	services, err := r.Kind.Services(v.canary, like, v.intent.Apex, adopted)
+	if err != nil {
+		return err
+	}
+	v.add = append(v.add, services...)
+	v.routes = append(v.routes, services[len(services)-1])
+	return nil
+}
+
+// apex reads the apex Service; nil when there is none.
+func (r *Reconciler) apex(ctx context.Context, c *v1beta1.Canary) (*corev1.Service, error) {
+	s := &corev1.Service{}
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: c.ApexName()}, s)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("read service %q: %w", c.ApexName(), err)
+	}
+	if err != nil {
+		return nil, nil
+	}
+	return s, nil
+}
+
+// template is a Deployment with the target's labels and ports: the target itself, or, when somebody deleted
+// that in the middle of a rollout, what its primary still tells of it. Traffic must be moved all the same.
+func (v *view) template() *appsv1.Deployment {
+	if v.target != nil || v.primary == nil {
+		return v.target
+	}
+	like := v.primary.DeepCopy()
+	like.Name = v.canary.Spec.TargetRef.Name
+	for k, val := range like.Spec.Selector.MatchLabels {
+		like.Spec.Selector.MatchLabels[k] = strings.TrimSuffix(val, "-primary")
+	}
+	return like
+}
+
+// run scales the target. It only ever grows while its canary runs: an autoscaler may want more than we do.
+func (v *view) run() {
+	have, want := replicas(v.target), v.intent.Floor
+	switch {
+	case !v.intent.Canary && have > 0:
+		v.remove = append(v.remove, kube.Bare(workload.Deployment{}.Run(v.target, 0)))
+	case !v.intent.Canary, have >= want:
+	case have == 0 && v.primary == nil:
+		// A target that was at zero before there was a primary is meant to be.
+	case have == 0:
+		v.add = append(v.add, kube.Bare(workload.Deployment{}.Run(v.target, max(want, replicas(v.primary)))))
+	default:
+		v.add = append(v.add, kube.Bare(workload.Deployment{}.Run(v.target, want)))
+	}
+}
+
+// addPrimary renders the primary from the target as it was just read, and only if that is the revision
+// the primary is to run.
+func (r *Reconciler) addPrimary(v *view) error {
+	if v.intent.Primary == "" || v.intent.Primary != v.snapshot.Revision {
+		return nil
+	}
+	size := v.primarySize()
+	primary, err := r.Kind.Primary(v.target, v.canary, v.intent.Primary, &size)
+	if err != nil {
+		return err
+	}
+	v.add = append(v.add, primary)
+	return nil
+}
+
+// primarySize is the number of pods the primary is given. An autoscaler's choice is kept, and nothing
+// makes it smaller than it was when the rollout began.
+func (v *view) primarySize() int32 {
+	if v.primary != nil && v.canary.Spec.AutoscalerRef != nil {
+		return max(replicas(v.primary), 1)
+	}
+	return max(replicas(v.target), v.canary.Status.PrimaryReplicas, 1)
+}
+
+func (r *Reconciler) addAutoscaler(ctx context.Context, v *view) error {
+	ref := v.canary.Spec.AutoscalerRef
+	if ref == nil || v.primary == nil && v.intent.Primary == "" {
+		return nil
+	}
+	source := &autoscalingv2.HorizontalPodAutoscaler{}
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: v.canary.Namespace, Name: ref.Name}, source)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("read autoscaler %q: %w", ref.Name, err)
+	}
+	if err != nil {
+		return &rollout.InvalidError{
+			Field:   "spec.autoscalerRef.name",
+			Problem: fmt.Sprintf("%s %q does not exist in namespace %q", ref.Kind, ref.Name, v.canary.Namespace),
+		}
+	}
+	scaler, err := r.Kind.Autoscaler(source, v.canary, v.intent.Guard)
+	if err != nil {
+		return err
+	}
+	v.add = append(v.add, scaler)
+	return nil
+}
+
+func replicas(d *appsv1.Deployment) int32 {
+	if d.Spec.Replicas == nil {
+		return 1
+	}
+	return *d.Spec.Replicas
+}
+
+// held says that a Canary cannot go before we let it.
+func held(c *v1beta1.Canary) bool {
+	for _, f := range c.Finalizers {
+		if f == v1beta1.Finalizer {
+			return true
+		}
+	}
+	return false
+}
+
+// owned says that an object goes with the Canary.
+func owned(obj metav1.Object, c *v1beta1.Canary) bool { return metav1.IsControlledBy(obj, c) }

@@ -1,0 +1,177 @@
+// Package controller runs rollouts on a cluster.
+//
+// One pass looks, makes so what the status calls for, and only when nothing had to be changed decides
+// what comes next:
+//
+//	observe   cached reads → facts, intent, objects
+//	moves     would this pass write or ask anything? no ─▶ nothing is requested at all
+//	refresh   the Canary and its target, live; the cache must know our own writes
+//	converge  add, then, once routed, remove;  changed ─▶ the pass ends
+//	decide    ask, answer, decide, record;  stored ─▶ announce, and the next pass begins
+//
+// The first two run on the cache alone, so that a Canary at rest costs no request, and every event
+// about it may wake it for nothing.
+package controller
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/kube"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+// Analyst answers the questions of a rollout.
+type Analyst interface {
+	Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Questions) rollout.Findings
+}
+
+// Reconciler brings Canaries forward.
+type Reconciler struct {
+	Client  client.Client // reads from the cache
+	Live    client.Reader // reads from the API server
+	Applier *kube.Applier
+	Analyst Analyst
+	Herald  *Herald
+	Routers *Routers
+	Kind    workload.Deployment
+	Settle  time.Duration // that proxies are given to take routes they do not report on
+	Now     func() time.Time
+}
+
+const (
+	// passes bounds one call: a rollout that still has something to do after so many starts a new one.
+	passes = 4
+	// lagging is when to look again at a cache that is behind our own writes, should its event be lost.
+	lagging = time.Second
+	// unserved is when to look again for an API that the cluster does not serve.
+	unserved = 10 * time.Second
+)
+
+// Reconcile brings one Canary, as the cache has it, as far as it goes without waiting.
+func (r *Reconciler) Reconcile(ctx context.Context, c *v1beta1.Canary) (reconcile.Result, error) {
+	if gone(c) {
+		return reconcile.Result{}, nil
+	}
+	if !r.Applier.Knows(c) {
+		return reconcile.Result{RequeueAfter: lagging}, nil
+	}
+	v, err := r.observe(ctx, c, r.Client)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if fresh, err := r.Applier.Fresh(ctx, v.objects()...); !fresh || err != nil {
+		return reconcile.Result{RequeueAfter: lagging}, err
+	}
+	due, err := r.moves(ctx, v)
+	if err != nil || !due {
+		return v.rest(), err
+	}
+	now, live, err := r.refresh(ctx, c)
+	if err != nil || now == nil {
+		return reconcile.Result{}, err
+	}
+	return r.advance(ctx, now, live)
+}
+
+// gone says that a Canary is deleted and holds nothing back.
+func gone(c *v1beta1.Canary) bool {
+	return !c.DeletionTimestamp.IsZero() && !held(c)
+}
+
+// refresh reads the Canary live. Nil: it is gone.
+func (r *Reconciler) refresh(ctx context.Context, c *v1beta1.Canary) (*v1beta1.Canary, client.Reader, error) {
+	now := &v1beta1.Canary{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(c), now); err != nil {
+		return nil, nil, client.IgnoreNotFound(err)
+	}
+	if now.UID != c.UID || gone(now) {
+		return nil, nil, nil
+	}
+	return now, &once{Reader: r.Live}, nil
+}
+
+// advance makes passes until one of them leaves nothing to do right now.
+func (r *Reconciler) advance(ctx context.Context, c *v1beta1.Canary, live client.Reader) (reconcile.Result, error) {
+	for range passes {
+		v, err := r.observe(ctx, c, live)
+		if err != nil {
+			return reconcile.Result{}, err
+		}
+		fresh, err := r.Applier.Fresh(ctx, v.objects()...)
+		if err != nil || !fresh {
+			return reconcile.Result{RequeueAfter: lagging}, err
+		}
+		next, err := r.pass(ctx, v)
+		if apierrors.IsConflict(err) {
+			return reconcile.Result{RequeueAfter: time.Millisecond}, nil // decided on what is no longer so
+		}
+		if err != nil || next == nil {
+			return v.rest(), err
+		}
+		c = next
+	}
+	return reconcile.Result{RequeueAfter: time.Millisecond}, nil
+}
+
+// pass changes the cluster or decides, never both. It returns the Canary as stored when there is more
+// to do at once.
+func (r *Reconciler) pass(ctx context.Context, v *view) (*v1beta1.Canary, error) {
+	if changed, err := r.hold(ctx, v); changed || err != nil {
+		return nil, err
+	}
+	if v.refused == nil {
+		if changed, err := r.converge(ctx, v); changed || err != nil {
+			return nil, err
+		}
+	}
+	return r.decide(ctx, v)
+}
+
+// moves says, from the cache alone, whether a pass would write or ask anything.
+func (r *Reconciler) moves(ctx context.Context, v *view) (bool, error) {
+	if v.unheld() {
+		return true, nil
+	}
+	if v.refused == nil {
+		if due, err := r.pending(ctx, v); due || err != nil {
+			return due, err
+		}
+		if !rollout.Ask(v.snapshot).Empty() {
+			return true, nil
+		}
+	}
+	d := v.decide(nil)
+	v.after = d.After
+	return changed(v.canary.Status, d.Status), nil
+}
+
+// decide asks what has to be known, decides, stores that, and only then tells anybody.
+func (r *Reconciler) decide(ctx context.Context, v *view) (*v1beta1.Canary, error) {
+	var found rollout.Findings
+	if q := v.ask(); !q.Empty() {
+		found = r.Analyst.Answer(ctx, v.canary, q)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		v.snapshot.Now = r.Now()
+	}
+	d := v.decide(found)
+	v.after = d.After
+	if !changed(v.canary.Status, d.Status) {
+		return nil, nil
+	}
+	after := v.canary.DeepCopy()
+	after.Status = d.Status
+	if err := r.Applier.Record(ctx, v.canary, after); err != nil {
+		return nil, err
+	}
+	r.Herald.Announce(ctx, v.canary.Status, after, v.snapshot.Plan, d.Notices)
+	return after, nil
+}

@@ -1,0 +1,133 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/kube"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/router"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+// readRoutes renders the routes and says whether the proxies have taken them.
+func (r *Reconciler) readRoutes(ctx context.Context, v *view, _ client.Reader) error {
+	if v.intent.Traffic != nil {
+		routes, err := r.render(v)
+		if err != nil {
+			return err
+		}
+		v.add = append(v.add, routes...)
+		v.routes = append(v.routes, routes...)
+	}
+	return r.settle(ctx, v)
+}
+
+func (r *Reconciler) render(v *view) ([]runtime.ApplyConfiguration, error) {
+	in := router.Input{Canary: v.canary, Traffic: *v.intent.Traffic, Revision: v.snapshot.Revision, Ports: map[string]int32{}}
+	if like := v.template(); like != nil {
+		for _, p := range workload.Ports(v.canary, like) {
+			in.Ports[*p.Name] = *p.Port
+		}
+	}
+	return v.router.Render(in)
+}
+
+// settle finds out whether the routes are in effect. A provider that reports on them is asked; one that does not
+// is given time since the last change of each, which is noted on the object and so survives a restart.
+func (r *Reconciler) settle(ctx context.Context, v *view) error {
+	v.snapshot.Routed = true
+	var last time.Time
+	for _, o := range v.routes {
+		at, err := r.Applier.ChangedAt(ctx, o)
+		if err != nil {
+			return err
+		}
+		if at.IsZero() {
+			v.snapshot.Routed = false // not there yet
+			return nil
+		}
+		if at.After(last) {
+			last = at
+		}
+	}
+	if p, ok := v.router.(router.Prober); ok {
+		live, err := r.live(ctx, v)
+		if err != nil {
+			return err
+		}
+		if ok, why := p.Accepted(live); !ok {
+			v.snapshot.Routed, v.snapshot.Trouble = false, why
+			return nil
+		}
+	}
+	if until := last.Add(r.Settle); until.After(v.snapshot.Now) {
+		v.snapshot.Routed, v.snapshot.Settles = false, until
+	}
+	return nil
+}
+
+// live reads the route objects of the provider as they are now.
+func (r *Reconciler) live(ctx context.Context, v *view) ([]*unstructured.Unstructured, error) {
+	var live []*unstructured.Unstructured
+	for _, o := range v.routes {
+		rendered, ok := o.(router.Object)
+		if !ok {
+			continue // the apex Service is not the provider's
+		}
+		u := &unstructured.Unstructured{}
+		u.SetGroupVersionKind(rendered.GroupVersionKind())
+		err := r.Client.Get(ctx, client.ObjectKeyFromObject(rendered), u)
+		if client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("read %s %q: %w", u.GetKind(), rendered.GetName(), err)
+		}
+		if err == nil {
+			live = append(live, u)
+		}
+	}
+	return live, nil
+}
+
+// pending says whether converge would write.
+func (r *Reconciler) pending(ctx context.Context, v *view) (bool, error) {
+	due, err := r.Applier.Pending(ctx, v.canary, v.add...)
+	if due || err != nil || !v.snapshot.Routed {
+		return v.absorb(due, err)
+	}
+	return v.absorb(r.Applier.Pending(ctx, v.canary, v.remove...))
+}
+
+// converge makes first, and breaks only once the traffic has moved.
+func (r *Reconciler) converge(ctx context.Context, v *view) (bool, error) {
+	changed, err := r.Applier.Apply(ctx, v.canary, v.add...)
+	if changed || err != nil || !v.snapshot.Routed {
+		return v.absorb(changed, err)
+	}
+	return v.absorb(r.Applier.Apply(ctx, v.canary, v.remove...))
+}
+
+// absorb makes a fact of an error that only the user can mend. A target that went away between two reads is
+// looked at again.
+func (v *view) absorb(changed bool, err error) (bool, error) {
+	switch {
+	case userError(err):
+		v.refused = err
+		return changed, nil
+	case errors.Is(err, kube.ErrMissing):
+		v.after = lagging
+		return true, nil
+	}
+	return changed, err
+}
+
+// userError says that something is wrong which only the user can mend, so that it is told, not retried.
+func userError(err error) bool {
+	return errors.As(err, new(*rollout.InvalidError)) || errors.As(err, new(*router.NotServedError)) ||
+		errors.As(err, new(*kube.TakenError))
+}

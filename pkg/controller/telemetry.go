@@ -1,0 +1,137 @@
+package controller
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// Telemetry is what the operator tells Prometheus. What describes a Canary as it is gets read off the cache
+// whenever it is scraped, so that a series ends with its Canary; what counts is counted as it happens.
+type Telemetry struct {
+	canaries client.Reader
+
+	total, status, weight *prometheus.Desc
+	info                  *prometheus.GaugeVec
+	analysis              *prometheus.GaugeVec
+	duration              *prometheus.HistogramVec
+	successes, failures   *prometheus.CounterVec
+}
+
+// The values of flagger_canary_status.
+const (
+	statusRunning = 0
+	statusOther   = 1
+	statusFailed  = 2
+)
+
+// NewTelemetry registers the operator's metrics. Their names are those that dashboards of this API use.
+func NewTelemetry(into prometheus.Registerer, canaries client.Reader, version, provider string) (*Telemetry, error) {
+	outcome := []string{"name", "namespace", "deployment_strategy", "analysis_status"}
+	t := &Telemetry{
+		canaries: canaries,
+		total: prometheus.NewDesc("flagger_canary_total",
+			"Number of Canary objects.", []string{"namespace"}, nil),
+		status: prometheus.NewDesc("flagger_canary_status",
+			"State of the last rollout: 0 running, 1 ended well or not begun, 2 failed.", []string{"name", "namespace"}, nil),
+		weight: prometheus.NewDesc("flagger_canary_weight",
+			"Percent of requests that a workload answers.", []string{"workload", "namespace"}, nil),
+		info: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "flagger_info",
+			Help: "Version of the operator and its default traffic provider."}, []string{"version", "mesh_provider"}),
+		analysis: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "flagger_canary_metric_analysis",
+			Help: "Last value of a metric that judges a canary, in the metric's own unit."}, []string{"name", "namespace", "metric"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "flagger_canary_duration_seconds",
+			Help: "Seconds that one pass over a Canary took.", Buckets: prometheus.DefBuckets}, []string{"name", "namespace"}),
+		successes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "flagger_canary_successes_total",
+			Help: "Rollouts that were promoted."}, outcome),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "flagger_canary_failures_total",
+			Help: "Rollouts that failed."}, outcome),
+	}
+	t.info.WithLabelValues(version, provider).Set(1)
+	for _, c := range []prometheus.Collector{t, t.info, t.analysis, t.duration, t.successes, t.failures} {
+		if err := into.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// Describe implements prometheus.Collector.
+func (t *Telemetry) Describe(ch chan<- *prometheus.Desc) {
+	ch <- t.total
+	ch <- t.status
+	ch <- t.weight
+}
+
+// Collect implements prometheus.Collector.
+func (t *Telemetry) Collect(ch chan<- prometheus.Metric) {
+	all := &v1beta1.CanaryList{}
+	if err := t.canaries.List(context.Background(), all); err != nil { //nolint:forbidigo // the interface hands over no context
+		ch <- prometheus.NewInvalidMetric(t.total, err)
+		return
+	}
+	total := map[string]int{}
+	for _, c := range all.Items {
+		total[c.Namespace]++
+		target, weight := c.Spec.TargetRef.Name, float64(c.Status.CanaryWeight)
+		ch <- prometheus.MustNewConstMetric(t.status, prometheus.GaugeValue, statusOf(c.Status.Phase), target, c.Namespace)
+		ch <- prometheus.MustNewConstMetric(t.weight, prometheus.GaugeValue, weight, target, c.Namespace)
+		ch <- prometheus.MustNewConstMetric(t.weight, prometheus.GaugeValue, 100-weight, c.PrimaryWorkload(), c.Namespace)
+	}
+	for namespace, n := range total {
+		ch <- prometheus.MustNewConstMetric(t.total, prometheus.GaugeValue, float64(n), namespace)
+	}
+}
+
+func statusOf(phase v1beta1.CanaryPhase) float64 {
+	switch phase {
+	case v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion, v1beta1.PhasePromoting, v1beta1.PhaseFinalising:
+		return statusRunning
+	case v1beta1.PhaseFailed:
+		return statusFailed
+	default:
+		return statusOther
+	}
+}
+
+// Observe notes the value of a metric that judges a canary.
+func (t *Telemetry) Observe(c *v1beta1.Canary, metric string, value float64) {
+	t.analysis.WithLabelValues(c.Spec.TargetRef.Name, c.Namespace, metric).Set(value)
+}
+
+// took notes how long a pass was.
+func (t *Telemetry) took(c *v1beta1.Canary, d time.Duration) {
+	t.duration.WithLabelValues(c.Spec.TargetRef.Name, c.Namespace).Observe(d.Seconds())
+}
+
+// count notes how a rollout ended.
+func (t *Telemetry) count(before v1beta1.CanaryStatus, c *v1beta1.Canary, p rollout.Plan) {
+	if before.Phase == c.Status.Phase {
+		return
+	}
+	how := "completed"
+	if p.Skip {
+		how = "skipped"
+	}
+	labels := []string{c.Spec.TargetRef.Name, c.Namespace, string(p.Strategy), how}
+	switch {
+	case c.Status.Phase == v1beta1.PhaseSucceeded && before.Phase == v1beta1.PhaseFinalising:
+		t.successes.WithLabelValues(labels...).Inc()
+	case c.Status.Phase == v1beta1.PhaseFailed:
+		t.failures.WithLabelValues(labels...).Inc()
+	}
+}
+
+// forget ends the series of a Canary that is gone.
+func (t *Telemetry) forget(c *v1beta1.Canary) {
+	labels := prometheus.Labels{"name": c.Spec.TargetRef.Name, "namespace": c.Namespace}
+	t.analysis.DeletePartialMatch(labels)
+	t.duration.DeletePartialMatch(labels)
+	t.successes.DeletePartialMatch(labels)
+	t.failures.DeletePartialMatch(labels)
+}

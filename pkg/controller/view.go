@@ -1,0 +1,94 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/router"
+)
+
+// view is what one pass has read, and what it makes of it.
+type view struct {
+	canary          *v1beta1.Canary
+	target, primary *appsv1.Deployment // nil: there is none
+	router          router.Router
+
+	snapshot rollout.Snapshot
+	intent   rollout.Intent
+	refused  error // the spec, or what it refers to, cannot be followed
+
+	routes []runtime.ApplyConfiguration // what moves traffic; part of add
+	add    []runtime.ApplyConfiguration // what must be there
+	remove []runtime.ApplyConfiguration // what must no longer run, once routed
+	after  time.Duration
+}
+
+// ask is what a decision needs to know. A Canary that is refused asks nothing.
+func (v *view) ask() rollout.Questions {
+	if v.refused != nil {
+		return rollout.Questions{}
+	}
+	return rollout.Ask(v.snapshot)
+}
+
+func (v *view) decide(found rollout.Findings) rollout.Decision {
+	if v.refused == nil {
+		return rollout.Decide(v.snapshot, found)
+	}
+	d := rollout.Refuse(v.snapshot, v.refused)
+	if missing := new(router.NotServedError); errors.As(v.refused, &missing) {
+		d.After = unserved
+	}
+	return d
+}
+
+// rest is when to look again at what was viewed.
+func (v *view) rest() reconcile.Result { return reconcile.Result{RequeueAfter: v.after} }
+
+// objects are all that the pass may write.
+func (v *view) objects() []runtime.ApplyConfiguration {
+	return append(append([]runtime.ApplyConfiguration{}, v.add...), v.remove...)
+}
+
+// changed says whether a decision has to be stored.
+func changed(before, after v1beta1.CanaryStatus) bool {
+	return !equality.Semantic.DeepEqual(before, after)
+}
+
+// once reads each object live one time only: within one call, a moment ago is now. It holds a single
+// object, since a Canary has one target.
+type once struct {
+	client.Reader
+	key  client.ObjectKey
+	seen *appsv1.Deployment
+	at   time.Time
+}
+
+// freshFor bounds how long a read counts as live; asking a slow hook takes longer than that.
+const freshFor = time.Second
+
+// Get reads a Deployment that was read just now from memory, and everything else live.
+func (o *once) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	d, ok := obj.(*appsv1.Deployment)
+	if !ok {
+		return o.Reader.Get(ctx, key, obj, opts...)
+	}
+	if o.seen != nil && o.key == key && time.Since(o.at) < freshFor {
+		o.seen.DeepCopyInto(d)
+		return nil
+	}
+	if err := o.Reader.Get(ctx, key, d, opts...); err != nil {
+		return err
+	}
+	o.key, o.seen, o.at = key, d.DeepCopy(), time.Now()
+	return nil
+}

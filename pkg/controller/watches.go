@@ -1,0 +1,154 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/kube"
+)
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// Setup has the manager run the reconciler: one queue, woken by everything a rollout depends on.
+func (r *Reconciler) Setup(mgr ctrl.Manager, workers int) error {
+	inbox := &inbox{Reconciler: r}
+	built, err := ctrl.NewControllerManagedBy(mgr).
+		Named("canary").
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		Watches(&v1beta1.Canary{}, inbox.canaries()).
+		Watches(&appsv1.Deployment{}, r.concerning()).
+		Watches(&corev1.Service{}, r.concerning()).
+		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, r.concerning()).
+		Build(inbox)
+	if err != nil {
+		return fmt.Errorf("build the controller: %w", err)
+	}
+	r.Routers.Watch = func(_ context.Context, kind schema.GroupVersionKind) error {
+		obj, err := kube.Form(mgr.GetScheme(), kind)
+		if err != nil {
+			return err
+		}
+		return built.Watch(source.Kind(mgr.GetCache(), obj, r.concerning()))
+	}
+	return nil
+}
+
+// concerning wakes the Canaries that an object matters to: its owner, and those that refer to it or
+// would generate it, by name. Names are enough: a Canary and its objects share a namespace.
+func (r *Reconciler) concerning() handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
+		if o := metav1.GetControllerOf(obj); o != nil && o.Kind == "Canary" && o.APIVersion == v1beta1.GroupVersion.String() {
+			return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: obj.GetNamespace(), Name: o.Name}}}
+		}
+		all := &v1beta1.CanaryList{}
+		if err := r.Client.List(ctx, all, client.InNamespace(obj.GetNamespace())); err != nil {
+			return nil // the cache answers or is not there yet, and then every Canary is looked at anyway
+		}
+		var woken []reconcile.Request
+		for i := range all.Items {
+			if concerns(&all.Items[i], obj.GetName()) {
+				woken = append(woken, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
+			}
+		}
+		return woken
+	})
+}
+
+func concerns(c *v1beta1.Canary, name string) bool {
+	switch name {
+	case c.Spec.TargetRef.Name, c.ApexName(), c.PrimaryWorkload():
+		return true
+	}
+	return c.Spec.AutoscalerRef != nil && c.Spec.AutoscalerRef.Name == name
+}
+
+// inbox hands requests to the reconciler. It keeps what was last known of a Canary that is gone, so that
+// the target can be given back what it is owed.
+type inbox struct {
+	*Reconciler
+	mu    sync.Mutex
+	ghost map[types.NamespacedName]*v1beta1.Canary
+}
+
+// Reconcile brings the named Canary forward, or settles the affairs of one that is gone.
+func (i *inbox) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	if ghost := i.exorcise(req.NamespacedName); ghost != nil {
+		i.Herald.Telemetry.forget(ghost)
+		if err := i.Release(ctx, ghost); err != nil {
+			i.haunt(ghost)
+			return reconcile.Result{}, err
+		}
+	}
+	c := &v1beta1.Canary{}
+	if err := i.Client.Get(ctx, req.NamespacedName, c); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	start := i.Now()
+	result, err := i.Reconciler.Reconcile(ctx, c)
+	i.Herald.Telemetry.took(c, i.Now().Sub(start))
+	return result, err
+}
+
+func (i *inbox) haunt(c *v1beta1.Canary) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.ghost == nil {
+		i.ghost = map[types.NamespacedName]*v1beta1.Canary{}
+	}
+	i.ghost[client.ObjectKeyFromObject(c)] = c
+}
+
+func (i *inbox) exorcise(key types.NamespacedName) *v1beta1.Canary {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	c := i.ghost[key]
+	delete(i.ghost, key)
+	return c
+}
+
+// canaries wakes a Canary by its own events, and the others of its namespace when one goes: a younger rival
+// may take its place.
+func (i *inbox) canaries() handler.EventHandler {
+	return handler.TypedFuncs[client.Object, reconcile.Request]{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { q.Add(request(e.Object)) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { q.Add(request(e.ObjectNew)) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
+			if c, ok := e.Object.(*v1beta1.Canary); ok {
+				i.haunt(c.DeepCopy())
+			}
+			q.Add(request(e.Object))
+			i.wakeRivals(ctx, e.Object, q)
+		},
+	}
+}
+
+func (i *inbox) wakeRivals(ctx context.Context, gone client.Object, q queue) {
+	rest := &v1beta1.CanaryList{}
+	if err := i.Client.List(ctx, rest, client.InNamespace(gone.GetNamespace())); err != nil {
+		return // only a cache that is shutting down fails
+	}
+	for k := range rest.Items {
+		q.Add(request(&rest.Items[k]))
+	}
+}
+
+func request(obj client.Object) reconcile.Request {
+	return reconcile.Request{NamespacedName: client.ObjectKeyFromObject(obj)}
+}

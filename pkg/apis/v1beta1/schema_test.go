@@ -33,7 +33,7 @@ type server struct {
 
 func definition(t *testing.T, plural string) *apiextensions.CustomResourceDefinition {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(root, "artifacts/crds/flagger.app_"+plural+".yaml"))
+	raw, err := os.ReadFile(filepath.Join(root, "artifacts", "crds", "flagger.app_"+plural+".yaml"))
 	require.NoError(t, err)
 	var v1 apiextensionsv1.CustomResourceDefinition
 	require.NoError(t, yaml.UnmarshalStrict(raw, &v1))
@@ -87,7 +87,7 @@ func value(t *testing.T, text string) any {
 // example returns the documents of a manifest that users are shown.
 func example(t *testing.T, name string) []string {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(root, "artifacts/examples", name))
+	raw, err := os.ReadFile(filepath.Join(root, "artifacts", "examples", name))
 	require.NoError(t, err)
 	return strings.Split(string(raw), "\n---\n")
 }

@@ -1,0 +1,363 @@
+package metric
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// answering serves one answer to everything.
+func answering(code int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+// result is the answer of a server that found something.
+func result(kind, value string) http.HandlerFunc {
+	return answering(200, fmt.Sprintf(`{"status":"success","data":{"resultType":%q,"result":%s}}`, kind, value))
+}
+
+// stalled answers only once the client has gone.
+func stalled(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+}
+
+func serve(t testing.TB, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestPrometheusPicksTheNumber(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		answer http.HandlerFunc
+		want   float64
+	}{
+		"Scalar": {
+			reason: "A scalar is the number itself.",
+			answer: result("scalar", `[1700000000,"97.5"]`),
+			want:   97.5,
+		},
+		"OneElement": {
+			reason: "The sum of everything is a vector of one element.",
+			answer: result("vector", `[{"metric":{},"value":[1700000000,"100"]}]`),
+			want:   100,
+		},
+		"LastElement": {
+			reason: "Of several series the last one counts, as manifests of this API rely on.",
+			answer: result("vector", `[{"metric":{"a":"1"},"value":[1,"5"]},{"metric":{"a":"2"},"value":[1,"7"]}]`),
+			want:   7,
+		},
+		"Zero": {
+			reason: "A zero that was measured is data.",
+			answer: result("vector", `[{"metric":{},"value":[1,"0"]}]`),
+			want:   0,
+		},
+		"Infinite": {
+			reason: "A quantile beyond the last bucket is infinite, and that is a finding.",
+			answer: result("vector", `[{"metric":{},"value":[1,"+Inf"]}]`),
+			want:   math.Inf(1),
+		},
+		"Warnings": {
+			reason: "A server may warn and answer all the same.",
+			answer: answering(200, `{"status":"success","warnings":["partial"],"data":{"resultType":"scalar","result":[1,"3"]}}`),
+			want:   3,
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			p, err := NewPrometheus(serve(t, tc.answer).URL, Options{})
+			require.NoError(t, err)
+			got, err := p.Query(t.Context(), "up")
+			require.NoError(t, err, tc.reason)
+			require.Equal(t, tc.want, got, tc.reason)
+		})
+	}
+}
+
+func TestPrometheusHasNoNumber(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		answer http.HandlerFunc
+		noData bool
+		want   string // part of the error
+	}{
+		"Empty": {
+			reason: "Nothing was measured; that must never be judged as a zero.",
+			answer: result("vector", `[]`),
+			noData: true,
+			want:   "query returned no data",
+		},
+		"NaN": {
+			reason: "No requests at all make 0/0.",
+			answer: result("vector", `[{"metric":{},"value":[1,"NaN"]}]`),
+			noData: true,
+			want:   "not a number",
+		},
+		"NaNScalar": {
+			reason: "Scalars can be NaN too.",
+			answer: result("scalar", `[1,"NaN"]`),
+			noData: true,
+			want:   "not a number",
+		},
+		"LastIsNaN": {
+			reason: "It is the last element that counts, even if another one is a number.",
+			answer: result("vector", `[{"metric":{},"value":[1,"5"]},{"metric":{},"value":[1,"NaN"]}]`),
+			noData: true,
+			want:   "not a number",
+		},
+		"Matrix": {
+			reason: "A range has many numbers; which one is meant is a mistake of the query.",
+			answer: result("matrix", `[{"metric":{},"values":[[1,"5"]]}]`),
+			want:   "the query's result is a matrix, not a number",
+		},
+		"String": {
+			reason: "A string is no number.",
+			answer: result("string", `[1,"five"]`),
+			want:   `unexpected value type "string"`,
+		},
+		"BadQuery": {
+			reason: "What the server says about a query helps who wrote it.",
+			answer: answering(400, `{"status":"error","errorType":"bad_data","error":"parse error at char 3"}`),
+			want:   "bad_data: parse error at char 3",
+		},
+		"LongComplaint": {
+			reason: "Errors end in conditions and must fit.",
+			answer: answering(400, `{"status":"error","errorType":"bad_data","error":"`+strings.Repeat("x", 5000)+`"}`),
+			want:   strings.Repeat("x", 100),
+		},
+		"TooManyRequests": {
+			reason: "A server that limits is not a server without data.",
+			answer: answering(429, "slow down"),
+			want:   "429",
+		},
+		"ServerError": {
+			reason: "A broken server is not a server without data.",
+			answer: answering(503, "down"),
+			want:   "503",
+		},
+		"NotJSON": {
+			reason: "A login page is no answer.",
+			answer: answering(200, "<html>"),
+			want:   "bad_response",
+		},
+		"Redirect": {
+			reason: "A redirect would take credentials along to another host.",
+			answer: func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "http://elsewhere.invalid/", http.StatusFound)
+			},
+			want: "302",
+		},
+		"Huge": {
+			reason: "An answer of any size must not eat the operator's memory.",
+			answer: huge,
+			want:   "the answer is larger than 4194304 bytes",
+		},
+		"HugeCompressed": {
+			reason: "It is the size in memory that counts, not that on the wire.",
+			answer: hugeCompressed,
+			want:   "the answer is larger than 4194304 bytes",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			p, err := NewPrometheus(serve(t, tc.answer).URL, Options{})
+			require.NoError(t, err)
+			_, err = p.Query(t.Context(), "up")
+			require.ErrorContains(t, err, tc.want, tc.reason)
+			require.Equal(t, tc.noData, errors.Is(err, ErrNoData), tc.reason)
+			require.Less(t, len(err.Error()), 2*maxText, "Errors are bounded.")
+		})
+	}
+}
+
+// huge would go on to 100 MB.
+func huge(w http.ResponseWriter, _ *http.Request) {
+	chunk := []byte(strings.Repeat(" ", 1<<20))
+	for range 100 {
+		if _, err := w.Write(chunk); err != nil {
+			return
+		}
+	}
+}
+
+func hugeCompressed(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Encoding", "gzip")
+	z := gzip.NewWriter(w)
+	defer z.Close()
+	chunk := []byte(strings.Repeat(" ", 1<<20))
+	for range 8 {
+		if _, err := z.Write(chunk); err != nil {
+			return
+		}
+	}
+}
+
+func TestPrometheusRequest(t *testing.T) {
+	type seen struct{ path, query, at, user, word string }
+	var got seen
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = seen{path: r.URL.Path, query: r.FormValue("query"), at: r.FormValue("time")}
+		got.user, got.word, _ = r.BasicAuth()
+		result("scalar", `[1,"1"]`)(w, r)
+	})
+	p, err := NewPrometheus(strings.Replace(s.URL, "http://", "http://reader:s3cret@", 1)+"/prom/", Options{})
+	require.NoError(t, err)
+	_, err = p.Query(t.Context(), `sum(up{job="a"})`)
+	require.NoError(t, err)
+	require.Equal(t, seen{path: "/prom/api/v1/query", query: `sum(up{job="a"})`, user: "reader", word: "s3cret"}, got,
+		"The path is kept, credentials are sent, and the time is left to the server.")
+}
+
+func TestPrometheusFallsBackToGet(t *testing.T) {
+	var query string
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		query = r.URL.Query().Get("query")
+		result("scalar", `[1,"1"]`)(w, r)
+	})
+	p, err := NewPrometheus(s.URL, Options{})
+	require.NoError(t, err)
+	got, err := p.Query(t.Context(), "up")
+	require.NoError(t, err, "A proxy may let nothing but GET through.")
+	require.Equal(t, 1.0, got)
+	require.Equal(t, "up", query)
+}
+
+func TestPrometheusEnds(t *testing.T) {
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	cases := map[string]struct {
+		reason  string
+		ctx     context.Context
+		timeout time.Duration
+		want    string
+		is      error
+	}{
+		"Slow": {
+			reason:  "A slow server must not hold a round up.",
+			ctx:     t.Context(),
+			timeout: 20 * time.Millisecond,
+			want:    "no answer within 20ms",
+			is:      context.DeadlineExceeded,
+		},
+		"Cancelled": {
+			reason:  "A cancelled round ends at once, and says so.",
+			ctx:     cancelled,
+			timeout: time.Minute,
+			want:    "context canceled",
+			is:      context.Canceled,
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			p, err := NewPrometheus(serve(t, stalled).URL, Options{Timeout: tc.timeout})
+			require.NoError(t, err)
+			_, err = p.Query(tc.ctx, "up")
+			require.ErrorContains(t, err, tc.want, tc.reason)
+			require.ErrorIs(t, err, tc.is, tc.reason)
+		})
+	}
+}
+
+func TestPrometheusDefaultTimeout(t *testing.T) {
+	p, err := NewPrometheus("http://prometheus:9090", Options{})
+	require.NoError(t, err)
+	require.Equal(t, 5*time.Second, p.(*prometheus).timeout, "The interface's own timeout.")
+}
+
+func TestPrometheusAddress(t *testing.T) {
+	cases := map[string]struct {
+		reason, address, want string
+	}{
+		"Empty":       {reason: "Nobody said where.", address: "", want: "not an http or https URL"},
+		"NoScheme":    {reason: "A host alone is no URL.", address: "prometheus:9090", want: "not an http or https URL"},
+		"NoHost":      {reason: "A path alone is no server.", address: "http:///prom", want: "not an http or https URL"},
+		"OtherScheme": {reason: "Files are not asked.", address: "file:///etc/passwd", want: "not an http or https URL"},
+		"Garbage":     {reason: "What cannot be read is not quoted.", address: "http://u:s3cret@h:x y/", want: "not a URL"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := NewPrometheus(tc.address, Options{})
+			require.ErrorContains(t, err, tc.want, tc.reason)
+			require.NotContains(t, err.Error(), "s3cret", tc.reason)
+		})
+	}
+}
+
+func TestPrometheusKeepsSecrets(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		answer http.HandlerFunc
+	}{
+		"NoData":   {reason: "No data names the server.", answer: result("vector", `[]`)},
+		"Refused":  {reason: "Complaints name the server.", answer: answering(401, "who are you")},
+		"Broken":   {reason: "Failures name the server.", answer: answering(500, "")},
+		"Garbled":  {reason: "So does what cannot be read.", answer: answering(200, "{")},
+		"Hangs":    {reason: "So does what never comes.", answer: stalled},
+		"HangsUp":  {reason: "So does a broken connection.", answer: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+		"Redirect": {reason: "So does a redirect.", answer: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/?s3cret", 307) }},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, tc.answer)
+			address := strings.Replace(s.URL, "http://", "http://reader:s3cret@", 1) + "/k3y?token=t0ken"
+			p, err := NewPrometheus(address, Options{Timeout: 50 * time.Millisecond})
+			require.NoError(t, err)
+			_, err = p.Query(t.Context(), "up")
+			require.Error(t, err, tc.reason)
+			for _, secret := range []string{"s3cret", "reader", "t0ken", "k3y"} {
+				require.NotContains(t, err.Error(), secret, tc.reason)
+			}
+			require.Contains(t, err.Error(), strings.TrimPrefix(s.URL, "http://"), tc.reason)
+		})
+	}
+}
+
+func TestPrometheusErrorsAreDeterministic(t *testing.T) {
+	s := httptest.NewServer(nil)
+	s.Close()
+	p, err := NewPrometheus(s.URL, Options{})
+	require.NoError(t, err)
+	_, first := p.Query(t.Context(), "up")
+	_, second := p.Query(t.Context(), "up")
+	require.ErrorContains(t, first, "connection refused")
+	require.EqualError(t, second, first.Error(), "Errors end in conditions, which must not flap.")
+}
+
+func TestAnswersAreJSON(t *testing.T) {
+	var v any
+	rec := httptest.NewRecorder()
+	result("scalar", `[1,"1"]`)(rec, nil)
+	require.NoError(t, json.Unmarshal(rec.Body.Bytes(), &v), "The tests above must not pass on a typing error.")
+}
+
+func BenchmarkPrometheusQuery(b *testing.B) {
+	p, err := NewPrometheus(serve(b, result("vector", `[{"metric":{},"value":[1,"99.9"]}]`)).URL, Options{})
+	require.NoError(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Query(b.Context(), "up"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -27,7 +27,7 @@ type Analyst struct {
 	MetricsServer string
 	// Provider of Canaries that name none; it decides which series the built-in metrics read.
 	Provider string
-	// Observe is told of every number that was measured, if it is set.
+	// Observe is told of every number that was measured, if it is set; by several at the same time.
 	Observe func(c *v1beta1.Canary, metric string, value float64)
 
 	pool  *metric.Pool

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
@@ -55,7 +56,7 @@ func body(c *v1beta1.Canary, h v1beta1.CanaryWebhook) ([]byte, error) {
 func checksum(s v1beta1.CanaryStatus) string {
 	configs := map[string]string{}
 	if s.TrackedConfigs != nil {
-		configs = *s.TrackedConfigs
+		maps.Copy(configs, *s.TrackedConfigs) // a nil map would be written as another text
 	}
 	text, err := json.Marshal([]any{configs, s.LastAppliedSpec})
 	if err != nil { // strings always marshal

@@ -1,0 +1,350 @@
+package analysis
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/utils/ptr"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+func hooks(url string, names ...string) []v1beta1.CanaryWebhook {
+	var all []v1beta1.CanaryWebhook
+	for _, n := range names {
+		all = append(all, v1beta1.CanaryWebhook{Name: n, URL: url, Metadata: map[string]string{"as": n}})
+	}
+	return all
+}
+
+func rate(least float64) v1beta1.CanaryMetric {
+	return v1beta1.CanaryMetric{Name: "request-success-rate", Interval: "1m", ThresholdRange: &v1beta1.ThresholdRange{Min: &least}}
+}
+
+func TestAnswerInOrder(t *testing.T) {
+	hook := &recorder{}
+	url := serve(t, hook.ServeHTTP)
+	found := impatient(serve(t, measuring("100"))).Answer(t.Context(), podinfo(), rollout.Questions{
+		PreRollout: hooks(url, "smoke", "acceptance"),
+		Rollout:    hooks(url, "load"),
+		Metrics:    []v1beta1.CanaryMetric{rate(99), {Name: "errors", Query: "q", Threshold: 100}},
+	})
+	require.Equal(t, rollout.Findings{
+		{Name: "smoke", Passed: true},
+		{Name: "acceptance", Passed: true},
+		{Name: "load", Passed: true},
+		{Name: "request-success-rate", Passed: true},
+		{Name: "errors", Passed: true},
+	}, found, "One answer to each question, in their order, and nothing said about what passed.")
+}
+
+func TestAnswerToNothing(t *testing.T) {
+	require.Empty(t, New("", "istio").Answer(t.Context(), podinfo(), rollout.Questions{}), "Nothing asked, nothing found.")
+}
+
+func TestAnswerMessages(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		server http.HandlerFunc // Prometheus
+		hook   http.HandlerFunc
+		ask    func(url string) rollout.Questions
+		want   string // %s is the server's host
+	}{
+		"PreRollout": {
+			reason: "The interface's text for a failed pre-rollout check.",
+			hook:   saying(500, "token not found"),
+			ask: func(url string) rollout.Questions {
+				return rollout.Questions{PreRollout: hooks(url, "acceptance-test")}
+			},
+			want: "Halt podinfo.test advancement pre-rollout check acceptance-test failed 500 Internal Server Error: token not found",
+		},
+		"Rollout": {
+			reason: "The interface's text for a failed check during the rollout.",
+			hook:   saying(403, "not now"),
+			ask:    func(url string) rollout.Questions { return rollout.Questions{Rollout: hooks(url, "load-test")} },
+			want:   "Halt podinfo.test advancement external check load-test failed 403 Forbidden: not now",
+		},
+		"SuccessRate": {
+			reason: "Too many requests failed.",
+			server: measuring("97.5"),
+			ask:    asking(rate(99)),
+			want:   "Halt podinfo.test advancement success rate 97.50% < 99%",
+		},
+		"Duration": {
+			reason: "Requests took too long.",
+			server: measuring("1515.3"),
+			ask:    asking(v1beta1.CanaryMetric{Name: "request-duration", Threshold: 500}),
+			want:   "Halt podinfo.test advancement request duration 1.515s > 500ms",
+		},
+		"Query": {
+			reason: "A metric of the user's own goes by its name.",
+			server: measuring("12.345"),
+			ask:    asking(v1beta1.CanaryMetric{Name: "404s percentage", Query: "q", ThresholdRange: ptr.To(between(0, 5))}),
+			want:   "Halt podinfo.test advancement 404s percentage 12.35 > 5",
+		},
+		"NoTraffic": {
+			reason: "No data most often means that nobody asks the canary.",
+			server: measuring("NaN"),
+			ask:    asking(rate(99)),
+			want: "Halt advancement no values found for istio metric request-success-rate probably podinfo.test is not receiving traffic: " +
+				`prometheus "%s": query returned no data: the result is not a number`,
+		},
+		"NoTrafficDuration": {
+			reason: "The same for durations, in the words of the interface.",
+			server: measuring("NaN"),
+			ask:    asking(v1beta1.CanaryMetric{Name: "request-duration", Threshold: 500}),
+			want:   "Halt advancement no values found for istio metric request-duration probably podinfo.test is not receiving traffic",
+		},
+		"NoValues": {
+			reason: "The operator cannot know what a query of the user's own is about.",
+			server: measuring("NaN"),
+			ask:    asking(v1beta1.CanaryMetric{Name: "errors", Query: "q"}),
+			want:   "Halt advancement no values found for metric: errors",
+		},
+		"PrometheusDown": {
+			reason: "A server that fails is not a canary without traffic.",
+			server: saying(503, ""),
+			ask:    asking(rate(99)),
+			want:   `Prometheus query failed: prometheus "%s": server_error: server error: 503`,
+		},
+		"PrometheusDownQuery": {
+			reason: "A query of the user's own goes by its name here too.",
+			server: saying(503, ""),
+			ask:    asking(v1beta1.CanaryMetric{Name: "errors", Query: "q"}),
+			want:   `Prometheus query failed for errors: prometheus "%s": server_error: server error: 503`,
+		},
+		"MissingVariable": {
+			reason: "A query that lacks a word is not asked.",
+			server: measuring("1"),
+			ask:    asking(v1beta1.CanaryMetric{Name: "errors", Query: `{{ variables.code }}`}),
+			want: `Prometheus query failed for errors: rendering the query: template: query:1:3: executing "query" ` +
+				`at <variables>: map has no entry for key "code"`,
+		},
+		"Unknown": {
+			reason: "A metric that says nothing about what to ask has not passed.",
+			server: measuring("1"),
+			ask:    asking(v1beta1.CanaryMetric{Name: "latency"}),
+			want:   "Metric query failed for no usable metrics template and query were configured: latency",
+		},
+		"Template": {
+			reason: "A template that cannot be followed has not passed, even beside a query that could be.",
+			server: measuring("1"),
+			ask: asking(v1beta1.CanaryMetric{
+				Name: "errors", Query: "q", TemplateRef: &v1beta1.CrossNamespaceRef{Name: "errors", Namespace: "flux"},
+			}),
+			want: "Metric template errors.flux error: templates are not supported yet",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			server, hook := serve(t, orOK(tc.server)), serve(t, orOK(tc.hook))
+			found := impatient(server).Answer(t.Context(), podinfo(), tc.ask(hook))
+			require.Len(t, found, 1)
+			require.False(t, found[0].Passed, tc.reason)
+			want := strings.ReplaceAll(tc.want, "%s", strings.TrimPrefix(server, "http://"))
+			require.Equal(t, want, found[0].Message, tc.reason)
+		})
+	}
+}
+
+func asking(m v1beta1.CanaryMetric) func(string) rollout.Questions {
+	return func(string) rollout.Questions { return rollout.Questions{Metrics: []v1beta1.CanaryMetric{m}} }
+}
+
+func orOK(h http.HandlerFunc) http.HandlerFunc {
+	if h == nil {
+		return saying(200, "")
+	}
+	return h
+}
+
+func TestOpening(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		pre    []http.HandlerFunc // one hook each
+		told   http.HandlerFunc
+		want   []string // hooks of Opening that were told
+		passed bool
+	}{
+		"NothingBefore":    {reason: "Without a check before it the step begins.", want: []string{"load"}, passed: true},
+		"AllAgreed":        {reason: "It begins once all agreed.", pre: []http.HandlerFunc{saying(200, ""), saying(200, "")}, want: []string{"load"}, passed: true},
+		"OneDidNot":        {reason: "A canary that failed its test gets no load.", pre: []http.HandlerFunc{saying(200, ""), saying(500, "")}},
+		"AnswerIsIgnored":  {reason: "What the load test answers is judged at the step, not before it.", told: saying(500, ""), want: []string{"load"}, passed: true},
+		"SilenceIsIgnored": {reason: "So is that it does not answer.", told: hangUp, want: []string{"load"}, passed: true},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			q := rollout.Questions{}
+			for i, h := range tc.pre {
+				q.PreRollout = append(q.PreRollout, hooks(serve(t, h), fmt.Sprint(i))...)
+			}
+			load := &recorder{answ: tc.told}
+			q.Opening = hooks(serve(t, load.ServeHTTP), "load")
+			found := impatient("").Answer(t.Context(), podinfo(), q)
+			require.Len(t, found, len(tc.pre), "Opening has no findings.")
+			require.Equal(t, tc.passed, agreed(found), tc.reason)
+			require.Equal(t, tc.want, load.names(), tc.reason)
+		})
+	}
+}
+
+// TestOneRoundIsParallel lets every check wait until all the others have been asked too: were there an
+// order among them, none would ever be answered.
+func TestOneRoundIsParallel(t *testing.T) {
+	const checks = 12
+	var asked sync.WaitGroup
+	asked.Add(checks)
+	together := func(answer http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			asked.Done()
+			asked.Wait()
+			answer(w, r)
+		}
+	}
+	hook, server := serve(t, together(saying(200, ""))), serve(t, together(measuring("100")))
+	q := rollout.Questions{Rollout: hooks(hook, "a", "b")}
+	for range checks - 2 {
+		q.Metrics = append(q.Metrics, rate(99))
+	}
+	found := impatient(server).Answer(t.Context(), podinfo(), q)
+	require.Len(t, found, checks)
+	require.True(t, agreed(found), "found %v", found)
+}
+
+func TestSlowHookHoldsUpNobodyElse(t *testing.T) {
+	a := impatient("")
+	slow := hooks(serve(t, stalled), "slow")
+	slow[0].Timeout = "1h"
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan rollout.Findings)
+	go func() { ended <- a.Answer(ctx, podinfo(), rollout.Questions{Rollout: slow}) }()
+
+	other := podinfo()
+	other.Name = "other"
+	found := a.Answer(t.Context(), other, rollout.Questions{Rollout: hooks(serve(t, saying(200, "")), "quick")})
+	require.True(t, agreed(found), "Another Canary's checks are answered meanwhile.")
+
+	cancel()
+	require.False(t, agreed(<-ended), "A round that was broken off has not passed.")
+}
+
+func TestMetricsServer(t *testing.T) {
+	c := podinfo()
+	c.Spec.MetricsServer = serve(t, measuring("50"))
+	found := New(serve(t, measuring("100")), "istio").Answer(t.Context(), c, asking(rate(99))(""))
+	require.False(t, found[0].Passed, "The Canary's own server is asked.")
+	require.Equal(t, "Halt podinfo.test advancement success rate 50.00% < 99%", found[0].Message)
+}
+
+func TestQueries(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		change func(c *v1beta1.Canary)
+		metric v1beta1.CanaryMetric
+		want   []string // parts of the query
+	}{
+		"Default": {
+			reason: "The operator's provider, one minute.",
+			metric: v1beta1.CanaryMetric{Name: "request-success-rate"},
+			want:   []string{"istio_requests_total", `destination_workload=~"podinfo"`, `destination_workload_namespace="test"`, "[1m]"},
+		},
+		"Interval": {
+			reason: "The metric's own interval.",
+			metric: v1beta1.CanaryMetric{Name: "request-duration", Interval: "30s"},
+			want:   []string{"istio_request_duration_milliseconds_bucket", "[30s]"},
+		},
+		"Provider": {
+			reason: "The Canary's own provider.",
+			change: func(c *v1beta1.Canary) { c.Spec.Provider = "kubernetes" },
+			metric: v1beta1.CanaryMetric{Name: "request-success-rate"},
+			want:   []string{"http_request_duration_seconds_count", `kubernetes_namespace="test"`},
+		},
+		"Service": {
+			reason: "The service is the apex, whatever the target is called.",
+			change: func(c *v1beta1.Canary) { c.Spec.Service.Name = "front" },
+			metric: v1beta1.CanaryMetric{Name: "x", Query: `{{ service }} {{ target }} {{ ingress }} {{ route }} {{ name }}`},
+			want:   []string{"front podinfo podinfo podinfo podinfo"},
+		},
+		"References": {
+			reason: "Ingress and route are those the Canary names.",
+			change: func(c *v1beta1.Canary) {
+				c.Spec.IngressRef = &v1beta1.IngressRef{Name: "door"}
+				c.Spec.RouteRef = &v1beta1.RouteRef{Name: "way"}
+			},
+			metric: v1beta1.CanaryMetric{Name: "x", Query: `{{ ingress }} {{ route }}`},
+			want:   []string{"door way"},
+		},
+		"Variables": {
+			reason: "A query of the user's own has its variables, and looks back a minute too.",
+			metric: v1beta1.CanaryMetric{Name: "x", Query: `{{ variables.code }}[{{ interval }}]`, TemplateVariables: map[string]string{"code": "404"}},
+			want:   []string{"404[1m]"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			var asked string
+			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				asked = r.FormValue("query")
+				measuring("100")(w, r)
+			})
+			c := podinfo()
+			if tc.change != nil {
+				tc.change(c)
+			}
+			New(server, "istio").Answer(t.Context(), c, asking(tc.metric)(""))
+			for _, part := range tc.want {
+				require.Contains(t, asked, part, tc.reason)
+			}
+		})
+	}
+}
+
+func TestUnknownProviderHasNoBuiltins(t *testing.T) {
+	c := podinfo()
+	c.Spec.Provider = "isto"
+	found := New(serve(t, measuring("100")), "istio").Answer(t.Context(), c, asking(rate(99))(""))
+	require.Equal(t, `Prometheus query failed: there are no built-in metrics for provider "isto"`, found[0].Message,
+		"No provider is ever taken for another.")
+}
+
+func TestObserve(t *testing.T) {
+	seen := map[string]float64{}
+	var mu sync.Mutex
+	a := New(serve(t, measuring("42")), "istio")
+	a.Observe = func(c *v1beta1.Canary, metric string, value float64) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[c.Name+"/"+metric] = value
+	}
+	a.Answer(t.Context(), podinfo(), rollout.Questions{Metrics: []v1beta1.CanaryMetric{rate(99), {Name: "errors", Query: "q"}}})
+	require.Equal(t, map[string]float64{"podinfo/request-success-rate": 42, "podinfo/errors": 42}, seen,
+		"What was measured is told, whether it passed or not.")
+
+	clear(seen)
+	c := podinfo()
+	c.Spec.MetricsServer = serve(t, measuring("NaN"))
+	a.Answer(t.Context(), c, asking(rate(99))(""))
+	require.Empty(t, seen, "What was not measured is not a zero.")
+}
+
+// BenchmarkRound is one check of a Canary with ten metrics.
+func BenchmarkRound(b *testing.B) {
+	a := New(serve(b, measuring("99.9")), "istio")
+	q := rollout.Questions{}
+	for range 10 {
+		q.Metrics = append(q.Metrics, rate(99))
+	}
+	c := podinfo()
+	b.ReportAllocs()
+	for b.Loop() {
+		if !agreed(a.Answer(b.Context(), c, q)) {
+			b.Fatal("a check failed")
+		}
+	}
+}

@@ -67,8 +67,11 @@ func discover(ports []*corev1ac.ServicePortApplyConfiguration, c corev1.Containe
 	return ports
 }
 
-// served says that the main port leads to a container's port.
+// served says that the main port, which is a TCP port, leads to a container's port.
 func served(target intstr.IntOrString, p corev1.ContainerPort) bool {
+	if cmp.Or(p.Protocol, corev1.ProtocolTCP) != corev1.ProtocolTCP {
+		return false
+	}
 	if target.Type == intstr.String {
 		return target.StrVal == p.Name
 	}

@@ -87,7 +87,9 @@ func (s services) service(name string, side rollout.Side, custom *v1beta1.Custom
 		WithSpec(spec)
 }
 
-// takeOver renders the user's own apex Service. It gets no owner, or it would go with the Canary.
+// takeOver renders the user's own apex Service. It gets no owner, or it would go with the Canary. Flux has
+// to leave it for as long as it is ours: put back to what it selected, it would send users to a target
+// that is stopped.
 func (s services) takeOver(live *corev1.Service, side rollout.Side) (*corev1ac.ServiceApplyConfiguration, error) {
 	selector, err := s.original(live)
 	if err != nil {

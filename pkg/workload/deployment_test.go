@@ -1,0 +1,131 @@
+package workload_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+func deployment(match map[string]string) *appsv1.Deployment {
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "podinfo", Namespace: "test"},
+		Spec:       appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: match}},
+	}
+}
+
+func canary() *v1beta1.Canary {
+	return &v1beta1.Canary{
+		ObjectMeta: metav1.ObjectMeta{Name: "podinfo", Namespace: "test", UID: "1b3e"},
+		Spec:       v1beta1.CanarySpec{TargetRef: v1beta1.TargetRef{Kind: "Deployment", Name: "podinfo"}},
+	}
+}
+
+func TestSelectorLabel(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		match  map[string]string
+		key    string
+		value  string
+	}{
+		"First":  {reason: "the order is that of the flag", match: map[string]string{"name": "b", "app": "a"}, key: "app", value: "a"},
+		"Second": {reason: "the first that is there counts", match: map[string]string{"tier": "c", "name": "b"}, key: "name", value: "b"},
+		"Empty":  {reason: "a label may be without a value", match: map[string]string{"app": ""}, key: "app"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			key, value, err := golden{}.kind().SelectorLabel(deployment(tc.match))
+			require.NoError(t, err, tc.reason)
+			require.Equal(t, tc.key, key, tc.reason)
+			require.Equal(t, tc.value, value, tc.reason)
+		})
+	}
+}
+
+func TestSelectorLabelMissing(t *testing.T) {
+	k, c := golden{}.kind(), canary()
+	bare := deployment(nil)
+	bare.Spec.Selector = nil
+	cases := map[string]struct {
+		reason string
+		target *appsv1.Deployment
+	}{
+		"Others":      {reason: "a label nobody listed could be shared by the sides", target: deployment(map[string]string{"tier": "web"})},
+		"NoLabels":    {reason: "a selector of expressions has no value to append to", target: deployment(nil)},
+		"NoSelector":  {reason: "an object that was never valid is an error and no panic", target: bare},
+		"OtherCasing": {reason: "labels are compared as they are", target: deployment(map[string]string{"App": "a"})},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, _, label := k.SelectorLabel(tc.target)
+			_, primary := k.Primary(tc.target, c, "r1-1", nil)
+			_, services := k.Services(c, tc.target, rollout.TargetSide, nil)
+			_, restored := k.Restore(&corev1.Service{}, tc.target)
+			for _, err := range []error{label, primary, services, restored} {
+				var invalid *rollout.InvalidError
+				require.ErrorAs(t, err, &invalid, tc.reason)
+				require.Equal(t, rollout.InvalidError{
+					Field:   "spec.targetRef",
+					Problem: "deployment podinfo.test spec.selector.matchLabels must contain one of [app name app.kubernetes.io/name]",
+				}, *invalid, tc.reason)
+			}
+		})
+	}
+}
+
+func TestRun(t *testing.T) {
+	cases := map[string]struct {
+		reason   string
+		replicas int32
+		want     string
+	}{
+		"Start": {reason: "the size is all that is touched", replicas: 3, want: "3"},
+		"Stop":  {reason: "zero is a size, and must not be left out", replicas: 0, want: "0"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			target := deployment(map[string]string{"app": "podinfo"})
+			applied := []runtime.ApplyConfiguration{workload.Deployment{}.Run(target, tc.replicas)}
+			appliable(t, objects(t, applied)[0])
+			require.Equal(t, "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: podinfo\n  namespace: test\n"+
+				"spec:\n  replicas: "+tc.want+"\n", document(t, applied), tc.reason)
+		})
+	}
+}
+
+// A primary whose selector could select a pod of its target would adopt it.
+func TestPrimarySelectsItsOwnPodsOnly(t *testing.T) {
+	target := deployment(map[string]string{"app": "podinfo", "tier": "web"})
+	target.Spec.Template.Labels = map[string]string{"app": "podinfo", "tier": "web"}
+	primary, err := golden{}.kind().Primary(target, canary(), "r1-1", nil)
+	require.NoError(t, err)
+	selects, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{MatchLabels: primary.Spec.Selector.MatchLabels})
+	require.NoError(t, err)
+	require.True(t, selects.Matches(set(primary.Spec.Template.Labels)), "its own pods")
+	require.False(t, selects.Matches(set(target.Spec.Template.Labels)), "not the target's")
+	targets, err := metav1.LabelSelectorAsSelector(target.Spec.Selector)
+	require.NoError(t, err)
+	require.False(t, targets.Matches(set(primary.Spec.Template.Labels)), "nor does the target select the primary's")
+}
+
+func TestPrimaryOfTargetWithoutPodLabels(t *testing.T) {
+	primary, err := golden{}.kind().Primary(deployment(map[string]string{"app": "podinfo"}), canary(), "r1-1", nil)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"app": "podinfo-primary"}, primary.Spec.Template.Labels)
+}
+
+func TestAutoscalerOfAnotherKind(t *testing.T) {
+	c := canary()
+	c.Spec.AutoscalerRef = &v1beta1.AutoscalerRef{Kind: "ScaledObject", Name: "podinfo"}
+	_, err := golden{}.kind().Autoscaler(nil, c, 1)
+	var invalid *rollout.InvalidError
+	require.ErrorAs(t, err, &invalid)
+	require.EqualError(t, err, `spec.autoscalerRef.kind: "ScaledObject" is not built yet`)
+}

@@ -1,0 +1,198 @@
+package workload_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+// pod of a template that was created and started at some second.
+func pod(template string, second int, containers ...corev1.ContainerStatus) corev1.Pod {
+	started := stamp(second)
+	return corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:              "podinfo-" + template,
+			Labels:            map[string]string{appsv1.DefaultDeploymentUniqueLabelKey: template},
+			CreationTimestamp: stamp(second),
+		},
+		Status: corev1.PodStatus{StartTime: &started, ContainerStatuses: containers},
+	}
+}
+
+func waiting(name, reason, message string) corev1.ContainerStatus {
+	return corev1.ContainerStatus{
+		Name: name, Image: "podinfo:nope",
+		State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
+	}
+}
+
+func crashed(exit int32, why string) corev1.ContainerStatus {
+	s := waiting("podinfod", "CrashLoopBackOff", "back-off 10s restarting failed container=podinfod pod=podinfo-1")
+	s.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: exit, Reason: why}
+	return s
+}
+
+func unreadySince(p corev1.Pod, second int) corev1.Pod {
+	p.Status.Conditions = []corev1.PodCondition{
+		{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: stamp(second + 5)},
+		{Type: corev1.PodReady, Status: corev1.ConditionFalse, LastTransitionTime: stamp(second)},
+	}
+	return p
+}
+
+func ending(p corev1.Pod) corev1.Pod {
+	now := stamp(0)
+	p.DeletionTimestamp = &now
+	return p
+}
+
+func TestObserveTrouble(t *testing.T) {
+	const starting, stuck = rollout.Starting, rollout.Stuck
+	const noImage = `ImagePullBackOff: podinfod: cannot pull image "podinfo:nope"`
+	const unready = "its pods are not ready"
+	preparing := pod("a", -40)
+	preparing.Status.InitContainerStatuses = []corev1.ContainerStatus{waiting("migrate", "CreateContainerConfigError", `secret "db" not found`)}
+	unstarted := pod("a", -40, waiting("podinfod", "ErrImagePull", ""))
+	unstarted.Status.StartTime = nil
+
+	cases := map[string]struct {
+		reason string
+		pods   []corev1.Pod
+		health rollout.Health
+		text   string
+		since  int
+	}{
+		"NoPods": {reason: "pods are not always read", health: starting, text: unready, since: -50},
+		"Pulling": {
+			reason: "a container that is being prepared is in no trouble",
+			pods:   []corev1.Pod{pod("a", -300, waiting("podinfod", "ContainerCreating", ""))},
+			health: starting, text: unready, since: -50,
+		},
+		"ImageWithinGrace": {
+			reason: "a registry may answer late; Since tells when the grace ends",
+			pods:   []corev1.Pod{pod("a", -29, waiting("podinfod", "ImagePullBackOff", "Back-off pulling image"))},
+			health: starting, text: noImage, since: -29,
+		},
+		"ImageOutlastsGrace": {
+			reason: "thirty seconds are enough",
+			pods:   []corev1.Pod{pod("a", -30, waiting("podinfod", "ImagePullBackOff", "Back-off pulling image"))},
+			health: stuck, text: noImage, since: -30,
+		},
+		"ImageBetweenTries": {
+			reason: "the kubelet goes back and forth between two reasons, people shall read one",
+			pods:   []corev1.Pod{pod("a", -40, waiting("podinfod", "ErrImagePull", "rpc error"))},
+			health: stuck, text: noImage, since: -40,
+		},
+		"ImageNameWrong": {
+			reason: "no waiting helps against a name that is none",
+			pods:   []corev1.Pod{pod("a", -1, waiting("podinfod", "InvalidImageName", "couldn't parse"))},
+			health: stuck, text: `InvalidImageName: podinfod: "podinfo:nope" is not the name of an image`, since: -1,
+		},
+		"ConfigMissing": {
+			reason: "the message names what is missing, which is what people need",
+			pods:   []corev1.Pod{pod("a", -31, waiting("podinfod", "CreateContainerConfigError", `configmap "settings" not found`))},
+			health: stuck, text: `CreateContainerConfigError: podinfod: configmap "settings" not found`, since: -31,
+		},
+		"InitContainer": {
+			reason: "a container that prepares the pod holds it up just as well",
+			pods:   []corev1.Pod{preparing},
+			health: stuck, text: `CreateContainerConfigError: migrate: secret "db" not found`, since: -40,
+		},
+		"CrashLoop": {
+			reason: "the exit code is what can be told of a crash",
+			pods:   []corev1.Pod{pod("a", -45, crashed(2, "Error"))},
+			health: stuck, text: "CrashLoopBackOff: podinfod: ended with exit code 2", since: -45,
+		},
+		"CrashLoopWithinGrace": {
+			reason: "a process may wait for its database by crashing",
+			pods:   []corev1.Pod{pod("a", -20, crashed(1, "Error"))},
+			health: starting, text: "CrashLoopBackOff: podinfod: ended with exit code 1", since: -20,
+		},
+		"CrashLoopAfterServing": {
+			reason: "the grace of a pod that has served begins when it no longer does",
+			pods:   []corev1.Pod{unreadySince(pod("a", -900, crashed(1, "Error")), -10)},
+			health: starting, text: "CrashLoopBackOff: podinfod: ended with exit code 1", since: -10,
+		},
+		"OutOfMemory": {
+			reason: "137 says less than what happened",
+			pods:   []corev1.Pod{pod("a", -45, crashed(137, "OOMKilled"))},
+			health: stuck, text: "CrashLoopBackOff: podinfod: ended for want of memory", since: -45,
+		},
+		"CrashForgotten": {
+			reason: "the last end of a container is not always kept",
+			pods:   []corev1.Pod{pod("a", -45, waiting("podinfod", "CrashLoopBackOff", ""))},
+			health: stuck, text: "CrashLoopBackOff: podinfod: keeps ending", since: -45,
+		},
+		"NotStarted": {
+			reason: "a pod the kubelet has not acknowledged counts from its creation",
+			pods:   []corev1.Pod{unstarted},
+			health: stuck, text: noImage, since: -40,
+		},
+		"OldTemplate": {
+			reason: "what is wrong with the pods that are being replaced is no reason to stop replacing them",
+			pods:   []corev1.Pod{pod("old", -600, crashed(1, "Error")), pod("new", -5, waiting("podinfod", "ContainerCreating", ""))},
+			health: starting, text: unready, since: -50,
+		},
+		"OldTemplateInAnyOrder": {
+			reason: "the order of a list means nothing",
+			pods:   []corev1.Pod{pod("new", -5, waiting("podinfod", "ContainerCreating", "")), pod("old", -600, crashed(1, "Error"))},
+			health: starting, text: unready, since: -50,
+		},
+		"OlderPodOfNewTemplate": {
+			reason: "all pods of the newest template count, not only the newest pod",
+			pods:   []corev1.Pod{pod("new", -50, crashed(1, "Error")), pod("new", -5), pod("old", -600)},
+			health: stuck, text: "CrashLoopBackOff: podinfod: ended with exit code 1", since: -50,
+		},
+		"Ending": {
+			reason: "a pod on its way out crashes as it likes, and makes no template the newest",
+			pods:   []corev1.Pod{ending(pod("new", -5, crashed(1, "Error"))), pod("old", -600, crashed(2, "Error"))},
+			health: stuck, text: "CrashLoopBackOff: podinfod: ended with exit code 2", since: -600,
+		},
+		"FirstToOutlast": {
+			reason: "the trouble that ends the rollout first is the one to tell",
+			pods:   []corev1.Pod{pod("a", -10, crashed(1, "Error")), pod("a", -15, waiting("podinfod", "ErrImagePull", ""))},
+			health: starting, text: noImage, since: -15,
+		},
+		"FinalBeatsFirst": {
+			reason: "what no waiting helps ends the rollout at once",
+			pods: []corev1.Pod{
+				pod("a", -15, waiting("podinfod", "ErrImagePull", "")),
+				pod("a", -10, waiting("sidecar", "InvalidImageName", "")),
+			},
+			health: stuck, text: `InvalidImageName: sidecar: "podinfo:nope" is not the name of an image`, since: -10,
+		},
+		"SameTime": {
+			reason: "of troubles that began together it is always the same one, whatever the order",
+			pods:   []corev1.Pod{pod("a", -15, waiting("podinfod", "ErrImagePull", "")), pod("a", -15, crashed(1, "Error"))},
+			health: starting, text: "CrashLoopBackOff: podinfod: ended with exit code 1", since: -15,
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			d := running(func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 0 })
+			w := workload.Deployment{}.Observe(d, tc.pods, 100, at(0))
+			require.Equal(t, tc.health, w.Health, tc.reason)
+			require.Equal(t, tc.text, w.Reason, tc.reason)
+			require.Equal(t, at(tc.since), w.Since, tc.reason)
+			if tc.health == rollout.Starting && tc.text != unready {
+				later := workload.Deployment{}.Observe(d, tc.pods, 100, w.Since.Add(workload.Grace))
+				require.Equal(t, rollout.Stuck, later.Health, "Since plus Grace is when it is stuck")
+				require.Equal(t, w.Reason, later.Reason, "for the same reason")
+			}
+		})
+	}
+}
+
+func TestObserveTroubleBesideEnough(t *testing.T) {
+	d := running(func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 3 })
+	pods := []corev1.Pod{pod("a", -90, crashed(1, "Error")), pod("a", -90), pod("a", -90), pod("a", -90)}
+	require.Equal(t, rollout.Available, workload.Deployment{}.Observe(d, pods, 75, at(0)).Health,
+		"three of four are enough, whatever the fourth is up to")
+	require.Equal(t, rollout.Stuck, workload.Deployment{}.Observe(d, pods, 100, at(0)).Health)
+}

@@ -137,8 +137,10 @@ func (t *turn) recreate() {
 
 // pause says once that nothing will happen until the spec is changed.
 func (t *turn) pause() {
-	t.hold(WaitResume, 0, "spec.suspend is set; routes and workloads stay as they are.")
-	t.say(ReasonSuspended, "skipping canary run as object is suspended")
+	if t.waiting() != WaitResume {
+		t.say(ReasonSuspended, "skipping canary run as object is suspended")
+	}
+	t.hold(WaitResume, 0, "spec.suspend of %s is set; routes and workloads stay as they are.", t.Names.canary())
 }
 
 // obstacle says why a side, or its routes, did not become ready in time.

@@ -156,7 +156,8 @@ func (t *turn) fail() {
 		return
 	}
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
-	t.hold(WaitRetry, t.Plan.Interval, "%d of %d permitted failures, the last: %s.", t.next.FailedChecks, t.Plan.Threshold, t.why())
+	t.hold(WaitRetry, t.Plan.Interval, "%s failed %d checks, at %d it is rolled back. The last: %s.",
+		t.Names.target(), t.next.FailedChecks, t.Plan.Threshold, t.why())
 }
 
 // why is the first failed finding.
@@ -227,17 +228,17 @@ func (t *turn) retreat() {
 			continue
 		}
 		if t.wait() > 0 {
-			t.hold(WaitInterval, t.wait(), "%d%% of requests still go to the canary.", t.Status.CanaryWeight)
+			t.hold(WaitInterval, t.wait(), "%d%% of requests still go to %s.", t.Status.CanaryWeight, t.Names.target())
 			return
 		}
 		t.next.CanaryWeight = step.Weight
 		t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
-		t.hold(WaitInterval, t.Plan.Interval, "%d%% of requests still go to the canary.", step.Weight)
+		t.hold(WaitInterval, t.Plan.Interval, "%d%% of requests still go to %s.", step.Weight, t.Names.target())
 		t.say(ReasonAdvanced, "Advance %s primary weight %d", t.Names.canary(), everything-step.Weight)
 		return
 	}
 	if t.wait() > 0 {
-		t.hold(WaitInterval, t.wait(), "%d%% of requests still go to the canary.", t.Status.CanaryWeight)
+		t.hold(WaitInterval, t.wait(), "%d%% of requests still go to %s.", t.Status.CanaryWeight, t.Names.target())
 		return
 	}
 	t.finalise()

@@ -15,7 +15,7 @@ const lookAgain = 5 * time.Second
 // would cost a write for each, and tell nobody more.
 
 func (t *turn) awaitTarget() {
-	if t.Status.Phase == "" || t.waiting() != WaitTarget {
+	if t.waiting() != WaitTarget {
 		t.warn(ReasonTargetMissing, "%s %s not found, waiting for it", t.Names.Kind, t.Names.target())
 	}
 	t.hold(WaitTarget, 0, "%s %s does not exist.", t.Names.Kind, t.Names.target())
@@ -23,7 +23,7 @@ func (t *turn) awaitTarget() {
 
 func (t *turn) awaitPrimary() {
 	what := t.describe(t.Names.primary(), t.Primary)
-	if t.Primary.Health == Stuck {
+	if t.Primary.Health == Stuck && message(t.Status, v1beta1.ConditionWaiting) != what+"." {
 		t.warn(ReasonWorkloadNotReady, "%s", what)
 	}
 	t.hold(WaitPrimary, t.remaining(), "%s.", what)
@@ -42,7 +42,7 @@ func (t *turn) awaitCapacity() {
 
 func (t *turn) awaitRoutes() {
 	if t.Trouble != "" {
-		t.hold(WaitRoutes, t.settling(), "Routes are not taken: %s.", t.Trouble)
+		t.hold(WaitRoutes, t.settling(), "Routes of %s are not taken: %s.", t.Names.canary(), t.Trouble)
 		return
 	}
 	if t.waiting() == WaitRoutes {
@@ -65,8 +65,8 @@ func (t *turn) awaitCheck() {
 }
 
 func (t *turn) awaitStep() {
-	t.hold(WaitInterval, t.Plan.Interval, "Step %d of %d: %d%% of requests go to the canary, judged after %s.",
-		t.next.Step, max(len(t.Plan.Steps), t.next.Step), t.next.CanaryWeight, t.Plan.Interval)
+	t.hold(WaitInterval, t.Plan.Interval, "Step %d of %d: %d%% of requests go to %s, judged after %s.",
+		t.next.Step, max(len(t.Plan.Steps), t.next.Step), t.next.CanaryWeight, t.Names.target(), t.Plan.Interval)
 }
 
 // waiting is what the stored status says is waited for.

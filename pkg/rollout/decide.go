@@ -86,6 +86,9 @@ func message(s v1beta1.CanaryStatus, kind string) string {
 // the one write that made it true, so it is never repeated.
 func (t *turn) conclude() Decision {
 	t.next.ObservedGeneration = t.Generation
+	if !t.Routed && t.after == 0 {
+		t.after = t.settling() // what waits for the routes, such as stopping the target, needs a pass then
+	}
 	if equality.Semantic.DeepEqual(t.next, t.Status) {
 		return Decision{Status: t.Status, After: t.after}
 	}

@@ -51,8 +51,19 @@ func (v *view) decide(found rollout.Findings) rollout.Decision {
 	return d
 }
 
-// rest is when to look again at what was viewed.
-func (v *view) rest() reconcile.Result { return reconcile.Result{RequeueAfter: v.after} }
+// rest is when to look again at what was viewed: when the decision said so, and no later than when the
+// routes may be trusted, if something only waits for that to be stopped.
+func (v *view) rest() reconcile.Result {
+	s := v.snapshot
+	if len(v.remove) == 0 || s.Routed || s.Settles.IsZero() {
+		return reconcile.Result{RequeueAfter: v.after}
+	}
+	until := max(s.Settles.Sub(s.Now), time.Millisecond)
+	if v.after > 0 {
+		until = min(until, v.after)
+	}
+	return reconcile.Result{RequeueAfter: until}
+}
 
 // objects are all that the pass may write.
 func (v *view) objects() []runtime.ApplyConfiguration {

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -59,12 +60,17 @@ func (t *turn) promoted(phase v1beta1.CanaryPhase) (metav1.ConditionStatus, stri
 	}
 }
 
-// failure says which side serves after a failure; the canary is only scaled to zero when it is not that one.
+// failure says which side serves after a failure, and what was wrong: the status is all that is left to
+// read once events have expired.
 func (t *turn) failure() string {
-	if t.next.CanaryWeight > 0 {
-		return fmt.Sprintf("Promotion failed, primary not ready: %s keeps serving all traffic.", t.Names.Kind)
+	text := "Canary analysis failed, %s scaled to zero. Cause: %s."
+	switch {
+	case t.next.CanaryWeight > 0:
+		text = "Promotion failed, primary not ready: %s keeps serving all traffic. Cause: %s."
+	case t.Status.Phase == v1beta1.PhasePromoting:
+		text = "Promotion failed, primary not ready: %s scaled to zero. Cause: %s."
 	}
-	return fmt.Sprintf("Canary analysis failed, %s scaled to zero.", t.Names.Kind)
+	return fmt.Sprintf(text, t.Names.Kind, strings.TrimSuffix(t.cause, "."))
 }
 
 // hold keeps the phase and says what for. After zero an event will wake the rollout.

@@ -17,6 +17,7 @@ type turn struct {
 	next    v1beta1.CanaryStatus
 	notices []Notice
 	after   time.Duration
+	cause   string // of a failure
 }
 
 // move is one way a decision can go.

@@ -13,6 +13,7 @@ import (
 func (t *turn) rollBack() {
 	t.warn(ReasonRolledBack, "Rolling back %s failed checks threshold reached %d", t.Names.canary(), t.next.FailedChecks)
 	t.alert(v1beta1.SeverityError, "Failed checks threshold reached "+itoa(t.next.FailedChecks))
+	t.cause = fmt.Sprintf("%d failed checks of %s, the last: %s", t.next.FailedChecks, t.Names.target(), t.last())
 	t.abandon()
 }
 
@@ -21,6 +22,7 @@ func (t *turn) giveUp() {
 	why := "progress deadline exceeded " + t.obstacle(t.Names.target(), t.Target)
 	t.warn(ReasonRolledBack, "Rolling back %s %s", t.Names.canary(), why)
 	t.alert(v1beta1.SeverityError, "Progress deadline exceeded "+t.obstacle(t.Names.target(), t.Target))
+	t.cause = why
 	t.abandon()
 }
 
@@ -49,6 +51,7 @@ func (t *turn) strand() {
 		return
 	}
 	why := t.obstacle(t.Names.primary(), t.Primary)
+	t.cause = why
 	t.next.Iterations = 0
 	t.next.Step = 0
 	t.next.CanaryWeight = 0

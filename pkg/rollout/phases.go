@@ -167,7 +167,18 @@ func (t *turn) why() string {
 			return strings.TrimSuffix(f.Message, ".")
 		}
 	}
-	return "none"
+	return ""
+}
+
+// last is what the last failed check found, in this turn or in an earlier one.
+func (t *turn) last() string {
+	if why := t.why(); why != "" {
+		return why
+	}
+	if t.Target.Available == 0 {
+		return "no pod of it was available"
+	}
+	return strings.TrimSuffix(message(t.Status, v1beta1.ConditionWaiting), ".")
 }
 
 // advance takes the next step.

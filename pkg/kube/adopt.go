@@ -2,6 +2,107 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-func (a *Applier) adopt(ctx context.Context, t *task) error { return nil }
+// predecessor is the name under which another controller of this API writes.
+const predecessor = "flagger"
+
+// adopt takes over what a predecessor has set in the content of an object, once,
+// before we apply to it for the first time. Forcing an apply takes the fields
+// that we set; one that only the predecessor has set, as a variable that the
+// target has lost since, would otherwise stay on the primary for good.
+//
+// Labels and annotations are left out, because they are merged with other
+// people's anyway, and so are the replicas: an autoscaler's primary gets none
+// from us, and a field that its last owner gives up falls back to its default.
+//
+// It says moved if the object was changed, or has changed since it was read:
+// its version is another one then.
+func (a *Applier) adopt(ctx context.Context, t *task) (moved bool, err error) {
+	obj := &metav1.PartialObjectMetadata{TypeMeta: typeMeta(t.kind)}
+	if err := a.Live.Get(ctx, t.key, obj); err != nil {
+		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+	}
+	entries, found, err := inherit(obj.ManagedFields)
+	if err != nil || !found {
+		return false, err
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"resourceVersion": obj.ResourceVersion, "managedFields": entries,
+	}})
+	if err != nil {
+		return false, err
+	}
+	err = a.Client.Patch(ctx, obj, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(Manager))
+	if err != nil && !apierrors.IsConflict(err) {
+		return false, fmt.Errorf("take over %s: %w", t.ref, err)
+	}
+	return err != nil, nil
+}
+
+// inherit moves the predecessor's fields to us in the record of who owns what.
+func inherit(entries []metav1.ManagedFieldsEntry) (out []metav1.ManagedFieldsEntry, found bool, err error) {
+	for _, e := range entries {
+		if e.Manager != predecessor || e.Operation != metav1.ManagedFieldsOperationUpdate || e.Subresource != "" {
+			out = append(out, e)
+			continue
+		}
+		ours, rest, err := split(e)
+		if err != nil {
+			return nil, false, err
+		}
+		found = found || ours != nil
+		for _, part := range []*metav1.ManagedFieldsEntry{ours, rest} {
+			if part != nil {
+				out = append(out, *part)
+			}
+		}
+	}
+	return out, found, nil
+}
+
+// split divides what a predecessor owns into what becomes ours and the rest;
+// nil stands for nothing.
+func split(e metav1.ManagedFieldsEntry) (ours, rest *metav1.ManagedFieldsEntry, err error) {
+	var all map[string]any
+	if err := json.Unmarshal(e.FieldsV1.GetRawBytes(), &all); err != nil {
+		return nil, nil, fmt.Errorf("read the fields of %q: %w", e.Manager, err)
+	}
+	taken, left := map[string]any{}, maps.Clone(all)
+	for _, key := range []string{"f:spec", "f:data", "f:binaryData"} {
+		if value, ok := all[key]; ok {
+			taken[key] = value
+			delete(left, key)
+		}
+	}
+	if spec, ok := taken["f:spec"].(map[string]any); ok && spec["f:replicas"] != nil {
+		left["f:spec"] = map[string]any{"f:replicas": spec["f:replicas"]}
+		taken["f:spec"] = without(spec, "f:replicas")
+	}
+	if rest, err = entry(e, left); err != nil {
+		return nil, nil, err
+	}
+	e.Manager, e.Operation = Manager, metav1.ManagedFieldsOperationApply
+	ours, err = entry(e, taken)
+	return ours, rest, err
+}
+
+func entry(like metav1.ManagedFieldsEntry, fields map[string]any) (*metav1.ManagedFieldsEntry, error) {
+	if len(fields) == 0 {
+		return nil, nil
+	}
+	text, err := json.Marshal(fields)
+	if err != nil {
+		return nil, err
+	}
+	like.FieldsV1 = metav1.NewFieldsV1(string(text))
+	return &like, nil
+}

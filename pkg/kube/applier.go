@@ -122,22 +122,20 @@ func (a *Applier) apply(ctx context.Context, owner *v1beta1.Canary, obj runtime.
 		return true, nil
 	}
 	if t.live != nil && !t.bare && hashOn(t.live) == "" {
-		if err := a.adopt(ctx, t); err != nil {
-			return false, err
+		if moved, err := a.adopt(ctx, t); err != nil || moved {
+			return moved, err
 		}
 	}
 	return a.write(ctx, owner, t)
 }
 
-// write sends a server-side apply. Forced: a field that we must own is ours,
-// whoever had it before.
+// write applies a wish and remembers what came back.
 func (a *Applier) write(ctx context.Context, owner *v1beta1.Canary, t *task) (bool, error) {
-	content, err := t.body(a.Now())
+	body, err := t.body(a.Now())
 	if err != nil {
 		return false, err
 	}
-	sent := &unstructured.Unstructured{Object: content}
-	err = a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(sent), client.FieldOwner(Manager), client.ForceOwnership)
+	sent, err := a.send(ctx, body)
 	if t.bare && apierrors.IsConflict(err) {
 		// Deleted, or made anew, since the cache saw it.
 		return true, nil
@@ -149,4 +147,11 @@ func (a *Applier) write(ctx context.Context, owner *v1beta1.Canary, t *task) (bo
 		return true, err
 	}
 	return t.live == nil || sent.GetResourceVersion() != t.live.GetResourceVersion(), nil
+}
+
+// send is a server-side apply. Forced: a field that we must own is ours, whoever
+// had it before.
+func (a *Applier) send(ctx context.Context, body map[string]any) (*unstructured.Unstructured, error) {
+	u := &unstructured.Unstructured{Object: body}
+	return u, a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(Manager), client.ForceOwnership)
 }

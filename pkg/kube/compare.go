@@ -26,7 +26,7 @@ func (a *Applier) matches(t *task, live client.Object) (bool, *likeness, error) 
 	}
 	values := want
 	if metadataOnly(t.kind) {
-		values = without(want, "data", "binaryData", "immutable", "type")
+		values = without(want, "data", "binaryData", "stringData", "immutable", "type")
 	}
 	m, fields := matcher{typed: a.Client.Scheme().Recognizes(t.kind)}, owned(live)
 	if m.holdsMap(have, values) && (t.bare || fields == nil || covers(fields, want)) {

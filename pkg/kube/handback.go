@@ -7,7 +7,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // ChangedAt is AppliedAt of the object as the cache has it: zero while it is
@@ -25,14 +24,27 @@ func (a *Applier) ChangedAt(ctx context.Context, obj runtime.ApplyConfiguration)
 }
 
 // HandBack applies what an object of the user's should look like without us.
-// All else that we had set on it is given up, our annotation included.
+// All else that we had set on it is given up, our annotation included. What has
+// gone in the meantime is not made again.
 func (a *Applier) HandBack(ctx context.Context, obj runtime.ApplyConfiguration) error {
-	err := a.Client.Apply(ctx, obj, client.FieldOwner(Manager), client.ForceOwnership)
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
+	w, err := wishFor(Bare(obj))
 	if err != nil {
-		return fmt.Errorf("hand back: %w", err)
+		return err
+	}
+	t := &task{wish: w}
+	if t.live, err = a.cached(ctx, w.ref); err != nil || t.live == nil {
+		return err
+	}
+	if err := t.decode(); err != nil {
+		return err
+	}
+	body, err := t.body(a.Now())
+	if err != nil {
+		return err
+	}
+	a.memory.set(w.ref, func(m *mark) { *m = mark{} })
+	if _, err := a.send(ctx, body); err != nil && !apierrors.IsConflict(err) {
+		return fmt.Errorf("hand back %s: %w", w.ref, err)
 	}
 	return nil
 }

@@ -27,7 +27,10 @@ import (
 func TestMain(m *testing.M) { os.Exit(kubetest.Main(m, "../../artifacts/crds", "testdata/crds")) }
 
 // patience is how long the watch of a busy machine may take.
-const patience = 20 * time.Second
+const (
+	patience = 20 * time.Second
+	tick     = 5 * time.Millisecond
+)
 
 // bench is a namespace with a Canary in it, and an Applier as the operator has
 // one: its writes are counted, its reads come from watches.
@@ -86,7 +89,7 @@ func (b *bench) caughtUp(objs ...runtime.ApplyConfiguration) {
 		fresh, err := b.Fresh(b.t.Context(), objs...)
 		require.NoError(b.t, err)
 		return fresh
-	}, patience, 5*time.Millisecond, "the cache catches up with our writes")
+	}, patience, tick, "the cache catches up with our writes")
 }
 
 // pends waits until the cache shows that something is to be applied.
@@ -96,7 +99,7 @@ func (b *bench) pends(objs ...runtime.ApplyConfiguration) {
 		pending, err := b.Pending(b.t.Context(), b.owner, objs...)
 		require.NoError(b.t, err)
 		return pending
-	}, patience, 5*time.Millisecond, "what was changed by hand is noticed")
+	}, patience, tick, "what was changed by hand is noticed")
 }
 
 // quiet says that applying once more makes no request at all.

@@ -63,7 +63,7 @@ func (m *memory) set(r ref, change func(*mark)) {
 	}
 	k := m.marks[r]
 	change(&k)
-	if k == (mark{}) {
+	if k == (mark{owner: k.owner}) {
 		delete(m.marks, r)
 		return
 	}

@@ -14,7 +14,7 @@ var guards = []guard{
 	deleted,    // nothing is rolled out any more: give the target back
 	paused,     // a person asked for a halt: nothing else counts
 	drained,    // the canary answers requests and has no pods left: traffic first, reasons later
-	lost,       // the primary was deleted: the target serves until it is back
+	lost,       // the primary was deleted: it is made again where that is possible
 	superseded, // the target moved on: what was found about the old revision is void
 	calledOff,  // the target is back at what the primary runs: there is nothing left to roll out
 	stuck,      // a side will not become ready
@@ -40,11 +40,19 @@ func drained(t *turn) move {
 }
 
 func lost(t *turn) move {
-	settled := t.Status.Phase == v1beta1.PhaseInitialized || t.Status.Phase == v1beta1.PhaseSucceeded
-	if !settled || t.Primary.Health != Absent || t.Revision != t.Status.LastPromotedSpec {
+	if t.Primary.Health != Absent || t.Revision == "" || t.stranded() || foreign(t.Status.LastAppliedSpec) {
 		return nil
 	}
-	return (*turn).recreate
+	again := t.Status.Phase == v1beta1.PhaseInitializing && t.Status.LastPromotedSpec != ""
+	switch {
+	case again && t.Revision != t.Status.LastAppliedSpec:
+		return (*turn).despair
+	case !t.resting() || t.back() && t.Status.Phase == v1beta1.PhaseFailed:
+		return nil
+	case t.Revision == t.Status.LastPromotedSpec:
+		return (*turn).recreate
+	}
+	return (*turn).despair
 }
 
 func superseded(t *turn) move {
@@ -84,6 +92,15 @@ func exhausted(t *turn) move {
 		return nil
 	}
 	return (*turn).rollBack
+}
+
+// resting says that nothing is under way.
+func (t *turn) resting() bool {
+	switch t.Status.Phase {
+	case v1beta1.PhaseInitialized, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed:
+		return true
+	}
+	return false
 }
 
 // analysing says that a canary is being judged.

@@ -35,14 +35,13 @@ func IntentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 	}
 }
 
-// initial leaves users with the target until there is a primary. Routes that are there already, because the
-// primary was deleted later, say the same as the Service.
+// initial leaves users with the target until there is a primary. Where the primary was deleted later they
+// stay with it: the target is stopped by then, and would not be there any sooner.
 func initial(s v1beta1.CanaryStatus) Intent {
-	i := Intent{Apex: TargetSide, Primary: s.LastAppliedSpec, Canary: true, Floor: 1}
 	if s.LastPromotedSpec != "" {
-		i.Traffic = &Traffic{Weight: everything}
+		return Intent{Apex: PrimarySide, Primary: s.LastAppliedSpec, Traffic: &Traffic{}, Floor: 1}
 	}
-	return i
+	return Intent{Apex: TargetSide, Primary: s.LastAppliedSpec, Canary: true, Floor: 1}
 }
 
 func underWay(p Plan, s v1beta1.CanaryStatus) Intent {

@@ -127,8 +127,7 @@ func (t *turn) adopt() {
 	t.say(ReasonAdopted, "Adopted %s at its present revision", t.Names.canary())
 }
 
-// recreate starts over with a primary that somebody deleted. The target runs the same revision, so it
-// serves until the primary is back.
+// recreate starts over with a primary that somebody deleted, from a target that has the same revision.
 func (t *turn) recreate() {
 	t.next.LastAppliedSpec = t.Revision
 	t.next.CanaryWeight = 0
@@ -136,6 +135,18 @@ func (t *turn) recreate() {
 	t.enter(v1beta1.PhaseInitializing)
 	t.awaitPrimary()
 	t.warn(ReasonWorkloadNotReady, "%s is gone, making it again from %s", t.Names.primary(), t.Names.target())
+}
+
+// despair is about a primary that somebody deleted and that cannot be made again: the target, which it was
+// copied from, has another revision by now, and one that did not pass must not be given to users.
+func (t *turn) despair() {
+	text := fmt.Sprintf("%s is gone and cannot be made again: %s does not have the promoted revision, put it back to that",
+		t.Names.primary(), t.Names.target())
+	if message(t.Status, v1beta1.ConditionWaiting) != text+"." {
+		t.warn(ReasonWorkloadNotReady, "%s", text)
+		t.alert(v1beta1.SeverityError, text)
+	}
+	t.hold(WaitPrimary, 0, "%s.", text)
 }
 
 // pause says once that nothing will happen until the spec is changed.

@@ -32,9 +32,11 @@ func initialise(t *turn) {
 		t.awaitTarget()
 		return
 	}
-	t.next.LastAppliedSpec = t.Revision
+	if t.Status.LastPromotedSpec == "" {
+		t.next.LastAppliedSpec = t.Revision // the first revision is whatever users already meet
+	}
 	switch {
-	case !t.ready(t.Primary, t.Revision):
+	case !t.ready(t.Primary, t.next.LastAppliedSpec):
 		t.awaitPrimary()
 	case !t.Routed:
 		t.awaitRoutes()
@@ -44,7 +46,7 @@ func initialise(t *turn) {
 }
 
 func (t *turn) initialised() {
-	t.next.LastPromotedSpec = t.Revision
+	t.next.LastPromotedSpec = t.next.LastAppliedSpec
 	t.enter(v1beta1.PhaseInitialized)
 	t.rest()
 	t.say(ReasonInitialized, "Initialization done! %s", t.Names.canary())

@@ -200,7 +200,7 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	flag := flagOf(r.Context(), err)
-	h.gateway.cfg.Log.Warn("no response", "flag", flag, "host", r.Host, "path", r.URL.Path, "cluster", x.upstream.name, "error", err)
+	h.gateway.cfg.Log.Debug("no response", "flag", flag, "host", r.Host, "path", r.URL.Path, "cluster", x.upstream.name, "error", err)
 	switch flag {
 	case flagTimeout:
 		x.local(w, http.StatusGatewayTimeout, flag, "upstream request timeout")

@@ -53,6 +53,7 @@ generate: ## Write what is derived from the API's types
 	$$generator crd:allowDangerousTypes=true paths=./pkg/apis/... output:crd:artifacts:config=artifacts/crds
 	cp artifacts/crds/*.yaml kustomize/base/crds/
 	cp artifacts/crds/*.yaml charts/sluice/crds/
+	go test ./pkg/apis/v1beta1 -run TestReference -count=1 -update
 
 .PHONY: images
 images: build ## Build the container images with buildah

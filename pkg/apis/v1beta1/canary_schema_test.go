@@ -69,9 +69,10 @@ func TestCanaryAccepted(t *testing.T) {
 		"Knative":              {reason: "provider and target agree", edits: edits{"spec.provider": "knative", "spec.targetRef": "{apiVersion: serving.knative.dev/v1, kind: Service, name: podinfo}"}},
 		"StatusOfBefore":       {reason: "a Canary that somebody else managed has a status already", edits: edits{"status": `{phase: "", failedChecks: 0, canaryWeight: 0, iterations: -1, conditions: [{type: Promoted, status: "True", reason: Succeeded, message: done, lastUpdateTime: "2026-01-01T00:00:00Z", lastTransitionTime: "2026-01-01T00:00:00Z"}]}`}},
 	}
+	api := serve(t, "canaries")
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, errs := serve(t, "canaries").create(t, tc.edits.applyTo(t, parse(t, plain)))
+			_, errs := api.create(t, tc.edits.applyTo(t, parse(t, plain)))
 			require.Empty(t, errs, tc.reason)
 		})
 	}
@@ -126,9 +127,10 @@ func TestCanaryRefused(t *testing.T) {
 			"spec.autoscalerRef": "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, name: x}"}, want: "takes no autoscaler"},
 		"UnknownPhase": {reason: "scripts know these phases", edits: edits{"status.phase": "Paused"}, want: "status.phase: Unsupported"},
 	}
+	api := serve(t, "canaries")
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, errs := serve(t, "canaries").create(t, tc.edits.applyTo(t, parse(t, plain)))
+			_, errs := api.create(t, tc.edits.applyTo(t, parse(t, plain)))
 			require.ErrorContains(t, errs.ToAggregate(), tc.want, tc.reason)
 		})
 	}
@@ -144,6 +146,7 @@ func manyParents() string {
 
 func TestEveryProviderOfTheContract(t *testing.T) {
 	const reason = "manifests of every provider have to be accepted, whether it is built yet or not"
+	api := serve(t, "canaries")
 	for _, provider := range []string{
 		"apisix", "appmesh", "appmesh:v1beta2", "contour", "gatewayapi:v1", "gatewayapi:v1beta1", "gloo",
 		"istio", "kubernetes", "kuma", "linkerd", "nginx", "osm", "skipper", "smi:v1alpha1",
@@ -151,7 +154,7 @@ func TestEveryProviderOfTheContract(t *testing.T) {
 	} {
 		t.Run(provider, func(t *testing.T) {
 			obj := edits{"spec.provider": `"` + provider + `"`}.applyTo(t, parse(t, plain))
-			_, errs := serve(t, "canaries").create(t, obj)
+			_, errs := api.create(t, obj)
 			require.Empty(t, errs, reason)
 		})
 	}
@@ -189,9 +192,10 @@ func TestCanaryStored(t *testing.T) {
 			want:   edits{"spec.canaryAnalysis": ""},
 		},
 	}
+	api := serve(t, "canaries")
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, errs := serve(t, "canaries").create(t, tc.edits.applyTo(t, parse(t, plain)))
+			got, errs := api.create(t, tc.edits.applyTo(t, parse(t, plain)))
 			require.Empty(t, errs)
 			require.Equal(t, tc.want.applyTo(t, parse(t, plain)), got, tc.reason)
 		})

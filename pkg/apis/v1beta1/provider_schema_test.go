@@ -41,9 +41,10 @@ func TestAlertProvider(t *testing.T) {
 		"Unknown":   {reason: "an unknown name is never a default", edits: edits{"spec.type": "pager"}, want: "spec.type: Unsupported"},
 		"NoSecrets": {reason: "a reference has a name", edits: edits{"spec.secretRef": "{}"}, want: "spec.secretRef.name: Required"},
 	}
+	api := serve(t, "alertproviders")
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, errs := serve(t, "alertproviders").create(t, tc.edits.applyTo(t, parse(t, plainAlert)))
+			_, errs := api.create(t, tc.edits.applyTo(t, parse(t, plainAlert)))
 			requireVerdict(t, errs.ToAggregate(), tc.want, tc.reason)
 		})
 	}
@@ -65,9 +66,10 @@ func TestMetricTemplate(t *testing.T) {
 		"Unknown":    {reason: "an unknown name is never a default", edits: edits{"spec.provider.type": "zabbix"}, want: "spec.provider.type: Unsupported"},
 		"FlatHeader": {reason: "values are a list", edits: edits{"spec.provider.headers": "{X-Scope-OrgID: a}"}, want: "spec.provider.headers"},
 	}
+	api := serve(t, "metrictemplates")
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, errs := serve(t, "metrictemplates").create(t, tc.edits.applyTo(t, parse(t, plainTemplate)))
+			_, errs := api.create(t, tc.edits.applyTo(t, parse(t, plainTemplate)))
 			requireVerdict(t, errs.ToAggregate(), tc.want, tc.reason)
 		})
 	}
@@ -75,13 +77,14 @@ func TestMetricTemplate(t *testing.T) {
 
 func TestEveryMetricProviderOfTheContract(t *testing.T) {
 	const reason = "templates of every system have to be accepted, whether it is built yet or not"
+	api := serve(t, "metrictemplates")
 	for _, provider := range []string{
 		"prometheus", "influxdb", "datadog", "externalmetrics", "stackdriver", "cloudwatch", "newrelic",
 		"graphite", "dynatrace", "keptn", "splunk",
 	} {
 		t.Run(provider, func(t *testing.T) {
 			obj := edits{"spec.provider.type": provider}.applyTo(t, parse(t, plainTemplate))
-			_, errs := serve(t, "metrictemplates").create(t, obj)
+			_, errs := api.create(t, obj)
 			require.Empty(t, errs, reason)
 		})
 	}

@@ -17,6 +17,7 @@ var guards = []guard{
 	lost,       // the primary was deleted: it is made again where that is possible
 	superseded, // the target moved on: what was found about the old revision is void
 	calledOff,  // the target is back at what the primary runs: there is nothing left to roll out
+	outgrown,   // the primary is larger than the canary was sized for
 	stuck,      // a side will not become ready
 	exhausted,  // too many checks have failed
 }

@@ -31,6 +31,7 @@ func IntentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 		i := routes(p, s)
 		i.Canary = s.CanaryWeight > 0
 		i.Floor = floor(p, s)
+		i.Guard = s.PrimaryReplicas // until the traffic has come back
 		return i
 	}
 }

@@ -33,7 +33,6 @@ func (t *turn) abandon() {
 	if !t.stranded() {
 		t.next.CanaryWeight = 0
 		t.next.Promoting = ""
-		t.next.PrimaryReplicas = 0
 	}
 	t.enter(v1beta1.PhaseFailed)
 	t.rest()
@@ -59,7 +58,6 @@ func (t *turn) strand() {
 		t.next.CanaryWeight = everything
 	} else {
 		t.next.Promoting = ""
-		t.next.PrimaryReplicas = 0
 	}
 	t.enter(v1beta1.PhaseFailed)
 	t.rest()
@@ -99,7 +97,6 @@ func (t *turn) callOff() {
 	t.next.CanaryWeight = 0
 	t.next.Iterations = 0
 	t.next.Step = 0
-	t.next.PrimaryReplicas = 0
 	t.enter(v1beta1.PhaseSucceeded)
 	t.rest()
 	t.say(ReasonCalledOff, "%s is back at the promoted revision, nothing is left to roll out", t.Names.target())

@@ -45,6 +45,13 @@ func initialise(t *turn) {
 	}
 }
 
+// release lets the primary's autoscaler go below the size it had, once all traffic has come back to it.
+func (t *turn) release() {
+	if t.Routed && t.Status.CanaryWeight == 0 {
+		t.next.PrimaryReplicas = 0
+	}
+}
+
 func (t *turn) initialised() {
 	t.next.LastPromotedSpec = t.next.LastAppliedSpec
 	t.enter(v1beta1.PhaseInitialized)
@@ -62,6 +69,7 @@ func idle(t *turn) {
 		t.adopt()
 	case t.Revision == t.Status.LastAppliedSpec:
 		t.rest()
+		t.release()
 	case t.back():
 		t.callOff()
 	case !t.Routed:

@@ -22,8 +22,12 @@ func (t *turn) awaitTarget() {
 }
 
 func (t *turn) awaitPrimary() {
-	what := t.describe(t.Names.primary(), t.Primary)
-	if t.Primary.Health == Stuck && message(t.Status, v1beta1.ConditionWaiting) != what+"." {
+	primary := t.Primary
+	if primary.Revision != t.wanted() {
+		primary = Workload{Health: Starting} // what is wrong with the revision before is nobody's concern now
+	}
+	what := t.describe(t.Names.primary(), primary)
+	if primary.Health == Stuck && message(t.Status, v1beta1.ConditionWaiting) != what+"." {
 		t.warn(ReasonWorkloadNotReady, "%s", what)
 	}
 	t.hold(WaitPrimary, t.remaining(), "%s.", what)
@@ -32,7 +36,20 @@ func (t *turn) awaitPrimary() {
 	}
 }
 
+// wanted is the revision that the primary is to come up with.
+func (t *turn) wanted() string {
+	if t.next.Promoting != "" {
+		return t.next.Promoting
+	}
+	return t.next.LastAppliedSpec
+}
+
 func (t *turn) awaitCanary() {
+	if t.Target.Health == Absent {
+		t.awaitTarget()
+		t.after = t.remaining()
+		return
+	}
 	t.hold(WaitCanary, t.remaining(), "%s.", t.describe(t.Names.target(), t.Target))
 }
 

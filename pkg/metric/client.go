@@ -14,7 +14,7 @@ import (
 // use a handful of connections. maxBytes bounds every answer after decompression.
 func NewClient(maxBytes int64) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 8
+	t.MaxIdleConnsPerHost = 32 // a round of one Canary asks for all its metrics at once
 	t.IdleConnTimeout = 90 * time.Second
 	return &http.Client{
 		Transport:     bounded{next: t, max: maxBytes},

@@ -120,8 +120,16 @@ func (t *turn) back() bool {
 	return t.Revision == t.Status.LastPromotedSpec && t.Revision != t.Status.LastAppliedSpec && !t.stranded()
 }
 
-// rendered says that the primary has been given the revision it is being promoted to.
-func (t *turn) rendered() bool { return t.Primary.Revision == t.Status.Promoting }
+// rendered says that the primary has been given the revision it is being promoted to. One that another
+// controller promotes names none.
+func (t *turn) rendered() bool {
+	return t.Status.Promoting != "" && t.Primary.Revision == t.Status.Promoting
+}
+
+// strayed says that the primary was left with a revision whose promotion did not end well.
+func (t *turn) strayed() bool {
+	return t.Primary.Revision != "" && t.Primary.Revision != t.Status.LastPromotedSpec
+}
 
 // late says that a side, or its routes, had the whole deadline and are still not there.
 func (t *turn) late(w Workload) bool {

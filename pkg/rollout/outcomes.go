@@ -91,7 +91,18 @@ func (t *turn) drain() {
 // callOff ends a rollout whose target was put back to what the primary runs. Nothing failed, and there
 // is nothing to promote, so it is over at once.
 func (t *turn) callOff() {
-	t.next.LastAppliedSpec = t.Revision
+	if t.strayed() {
+		t.turnBack()
+		return
+	}
+	t.revert()
+	t.say(ReasonCalledOff, "%s is back at the promoted revision, nothing is left to roll out", t.Names.target())
+	t.alert(v1beta1.SeverityInfo, "Rollout called off, the promoted revision is back.")
+}
+
+// revert settles on the promoted revision.
+func (t *turn) revert() {
+	t.next.LastAppliedSpec = t.Status.LastPromotedSpec
 	t.next.Promoting = ""
 	t.next.FailedChecks = 0
 	t.next.CanaryWeight = 0
@@ -99,8 +110,6 @@ func (t *turn) callOff() {
 	t.next.Step = 0
 	t.enter(v1beta1.PhaseSucceeded)
 	t.rest()
-	t.say(ReasonCalledOff, "%s is back at the promoted revision, nothing is left to roll out", t.Names.target())
-	t.alert(v1beta1.SeverityInfo, "Rollout called off, the promoted revision is back.")
 }
 
 // turnBack has a primary that was already given the new revision return to the promoted one.
@@ -108,7 +117,11 @@ func (t *turn) turnBack() {
 	t.next.LastAppliedSpec = t.Revision
 	t.next.Promoting = t.Revision
 	t.next.CanaryWeight = 0
-	t.next.Since = micro(t.Now)
+	t.next.Iterations = 0
+	t.next.Step = 0
+	t.next.FailedChecks = 0
+	t.next.PrimaryReplicas = max(t.next.PrimaryReplicas, t.Primary.Replicas, 1)
+	t.enter(v1beta1.PhasePromoting)
 	t.awaitPrimary()
 	t.say(ReasonCalledOff, "%s is back at the promoted revision, returning %s to it", t.Names.target(), t.Names.primary())
 }

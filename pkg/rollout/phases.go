@@ -237,9 +237,18 @@ func promoting(t *turn) {
 		t.awaitPrimary()
 	case !t.Routed:
 		t.awaitRoutes()
+	case t.Status.Promoting == t.Status.LastPromotedSpec && t.Status.CanaryWeight == 0:
+		t.returned()
 	default:
 		t.retreat()
 	}
+}
+
+// returned ends a promotion that was turned back: the primary runs what it ran before, and has the traffic.
+func (t *turn) returned() {
+	t.revert()
+	t.say(ReasonCalledOff, "%s is back at the promoted revision", t.Names.primary())
+	t.alert(v1beta1.SeverityInfo, "Rollout called off, the promoted revision is back.")
 }
 
 // retreat takes the next step back to the primary, or the last one.

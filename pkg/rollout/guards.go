@@ -80,9 +80,9 @@ func calledOff(t *turn) move {
 
 func stuck(t *turn) move {
 	switch {
-	case t.analysing() && (t.Target.Health == Stuck || t.late(t.Target)):
+	case t.analysing() && (t.Target.Health == Stuck || t.late(t.Target) || t.small()):
 		return (*turn).giveUp
-	case t.Status.Phase == v1beta1.PhasePromoting && (t.Primary.Health == Stuck || t.late(t.Primary)):
+	case t.Status.Phase == v1beta1.PhasePromoting && t.rendered() && (t.Primary.Health == Stuck || t.late(t.Primary)):
 		return (*turn).strand
 	}
 	return nil
@@ -133,17 +133,45 @@ func (t *turn) strayed() bool {
 
 // late says that a side, or its routes, had the whole deadline and are still not there.
 func (t *turn) late(w Workload) bool {
-	return (w.Health != Available || !t.Routed) && t.Now.Sub(t.clock()) > t.Plan.Deadline
+	if w.Health != Available {
+		return t.overdue(later(t.clock(), w.Since))
+	}
+	return !t.Routed && t.overdue(t.due())
 }
+
+// small says that the canary had the whole deadline to grow to what its next step needs.
+func (t *turn) small() bool {
+	return t.Target.Health == Available && t.Target.Available < t.needed() && t.overdue(later(t.due(), t.Target.Since))
+}
+
+func (t *turn) overdue(since time.Time) bool { return t.Now.Sub(since) > t.Plan.Deadline }
 
 // clock is when the wait that a deadline limits began: with the phase, or with the step in effect.
 func (t *turn) clock() time.Time {
-	var began time.Time
-	if t.Status.Since != nil {
-		began = t.Status.Since.Time
+	if t.Status.NextCheck == nil {
+		return t.since()
 	}
-	if at := t.Status.NextCheck; at != nil && at.Add(-t.Plan.Interval).After(began) {
-		began = at.Add(-t.Plan.Interval)
+	return later(t.since(), t.Status.NextCheck.Add(-t.Plan.Interval))
+}
+
+// due is when the step in effect is, or was, to be judged: before that nobody waits for its routes.
+func (t *turn) due() time.Time {
+	if t.Status.NextCheck == nil {
+		return t.since()
 	}
-	return began
+	return later(t.since(), t.Status.NextCheck.Time)
+}
+
+func (t *turn) since() time.Time {
+	if t.Status.Since == nil {
+		return time.Time{}
+	}
+	return t.Status.Since.Time
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

@@ -170,7 +170,13 @@ func (t *turn) pause() {
 // obstacle says why a side, or its routes, did not become ready in time.
 func (t *turn) obstacle(name string, w Workload) string {
 	if w.Health == Available && !t.Routed {
-		return "routes of " + name + " were not taken: " + t.Trouble
+		return "routes of " + name + " were not taken: " + orElse(t.Trouble, "the proxies did not report them in time")
+	}
+	if w.Health == Absent {
+		return name + " does not exist"
+	}
+	if w.Health == Available {
+		return fmt.Sprintf("%s has %d pods available, its next step needs %d", name, w.Available, t.needed())
 	}
 	if w.Reason == "" {
 		return fmt.Sprintf("%s not ready: %d of %d pods available", name, w.Available, w.Replicas)
@@ -180,5 +186,16 @@ func (t *turn) obstacle(name string, w Workload) string {
 
 // remaining is when to look again at something that does not become ready: at the deadline or earlier.
 func (t *turn) remaining() time.Duration {
-	return min(max(t.Plan.Deadline-t.Now.Sub(t.clock()), time.Second), lookAgain)
+	left := t.Plan.Deadline - t.Now.Sub(t.clock())
+	if left <= 0 {
+		return lookAgain
+	}
+	return min(max(left, time.Second), lookAgain)
+}
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
 }

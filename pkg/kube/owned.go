@@ -2,33 +2,48 @@ package kube
 
 import (
 	"encoding/json"
+	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // owned are the fields that the API server has down as ours, in the nested form
-// of managedFields, where field x is the key f:x. It is nil where a cache has
-// dropped that record, as caches do to save memory.
+// of managedFields, where field x is the key f:x. It is nil where there is no record
+// of ours, as in a cache that drops it to save memory.
 //
 // The record shows what comparing values can't: that somebody has added to a
 // list which is ours as a whole, and, of kinds that are watched as metadata
 // only, that the content was changed. The server takes a field away from us
 // when anybody else gives it another value.
 func owned(obj client.Object) map[string]any {
-	entries := obj.GetManagedFields()
-	if len(entries) == 0 {
+	i := slices.IndexFunc(obj.GetManagedFields(), ours)
+	if i < 0 {
 		return nil
 	}
 	fields := map[string]any{}
-	for _, e := range entries {
-		if e.Manager != Manager || e.Operation != metav1.ManagedFieldsOperationApply || e.Subresource != "" {
-			continue
-		}
-		// What can't be read counts as owning nothing, which leads to an apply.
-		_ = json.Unmarshal(e.FieldsV1.GetRawBytes(), &fields)
-	}
+	// What can't be read counts as owning nothing, which leads to an apply.
+	_ = json.Unmarshal(obj.GetManagedFields()[i].FieldsV1.GetRawBytes(), &fields)
 	return fields
+}
+
+func ours(e metav1.ManagedFieldsEntry) bool {
+	return e.Manager == Manager && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == ""
+}
+
+// Trim is for caches to store objects with (cache.Options.DefaultTransform): of
+// the record of who owns what, often half of an object, it keeps our part.
+func Trim(obj any) (any, error) {
+	o, err := meta.Accessor(obj)
+	if err != nil {
+		return obj, nil // a marker of the watch, not an object
+	}
+	if fields := o.GetManagedFields(); len(fields) > 0 {
+		others := func(e metav1.ManagedFieldsEntry) bool { return !ours(e) }
+		o.SetManagedFields(slices.Clip(slices.DeleteFunc(fields, others)))
+	}
+	return obj, nil
 }
 
 // covers says whether all of want is among the fields. A list is one field

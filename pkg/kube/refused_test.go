@@ -5,49 +5,73 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// unknownField is a route with a field that the CRD does not know, which the
-// server therefore drops.
-func unknownField(b *bench) runtime.ApplyConfiguration {
-	u := &unstructured.Unstructured{Object: map[string]any{
-		"metadata": map[string]any{"name": "podinfo", "namespace": b.ns},
-		"spec":     map[string]any{"hosts": []any{"podinfo"}, "futureField": map[string]any{"a": int64(1)}},
+// rewrite makes the API server put a label of its own choice on the Services of
+// the namespace, as the policies of many clusters do, and waits until it does.
+func (b *bench) rewrite() {
+	b.t.Helper()
+	meta := metav1.ObjectMeta{Name: b.ns}
+	rule := admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"services"}}
+	policy := &admissionv1.MutatingAdmissionPolicy{ObjectMeta: meta, Spec: admissionv1.MutatingAdmissionPolicySpec{
+		ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
+		MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
+			RuleWithOperations: admissionv1.RuleWithOperations{
+				Operations: []admissionv1.OperationType{admissionv1.Create, admissionv1.Update}, Rule: rule,
+			},
+		}}},
+		Mutations: []admissionv1.Mutation{{
+			PatchType: admissionv1.PatchTypeJSONPatch,
+			JSONPatch: &admissionv1.JSONPatch{Expression: `[JSONPatch{op: "add", path: "/metadata/labels/app", value: "policy"}]`},
+		}},
 	}}
-	u.SetGroupVersionKind(virtualServiceKind())
-	return client.ApplyConfigurationFromUnstructured(u)
+	binding := &admissionv1.MutatingAdmissionPolicyBinding{ObjectMeta: meta, Spec: admissionv1.MutatingAdmissionPolicyBindingSpec{
+		PolicyName: b.ns,
+		MatchResources: &admissionv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{
+			MatchLabels: map[string]string{"kubernetes.io/metadata.name": b.ns},
+		}},
+	}}
+	for _, obj := range []client.Object{policy, binding} {
+		require.NoError(b.t, b.user.Create(b.t.Context(), obj))
+		b.t.Cleanup(func() { _ = b.user.Delete(context.Background(), obj) })
+	}
+	require.Eventually(b.t, func() bool {
+		try := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: "try", Labels: map[string]string{"app": "x"}}}
+		try.Spec.Ports = []corev1.ServicePort{{Port: 80}}
+		err := b.user.Create(b.t.Context(), try, client.DryRunAll)
+		return err == nil && try.Labels["app"] == "policy"
+	}, patience, 20*tick, "the policy takes effect")
 }
 
 func TestServerChangesWhatItIsSent(t *testing.T) {
 	b := newBench(t)
-	obj := unknownField(b)
-	require.True(t, b.apply(obj))
-	b.quiet("what the server makes of it is not fought over", obj)
+	b.rewrite()
+	svc := b.service()
+	require.True(t, b.apply(svc))
+	require.Equal(t, "policy", get(b, &corev1.Service{}, "podinfo").Labels["app"])
+	b.quiet("what the server makes of it is not fought over", svc)
 
-	edit(b, anyVirtualService(), "podinfo", func(u *unstructured.Unstructured) {
-		require.NoError(t, unstructured.SetNestedField(u.Object, "ok", "status", "note"))
-	})
-	touched := anyVirtualService()
-	edit(b, touched, "podinfo", func(u *unstructured.Unstructured) {
-		u.SetLabels(map[string]string{"team": "blue"})
-	})
+	touched := &corev1.Service{}
+	edit(b, touched, "podinfo", func(s *corev1.Service) { s.Labels["team"] = "blue" })
 	b.watched(touched)
-	b.quiet("nor when something else of the object changes", obj)
+	b.quiet("nor when something else of the object changes", svc)
 
-	edit(b, touched, "podinfo", func(u *unstructured.Unstructured) {
-		require.NoError(t, unstructured.SetNestedStringSlice(u.Object, []string{"other"}, "spec", "hosts"))
-	})
-	b.pends(obj)
-	require.True(t, b.apply(obj), "an edit of what the server does keep is still put back")
-	hosts, _, err := unstructured.NestedStringSlice(get(b, anyVirtualService(), "podinfo").Object, "spec", "hosts")
-	require.NoError(t, err)
-	require.Equal(t, []string{"podinfo"}, hosts)
-	b.quiet("once", obj)
+	edit(b, touched, "podinfo", func(s *corev1.Service) { s.Spec.Selector = map[string]string{"app": "other"} })
+	b.pends(svc)
+	require.True(t, b.apply(svc), "an edit of what the server does keep is still put back")
+	require.Equal(t, map[string]string{"app": "podinfo-primary"}, get(b, touched, "podinfo").Spec.Selector)
+	b.quiet("once", svc)
+
+	b.restart()
+	b.made.Reset()
+	require.True(t, b.apply(svc), "a new process tries it once")
+	require.Equal(t, 1, b.made.Writes())
+	b.quiet("and no more", svc)
 }
 
 func TestManagedFieldsStripped(t *testing.T) {

@@ -28,6 +28,11 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // Setup has the manager run the reconciler: one queue, woken by everything a rollout depends on.
 func (r *Reconciler) Setup(mgr ctrl.Manager, workers int) error {
+	return r.setup(mgr, workers, func(i reconcile.Reconciler) reconcile.Reconciler { return i })
+}
+
+// setup leaves room for what stands between the queue and the reconciler: tests run on a faster clock.
+func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile.Reconciler) reconcile.Reconciler) error {
 	inbox := &inbox{Reconciler: r}
 	built, err := ctrl.NewControllerManagedBy(mgr).
 		Named("canary").
@@ -36,7 +41,7 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, workers int) error {
 		Watches(&appsv1.Deployment{}, r.concerning()).
 		Watches(&corev1.Service{}, r.concerning()).
 		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, r.concerning()).
-		Build(inbox)
+		Build(between(inbox))
 	if err != nil {
 		return fmt.Errorf("build the controller: %w", err)
 	}

@@ -1,0 +1,201 @@
+package controller
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/record"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/kube"
+	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
+	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+// TestMain starts the API server that all tests share. Istio's CRDs come from its module.
+func TestMain(m *testing.M) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "istio.io/api").Output()
+	if err != nil {
+		panic(err)
+	}
+	istio := filepath.Join(strings.TrimSpace(string(out)), "kubernetes", "customresourcedefinitions.gen.yaml")
+	ctrl.SetLogger(logr.Discard())
+	os.Exit(kubetest.Main(m, "../../artifacts/crds", istio))
+}
+
+// pace is how much faster than real time the operator's clock runs in tests: an interval of ten seconds
+// takes a quarter of one.
+const pace = 40
+
+// clock runs fast from the moment it is made.
+type clock struct{ from time.Time }
+
+func (c clock) now() time.Time { return c.from.Add(time.Since(c.from) * pace) }
+
+// paced asks the queue for the same instant as the reconciler, on the other clock.
+type paced struct{ reconcile.Reconciler }
+
+func (p paced) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	result, err := p.Reconciler.Reconcile(ctx, req)
+	if result.RequeueAfter > 0 {
+		result.RequeueAfter = max(result.RequeueAfter/pace, time.Millisecond)
+	}
+	return result, err
+}
+
+// judge answers a rollout's questions as a test wants it.
+type judge struct {
+	mu     sync.Mutex
+	fails  int // checks to fail from now on; below zero: all
+	asked  int
+	before func()
+}
+
+func (j *judge) fail(n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.fails = n
+}
+
+func (j *judge) Answer(_ context.Context, _ *v1beta1.Canary, q rollout.Questions) rollout.Findings {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.asked++
+	var found rollout.Findings
+	for _, h := range append(append([]v1beta1.CanaryWebhook{}, q.PreRollout...), q.Rollout...) {
+		found = append(found, rollout.Finding{Name: h.Name, Passed: true})
+	}
+	for _, m := range q.Metrics {
+		f := rollout.Finding{Name: m.Name, Passed: j.fails == 0, Message: "Halt advancement success rate 97.50% < 99%"}
+		if j.fails > 0 {
+			j.fails--
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+// operator is one process of the operator, as a test runs it.
+type operator struct {
+	*kubetest.Crasher
+	manager ctrl.Manager
+	reconcr *Reconciler
+	stop    func() // and wait until it has ended
+}
+
+// start runs an operator on one namespace until the test ends or it is stopped.
+func start(t *testing.T, ns string, tell clock, a Analyst, crash int) *operator {
+	t.Helper()
+	o := &operator{Crasher: &kubetest.Crasher{}}
+	if crash > 0 {
+		o.CrashAfter(crash)
+	}
+	o.manager = manage(t, o.Wrap(kubetest.Config(t)), ns)
+	o.reconcr = assemble(t, o.manager, tell, a)
+	require.NoError(t, o.reconcr.setup(o.manager, 4, func(r reconcile.Reconciler) reconcile.Reconciler { return paced{r} }))
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = o.manager.Start(ctx) // a crashed one fails, as it should
+	}()
+	o.stop = func() { cancel(); <-ended }
+	t.Cleanup(o.stop)
+	return o
+}
+
+func manage(t *testing.T, cfg *rest.Config, ns string) ctrl.Manager {
+	t.Helper()
+	cfg.UserAgent = "sluice/test"
+	scheme := runtime.NewScheme()
+	require.NoError(t, clientgoscheme.AddToScheme(scheme))
+	require.NoError(t, v1beta1.AddToScheme(scheme))
+	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
+		Scheme:     scheme,
+		Logger:     logr.Discard(),
+		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{ns: {}}, DefaultTransform: cache.TransformStripManagedFields()},
+		Controller: config.Controller{SkipNameValidation: new(true)},
+		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Client: client.Options{Cache: &client.CacheOptions{
+			Unstructured: true, DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Pod{}},
+		}},
+	})
+	require.NoError(t, err)
+	return mgr
+}
+
+func assemble(t *testing.T, mgr ctrl.Manager, tell clock, a Analyst) *Reconciler {
+	t.Helper()
+	telemetry, err := NewTelemetry(prometheus.NewRegistry(), mgr.GetClient(), "test", "istio")
+	require.NoError(t, err)
+	d, err := discovery.NewDiscoveryClientForConfig(mgr.GetConfig())
+	require.NoError(t, err)
+	return &Reconciler{
+		Client:  mgr.GetClient(),
+		Live:    mgr.GetAPIReader(),
+		Applier: &kube.Applier{Client: mgr.GetClient(), Reader: mgr.GetClient(), Live: mgr.GetAPIReader(), Now: tell.now},
+		Analyst: a,
+		Herald: &Herald{
+			Events:    record.NewFakeRecorder(1000),
+			Queue:     notify.NewQueue(notify.Limits{}, logr.Discard()),
+			Telemetry: telemetry,
+			Providers: mgr.GetClient(),
+			Secrets:   mgr.GetAPIReader(),
+		},
+		Routers: &Routers{Default: "istio", Discovery: d, Now: tell.now},
+		Kind:    workload.Deployment{SelectorLabels: []string{"app"}},
+		Settle:  2 * time.Second,
+		Now:     tell.now,
+	}
+}
+
+// events are those the operator has sent so far.
+func (o *operator) events() []string {
+	var all []string
+	for {
+		select {
+		case e := <-o.reconcr.Herald.Events.(*record.FakeRecorder).Events:
+			all = append(all, e)
+		default:
+			return all
+		}
+	}
+}
+
+// passes is how many passes over Canaries were made.
+func (o *operator) passes() uint64 {
+	m := make(chan prometheus.Metric, 100)
+	o.reconcr.Herald.Telemetry.duration.Collect(m)
+	close(m)
+	var n uint64
+	for one := range m {
+		var d dto.Metric
+		if one.Write(&d) == nil {
+			n += d.GetHistogram().GetSampleCount()
+		}
+	}
+	return n
+}

@@ -1,0 +1,74 @@
+package controller
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+func TestInitialise(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.begin()
+	require.Equal(t, imageOne, image(w.live("podinfo-primary")))
+	require.Equal(t, int32(2), *w.live("podinfo-primary").Spec.Replicas)
+	require.Equal(t, "podinfo-primary", w.selector("podinfo"))
+	require.Equal(t, "podinfo-primary", w.selector("podinfo-primary"))
+	require.Equal(t, "podinfo", w.selector("podinfo-canary"))
+	require.Equal(t, "100/0", w.weights())
+	require.Contains(t, o.events(), "Normal Initialized Initialization done! podinfo."+w.ns)
+}
+
+func TestGoodRevisionIsPromoted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.begin()
+	seen := w.history()
+	w.set(imageTwo)
+	w.until(v1beta1.PhaseSucceeded)
+	w.stopped()
+	require.Equal(t, imageTwo, image(w.live("podinfo-primary")))
+	require.Equal(t, "100/0", w.weights())
+	require.Equal(t, []string{
+		"Initialized 0", "Progressing 0", "Progressing 50", "Progressing 100", "Promoting 100", "Finalising 0", "Succeeded 0",
+	}, seen())
+	s := w.status()
+	require.Equal(t, s.LastAppliedSpec, s.LastPromotedSpec)
+	require.Equal(t, []string{
+		"Normal Initialized Initialization done! podinfo." + w.ns,
+		"Normal NewRevision New revision detected! Scaling up podinfo." + w.ns,
+		"Normal AnalysisStarted Starting canary analysis for podinfo." + w.ns,
+		"Normal Advanced Advance podinfo." + w.ns + " canary weight 50",
+		"Normal Advanced Advance podinfo." + w.ns + " canary weight 100",
+		"Normal PromotionStarted Copying podinfo." + w.ns + " template spec to podinfo-primary." + w.ns,
+		"Normal RoutedToPrimary Routing all traffic to primary",
+		"Normal Promoted Promotion completed! Scaling down podinfo." + w.ns,
+	}, o.events())
+}
+
+func TestBadRevisionIsRolledBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.begin()
+	w.judge.fail(-1)
+	w.set(imageTwo)
+	w.until(v1beta1.PhaseFailed)
+	w.stopped()
+	require.Equal(t, imageOne, image(w.live("podinfo-primary")))
+	require.Equal(t, "100/0", w.weights())
+	require.Equal(t, 2, w.status().FailedChecks)
+	require.Contains(t, o.events(), "Warning RolledBack Rolling back podinfo."+w.ns+" failed checks threshold reached 2")
+}
+
+func TestSettledCanaryCostsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.begin()
+	o.stop()
+	again := start(t, w.ns, w.clock, w.judge, 0)
+	w.await("the Canary was looked at", func() bool { return again.passes() > 0 })
+	require.Zero(t, again.Writes(), "a restart writes nothing: %v", again.Calls())
+	require.Zero(t, again.Count("get", "canaries"), "and reads nothing live")
+}

@@ -1,0 +1,211 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
+)
+
+// world is one namespace with a Deployment of podinfo in it, and who plays the rest of the cluster.
+type world struct {
+	*testing.T
+	client.Client
+	ns    string
+	clock clock
+	judge *judge
+	pods  *kubetest.Workloads
+}
+
+const (
+	imageOne = "podinfo:1"
+	imageTwo = "podinfo:2"
+	imageBad = "podinfo:bad"
+)
+
+// patience bounds every wait of a test: much longer than anything takes, much shorter than a run of CI.
+const patience = 60 * time.Second
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	require.NoError(t, clientgoscheme.AddToScheme(scheme))
+	require.NoError(t, v1beta1.AddToScheme(scheme))
+	c, err := client.New(kubetest.Config(t), client.Options{Scheme: scheme})
+	require.NoError(t, err)
+	ns := kubetest.Namespace(t)
+	w := &world{T: t, Client: c, ns: ns, clock: clock{from: time.Now()}, judge: &judge{}, pods: kubetest.Deployments(t, ns)}
+	require.NoError(t, c.Create(t.Context(), w.deployment()))
+	w.await("the Deployment runs", func() bool { return w.live("podinfo").Status.AvailableReplicas == 2 })
+	return w
+}
+
+func (w *world) deployment() *appsv1.Deployment {
+	labels := map[string]string{"app": "podinfo"}
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "podinfo"},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: new(int32(2)),
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "podinfod", Image: imageOne}}},
+			},
+		},
+	}
+}
+
+// canary is a Canary of two steps that judges by one metric; change makes it another.
+func (w *world) canary(change ...func(*v1beta1.Canary)) *v1beta1.Canary {
+	c := &v1beta1.Canary{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "podinfo"},
+		Spec: v1beta1.CanarySpec{
+			TargetRef: v1beta1.TargetRef{APIVersion: "apps/v1", Kind: "Deployment", Name: "podinfo"},
+			Service:   v1beta1.CanaryService{Port: 9898},
+			Analysis: &v1beta1.CanaryAnalysis{
+				Interval: "10s", Threshold: 2, StepWeight: 50, MaxWeight: 100,
+				Metrics: []v1beta1.CanaryMetric{{Name: "request-success-rate"}},
+			},
+			ProgressDeadlineSeconds: new(int32(120)),
+		},
+	}
+	for _, f := range change {
+		f(c)
+	}
+	return c
+}
+
+// run applies a Canary and starts an operator.
+func (w *world) run(change ...func(*v1beta1.Canary)) *operator {
+	w.Helper()
+	require.NoError(w, w.Create(w.Context(), w.canary(change...)))
+	return start(w.T, w.ns, w.clock, w.judge, 0)
+}
+
+// begin is run until the Canary is initialised and its target stopped.
+func (w *world) begin(change ...func(*v1beta1.Canary)) *operator {
+	w.Helper()
+	o := w.run(change...)
+	w.until(v1beta1.PhaseInitialized)
+	w.stopped()
+	return o
+}
+
+func (w *world) stopped() {
+	w.Helper()
+	w.await("the target is stopped", func() bool { return *w.live("podinfo").Spec.Replicas == 0 })
+}
+
+// set changes the image of the target.
+func (w *world) set(image string) {
+	w.Helper()
+	w.edit(func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = image })
+}
+
+func (w *world) edit(change func(*appsv1.Deployment)) {
+	w.Helper()
+	d := w.live("podinfo")
+	before := d.DeepCopy()
+	change(d)
+	require.NoError(w, w.Patch(w.Context(), d, client.MergeFrom(before)))
+}
+
+func (w *world) live(name string) *appsv1.Deployment {
+	w.Helper()
+	d := &appsv1.Deployment{}
+	require.NoError(w, w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: name}, d))
+	return d
+}
+
+func (w *world) status() v1beta1.CanaryStatus {
+	w.Helper()
+	c := &v1beta1.Canary{}
+	require.NoError(w, w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo"}, c))
+	return c.Status
+}
+
+// await waits for something to become so. It asks often, since the operator's clock is fast.
+func (w *world) await(what string, is func() bool) {
+	w.Helper()
+	require.Eventually(w, is, patience, 10*time.Millisecond, what)
+}
+
+// until waits for a phase, and says where the rollout hangs when it does not come.
+func (w *world) until(phase v1beta1.CanaryPhase) {
+	w.Helper()
+	deadline := time.Now().Add(patience)
+	for tick := time.NewTicker(10 * time.Millisecond); w.status().Phase != phase; <-tick.C {
+		if time.Now().After(deadline) {
+			require.FailNow(w, "phase "+string(phase)+" was not reached", "%+v", w.status())
+		}
+	}
+}
+
+// weights are what the VirtualService sends to the primary and to the canary, as `80/20`.
+func (w *world) weights() string {
+	w.Helper()
+	u := &unstructured.Unstructured{}
+	u.SetAPIVersion("networking.istio.io/v1")
+	u.SetKind("VirtualService")
+	err := w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo"}, u)
+	if apierrors.IsNotFound(err) {
+		return "none"
+	}
+	require.NoError(w, err)
+	http, _, err := unstructured.NestedSlice(u.Object, "spec", "http")
+	require.NoError(w, err)
+	shares := map[string]any{}
+	for _, r := range http[0].(map[string]any)["route"].([]any) {
+		host, _, _ := unstructured.NestedString(r.(map[string]any), "destination", "host")
+		shares[host] = r.(map[string]any)["weight"]
+	}
+	return fmt.Sprintf("%v/%v", shares["podinfo-primary"], shares["podinfo-canary"])
+}
+
+func (w *world) selector(service string) string {
+	w.Helper()
+	s := &corev1.Service{}
+	err := w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: service}, s)
+	require.NoError(w, client.IgnoreNotFound(err))
+	return s.Spec.Selector["app"]
+}
+
+func image(d *appsv1.Deployment) string { return d.Spec.Template.Spec.Containers[0].Image }
+
+// history notes every status that is stored, in order.
+func (w *world) history() func() []string {
+	list := &v1beta1.CanaryList{}
+	c, err := client.NewWithWatch(kubetest.Config(w), client.Options{Scheme: w.Scheme()})
+	require.NoError(w, err)
+	ctx, cancel := context.WithCancel(w.Context())
+	watching, err := c.Watch(ctx, list, client.InNamespace(w.ns))
+	require.NoError(w, err)
+	seen, done := []string{}, make(chan struct{})
+	go func() {
+		defer close(done)
+		for e := range watching.ResultChan() {
+			k, ok := e.Object.(*v1beta1.Canary)
+			if !ok {
+				continue // the watch was ended
+			}
+			line := fmt.Sprintf("%s %d", k.Status.Phase, k.Status.CanaryWeight)
+			if len(seen) == 0 || seen[len(seen)-1] != line {
+				seen = append(seen, line)
+			}
+		}
+	}()
+	return func() []string { cancel(); <-done; return seen }
+}

@@ -1,6 +1,9 @@
 package rollout
 
 import (
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
@@ -20,3 +23,51 @@ func outgrown(t *turn) move {
 }
 
 func (t *turn) grow() { t.next.PrimaryReplicas = t.Primary.Replicas }
+
+// resumed notices that a halt is over, by suspend or by a spec that could not be followed. No deadline ran meanwhile.
+func resumed(t *turn) move {
+	refused := meta.IsStatusConditionPresentAndEqual(t.Status.Conditions, v1beta1.ConditionValid, metav1.ConditionFalse)
+	if !t.underWay() || t.waiting() != WaitResume && !refused {
+		return nil
+	}
+	return (*turn).resume
+}
+
+func (t *turn) resume() {
+	t.next.Since = micro(t.Now)
+	t.hold(WaitInterval, 0, "The rollout of %s goes on.", t.Names.target())
+}
+
+// replanned notices a spec whose steps are no longer those that were taken.
+func replanned(t *turn) move {
+	if !t.analysing() || t.stranded() || t.Plan.Skip || t.Status.Step == 0 || t.onPlan() || t.place() == t.Status.Step {
+		return nil
+	}
+	return (*turn).replan
+}
+
+func (t *turn) onPlan() bool {
+	taken := t.Status.Step
+	return taken <= len(t.Plan.Steps) && t.Plan.Steps[taken-1].Weight == t.Status.CanaryWeight
+}
+
+// replan finds the place among the new steps that users are at: no step that they have not met is passed over.
+func (t *turn) replan() { t.next.Step = t.place() }
+
+func (t *turn) place() int {
+	last := len(t.Plan.Steps)
+	switch {
+	case t.Plan.Strategy == BlueGreen && t.Status.CanaryWeight == everything:
+		return last
+	case t.Plan.Strategy == BlueGreen:
+		return min(t.Status.Iterations, last-1)
+	case t.Status.CanaryWeight == 0:
+		return 0
+	}
+	for i, s := range t.Plan.Steps {
+		if s.Weight > t.Status.CanaryWeight {
+			return i
+		}
+	}
+	return last
+}

@@ -13,12 +13,14 @@ type guard func(*turn) move
 var guards = []guard{
 	deleted,    // nothing is rolled out any more: give the target back
 	paused,     // a person asked for a halt: nothing else counts
+	resumed,    // a halt is over: it did not use up any deadline
 	drained,    // the canary answers requests and has no pods left: traffic first, reasons later
 	lost,       // the primary was deleted: it is made again where that is possible
 	superseded, // the target moved on: what was found about the old revision is void
 	calledOff,  // the target is back at what the primary runs: there is nothing left to roll out
 	outgrown,   // the primary is larger than the canary was sized for
 	stuck,      // a side will not become ready
+	replanned,  // the spec has other steps now
 	exhausted,  // too many checks have failed
 }
 

@@ -67,7 +67,7 @@ func (t *turn) failure() string {
 	switch {
 	case t.next.CanaryWeight > 0:
 		text = "Promotion failed, primary not ready: %s keeps serving all traffic. Cause: %s."
-	case t.Status.Phase == v1beta1.PhasePromoting:
+	case !t.analysing():
 		text = "Promotion failed, primary not ready: %s scaled to zero. Cause: %s."
 	}
 	return fmt.Sprintf(text, t.Names.Kind, strings.TrimSuffix(t.cause, "."))

@@ -117,6 +117,11 @@ func (t *turn) stranded() bool {
 	return t.Status.Promoting != "" && t.Status.Phase != v1beta1.PhasePromoting
 }
 
+// recovered says that a primary that was given up came up after all, at its full size.
+func (t *turn) recovered() bool {
+	return t.stranded() && t.ready(t.Primary, t.Status.Promoting) && t.Primary.Available >= min(t.Status.PrimaryReplicas, t.Primary.Replicas)
+}
+
 // back says that the target was put back to the revision the primary runs.
 func (t *turn) back() bool {
 	return t.Revision == t.Status.LastPromotedSpec && t.Revision != t.Status.LastAppliedSpec && !t.stranded()

@@ -30,7 +30,10 @@ func (t *turn) giveUp() {
 func (t *turn) abandon() {
 	t.next.Iterations = 0
 	t.next.Step = 0
-	if !t.stranded() {
+	if t.recovered() {
+		t.next.LastPromotedSpec = t.Status.Promoting
+	}
+	if !t.stranded() || t.recovered() {
 		t.next.CanaryWeight = 0
 		t.next.Promoting = ""
 	}
@@ -46,6 +49,11 @@ func (t *turn) abandon() {
 func (t *turn) strand() {
 	sound := t.Revision == t.Status.Promoting && t.Target.Health == Available
 	if sound && t.Target.Available < t.Status.PrimaryReplicas {
+		if t.waiting() != WaitCapacity {
+			why := t.obstacle(t.Names.primary(), t.Primary)
+			t.warn(ReasonWorkloadNotReady, "%s; %s is growing to take all traffic", why, t.Names.target())
+			t.alert(v1beta1.SeverityError, "Promotion stuck, primary not ready: "+why)
+		}
 		t.hold(WaitCapacity, 0, "%s cannot become ready; %s is growing to take all traffic.", t.Names.primary(), t.Names.target())
 		return
 	}
@@ -65,6 +73,13 @@ func (t *turn) strand() {
 	t.alert(v1beta1.SeverityError, "Promotion failed, primary not ready: "+why)
 }
 
+// retry takes up a promotion again whose primary came up after it had been given up.
+func (t *turn) retry() {
+	t.enter(v1beta1.PhasePromoting)
+	t.hold(WaitRoutes, 0, "%s is ready after all, traffic goes back to it.", t.Names.primary())
+	t.say(ReasonPromotionStarted, "%s is ready after all, going on with its promotion", t.Names.primary())
+}
+
 // drain takes traffic off a canary that has no pods left to answer it. While it is being judged that
 // counts as a failed check, so that a canary that dies again and again is rolled back.
 func (t *turn) drain() {
@@ -72,6 +87,10 @@ func (t *turn) drain() {
 	t.warn(ReasonDrained, "%s has no available pods, routing all traffic to primary", t.Names.target())
 	if t.stranded() {
 		t.next.Promoting = ""
+	}
+	if t.Status.Phase == v1beta1.PhaseFailed {
+		t.cause = t.Names.target() + " has no available pods, so that all traffic goes to " + t.Names.primary()
+		t.enter(v1beta1.PhaseFailed)
 	}
 	if !t.analysing() {
 		return
@@ -129,7 +148,7 @@ func (t *turn) turnBack() {
 // adopt takes over a settled Canary of another controller: its revisions are renamed to ours, and
 // nothing else happens.
 func (t *turn) adopt() {
-	if t.Status.LastAppliedSpec == t.Status.LastPromotedSpec {
+	if t.Status.Phase != v1beta1.PhaseFailed || t.Status.LastAppliedSpec == t.Status.LastPromotedSpec {
 		t.next.LastPromotedSpec = t.Revision
 	}
 	t.next.LastAppliedSpec = t.Revision

@@ -67,6 +67,8 @@ func idle(t *turn) {
 		t.awaitTarget()
 	case foreign(t.Status.LastAppliedSpec):
 		t.adopt()
+	case t.recovered() && t.Revision == t.Status.Promoting:
+		t.retry()
 	case t.Revision == t.Status.LastAppliedSpec:
 		t.rest()
 		t.release()
@@ -129,6 +131,8 @@ func progress(t *turn) {
 		t.awaitCheck()
 	case t.Status.Step > 0 && t.Status.NextCheck == nil:
 		t.measure()
+	case len(t.found) < Ask(t.Snapshot).count():
+		t.after = time.Second // silence is no consent
 	case t.failed():
 		t.fail()
 	case t.Status.Step < len(t.Plan.Steps):

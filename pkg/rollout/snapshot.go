@@ -103,6 +103,9 @@ type Questions struct {
 	Metrics []v1beta1.CanaryMetric
 }
 
+// count is how many answers there have to be.
+func (q Questions) count() int { return len(q.PreRollout) + len(q.Rollout) + len(q.Metrics) }
+
 // Empty says that nothing has to be asked.
 func (q Questions) Empty() bool {
 	return len(q.PreRollout)+len(q.Opening)+len(q.Rollout)+len(q.Metrics) == 0

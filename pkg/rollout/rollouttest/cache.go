@@ -1,0 +1,79 @@
+package rollouttest
+
+import (
+	"reflect"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// feed is how an operator learns of one object: every version in order, some time after it was made.
+type feed[T any] struct {
+	versions []T
+	seen     int // index of the version the cache holds
+	own      int // index of the version that our last write came back with
+}
+
+func (f *feed[T]) live() T     { return f.versions[len(f.versions)-1] }
+func (f *feed[T]) cached() T   { return f.versions[f.seen] }
+func (f *feed[T]) last() int   { return len(f.versions) - 1 }
+func (f *feed[T]) fresh() bool { return f.seen >= f.own }
+
+// publish adds a version if the object has changed.
+func (f *feed[T]) publish(v T) {
+	if len(f.versions) == 0 || !reflect.DeepEqual(f.live(), v) {
+		f.versions = append(f.versions, v)
+	}
+}
+
+// advance lets the cache move on, to any version it has not seen, and says whether that is news.
+func (f *feed[T]) advance(w *World, lag float64) bool {
+	if f.seen == f.last() || w.rng.Float64() < lag {
+		return false
+	}
+	if lag > 0 {
+		f.seen += 1 + w.rng.IntN(f.last()-f.seen)
+	} else {
+		f.seen = f.last()
+	}
+	return true
+}
+
+// relist is what a restart does: nothing is remembered, and everything is read anew.
+func (f *feed[T]) relist() { f.seen, f.own = f.last(), 0 }
+
+// canary is the object that users write, with its status.
+type canary struct {
+	plan       rollout.Plan
+	generation int64
+	version    int
+	paused     bool
+	status     v1beta1.CanaryStatus
+}
+
+// traffic is what routes and proxies say of themselves.
+type traffic struct {
+	split
+	taken    bool
+	rejected string
+	written  int
+	guard    int32
+}
+
+func (w *World) canary() canary {
+	return canary{plan: w.plan, generation: w.generation, version: w.version, paused: w.paused, status: *w.status.DeepCopy()}
+}
+
+func (w *World) workload(s *side) rollout.Workload {
+	v := s.observe(w)
+	v.Since = epoch.Add(seconds(s.entered))
+	return v
+}
+
+func (w *World) traffic() traffic {
+	t := traffic{split: w.net.split, taken: len(w.net.pending) == 0, written: w.net.written, guard: w.guard}
+	if !t.taken {
+		t.rejected = w.rejected
+	}
+	return t
+}

@@ -1,0 +1,229 @@
+package rollouttest
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// plans are the shapes of rollout that chaos is tried on.
+func plans() []rollout.Plan {
+	ramp := []rollout.Step{{Weight: 10}, {Weight: 30}, {Weight: 50}}
+	swap := []rollout.Step{{Iteration: 1}, {Iteration: 2}, {Weight: 100}}
+	all := []rollout.Plan{
+		{Strategy: rollout.Canary, Steps: ramp},
+		{Strategy: rollout.Canary, Steps: ramp, Retreat: []rollout.Step{{Weight: 30}, {Weight: 10}}},
+		{Strategy: rollout.BlueGreen, Steps: swap},
+		{Strategy: rollout.BlueGreen, Steps: swap, Swap: true},
+		{Strategy: rollout.Canary, Skip: true},
+	}
+	for i := range all {
+		all[i].Interval, all[i].Deadline, all[i].Threshold = seconds(2), seconds(15), 2
+		all[i].Metrics = []v1beta1.CanaryMetric{{Name: "request-success-rate"}}
+		all[i].Hooks = []v1beta1.CanaryWebhook{{Name: "smoke", Type: v1beta1.PreRolloutHook}}
+	}
+	return all
+}
+
+// storm is a run with faults drawn from a seed.
+type storm struct {
+	*Operator
+	rng *rand.Rand
+	top int // newest revision so far
+}
+
+// Chaos runs one seed, with one protection left out or none, and returns what it did to the rules.
+func Chaos(seed uint64, without Protection) []string {
+	s := newStorm(seed, without)
+	for range 40 + s.rng.IntN(160) {
+		if s.rng.Float64() < .08 {
+			s.disturb()
+		}
+		s.Second()
+		if len(s.w.wrong) > 0 {
+			return s.w.wrong
+		}
+	}
+	s.calm()
+	return s.w.wrong
+}
+
+func newStorm(seed uint64, without Protection) *storm {
+	rng := rand.New(rand.NewPCG(seed, 2))
+	all := plans()
+	w := New(all[rng.IntN(len(all))], seed)
+	w.slow = []int{0, 3, 3, 12}[rng.IntN(4)]
+	w.start, w.jitter = 1, rng.IntN(4)
+	w.reported = rng.IntN(2) == 0
+	w.scaling = rng.IntN(3) == 0
+	w.flaky = []float64{0, .1, .25}[rng.IntN(3)]
+	o := NewOperator(w)
+	o.without = without
+	o.lag = []float64{0, .2, .6, .85}[rng.IntN(4)]
+	o.crash = []float64{0, .1, .3}[rng.IntN(3)]
+	o.deaf = []float64{0, 0, .1}[rng.IntN(3)]
+	o.slow = rng.IntN(3)
+	return &storm{Operator: o, rng: rng, top: 1}
+}
+
+// disturb is one thing that users or the cluster do.
+func (s *storm) disturb() {
+	deeds := []func(){s.release, s.release, s.release, s.goBack, s.goBack, s.spoil, s.heal, s.suspend, s.replan, s.reject, s.starve, s.loseTarget, s.losePrimary}
+	deeds[s.rng.IntN(len(deeds))]()
+}
+
+func name(n int) string { return fmt.Sprintf("%sv%d", rollout.RevisionPrefix, n) }
+
+// release gives the target a new revision.
+func (s *storm) release() {
+	s.top++
+	switch s.rng.IntN(6) {
+	case 0:
+		s.w.trouble[name(s.top)] = "ImagePullBackOff: no such image"
+	case 1:
+		s.w.trouble[name(s.top)] = silent
+	case 2:
+		s.w.bad[name(s.top)] = true
+	}
+	s.w.Release(name(s.top))
+}
+
+// goBack puts the target to some earlier revision, most often the promoted one.
+func (s *storm) goBack() {
+	to := name(1 + s.rng.IntN(s.top))
+	if p := s.w.status.LastPromotedSpec; p != "" && s.rng.IntN(3) > 0 {
+		to = p
+	}
+	s.w.Release(to)
+}
+
+// spoil makes the revision that is rolled out break when it is started anew.
+func (s *storm) spoil() { s.w.trouble[s.w.target.revision] = silent }
+
+func (s *storm) heal() { clear(s.w.trouble) }
+
+func (s *storm) suspend() { s.w.Suspend(!s.w.paused) }
+
+// replan changes the spec in mid-flight.
+func (s *storm) replan() {
+	all := plans()
+	p := all[s.rng.IntN(len(all))]
+	p.Swap = s.w.plan.Swap
+	s.w.Replan(p)
+}
+
+func (s *storm) reject() {
+	s.w.rejected = ""
+	if s.rng.IntN(2) == 0 {
+		s.w.rejected = "gateway podinfo does not exist"
+	}
+}
+
+func (s *storm) starve() {
+	if s.w.target.exists {
+		s.w.Scale(0)
+	}
+}
+
+func (s *storm) loseTarget() {
+	if s.w.target.exists {
+		s.w.target.remove()
+		s.w.moved = s.w.now
+		return
+	}
+	s.w.target.set(s.w, name(s.top), 2)
+	s.w.moved = s.w.now
+}
+
+func (s *storm) losePrimary() {
+	if s.rng.IntN(3) == 0 {
+		s.w.primary.remove()
+	}
+}
+
+// calm takes all faults away and gives the rollout the time to come to rest.
+func (s *storm) calm() {
+	s.lag, s.crash, s.deaf, s.slow = 0, 0, 0, 0
+	s.w.flaky, s.w.failures, s.w.rejected = 0, 0, ""
+	s.w.scaling = false
+	s.w.Suspend(false)
+	s.heal()
+	if !s.w.target.exists {
+		s.loseTarget()
+	}
+	for range 200 {
+		s.Second()
+	}
+	if !s.w.primary.exists && s.w.target.revision != s.w.status.LastPromotedSpec {
+		return // deleted by a user, and nothing that passed is left to make it from
+	}
+	s.w.rested(s.Operator)
+}
+
+// rested holds that a world without faults comes to rest, as the status says it should be.
+func (w *World) rested(o *Operator) {
+	if !settled(w.status.Phase) {
+		w.broken("not settled: %s, target %+v, primary %+v", brief(w.status), o.targets.live(), o.primaries.live())
+		return
+	}
+	v := o.observe(true)
+	if len(o.adds(v)) > 0 || o.removes(v) || !v.Routed {
+		w.broken("at rest, and not what %s calls for: %+v, %+v", brief(w.status), v.intent, v.net)
+	}
+	if w.target.revision == w.status.LastPromotedSpec && w.primary.exists && w.primary.revision != w.target.revision {
+		w.broken("at rest with %s promoted, and the primary runs %s", w.target.revision, w.primary.revision)
+	}
+	if w.target.revision != w.status.LastAppliedSpec && w.primary.exists {
+		w.broken("at rest, and %s was never looked at: %s", w.target.revision, brief(w.status))
+	}
+}
+
+func brief(s v1beta1.CanaryStatus) string {
+	waits := ""
+	for _, c := range s.Conditions {
+		if c.Type == v1beta1.ConditionWaiting {
+			waits = c.Reason + " " + c.Message
+		}
+	}
+	return fmt.Sprintf("%s weight=%d step=%d applied=%s promoted=%s promoting=%s waits=%q", s.Phase, s.CanaryWeight, s.Step,
+		s.LastAppliedSpec, s.LastPromotedSpec, s.Promoting, waits)
+}
+
+// Release gives the target a revision.
+func (w *World) Release(revision string) {
+	if w.target.exists && w.target.revision != revision {
+		w.target.set(w, revision, w.target.size)
+		w.moved = w.now
+	}
+}
+
+// Suspend halts the Canary, or lets it go on.
+func (w *World) Suspend(on bool) {
+	if w.paused != on {
+		w.paused = on
+		w.generation++
+		w.version++
+	}
+}
+
+// Replan changes the spec.
+func (w *World) Replan(p rollout.Plan) {
+	w.plan = p
+	w.generation++
+	w.version++
+}
+
+// Scale has a user change the target's size.
+func (w *World) Scale(size int32) {
+	w.target.set(w, w.target.revision, size)
+	w.target.blamed = true
+}
+
+// line is what is going on, for people.
+func (w *World) line() string {
+	n := w.net
+	return fmt.Sprintf("target=%s %d/%d primary=%s %d/%d apex=%d routes=%t/%d pending=%d guard=%d paused=%t rejected=%q", w.target.revision,
+		w.target.serving(), w.target.size, w.primary.revision, w.primary.serving(), w.primary.size, n.apex, n.routes, n.weight, len(n.pending), w.guard, w.paused, w.rejected)
+}

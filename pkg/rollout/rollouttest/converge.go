@@ -1,0 +1,95 @@
+package rollouttest
+
+import (
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// adds are the writes that make what must be there, before anything is taken away: pods and sizes
+// first, then the traffic to them.
+func (o *Operator) adds(v view) []func() {
+	var writes []func()
+	if size, due := o.primarySize(v); due {
+		writes = append(writes, func() { o.render(v.intent.Primary, size) })
+	}
+	if size := o.targetSize(v); size > v.Target.Replicas {
+		writes = append(writes, func() {
+			o.w.resize(&o.w.target, size)
+			wrote(o, &o.targets, "the target was started")
+		})
+	}
+	if o.w.scaling && v.net.guard != v.intent.Guard {
+		writes = append(writes, func() {
+			o.w.guard = v.intent.Guard
+			wrote(o, &o.nets, "the autoscaler was bounded")
+		})
+	}
+	return append(writes, o.reroutes(v)...)
+}
+
+// reroutes are the writes that move traffic: the Service and the routes are two objects.
+func (o *Operator) reroutes(v view) []func() {
+	want := o.split(v)
+	var writes []func()
+	if v.net.apex != want.apex {
+		writes = append(writes, func() {
+			s := o.w.net.split
+			s.apex = want.apex
+			o.w.route(s)
+			wrote(o, &o.nets, "the Service was switched")
+		})
+	}
+	if v.net.routes != want.routes || v.net.weight != want.weight {
+		writes = append(writes, func() {
+			s := o.w.net.split
+			s.routes, s.weight = want.routes, want.weight
+			o.w.route(s)
+			wrote(o, &o.nets, "the routes were written")
+		})
+	}
+	return writes
+}
+
+// primarySize is the size the primary must get, if it must be written at all.
+func (o *Operator) primarySize(v view) (int32, bool) {
+	i := v.intent
+	if i.Primary == "" || v.Target.Health == rollout.Absent {
+		return 0, false
+	}
+	if v.Target.Revision != i.Primary && o.without != SameTemplate {
+		return 0, false
+	}
+	if v.Primary.Health == rollout.Absent {
+		return max(v.Target.Replicas, 1), true
+	}
+	size := v.Primary.Replicas
+	if v.status.Promoting != "" && !o.w.scaling {
+		size = max(v.Target.Replicas, v.status.PrimaryReplicas, 1)
+	}
+	return size, v.Primary.Revision != i.Primary || size != v.Primary.Replicas
+}
+
+// render gives the primary a template.
+func (o *Operator) render(revision string, size int32) {
+	if o.without == SameTemplate {
+		revision = o.w.target.revision
+	}
+	o.w.rendered(revision)
+	o.w.primary.set(o.w, revision, size)
+	wrote(o, &o.primaries, "the primary was written")
+}
+
+// targetSize is the size the target must have while it runs.
+func (o *Operator) targetSize(v view) int32 {
+	if !v.intent.Canary || v.Target.Health == rollout.Absent {
+		return 0
+	}
+	if v.Target.Replicas == 0 {
+		return max(v.intent.Floor, v.status.PrimaryReplicas, 1)
+	}
+	return v.intent.Floor
+}
+
+// removes says that the target has to be stopped, and may.
+func (o *Operator) removes(v view) bool {
+	return !v.intent.Canary && v.Routed && v.Target.Replicas > 0
+}

@@ -1,0 +1,306 @@
+package rollouttest
+
+import (
+	"encoding/json"
+	"math"
+	"time"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// Protection is a part of a pass that can be left out, to see the rules break.
+type Protection int
+
+// The protections of a pass.
+const (
+	None         Protection = iota
+	Routed                  // stop and decide only once the proxies have the routes
+	Lock                    // a live Canary, and a status that is stored only over the one it was decided on
+	LiveTarget              // the target is read live before anything follows from it
+	OwnWrites               // the cache must know what we wrote ourselves
+	OnePass                 // a pass that wrote does not decide
+	SameTemplate            // the primary gets the revision that passed, not whatever the target has by now
+)
+
+// busy is how many passes a second are one too many: nothing changes so often by itself.
+const busy = 60
+
+// Operator runs the machine against a World.
+type Operator struct {
+	w       *World
+	without Protection
+	lag     float64 // chance that a cache does not move on when it could
+	crash   float64 // chance to die after a write
+	deaf    float64 // chance that a write's answer is lost
+	slow    int     // seconds that answers may take
+
+	canaries  feed[canary]
+	targets   feed[rollout.Workload]
+	primaries feed[rollout.Workload]
+	nets      feed[traffic]
+
+	timer int // second to wake up at; negative: never
+	again bool
+}
+
+// view is what one pass has read.
+type view struct {
+	canary
+	rollout.Snapshot
+	intent rollout.Intent
+	net    traffic
+}
+
+// interrupted ends a pass in the middle.
+type interrupted struct{ restarted bool }
+
+// NewOperator is an operator that has just started.
+func NewOperator(w *World) *Operator {
+	o := &Operator{w: w, timer: -1, again: true}
+	o.publish()
+	return o
+}
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+// publish makes the world's present versions known to the API's watchers.
+func (o *Operator) publish() {
+	o.canaries.publish(o.w.canary())
+	o.targets.publish(o.w.workload(&o.w.target))
+	o.primaries.publish(o.w.workload(&o.w.primary))
+	o.nets.publish(o.w.traffic())
+}
+
+// Second lets a second pass, and makes all passes that it gives cause for.
+func (o *Operator) Second() {
+	o.w.tick()
+	o.Settle()
+}
+
+// Settle makes passes until none has a cause left.
+func (o *Operator) Settle() {
+	for n := 0; o.woken() || o.again || o.timer >= 0 && o.w.now >= o.timer; n++ {
+		if n > busy {
+			o.w.broken("the operator keeps itself busy: %d passes in one second", n)
+			return
+		}
+		o.again, o.timer = false, -1
+		o.guarded()
+	}
+}
+
+// woken moves the caches on and says whether there is an event. That pods cannot start is none: the
+// workload's status does not change.
+func (o *Operator) woken() bool {
+	o.publish()
+	was, were := o.targets.cached(), o.primaries.cached()
+	events := o.canaries.advance(o.w, o.lag)
+	events = o.nets.advance(o.w, o.lag) || events
+	if o.targets.advance(o.w, o.lag) {
+		events = loud(was, o.targets.cached()) || events
+	}
+	if o.primaries.advance(o.w, o.lag) {
+		events = loud(were, o.primaries.cached()) || events
+	}
+	return events
+}
+
+func loud(was, is rollout.Workload) bool {
+	return is.Health != rollout.Stuck || was.Replicas != is.Replicas
+}
+
+// guarded makes a pass that may be interrupted.
+func (o *Operator) guarded() {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case interrupted:
+			o.interrupt(r)
+		default:
+			panic(r)
+		}
+	}()
+	o.reconcile()
+}
+
+func (o *Operator) interrupt(i interrupted) {
+	o.publish()
+	if i.restarted {
+		o.canaries.relist()
+		o.targets.relist()
+		o.primaries.relist()
+		o.nets.relist()
+	}
+	o.sleep(time.Second)
+}
+
+func (o *Operator) sleep(d time.Duration) {
+	if d > 0 {
+		o.timer = o.w.now + int(math.Ceil(d.Seconds()))
+	}
+}
+
+// wrote is called after each write, with the object that was written.
+func wrote[T any](o *Operator, f *feed[T], why string) {
+	o.publish()
+	o.w.check(why)
+	if o.w.rng.Float64() < o.deaf {
+		panic(interrupted{})
+	}
+	f.own = f.last()
+	if o.w.rng.Float64() < o.crash {
+		panic(interrupted{restarted: true})
+	}
+}
+
+// observe reads the facts of a pass; live says of what decides: the Canary and its target.
+func (o *Operator) observe(live bool) view {
+	c, target := o.canaries.cached(), o.targets.cached()
+	if live && o.without != Lock {
+		c = o.canaries.live()
+	}
+	if live && o.without != LiveTarget {
+		target = o.targets.live()
+	}
+	v := view{canary: c, net: o.nets.cached(), intent: rollout.IntentOf(c.plan, c.status)}
+	v.Snapshot = rollout.Snapshot{
+		Now: o.w.time(), Plan: c.plan, Names: o.w.names, Generation: c.generation, Status: c.status,
+		Revision: target.Revision, Target: target, Primary: o.primaries.cached(), Paused: c.paused,
+	}
+	o.routed(&v)
+	return v
+}
+
+// routed says whether the proxies took what the intent asks for, as reported or as may be assumed.
+func (o *Operator) routed(v *view) {
+	v.Routed, v.Trouble = v.net.split == o.split(*v), v.net.rejected
+	if o.w.reported {
+		v.Routed = v.Routed && v.net.taken
+	} else {
+		v.Settles = epoch.Add(seconds(v.net.written + o.w.slow))
+		v.Routed = v.Routed && v.Trouble == "" && !o.w.time().Before(v.Settles)
+	}
+	if o.without == Routed {
+		v.Routed = true
+	}
+}
+
+// split is where the intent wants requests to go. Routes that exist are never taken away.
+func (o *Operator) split(v view) split {
+	s := v.net.split
+	s.apex = v.intent.Apex
+	if t := v.intent.Traffic; t != nil && !v.plan.Swap {
+		s.routes, s.weight = true, t.Weight
+	}
+	return s
+}
+
+func (o *Operator) fresh() bool {
+	return o.without == OwnWrites || o.canaries.fresh() && o.targets.fresh() && o.primaries.fresh() && o.nets.fresh()
+}
+
+// reconcile thinks a pass through on the cache, and again on live reads if it would do anything.
+func (o *Operator) reconcile() {
+	if !o.fresh() {
+		o.sleep(time.Second)
+		return
+	}
+	if v := o.observe(false); !o.moves(v) {
+		return
+	}
+	for range 4 {
+		if !o.fresh() {
+			o.sleep(time.Second)
+			return
+		}
+		if !o.pass(o.observe(true)) {
+			return
+		}
+		o.woken()
+	}
+	o.again = true
+}
+
+// moves says whether a pass would write or ask anything.
+func (o *Operator) moves(v view) bool {
+	if len(o.adds(v)) > 0 || o.removes(v) || !rollout.Ask(v.Snapshot).Empty() {
+		return true
+	}
+	d := rollout.Decide(v.Snapshot, nil)
+	o.sleep(d.After)
+	return !same(d.Status, v.status)
+}
+
+// pass changes the world or decides; true asks for another one at once.
+func (o *Operator) pass(v view) bool {
+	adds := o.adds(v)
+	for _, write := range adds {
+		write()
+	}
+	if len(adds) > 0 && o.without != OnePass {
+		return false
+	}
+	if o.removes(v) {
+		o.w.resize(&o.w.target, 0)
+		o.w.target.blamed = false
+		wrote(o, &o.targets, "the target was stopped")
+		if o.without != OnePass {
+			return false
+		}
+	}
+	if o.without == OnePass {
+		v.Routed = true
+	}
+	return o.decide(v)
+}
+
+func (o *Operator) decide(v view) bool {
+	began := o.w.now
+	found := o.answer(rollout.Ask(v.Snapshot), v)
+	if len(found) > 0 {
+		v.Now = o.w.time()
+	}
+	d := rollout.Decide(v.Snapshot, found)
+	o.sleep(d.After)
+	if same(d.Status, v.status) {
+		o.w.unsaid(d)
+		return false
+	}
+	if v.version != o.w.version && o.without != Lock {
+		o.again = true
+		return false
+	}
+	o.w.record(v, d, found, began)
+	wrote(o, &o.canaries, "a status was stored")
+	o.w.announce(d.Notices)
+	return true
+}
+
+// answer judges what is asked. The world goes on meanwhile.
+func (o *Operator) answer(q rollout.Questions, v view) rollout.Findings {
+	var found rollout.Findings
+	for _, h := range append(append([]v1beta1.CanaryWebhook{}, q.PreRollout...), q.Rollout...) {
+		found = append(found, o.w.judge(h.Name, v.Revision))
+	}
+	for _, m := range q.Metrics {
+		found = append(found, o.w.judge(m.Name, v.Revision))
+	}
+	if len(found) > 0 && o.slow > 0 {
+		for range o.w.rng.IntN(o.slow + 1) {
+			o.w.tick()
+			o.publish()
+		}
+	}
+	return found
+}
+
+// stored is what a status looks like once it has been written and read back.
+func stored(s v1beta1.CanaryStatus) (v1beta1.CanaryStatus, error) {
+	var back v1beta1.CanaryStatus
+	text, err := json.Marshal(s)
+	if err != nil {
+		return back, err
+	}
+	return back, json.Unmarshal(text, &back)
+}

@@ -1,0 +1,174 @@
+package rollouttest
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// silent is the trouble of pods that do not become ready and do not say why.
+const silent = "silent"
+
+// split is where requests go: by the apex Service, or by routes where there are any.
+type split struct {
+	apex   rollout.Side
+	routes bool
+	weight int
+}
+
+// landing is a split that the proxies take at some second.
+type landing struct {
+	split
+	due int
+}
+
+// network is what was written about traffic, and what the proxies make of it.
+type network struct {
+	split
+	seen    []split   // in force, as far as anybody knows
+	pending []landing // written and not yet taken
+	written int
+}
+
+// World is everything outside the machine.
+type World struct {
+	rng   *rand.Rand
+	plan  rollout.Plan
+	names rollout.Names
+
+	now     int // seconds since the start
+	target  side
+	primary side
+	net     network
+	guard   int32 // the primary's autoscaler keeps at least so many
+	scaling bool  // there are autoscalers
+
+	status     v1beta1.CanaryStatus // as stored
+	version    int                  // of the Canary
+	generation int64
+	paused     bool
+
+	trouble  map[string]string // revisions whose pods never become ready, and why
+	bad      map[string]bool   // revisions whose checks fail
+	flaky    float64           // chance that a check fails by itself
+	failures int               // checks that will fail, whatever the revision
+	rejected string            // why the proxies refuse routes; empty: they do not
+
+	slow     int  // seconds that proxies need at most
+	start    int  // seconds that a pod needs at least
+	jitter   int  // and how many more at most
+	reported bool // proxies say when they took the routes; else that is assumed after slow seconds
+
+	proof
+}
+
+// Epoch is when every run begins.
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// New is a world in which the target serves users and the Canary has just been created.
+func New(plan rollout.Plan, seed uint64) *World {
+	w := &World{
+		rng:        rand.New(rand.NewPCG(seed, 1)),
+		plan:       plan,
+		names:      rollout.Names{Namespace: "test", Canary: "podinfo", Kind: "Deployment", Target: "podinfo", Primary: "podinfo-primary"},
+		generation: 1,
+		trouble:    map[string]string{},
+		bad:        map[string]bool{},
+		start:      2,
+		reported:   true,
+	}
+	w.target.set(w, rollout.RevisionPrefix+"v1", 2)
+	for i := range w.target.pods {
+		w.target.pods[i].ready = true
+	}
+	w.net.seen = []split{w.net.split}
+	w.proof.approved = map[string]bool{}
+	return w
+}
+
+// delay is how long the next pod takes to become ready.
+func (w *World) delay() int {
+	if w.jitter == 0 {
+		return w.start
+	}
+	return w.start + w.rng.IntN(w.jitter+1)
+}
+
+func (w *World) time() time.Time { return epoch.Add(time.Duration(w.now) * time.Second) }
+
+// tick lets a second pass.
+func (w *World) tick() {
+	w.now++
+	w.target.tick(w)
+	w.primary.tick(w)
+	w.land()
+	if w.scaling {
+		w.autoscale()
+	}
+	w.note(&w.target)
+	w.note(&w.primary)
+	w.check("a second passed")
+}
+
+// land has the proxies take what is due.
+func (w *World) land() {
+	for w.rejected == "" && len(w.net.pending) > 0 && w.net.pending[0].due <= w.now {
+		w.net.seen = []split{w.net.pending[0].split}
+		w.net.pending = w.net.pending[1:]
+	}
+}
+
+// route writes a split.
+func (w *World) route(s split) {
+	w.net.split, w.net.written = s, w.now
+	due := w.now
+	if w.slow > 0 {
+		due += w.rng.IntN(w.slow + 1)
+	}
+	if n := len(w.net.pending); n > 0 {
+		due = max(due, w.net.pending[n-1].due)
+	}
+	w.net.pending = append(w.net.pending, landing{split: s, due: due})
+	w.land()
+}
+
+// autoscale has the autoscalers follow the load, here by chance.
+func (w *World) autoscale() {
+	if w.primary.exists && (w.primary.size < w.guard || w.rng.Float64() < .05) {
+		w.resize(&w.primary, max(w.guard, 1+w.rng.Int32N(5)))
+	}
+	if w.target.exists && w.target.size > 0 && w.rng.Float64() < .05 {
+		w.resize(&w.target, 1+w.rng.Int32N(5))
+	}
+}
+
+func (w *World) resize(s *side, size int32) {
+	if s.size != size {
+		s.set(w, s.revision, size)
+	}
+}
+
+// note keeps since when a side has its health.
+func (w *World) note(s *side) {
+	if h := s.observe(w).Health; h != s.health {
+		s.health, s.entered = h, w.now
+	}
+}
+
+// reach is who may be asked by users right now.
+func (w *World) reach() (target, primary bool) {
+	all := append([]split{}, w.net.seen...)
+	for _, p := range w.net.pending {
+		all = append(all, p.split)
+	}
+	for _, s := range all {
+		if s.routes {
+			target, primary = target || s.weight > 0, primary || s.weight < 100
+			continue
+		}
+		target, primary = target || s.apex == rollout.TargetSide, primary || s.apex == rollout.PrimarySide
+	}
+	return target, primary
+}

@@ -34,6 +34,7 @@ func (r istio) Writes() []schema.GroupVersionKind {
 	}
 }
 
+// Reads nothing: all that a route says is in the Canary.
 func (istio) Reads(*v1beta1.Canary) []Ref { return nil }
 
 // Render puts the rules first: a route that came before its destinations' settings would for a moment
@@ -54,6 +55,8 @@ func (r istio) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 	return []runtime.ApplyConfiguration{primary, canary, service}, nil
 }
 
+// rule gives one side's Service the traffic policy. It is rendered without a policy as well, since what a
+// Canary generates is known by name to dashboards and scripts.
 func (r istio) rule(c *v1beta1.Canary, host string) (Object, error) {
 	var first problem
 	spec := map[string]any{"host": host}
@@ -108,6 +111,7 @@ func hosts(c *v1beta1.Canary) []string {
 	return append(slices.Clone(asked), c.ApexName())
 }
 
+// gateways spells out what Istio would assume, for people who list VirtualServices.
 func gateways(s v1beta1.CanaryService) []string {
 	if len(s.Gateways) == 0 {
 		return []string{mesh}
@@ -115,6 +119,7 @@ func gateways(s v1beta1.CanaryService) []string {
 	return s.Gateways
 }
 
+// outside says that requests come in through a gateway at the edge.
 func outside(s v1beta1.CanaryService) bool {
 	return slices.ContainsFunc(gateways(s), func(g string) bool { return g != mesh })
 }

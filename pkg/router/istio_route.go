@@ -33,6 +33,7 @@ func routeOf(s v1beta1.CanaryService) (kind string, route map[string]any, err er
 	return kind, route, first.err
 }
 
+// matches keeps the order: Istio takes a request that fits any of them, and logs name the first.
 func matches[T any, M interface {
 	*T
 	proto.Message
@@ -47,6 +48,7 @@ func matches[T any, M interface {
 	return to
 }
 
+// timeout is checked here, since Istio has no message of its own for it.
 func timeout(first *problem, text string) any {
 	if text == "" {
 		return nil
@@ -98,6 +100,7 @@ func suffixes(m v1beta1.HTTPMatchRequest) v1beta1.HTTPMatchRequest {
 	return m
 }
 
+// expand quotes the ending: to a regular expression the dot of `.example.com` is any character.
 func expand(s *v1beta1.StringMatch) {
 	if s == nil || s.Suffix == nil {
 		return
@@ -109,6 +112,7 @@ func expand(s *v1beta1.StringMatch) {
 // problem is the first thing wrong with a spec.
 type problem struct{ err error }
 
+// note keeps the first problem, so that a spec with several always shows the same one.
 func (p *problem) note(field, what string) {
 	if p.err == nil {
 		p.err = &rollout.InvalidError{Field: "spec.service." + field, Problem: what}

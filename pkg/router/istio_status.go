@@ -19,6 +19,7 @@ func (istio) Accepted(live []*unstructured.Unstructured) (ok bool, reason string
 	return true, ""
 }
 
+// refusal says what keeps an object from being in effect; empty: nothing that is known of.
 func refusal(u *unstructured.Unstructured) string {
 	if outdated(u) {
 		return ""

@@ -18,4 +18,5 @@ func (kubernetes) Writes() []schema.GroupVersionKind { return nil }
 
 func (kubernetes) Reads(*v1beta1.Canary) []Ref { return nil }
 
+// Render returns nothing, at any weight.
 func (kubernetes) Render(Input) ([]runtime.ApplyConfiguration, error) { return nil, nil }

@@ -57,6 +57,7 @@ func prune(key string, v any) any {
 	return v
 }
 
+// pruneMap drops entries, and with them the map where that was only made up by its type.
 func pruneMap(key string, m map[string]any) any {
 	kept := make(map[string]any, len(m))
 	for k, v := range m {
@@ -70,6 +71,7 @@ func pruneMap(key string, m map[string]any) any {
 	return kept
 }
 
+// pruneList keeps every element, since its place may mean something.
 func pruneList(l []any) any {
 	if len(l) == 0 {
 		return nil

@@ -50,7 +50,7 @@ func (k Deployment) Primary(target *appsv1.Deployment, c *v1beta1.Canary, revisi
 	if err != nil {
 		return nil, err
 	}
-	side := map[string]string{key: value + primarySuffix}
+	side := map[string]string{key: value + primarySuffix} // as every controller of this API has it
 	spec, err := primarySpec(target, key, value)
 	if err != nil {
 		return nil, fmt.Errorf("copy deployment %q: %w", target.Name, err)

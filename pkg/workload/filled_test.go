@@ -39,7 +39,7 @@ func filled(t *testing.T, seed int64) *appsv1.Deployment {
 
 // A field that got lost on the way to the primary would be missing from what users are served by.
 func TestPrimaryLosesNoField(t *testing.T) {
-	for seed := range int64(20) {
+	for seed := range int64(5) {
 		target := filled(t, seed)
 		untouched := target.DeepCopy()
 		applied, err := golden{}.kind().Primary(target, canary(), "r1-1", nil)
@@ -65,7 +65,7 @@ func TestPrimaryLosesNoField(t *testing.T) {
 // Every field counts: a change that no revision shows would never be rolled out.
 func TestRevisionSeesEveryField(t *testing.T) {
 	seen := map[string]int64{}
-	for seed := range int64(50) {
+	for seed := range int64(10) {
 		revision := workload.Revision(filled(t, seed).Spec.Template, nil)
 		require.NotContains(t, seen, revision, "seed %d", seed)
 		seen[revision] = seed

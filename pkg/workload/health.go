@@ -136,10 +136,12 @@ func started(d *appsv1.Deployment) time.Time {
 	return at
 }
 
+// since is when a condition last turned, the zero time where there is none.
 func since(d *appsv1.Deployment, t appsv1.DeploymentConditionType) time.Time {
 	return condition(d, t).LastTransitionTime.Time
 }
 
+// condition returns the one of a type. One that is missing is the zero value: neither true nor false.
 func condition(d *appsv1.Deployment, t appsv1.DeploymentConditionType) appsv1.DeploymentCondition {
 	for _, c := range d.Status.Conditions {
 		if c.Type == t {

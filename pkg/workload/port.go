@@ -85,6 +85,7 @@ func sameNumber(p corev1.ContainerPort) func(*corev1ac.ServicePortApplyConfigura
 	}
 }
 
+// named finds a port whose name a container's port has, too.
 func named(name string) func(*corev1ac.ServicePortApplyConfiguration) bool {
 	return func(o *corev1ac.ServicePortApplyConfiguration) bool { return *o.Name == name }
 }

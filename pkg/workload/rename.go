@@ -11,6 +11,8 @@ import (
 // kind by the old value would keep away from, or wait for, pods of the other side.
 type renaming struct{ key, from, to string }
 
+// affinity covers both directions: pods that ask to be near their own kind would, unrenamed, wait for
+// pods of the target, which is stopped most of the time.
 func (r renaming) affinity(a *corev1.Affinity) {
 	if a == nil {
 		return
@@ -37,6 +39,8 @@ func (r renaming) weighted(terms []corev1.WeightedPodAffinityTerm) {
 	}
 }
 
+// selector is changed only where it names the label that the two sides differ in. Any other label is the
+// same on both, and a new value for it would select nobody.
 func (r renaming) selector(s *metav1.LabelSelector) {
 	if s == nil {
 		return

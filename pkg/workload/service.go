@@ -67,6 +67,8 @@ type services struct {
 	ports      []*corev1ac.ServicePortApplyConfiguration
 }
 
+// service renders one of ours. The custom metadata comes first, so that it cannot take away the label by
+// which the Services of an app are listed, nor the marks for Flux.
 func (s services) service(name string, side rollout.Side, custom *v1beta1.CustomMetadata) *corev1ac.ServiceApplyConfiguration {
 	if custom == nil {
 		custom = &v1beta1.CustomMetadata{}
@@ -122,6 +124,8 @@ func (s services) original(live *corev1.Service) (map[string]string, error) {
 	return live.Spec.Selector, nil
 }
 
+// selector is the one label that tells the sides apart. Whatever else the target selects by is the same
+// on both, and may change with the target.
 func (s services) selector(side rollout.Side) map[string]string {
 	if side == rollout.PrimarySide {
 		return map[string]string{s.key: s.value + primarySuffix}

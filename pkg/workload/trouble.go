@@ -22,6 +22,7 @@ type trouble struct {
 	final  bool // waiting cannot help
 }
 
+// outlasted includes the very end of the grace, so that a look taken just then decides.
 func (t trouble) outlasted(now time.Time) bool {
 	return t.final || !now.Before(t.since.Add(Grace))
 }
@@ -59,6 +60,7 @@ func worst(pods []corev1.Pod) (trouble, bool) {
 	}), true
 }
 
+// rank puts first what no waiting helps.
 func rank(t trouble) int {
 	if t.final {
 		return 0

@@ -88,6 +88,7 @@ func private(key string) bool {
 		key == "kubectl.kubernetes.io/last-applied-configuration"
 }
 
+// hasPrefix passes over an empty prefix, which is what a flag without a value splits into.
 func hasPrefix(key string, prefixes []string) bool {
 	for _, p := range prefixes {
 		if p == "*" || p != "" && strings.HasPrefix(key, p) {

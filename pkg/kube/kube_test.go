@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -18,13 +19,17 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(kubetest.Main(m, "../../artifacts/crds", "testdata/crds")) }
+func TestMain(m *testing.M) {
+	log.SetLogger(logr.Discard()) // watches that end with a test have much to say
+	os.Exit(kubetest.Main(m, "../../artifacts/crds", "testdata/crds"))
+}
 
 // patience is how long the watch of a busy machine may take.
 const (
@@ -56,7 +61,7 @@ func newBench(t testing.TB) *bench {
 	require.NoError(t, err)
 	own, err := client.New(b.made.Wrap(cfg), client.Options{Scheme: s})
 	require.NoError(t, err)
-	b.cache, err = cache.New(cfg, cache.Options{Scheme: s, DefaultTransform: kube.Trim, DefaultNamespaces: map[string]cache.Config{b.ns: {}}})
+	b.cache, err = cache.New(cfg, cache.Options{Scheme: s, DefaultTransform: kube.Trim})
 	require.NoError(t, err)
 	go func() { _ = b.cache.Start(t.Context()) }()
 	b.Applier = &kube.Applier{Client: own, Reader: b.cache, Live: own, Now: time.Now}

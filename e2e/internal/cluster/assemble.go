@@ -198,7 +198,7 @@ func (u *up) network(ctx context.Context) error {
 	if u.ControlPlaneOnly {
 		return nil
 	}
-	if err := groupUp(); err != nil {
+	if err := u.groupUp(); err != nil {
 		return err
 	}
 	// The second makes answers of one pod to another pass the rules that

@@ -32,9 +32,9 @@ func controlRoots() []string {
 
 // groupUp makes the group that all pods are below. kubelet insists that it is
 // there.
-func groupUp() error {
+func (l Layout) groupUp() error {
 	for _, root := range controlRoots() {
-		if err := os.MkdirAll(filepath.Join(root, nodeName), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(root, l.group()), 0o755); err != nil {
 			return err
 		}
 		// Second version only: controllers reach children when told so.
@@ -45,8 +45,8 @@ func groupUp() error {
 
 // killContainers ends all that runs in our groups: containers do not know whose
 // they are, and stay when their shim is gone.
-func killContainers() error {
-	for _, dir := range groups() {
+func (l Layout) killContainers() error {
+	for _, dir := range l.groups() {
 		file, err := os.Open(filepath.Join(dir, "cgroup.procs"))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -66,9 +66,9 @@ func killContainers() error {
 
 // groupDown removes the groups, innermost first. One that still holds a dying
 // process refuses; the caller tries again.
-func groupDown() error {
+func (l Layout) groupDown() error {
 	var failed error
-	for _, dir := range groups() {
+	for _, dir := range l.groups() {
 		if err := syscall.Rmdir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			failed = errors.Join(failed, &fs.PathError{Op: "rmdir", Path: dir, Err: err})
 		}
@@ -77,10 +77,10 @@ func groupDown() error {
 }
 
 // groups are all of ours, the innermost first.
-func groups() []string {
+func (l Layout) groups() []string {
 	var dirs []string
 	for _, root := range controlRoots() {
-		_ = filepath.WalkDir(filepath.Join(root, nodeName), func(path string, entry fs.DirEntry, err error) error {
+		_ = filepath.WalkDir(filepath.Join(root, l.group()), func(path string, entry fs.DirEntry, err error) error {
 			if err == nil && entry.IsDir() {
 				dirs = append(dirs, path)
 			}

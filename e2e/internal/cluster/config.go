@@ -27,6 +27,7 @@ func (v values) KeyFile(name string) string       { return v.key(name) }
 func (v values) Cert(name string) (string, error) { return readString(v.cert(name)) }
 func (v values) Key(name string) (string, error)  { return readString(v.key(name)) }
 func (values) PauseImage() string                 { return pauseImage }
+func (v values) Group() string                    { return v.group() }
 func (values) NodeName() string                   { return nodeName }
 func (values) NodeIP() string                     { return nodeIP }
 func (values) NodeRange() string                  { return nodeRange }

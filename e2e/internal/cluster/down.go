@@ -29,12 +29,12 @@ func (l Layout) down(ctx context.Context, say *Speaker) error {
 		// containers, which outlive their shims; then containerd, which would
 		// otherwise report each of them; then what only talks to the others.
 		{"stop kubelet", func() error { return l.stop(ctx, "kubelet") }},
-		{"stop containers", func() error { return settle(ctx, stopContainers) }},
+		{"stop containers", func() error { return settle(ctx, l.stopContainers) }},
 		{"stop everything else", func() error { return l.stop(ctx, "") }},
-		{"stop containers that began meanwhile", func() error { return settle(ctx, stopContainers) }},
+		{"stop containers that began meanwhile", func() error { return settle(ctx, l.stopContainers) }},
 		{"unmount", l.unmountAll},
 		{"remove the network", func() error { bridgeDown(ctx); return rulesDown(ctx) }},
-		{"put the machine's settings back", func() error { removePolicy(); return errors.Join(l.restore(), sweep()) }},
+		{"put the machine's settings back", func() error { removePolicy(); return errors.Join(l.restore(), l.sweep()) }},
 		{"remove " + string(l), l.remove},
 	} {
 		if err := say.Step(step.name, step.do); err != nil {
@@ -64,8 +64,8 @@ func (l Layout) stop(ctx context.Context, name string) error {
 
 // stopContainers kills what runs in our control groups and removes these, which
 // the kernel allows only once the last process is gone.
-func stopContainers() error {
-	return errors.Join(killContainers(), groupDown())
+func (l Layout) stopContainers() error {
+	return errors.Join(l.killContainers(), l.groupDown())
 }
 
 // settle repeats until there is no error any more: processes take a moment to

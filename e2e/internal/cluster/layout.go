@@ -63,6 +63,10 @@ func (l Layout) cert(name string) string       { return l.path("pki", name+".crt
 func (l Layout) key(name string) string        { return l.path("pki", name+".key") }
 func (l Layout) socket() string                { return l.path("containerd.sock") }
 
+// group names the cluster's control groups and pod network: after its directory,
+// so that two clusters in networks of their own do not meet here either.
+func (l Layout) group() string { return filepath.Base(string(l)) }
+
 // make creates the directories the parts expect to find.
 func (l Layout) make() error {
 	for _, dir := range []string{"pki", "conf", "log", "cni", "kubelet", "image"} {

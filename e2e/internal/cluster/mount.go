@@ -50,8 +50,8 @@ func unmount(dir string) error {
 
 // sweep removes what containerd's shims and libcni leave in folders that they
 // share with the machine's own: sockets nobody answers, results of our network.
-func sweep() error {
-	results, _ := filepath.Glob("/var/lib/cni/results/" + nodeName + "-*")
+func (l Layout) sweep() error {
+	results, _ := filepath.Glob("/var/lib/cni/results/" + l.group() + "-*")
 	sockets, _ := filepath.Glob("/run/containerd/s/*")
 	var failed error
 	for _, file := range append(results, dead(sockets)...) {

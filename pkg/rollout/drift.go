@@ -52,7 +52,10 @@ func (t *turn) onPlan() bool {
 }
 
 // replan finds the place among the new steps that users are at: no step that they have not met is passed over.
-func (t *turn) replan() { t.next.Step = t.place() }
+func (t *turn) replan() {
+	t.next.Step = t.place()
+	t.hold(WaitInterval, 0, "The steps of %s were changed at %d%% of requests.", t.Names.target(), t.Status.CanaryWeight)
+}
 
 func (t *turn) place() int {
 	last := len(t.Plan.Steps)

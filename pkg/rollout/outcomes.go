@@ -19,10 +19,14 @@ func (t *turn) rollBack() {
 
 // giveUp ends a rollout whose canary does not become ready, or whose routes are not taken.
 func (t *turn) giveUp() {
-	why := "progress deadline exceeded " + t.obstacle(t.Names.target(), t.Target)
-	t.warn(ReasonRolledBack, "Rolling back %s %s", t.Names.canary(), why)
-	t.alert(v1beta1.SeverityError, "Progress deadline exceeded "+t.obstacle(t.Names.target(), t.Target))
-	t.cause = why
+	why := t.obstacle(t.Names.target(), t.Target)
+	event, alert := "progress deadline exceeded ", "Progress deadline exceeded "
+	if t.Target.Health == Stuck {
+		event, alert = "canary cannot become ready ", "Canary cannot become ready "
+	}
+	t.warn(ReasonRolledBack, "Rolling back %s %s", t.Names.canary(), event+why)
+	t.alert(v1beta1.SeverityError, alert+why)
+	t.cause = event + why
 	t.abandon()
 }
 
@@ -198,9 +202,9 @@ func (t *turn) obstacle(name string, w Workload) string {
 		return fmt.Sprintf("%s has %d pods available, its next step needs %d", name, w.Available, t.needed())
 	}
 	if w.Reason == "" {
-		return fmt.Sprintf("%s not ready: %d of %d pods available", name, w.Available, w.Replicas)
+		return fmt.Sprintf("%s: its new pods are not available after %s", name, t.Plan.Deadline)
 	}
-	return t.describe(name, w)
+	return name + ": " + w.Reason
 }
 
 // remaining is when to look again at something that does not become ready: at the deadline or earlier.

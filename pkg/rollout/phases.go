@@ -170,7 +170,7 @@ func (t *turn) fail() {
 		return
 	}
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
-	t.hold(WaitRetry, t.Plan.Interval, "%s failed %d checks, at %d it is rolled back. The last: %s.",
+	t.hold(WaitRetry, t.Plan.Interval, "Failed checks of %s: %d; at %d it is rolled back. The last: %s.",
 		t.Names.target(), t.next.FailedChecks, t.Plan.Threshold, t.why())
 }
 

@@ -40,6 +40,8 @@ type Operator struct {
 	primaries feed[rollout.Workload]
 	nets      feed[traffic]
 
+	told func([]rollout.Notice) // hears what is said, once the status is stored
+
 	timer int // second to wake up at; negative: never
 	again bool
 }
@@ -272,6 +274,9 @@ func (o *Operator) decide(v view) bool {
 		return false
 	}
 	o.w.record(v, d, found, began)
+	if o.told != nil {
+		o.told(d.Notices)
+	}
 	wrote(o, &o.canaries, "a status was stored")
 	o.w.announce(d.Notices)
 	return true

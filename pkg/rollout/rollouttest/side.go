@@ -14,6 +14,7 @@ type pod struct {
 
 // side is a workload: a template, a size, and the pods there are.
 type side struct {
+	name     string
 	exists   bool
 	revision string
 	size     int32
@@ -94,7 +95,7 @@ func (s *side) tick(w *World) {
 	}
 	for i := range s.pods {
 		p := &s.pods[i]
-		if w.now >= p.due && w.trouble[p.revision] == "" {
+		if w.now >= p.due && w.ails(s.name, p.revision) == "" {
 			p.ready = true
 		}
 	}
@@ -112,8 +113,8 @@ func (s *side) observe(w *World) rollout.Workload {
 		v.Health = rollout.Stopped
 	case fresh >= s.size && old == 0:
 		v.Health = rollout.Available
-	case w.trouble[s.revision] != "" && w.now-s.since >= grace:
-		v.Health, v.Reason = rollout.Stuck, w.trouble[s.revision]
+	case w.ails(s.name, s.revision) != "" && w.now-s.since >= grace:
+		v.Health, v.Reason = rollout.Stuck, w.ails(s.name, s.revision)
 		if v.Reason == silent {
 			v.Health, v.Reason = rollout.Starting, ""
 		}
@@ -133,4 +134,4 @@ func (s *side) set(w *World, revision string, size int32) {
 }
 
 // remove deletes the workload and its pods.
-func (s *side) remove() { *s = side{blamed: true} }
+func (s *side) remove() { *s = side{name: s.name, blamed: true} }

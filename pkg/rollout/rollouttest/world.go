@@ -50,7 +50,7 @@ type World struct {
 	generation int64
 	paused     bool
 
-	trouble  map[string]string // revisions whose pods never become ready, and why
+	trouble  map[string]string // revisions, or sides, whose pods do not become ready, and why
 	bad      map[string]bool   // revisions whose checks fail
 	flaky    float64           // chance that a check fails by itself
 	failures int               // checks that will fail, whatever the revision
@@ -79,6 +79,7 @@ func New(plan rollout.Plan, seed uint64) *World {
 		start:      2,
 		reported:   true,
 	}
+	w.target.name, w.primary.name = "target", "primary"
 	w.target.set(w, rollout.RevisionPrefix+"v1", 2)
 	for i := range w.target.pods {
 		w.target.pods[i].ready = true
@@ -94,6 +95,14 @@ func (w *World) delay() int {
 		return w.start
 	}
 	return w.start + w.rng.IntN(w.jitter+1)
+}
+
+// ails is why pods of a revision do not become ready on one side; empty when they do.
+func (w *World) ails(side, revision string) string {
+	if why := w.trouble[side]; why != "" {
+		return why
+	}
+	return w.trouble[revision]
 }
 
 func (w *World) time() time.Time { return epoch.Add(time.Duration(w.now) * time.Second) }

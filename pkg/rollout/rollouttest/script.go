@@ -1,0 +1,225 @@
+package rollouttest
+
+import (
+	"bufio"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// Script plays a rollout from lines of plain words and writes down what people would see of it.
+type Script struct {
+	*Operator
+	can   rollout.Capabilities
+	spec  v1beta1.CanarySpec
+	out   strings.Builder
+	shown string
+}
+
+// commands are the words a script can be made of; each takes the rest of its line.
+var commands = map[string]func(*Script, string) error{
+	"provider":      (*Script).provider,
+	"analysis":      (*Script).analysis,
+	"skip analysis": func(s *Script, _ string) error { s.spec.SkipAnalysis = true; return s.compile() },
+	"set image":     func(s *Script, v string) error { s.w.Release(rollout.RevisionPrefix + v); return nil },
+	"fail checks":   func(s *Script, n string) (err error) { s.w.failures, err = strconv.Atoi(n); return err },
+	"break":         (*Script).spoil,
+	"heal":          func(s *Script, _ string) error { clear(s.w.trouble); return nil },
+	"suspend":       func(s *Script, _ string) error { s.w.Suspend(true); return nil },
+	"resume":        func(s *Script, _ string) error { s.w.Suspend(false); return nil },
+	"scale target":  (*Script).scale,
+	"delete":        (*Script).remove,
+	"make target":   (*Script).make,
+	"adopt":         (*Script).adopt,
+	"proxies take":  func(s *Script, n string) (err error) { s.w.slow, err = strconv.Atoi(n); return err },
+	"wait":          (*Script).wait,
+	"until":         (*Script).until,
+}
+
+// Play runs a script and returns its transcript. A broken rule is an error.
+func Play(text string) (string, error) {
+	s := &Script{can: rollout.Weighted, spec: v1beta1.CanarySpec{TargetRef: v1beta1.TargetRef{Kind: "Deployment", Name: "podinfo"}}}
+	s.spec.Analysis = &v1beta1.CanaryAnalysis{Interval: "10s", Threshold: 3, StepWeight: 10, MaxWeight: 50,
+		Metrics: []v1beta1.CanaryMetric{{Name: "request-success-rate"}}}
+	deadline := int32(60)
+	s.spec.ProgressDeadlineSeconds = &deadline
+	s.Operator = NewOperator(New(rollout.Plan{}, 1))
+	s.told = s.tell
+	if err := s.compile(); err != nil {
+		return "", err
+	}
+	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
+		if err := s.do(lines.Text()); err != nil {
+			return "", fmt.Errorf("line %q: %w", lines.Text(), err)
+		}
+	}
+	if wrong := s.w.Broken(); len(wrong) > 0 {
+		return "", fmt.Errorf("%s", strings.Join(wrong, "; "))
+	}
+	return s.out.String(), nil
+}
+
+// do plays one line; an empty one and a comment say nothing.
+func (s *Script) do(line string) error {
+	if line == "" || strings.HasPrefix(line, "#") {
+		return nil
+	}
+	fmt.Fprintf(&s.out, "> %s\n", line)
+	for word, run := range commands {
+		if rest, ok := strings.CutPrefix(line+" ", word+" "); ok {
+			return run(s, strings.TrimSpace(rest))
+		}
+	}
+	return fmt.Errorf("no such command")
+}
+
+func (s *Script) compile() error {
+	p, err := rollout.Compile(s.spec, s.can)
+	if err == nil {
+		s.w.Replan(p)
+	}
+	return err
+}
+
+func (s *Script) provider(name string) error {
+	if name == "kubernetes" {
+		s.can = 0
+	}
+	return s.compile()
+}
+
+// analysis replaces fields of the analysis, given as flow YAML.
+func (s *Script) analysis(text string) error {
+	a := v1beta1.CanaryAnalysis{Interval: "10s", Threshold: 3, Metrics: s.spec.Analysis.Metrics}
+	if err := yaml.UnmarshalStrict([]byte(text), &a); err != nil {
+		return err
+	}
+	s.spec.Analysis = &a
+	return s.compile()
+}
+
+// spoil takes `REVISION|target|primary [REASON]`.
+func (s *Script) spoil(text string) error {
+	what, why, _ := strings.Cut(text, " ")
+	if what != "target" && what != "primary" {
+		what = rollout.RevisionPrefix + what
+	}
+	if why == "" {
+		why = silent
+	}
+	s.w.trouble[what] = why
+	return nil
+}
+
+func (s *Script) scale(n string) error {
+	size, err := strconv.Atoi(n)
+	s.w.Scale(int32(size))
+	return err
+}
+
+func (s *Script) remove(what string) error {
+	if what == "primary" {
+		s.w.primary.remove()
+		return nil
+	}
+	s.w.target.remove()
+	return nil
+}
+
+func (s *Script) make(revision string) error {
+	s.w.target.set(s.w, rollout.RevisionPrefix+revision, 2)
+	return nil
+}
+
+// adopt puts a Canary there that another controller has initialised and that serves from its primary.
+func (s *Script) adopt(string) error {
+	s.w.status = v1beta1.CanaryStatus{Phase: v1beta1.PhaseSucceeded, LastAppliedSpec: "5d89f7c6b4", LastPromotedSpec: "5d89f7c6b4"}
+	s.w.status.Conditions = []metav1.Condition{{Type: v1beta1.ConditionPromoted, Status: metav1.ConditionTrue, Reason: "Succeeded"}}
+	s.w.primary.set(s.w, "", 2)
+	s.w.net = network{split: split{apex: rollout.PrimarySide, routes: true}}
+	s.w.net.seen = []split{s.w.net.split}
+	s.w.target.set(s.w, s.w.target.revision, 0)
+	for i := range s.w.primary.pods {
+		s.w.primary.pods[i].ready = true
+	}
+	s.w.version++
+	return nil
+}
+
+func (s *Script) wait(text string) error {
+	n, err := strconv.Atoi(strings.TrimSuffix(text, "s"))
+	for range n {
+		s.second()
+	}
+	return err
+}
+
+// until waits for a phase, or for a weight in percent.
+func (s *Script) until(text string) error {
+	weight, err := strconv.Atoi(strings.TrimSuffix(text, "%"))
+	for range 1000 {
+		if err == nil && s.w.status.CanaryWeight == weight || string(s.w.status.Phase) == text {
+			return nil
+		}
+		s.second()
+	}
+	return fmt.Errorf("never got there: %s", brief(s.w.status))
+}
+
+func (s *Script) second() {
+	s.Second()
+	s.show()
+}
+
+// show writes the state down when it has changed.
+func (s *Script) show() {
+	if line := s.state(); line != s.shown {
+		s.shown = line
+		fmt.Fprintf(&s.out, "%4ds %s\n", s.w.now, line)
+	}
+}
+
+// tell writes down what people are told in a decision.
+func (s *Script) tell(said []rollout.Notice) {
+	s.show()
+	for _, n := range said {
+		kind := "event"
+		if n.Warning {
+			kind = "WARN "
+		}
+		fmt.Fprintf(&s.out, "        %s %s: %s\n", kind, n.Reason, n.Message)
+		if n.Alert != nil {
+			fmt.Fprintf(&s.out, "        ALERT %s: %s\n", n.Alert.Severity, n.Alert.Text)
+		}
+	}
+}
+
+// state is one line of `kubectl get`, and what the conditions add to it.
+func (s *Script) state() string {
+	w, st := s.w, s.w.status
+	apex := []string{"target", "primary"}[w.net.apex]
+	line := fmt.Sprintf("%-12s weight=%d step=%d/%d failed=%d apex=%s target=%s primary=%s", st.Phase, st.CanaryWeight, st.Step, len(w.plan.Steps),
+		st.FailedChecks, apex, w.target.brief(), w.primary.brief())
+	if c := meta.FindStatusCondition(st.Conditions, v1beta1.ConditionWaiting); c != nil {
+		line += "\n        " + c.Reason + ": " + c.Message
+	}
+	if c := meta.FindStatusCondition(st.Conditions, v1beta1.ConditionPromoted); c != nil && st.Phase == v1beta1.PhaseFailed {
+		line += "\n        " + c.Message
+	}
+	return line
+}
+
+// brief is a side's revision, and its serving and wanted pods.
+func (s *side) brief() string {
+	if !s.exists {
+		return "-"
+	}
+	return fmt.Sprintf("%s:%d/%d", strings.TrimPrefix(s.revision, rollout.RevisionPrefix), s.serving(), s.size)
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/record"
@@ -89,7 +88,7 @@ func (h *Herald) fields(c *v1beta1.Canary, p rollout.Plan, a rollout.Alert) []no
 	return append(fields,
 		notify.Field{Name: "Target", Value: fmt.Sprintf("%s/%s.%s", ref.Kind, ref.Name, c.Namespace)},
 		notify.Field{Name: "Failed checks threshold", Value: fmt.Sprint(p.Threshold)},
-		notify.Field{Name: "Progress deadline", Value: fmt.Sprintf("%vs", p.Deadline/time.Second)},
+		notify.Field{Name: "Progress deadline", Value: fmt.Sprintf("%vs", p.Deadline.Seconds())},
 		notify.Field{Name: "Traffic routing", Value: p.Routing(c.Spec.Analysis)},
 	)
 }

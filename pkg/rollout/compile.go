@@ -104,7 +104,10 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 		Hooks:     a.Webhooks,
 		Metrics:   a.Metrics,
 	}
-	return p, p.plot(a)
+	if err := p.plot(a); err != nil {
+		return Plan{}, err
+	}
+	return p, nil
 }
 
 // plot lays out the steps.

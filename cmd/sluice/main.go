@@ -107,10 +107,10 @@ func newManager(config *rest.Config, o *options) (manager.Manager, error) {
 	return mgr, nil
 }
 
-// watched bounds what is kept in memory: one namespace where that is asked for, and no object's history
-// of owners, which is often larger than the object.
+// watched bounds what is kept in memory: one namespace where that is asked for, and of an object's record of
+// owners, which is often larger than the object, our own part.
 func watched(o *options) cache.Options {
-	c := cache.Options{DefaultTransform: cache.TransformStripManagedFields()}
+	c := cache.Options{DefaultTransform: kube.Trim}
 	if o.namespace != "" {
 		c.DefaultNamespaces = map[string]cache.Config{o.namespace: {}}
 	}

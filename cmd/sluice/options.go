@@ -74,7 +74,10 @@ func parse(args []string, env func(string) string, out io.Writer) (*options, err
 	o.slackProxy = cmp.Or(env("SLACK_PROXY_URL"), o.slackProxy)
 	*o.unused["event-webhook"] = cmp.Or(env("EVENT_WEBHOOK_URL"), *o.unused["event-webhook"])
 	*o.unused["msteams-url"] = cmp.Or(env("MSTEAMS_URL"), *o.unused["msteams-url"])
-	return o, o.check(f.Args())
+	if err := o.check(f.Args()); err != nil {
+		return nil, err
+	}
+	return o, nil
 }
 
 // process are the flags about the API server and this process.

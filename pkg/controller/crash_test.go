@@ -86,7 +86,7 @@ func crashed(t *testing.T, fails, k int, want outcome, reason string) int {
 		if released && w.outcome() == want {
 			return o.Writes()
 		}
-		time.Sleep(5 * time.Millisecond) //nolint:forbidigo // two things are waited for at once
+		time.Sleep(5 * time.Millisecond) // two things are waited for at once
 	}
 	require.Equal(t, want, w.outcome(), "%s: %+v", reason, w.status())
 	return 0

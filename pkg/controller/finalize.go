@@ -37,7 +37,7 @@ func (r *Reconciler) hold(ctx context.Context, v *view) (bool, error) {
 	} else {
 		controllerutil.AddFinalizer(c, v1beta1.Finalizer)
 	}
-	if err := r.Client.Patch(ctx, c, patch); client.IgnoreNotFound(err) != nil {
+	if err := client.IgnoreNotFound(r.Client.Patch(ctx, c, patch)); err != nil {
 		return false, fmt.Errorf("patch finalizers of canary %q: %w", c.Name, err)
 	}
 	return true, nil

@@ -68,10 +68,9 @@ func (p paced) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.
 
 // judge answers a rollout's questions as a test wants it.
 type judge struct {
-	mu     sync.Mutex
-	fails  int // checks to fail from now on; below zero: all
-	asked  int
-	before func()
+	mu    sync.Mutex
+	fails int // checks to fail from now on; below zero: all
+	asked int
 }
 
 func (j *judge) fail(n int) {
@@ -136,7 +135,7 @@ func manage(t *testing.T, cfg *rest.Config, ns string) ctrl.Manager {
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
 		Scheme:     scheme,
 		Logger:     logr.Discard(),
-		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{ns: {}}, DefaultTransform: cache.TransformStripManagedFields()},
+		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{ns: {}}, DefaultTransform: kube.Trim},
 		Controller: config.Controller{SkipNameValidation: new(true)},
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Client: client.Options{Cache: &client.CacheOptions{

@@ -87,15 +87,21 @@ func (d *demo) promote(ctx context.Context) error {
 // rollBack rolls out a version that answers with errors.
 func (d *demo) rollBack(ctx context.Context) error {
 	d.title("A bad version: its errors bring users back to the one before")
-	errs, enough := context.WithCancel(ctx)
-	defer enough()
+	tester := []string{"exec", "-n", namespace, "deployment/flagger-loadtester", "--", "sh", "-c"}
+	errors := "rm -f /tmp/enough; until [ -e /tmp/enough ]; do curl -s http://podinfo-canary.test:9898/status/500; sleep 0.1; done"
+	d.say("$ kubectl exec -n %s deployment/flagger-loadtester -- sh -c '%s' &", namespace, errors)
+	ended := make(chan struct{})
 	go func() {
-		_, _ = d.Run(errs, "exec", "-n", namespace, "deployment/flagger-loadtester", "--", "sh", "-c",
-			"while sleep 0.1; do curl -s http://podinfo-canary.test:9898/status/500; done") // ends with the act
+		defer close(ended)
+		_, _ = d.Quiet(ctx, append(tester, errors)...) // that the canary fails is what shows it works
 	}()
 	if err := d.release(ctx, "3.1.2", "Failed"); err != nil {
 		return err
 	}
+	if _, err := d.Run(ctx, append(tester, "touch /tmp/enough")...); err != nil {
+		return err
+	}
+	<-ended
 	return d.events(ctx)
 }
 

@@ -28,6 +28,9 @@ func (d *demo) follow(ctx context.Context, since time.Time, phase string) error 
 		if row.Phase == phase {
 			return nil
 		}
+		if row.Phase == "Failed" || row.Phase == "Succeeded" {
+			return fmt.Errorf("the rollout ended as %q instead of %q", row, phase)
+		}
 		if err := d.change(ctx, tick.C, seen); err != nil {
 			return fmt.Errorf("waiting for phase %q, now %q: %w", phase, row, err)
 		}

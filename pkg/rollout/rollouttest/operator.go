@@ -68,7 +68,9 @@ func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
 // publish makes the world's present versions known to the API's watchers.
 func (o *Operator) publish() {
-	o.canaries.publish(o.w.canary())
+	if len(o.canaries.versions) == 0 || o.canaries.live().version != o.w.version {
+		o.canaries.versions = append(o.canaries.versions, o.w.canary())
+	}
 	o.targets.publish(o.w.workload(&o.w.target))
 	o.primaries.publish(o.w.workload(&o.w.primary))
 	o.nets.publish(o.w.traffic())

@@ -1,0 +1,95 @@
+package rollout
+
+import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+
+// The way back: the primary takes the revision that passed, then the traffic, then the canary stops.
+
+// promote has the primary take the canary's revision. Traffic stays where it is until it runs.
+func (t *turn) promote() {
+	t.next.Promoting = t.Status.LastAppliedSpec
+	t.next.PrimaryReplicas = max(t.next.PrimaryReplicas, 1)
+	t.enter(v1beta1.PhasePromoting)
+	t.hold(WaitPrimary, t.Plan.Deadline, "%s.", t.describe(t.Names.primary(), Workload{Health: Starting}))
+	t.say(ReasonPromotionStarted, "Copying %s template spec to %s", t.Names.target(), t.Names.primary())
+}
+
+// promoting brings traffic back once the primary runs the new revision at its old size.
+func promoting(t *turn) {
+	switch {
+	case t.Revision != t.Status.Promoting && t.Status.CanaryWeight > 0:
+		t.next.CanaryWeight = 0
+		t.warn(ReasonTargetMoved, "%s changed while it was being promoted, routing all traffic to primary", t.Names.target())
+		t.awaitPrimary()
+	case t.Revision == "" && !t.rendered():
+		t.awaitTarget()
+	case !t.ready(t.Primary, t.Status.Promoting), t.Primary.Available < min(t.Status.PrimaryReplicas, t.Primary.Replicas):
+		t.awaitPrimary()
+	case !t.Routed:
+		t.awaitRoutes()
+	case t.Status.Promoting == t.Status.LastPromotedSpec && t.Status.CanaryWeight == 0:
+		t.returned()
+	default:
+		t.retreat()
+	}
+}
+
+// returned ends a promotion that was turned back: the primary runs what it ran before, and has the traffic.
+func (t *turn) returned() {
+	t.revert()
+	t.say(ReasonCalledOff, "%s is back at the promoted revision", t.Names.primary())
+	t.alert(v1beta1.SeverityInfo, "Rollout called off, the promoted revision is back.")
+}
+
+// retreat takes the next step back to the primary, or the last one.
+func (t *turn) retreat() {
+	for _, step := range t.Plan.Retreat {
+		if step.Weight >= t.Status.CanaryWeight {
+			continue
+		}
+		if t.wait() > 0 {
+			t.hold(WaitInterval, t.wait(), "%d%% of requests still go to %s.", t.Status.CanaryWeight, t.Names.target())
+			return
+		}
+		t.next.CanaryWeight = step.Weight
+		t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
+		t.hold(WaitInterval, t.Plan.Interval, "%d%% of requests still go to %s.", step.Weight, t.Names.target())
+		t.say(ReasonAdvanced, "Advance %s primary weight %d", t.Names.canary(), everything-step.Weight)
+		return
+	}
+	if t.wait() > 0 {
+		t.hold(WaitInterval, t.wait(), "%d%% of requests still go to %s.", t.Status.CanaryWeight, t.Names.target())
+		return
+	}
+	t.finalise()
+}
+
+// finalise records what was seen on the primary and moves all traffic there.
+func (t *turn) finalise() {
+	t.next.LastPromotedSpec = t.next.Promoting
+	t.next.Promoting = ""
+	t.next.CanaryWeight = 0
+	t.next.Iterations = 0
+	t.next.Step = 0
+	t.enter(v1beta1.PhaseFinalising)
+	t.hold(WaitRoutes, t.settling(), "Traffic is moving to %s.", t.Names.primary())
+	t.say(ReasonRoutedToPrimary, "Routing all traffic to primary")
+}
+
+// finalising ends once the routes are taken; the target is scaled to zero by then.
+func finalising(t *turn) {
+	if !t.Routed {
+		t.awaitRoutes()
+		return
+	}
+	t.next.PrimaryReplicas = 0
+	t.next.FailedChecks = 0
+	t.enter(v1beta1.PhaseSucceeded)
+	t.rest()
+	if t.Plan.Skip {
+		t.say(ReasonPromoted, "Promotion completed! Canary analysis was skipped for %s", t.Names.target())
+		t.alert(v1beta1.SeverityInfo, "Canary analysis was skipped, promotion finished.")
+		return
+	}
+	t.say(ReasonPromoted, "Promotion completed! Scaling down %s", t.Names.target())
+	t.alert(v1beta1.SeverityInfo, "Canary analysis completed successfully, promotion finished.")
+}

@@ -45,13 +45,19 @@ func (h *handler) copied(in *http.Request, x *exchange, m mirror) *http.Request 
 	case m.host != "":
 		out.Host = m.host
 	case !m.sameHost:
-		out.Host = withoutPort(out.Host) + "-shadow"
+		out.Host = shadowed(out.Host)
 	}
 	out.RequestURI, out.Body = "", http.NoBody
 	if x.payload != nil {
 		out.Body = io.NopCloser(bytes.NewReader(x.payload))
 	}
 	return out
+}
+
+// shadowed marks a host as that of a copy, leaving its port behind the mark.
+func shadowed(authority string) string {
+	host := withoutPort(authority)
+	return host + "-shadow" + authority[len(host):]
 }
 
 func (h *handler) send(r *http.Request, x *exchange) {

@@ -73,7 +73,9 @@ func crashed(t *testing.T, fails, k int, want outcome, reason string) int {
 	w.judge.fail(fails)
 	o := start(t, w.ns, w.clock, w.judge, k)
 	released := false
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-tick.C {
 		if !released && w.status().Phase == v1beta1.PhaseInitialized {
 			w.set(imageTwo)
 			released = true
@@ -86,7 +88,6 @@ func crashed(t *testing.T, fails, k int, want outcome, reason string) int {
 		if released && w.outcome() == want {
 			return o.Writes()
 		}
-		time.Sleep(5 * time.Millisecond) // two things are waited for at once
 	}
 	require.Equal(t, want, w.outcome(), "%s: %+v", reason, w.status())
 	return 0

@@ -71,6 +71,7 @@ func newStorm(seed uint64, without Protection) *storm {
 // disturb is one thing that users or the cluster do.
 func (s *storm) disturb() {
 	deeds := []func(){s.release, s.release, s.release, s.goBack, s.goBack, s.spoil, s.heal, s.suspend, s.replan, s.reject, s.starve, s.loseTarget, s.losePrimary}
+	s.w.recent = nil // what happens to new facts may be said again
 	deeds[s.rng.IntN(len(deeds))]()
 }
 
@@ -116,7 +117,7 @@ func (s *storm) replan() {
 
 func (s *storm) reject() {
 	s.w.rejected = ""
-	if s.rng.IntN(2) == 0 {
+	if s.w.reported && s.rng.IntN(2) == 0 { // of proxies that report nothing, nobody can know
 		s.w.rejected = "gateway podinfo does not exist"
 	}
 }

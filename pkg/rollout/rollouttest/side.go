@@ -1,6 +1,10 @@
 package rollouttest
 
-import "github.com/sluice-cd/sluice/pkg/rollout"
+import (
+	"slices"
+
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
 
 // grace is how many seconds a pod may be in trouble before its workload counts as stuck.
 const grace = 3
@@ -71,6 +75,7 @@ func (s *side) trim() {
 		s.pods = nil
 		return
 	}
+	slices.SortStableFunc(s.pods, readyFirst) // a workload that shrinks ends those that do not serve
 	kept := s.pods[:0:0]
 	fresh, _ := s.current()
 	spare := max(s.size-fresh, 0)
@@ -86,6 +91,16 @@ func (s *side) trim() {
 		}
 	}
 	s.pods = kept
+}
+
+func readyFirst(a, b pod) int {
+	switch {
+	case a.ready == b.ready:
+		return 0
+	case a.ready:
+		return -1
+	}
+	return 1
 }
 
 // tick lets a second pass.

@@ -92,13 +92,8 @@ func (p *retryPolicy) again(resp *http.Response, flag string) bool {
 	if p.on["5xx"] || p.on["gateway-error"] || p.on["reset"] {
 		return true
 	}
-	switch flag {
-	case flagConnectFailed:
-		return p.on["connect-failure"] || p.on["reset-before-request"] || p.on["unavailable"]
-	case flagConnectionBroken:
-		return p.on["refused-stream"] && p.on["unavailable"] && p.on["reset-before-request"]
-	}
-	return false
+	// A broken connection may have carried the request: none of the other conditions covers that.
+	return flag == flagConnectFailed && (p.on["connect-failure"] || p.on["reset-before-request"])
 }
 
 // grpcNames are the conditions that look at gRPC's own status instead of HTTP's.

@@ -22,7 +22,7 @@ func promoting(t *turn) {
 		t.awaitPrimary()
 	case t.Revision == "" && !t.rendered():
 		t.awaitTarget()
-	case !t.ready(t.Primary, t.Status.Promoting), t.Primary.Available < min(t.Status.PrimaryReplicas, t.Primary.Replicas):
+	case !t.ready(t.Primary, t.Status.Promoting), t.short():
 		t.awaitPrimary()
 	case !t.Routed:
 		t.awaitRoutes()
@@ -31,6 +31,15 @@ func promoting(t *turn) {
 	default:
 		t.retreat()
 	}
+}
+
+// short says that the primary has fewer pods than it had. An autoscaler that may no longer give it as many is
+// waited for until the deadline: from then on, as many as it asks for have to do.
+func (t *turn) short() bool {
+	if t.Primary.Available < min(t.Status.PrimaryReplicas, t.Primary.Replicas) {
+		return true
+	}
+	return t.Primary.Available < t.Status.PrimaryReplicas && !t.overdue(t.since())
 }
 
 // returned ends a promotion that was turned back: the primary runs what it ran before, and has the traffic.

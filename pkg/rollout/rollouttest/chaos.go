@@ -173,7 +173,7 @@ func (w *World) rested(o *Operator) {
 	if len(o.adds(v)) > 0 || o.removes(v) || !v.Routed {
 		w.broken("at rest, and not what %s calls for: %+v, %+v", brief(w.status), v.intent, v.net)
 	}
-	if w.target.revision == w.status.LastPromotedSpec && w.primary.exists && w.primary.revision != w.target.revision {
+	if w.status.CanaryWeight == 0 && w.target.revision == w.status.LastPromotedSpec && w.primary.exists && w.primary.revision != w.target.revision {
 		w.broken("at rest with %s promoted, and the primary runs %s", w.target.revision, w.primary.revision)
 	}
 	if w.target.revision != w.status.LastAppliedSpec && w.primary.exists {

@@ -111,7 +111,7 @@ func (w *World) weighed(v view, next v1beta1.CanaryStatus, began int) {
 	if next.Phase == v1beta1.PhaseFinalising && v.status.CanaryWeight > 0 && w.primary.serving() < v.status.PrimaryReplicas && !w.primary.blamed {
 		w.broken("rule 13: traffic comes back to %d pods of %d", w.primary.serving(), v.status.PrimaryReplicas)
 	}
-	if next.Phase == v1beta1.PhaseFailed && next.CanaryWeight == 100 && v.Target.Available == 0 && v.Primary.Available > 0 {
+	if next.Phase == v1beta1.PhaseFailed && v.status.Phase != next.Phase && next.CanaryWeight == 100 && v.Target.Available == 0 && v.Primary.Available > 0 {
 		w.broken("rule 4: a canary without pods is left with all traffic")
 	}
 }

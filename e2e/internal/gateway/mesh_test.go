@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,13 +50,13 @@ func TestMesh(t *testing.T) {
 		endpointsOf("podinfo-canary", backend(t, "canary", nil)), endpointsOf("redis", echo.Addr().String()), caller,
 		httpListener("0.0.0.0:9898", "9898"), tcp, inbound, table)
 	door := freePort(t)
-	var destination string
+	var destination atomic.Value
 	g := startGateway(t, i, func(c *Config) {
 		c.Identity.Mode, c.CaptureAddress = Mesh, door
-		c.Target = func(net.Conn) (string, error) { return destination, nil }
+		c.Target = func(net.Conn) (string, error) { return destination.Load().(string), nil }
 	})
 
-	destination = "10.96.0.5:9898"
+	destination.Store("10.96.0.5:9898")
 	for _, host := range []string{"podinfo-canary.test", "podinfo-canary"} {
 		require.Equal(t, "canary", fetchFrom(t, "127.0.0.9", "http://"+door+"/", host), "by the Host header, whatever the address")
 	}
@@ -63,11 +64,11 @@ func TestMesh(t *testing.T) {
 		return count(t, g, "reporter", "destination", "destination_workload", "podinfo-canary", "source_workload", "loadtester", "response_code", "200") == 2
 	}, patience, time.Millisecond, "the caller is known by its IP")
 
-	destination = unknown
+	destination.Store(unknown)
 	body, _ := fetch(t, http.MethodGet, "http://"+door+"/")
 	require.Equal(t, "unknown", body, "a destination without a listener is dialled as it is")
 
-	destination = "10.96.0.7:6379"
+	destination.Store("10.96.0.7:6379")
 	conn, err := net.Dial("tcp", door)
 	require.NoError(t, err)
 	defer conn.Close()

@@ -6,24 +6,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net/http"
 	"os"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/sluice-cd/sluice/pkg/analysis"
-	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/controller"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/notify"
@@ -70,53 +60,6 @@ func run(ctx context.Context, args []string) error {
 	return mgr.Start(ctx)
 }
 
-func newManager(config *rest.Config, o *options) (manager.Manager, error) {
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1beta1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return nil, err
-		}
-	}
-	var ready http.Handler
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: scheme,
-		Cache:  watched(o),
-		Client: client.Options{Cache: &client.CacheOptions{
-			Unstructured: true, // routes are read as what they are watched as
-			DisableFor:   []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Pod{}},
-		}},
-		Metrics: metricsserver.Options{
-			BindAddress: fmt.Sprintf(":%d", o.port),
-			ExtraHandlers: map[string]http.Handler{
-				"/healthz": healthz.CheckHandler{Checker: healthz.Ping},
-				"/readyz":  http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ready.ServeHTTP(w, r) }),
-			},
-		},
-		LeaderElection:                o.leaderElection,
-		LeaderElectionID:              "flagger-leader-election", // shared, so that two operators of this API never work at once
-		LeaderElectionNamespace:       o.leader(),
-		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 new(15 * time.Second),
-		RenewDeadline:                 new(10 * time.Second),
-		RetryPeriod:                   new(2 * time.Second),
-	})
-	if err != nil {
-		return nil, err
-	}
-	ready = synced(mgr)
-	return mgr, nil
-}
-
-// watched bounds what is kept in memory: one namespace where that is asked for, and of an object's record of
-// owners, which is often larger than the object, our own part.
-func watched(o *options) cache.Options {
-	c := cache.Options{DefaultTransform: kube.Trim}
-	if o.namespace != "" {
-		c.DefaultNamespaces = map[string]cache.Config{o.namespace: {}}
-	}
-	return c
-}
-
 // assemble hangs the parts into the manager.
 func assemble(mgr manager.Manager, o *options) error {
 	settle, err := time.ParseDuration(o.settle)
@@ -141,7 +84,7 @@ func assemble(mgr manager.Manager, o *options) error {
 	r := &controller.Reconciler{
 		Client:  mgr.GetClient(),
 		Live:    mgr.GetAPIReader(),
-		Applier: &kube.Applier{Client: mgr.GetClient(), Reader: mgr.GetClient(), Live: mgr.GetAPIReader(), Now: time.Now},
+		Applier: &kube.Applier{Client: mgr.GetClient(), Reader: mgr.GetCache(), Live: mgr.GetAPIReader(), Now: time.Now},
 		Analyst: analyst,
 		Herald:  herald,
 		Routers: routers,

@@ -155,7 +155,7 @@ func assemble(t *testing.T, mgr ctrl.Manager, tell clock, a Analyst) *Reconciler
 	return &Reconciler{
 		Client:  mgr.GetClient(),
 		Live:    mgr.GetAPIReader(),
-		Applier: &kube.Applier{Client: mgr.GetClient(), Reader: mgr.GetClient(), Live: mgr.GetAPIReader(), Now: tell.now},
+		Applier: &kube.Applier{Client: mgr.GetClient(), Reader: mgr.GetCache(), Live: mgr.GetAPIReader(), Now: tell.now},
 		Analyst: a,
 		Herald: &Herald{
 			Events:    record.NewFakeRecorder(1000),

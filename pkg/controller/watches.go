@@ -100,6 +100,7 @@ func (i *inbox) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 			i.haunt(ghost)
 			return reconcile.Result{}, err
 		}
+		i.Applier.Forget(ghost)
 	}
 	c := &v1beta1.Canary{}
 	if err := i.Client.Get(ctx, req.NamespacedName, c); err != nil {

@@ -64,7 +64,7 @@ func TestEveryProtectionIsNeeded(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(2000) {
+			for seed := range uint64(30000) {
 				if wrong := Chaos(seed, c.without); len(wrong) > 0 {
 					t.Logf("seed %d: %s", seed, wrong[0])
 					return

@@ -74,6 +74,7 @@ func (o *Operator) render(revision string, size int32) {
 		revision = o.w.target.revision
 	}
 	o.w.rendered(revision)
+	o.w.recent = nil // a primary written anew may have the same trouble again
 	o.w.primary.set(o.w, revision, size)
 	wrote(o, &o.primaries, "the primary was written")
 }

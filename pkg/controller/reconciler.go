@@ -52,6 +52,8 @@ const (
 	lagging = time.Second
 	// unserved is when to look again for an API that the cluster does not serve.
 	unserved = 10 * time.Second
+	// unwanted is when to try again what the API server refused: permissions change without an event.
+	unwanted = time.Minute
 )
 
 // Reconcile brings one Canary, as the cache has it, as far as it goes without waiting.

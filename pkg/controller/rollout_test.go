@@ -1,9 +1,12 @@
 package controller
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
@@ -71,4 +74,15 @@ func TestSettledCanaryCostsNothing(t *testing.T) {
 	w.await("the Canary was looked at", func() bool { return again.passes() > 0 })
 	require.Zero(t, again.Writes(), "a restart writes nothing: %v", again.Calls())
 	require.Zero(t, again.Count("get", "canaries"), "and reads nothing live")
+}
+
+func TestWhatTheServerRefusesIsSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.run(func(c *v1beta1.Canary) { c.Spec.Service.PortName = "Not_A_Port_Name" })
+	w.await("the refusal is on the Canary", func() bool {
+		valid := meta.FindStatusCondition(w.status().Conditions, v1beta1.ConditionValid)
+		return valid != nil && valid.Status == metav1.ConditionFalse && strings.Contains(valid.Message, "Not_A_Port_Name")
+	})
+	require.Equal(t, int32(2), *w.live("podinfo").Spec.Replicas, "users are served as before")
 }

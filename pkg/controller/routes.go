@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -116,14 +117,20 @@ func (r *Reconciler) converge(ctx context.Context, v *view) (bool, error) {
 // looked at again.
 func (v *view) absorb(changed bool, err error) (bool, error) {
 	switch {
-	case userError(err):
+	case userError(err), refusedByServer(err):
 		v.refused = err
-		return changed, nil
+		return false, nil
 	case errors.Is(err, kube.ErrMissing):
 		v.after = lagging
 		return true, nil
 	}
 	return changed, err
+}
+
+// refusedByServer says that the API server will not have what was rendered, as long as nobody changes the spec, the
+// cluster's schemas or our permissions.
+func refusedByServer(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err)
 }
 
 // userError says that something is wrong which only the user can mend, so that it is told, not retried.

@@ -45,8 +45,11 @@ func (v *view) decide(found rollout.Findings) rollout.Decision {
 		return rollout.Decide(v.snapshot, found)
 	}
 	d := rollout.Refuse(v.snapshot, v.refused)
-	if missing := new(router.NotServedError); errors.As(v.refused, &missing) {
+	switch missing := new(router.NotServedError); {
+	case errors.As(v.refused, &missing):
 		d.After = unserved
+	case refusedByServer(v.refused):
+		d.After = unwanted
 	}
 	return d
 }

@@ -250,6 +250,13 @@ func TestDeadSockets(t *testing.T) {
 	require.Equal(t, []string{left}, dead([]string{filepath.Join(dir, "live"), left}), "a socket that answers is somebody's")
 }
 
+func TestSandboxes(t *testing.T) {
+	l := Layout(t.TempDir())
+	require.Empty(t, l.sandboxes(), "killed before containerd ran")
+	require.NoError(t, os.MkdirAll(l.path("containerd", "io.containerd.grpc.v1.cri", "sandboxes", "0123abc"), 0o755))
+	require.Equal(t, []string{"0123abc"}, l.sandboxes())
+}
+
 func TestReadiness(t *testing.T) {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}}
 	require.ErrorContains(t, nodeReady(node), "has not reported")

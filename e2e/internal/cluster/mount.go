@@ -52,6 +52,11 @@ func unmount(dir string) error {
 // share with the machine's own: sockets nobody answers, results of our network.
 func (l Layout) sweep() error {
 	results, _ := filepath.Glob("/var/lib/cni/results/" + l.group() + "-*")
+	for _, sandbox := range l.sandboxes() {
+		// Under another name, since every network's loopback has the same.
+		loopbacks, _ := filepath.Glob("/var/lib/cni/results/cni-loopback-" + sandbox + "-*")
+		results = append(results, loopbacks...)
+	}
 	sockets, _ := filepath.Glob("/run/containerd/s/*")
 	var failed error
 	for _, file := range append(results, dead(sockets)...) {
@@ -61,6 +66,15 @@ func (l Layout) sweep() error {
 		_ = syscall.Rmdir(dir) // stays when somebody has something in it
 	}
 	return failed
+}
+
+// sandboxes are the pods that containerd knew: it keeps a folder for each.
+func (l Layout) sandboxes() []string {
+	folders, _ := filepath.Glob(l.path("containerd", "io.containerd.grpc.v1.cri", "sandboxes", "*"))
+	for i, folder := range folders {
+		folders[i] = filepath.Base(folder)
+	}
+	return folders
 }
 
 func dead(sockets []string) []string {

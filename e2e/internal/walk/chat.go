@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/sluice-cd/sluice/e2e/internal/slack"
 )
@@ -21,8 +22,8 @@ type Post struct {
 	Fields                                 map[string]string
 }
 
-// Posts returns what came about one Canary, `name.namespace`, oldest first.
-func (c Chat) Posts(ctx context.Context, canary string) ([]Post, error) {
+// Posts returns what came about one Canary, `name.namespace`, since a moment, oldest first.
+func (c Chat) Posts(ctx context.Context, canary string, since time.Time) ([]Post, error) {
 	resp, err := c.get(ctx, "/messages")
 	if err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func (c Chat) Posts(ctx context.Context, canary string) ([]Post, error) {
 	for _, m := range messages {
 		if p, err := postOf(m); err != nil {
 			return nil, err
-		} else if p.Author == canary {
+		} else if p.Author == canary && !m.Time.Before(since) {
 			posts = append(posts, p)
 		}
 	}

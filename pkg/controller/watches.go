@@ -56,20 +56,22 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 }
 
 // concerning wakes the Canaries that an object matters to: its owner, and those that refer to it or
-// would generate it, by name. Names are enough: a Canary and its objects share a namespace.
+// would generate it, by name. Names are enough: a Canary and its objects share a namespace. One Canary's objects
+// matter to another that is refused because of them, and takes over when they go.
 func (r *Reconciler) concerning() handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
-		if o := metav1.GetControllerOf(obj); o != nil && o.Kind == "Canary" && o.APIVersion == v1beta1.GroupVersion.String() {
-			return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: obj.GetNamespace(), Name: o.Name}}}
+		var woken []reconcile.Request
+		o := metav1.GetControllerOf(obj)
+		if o != nil && o.Kind == "Canary" && o.APIVersion == v1beta1.GroupVersion.String() {
+			woken = append(woken, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: obj.GetNamespace(), Name: o.Name}})
 		}
 		all := &v1beta1.CanaryList{}
 		if err := r.Client.List(ctx, all, client.InNamespace(obj.GetNamespace())); err != nil {
-			return nil // the cache answers or is not there yet, and then every Canary is looked at anyway
+			return woken // the cache answers or is not there yet, and then every Canary is looked at anyway
 		}
-		var woken []reconcile.Request
 		for i := range all.Items {
-			if concerns(&all.Items[i], obj.GetName()) {
-				woken = append(woken, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
+			if c := &all.Items[i]; concerns(c, obj.GetName()) && (o == nil || o.UID != c.UID) {
+				woken = append(woken, request(c))
 			}
 		}
 		return woken
@@ -78,10 +80,11 @@ func (r *Reconciler) concerning() handler.EventHandler {
 
 func concerns(c *v1beta1.Canary, name string) bool {
 	switch name {
-	case c.Spec.TargetRef.Name, c.ApexName(), c.PrimaryWorkload():
+	case c.Spec.TargetRef.Name, c.PrimaryWorkload(), c.ApexName(), c.PrimaryName(), c.CanaryName():
 		return true
 	}
-	return c.Spec.AutoscalerRef != nil && c.Spec.AutoscalerRef.Name == name
+	ref := c.Spec.AutoscalerRef
+	return ref != nil && (ref.Name == name || ref.Name+"-primary" == name)
 }
 
 // inbox hands requests to the reconciler. It keeps what was last known of a Canary that is gone, so that

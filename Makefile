@@ -60,9 +60,12 @@ images: build ## Build the container images with buildah
 	$(BUILDAH) bud --isolation chroot $(if $(BASE),--build-arg BASE=$(BASE)) -t $(IMAGE) .
 	$(BUILDAH) bud --isolation chroot $(if $(TESTER_BASE),--build-arg BASE=$(TESTER_BASE)) --target loadtester -t $(TESTER_IMAGE) .
 
+# kubectl is none of Debian's packages in a version of use; where the machine has none it is built.
+WITH_KUBECTL = command -v kubectl >/dev/null || PATH=$$PATH:$$(dirname "$$(e2e/build/build kubectl)");
+
 .PHONY: demo
 demo: build ## Show a rollout, a rollback and blue/green on a real cluster on this machine
-	cd e2e && go run ./cmd/demo
+	$(WITH_KUBECTL) cd e2e && go run ./cmd/demo
 
 .PHONY: cluster-up
 cluster-up: ## Start a real cluster on this machine
@@ -83,7 +86,7 @@ cluster-images: build ## Build the images and put them into the cluster
 # With KUBECONFIG set the tests run on that cluster, as it is.
 .PHONY: e2e
 e2e: $(if $(KUBECONFIG),,cluster-up cluster-images) ## Run the end-to-end tests on a real cluster; RUN=pattern picks some
-	cd e2e && go test ./suite/... -run '$(RUN)' -count=1 -timeout 60m -v
+	$(WITH_KUBECTL) cd e2e && go test ./suite/... -run '$(RUN)' -count=1 -timeout 60m -v
 
 .PHONY: bench
 bench: build ## Measure N rollouts at once; N=100

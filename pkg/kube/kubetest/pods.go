@@ -1,12 +1,14 @@
 package kubetest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -168,7 +170,7 @@ func statusOf(pod *corev1.Pod, faults map[string]Fault, started bool) corev1.Pod
 	whole := true
 	for _, spec := range pod.Spec.Containers {
 		c := corev1.ContainerStatus{Name: spec.Name, Image: spec.Image}
-		state(&c, faults[spec.Image], started)
+		state(&c, cmp.Or(faults[spec.Image], faults[deploymentOf(pod)+" "+spec.Image]), started)
 		if c.State.Running != nil {
 			c.State.Running.StartedAt = metav1.NewTime(born(pod).Truncate(time.Second))
 		} else if c.LastTerminationState.Terminated == nil {
@@ -179,6 +181,15 @@ func statusOf(pod *corev1.Pod, faults map[string]Fault, started bool) corev1.Pod
 	}
 	s.Conditions = podConditions(pod.Status.Conditions, whole)
 	return s
+}
+
+// deploymentOf reads the name off the ReplicaSet's, which has a hash behind it.
+func deploymentOf(pod *corev1.Pod) string {
+	set := metav1.GetControllerOf(pod)
+	if set == nil {
+		return ""
+	}
+	return set.Name[:max(strings.LastIndex(set.Name, "-"), 0)]
 }
 
 // state is that of one container. A broken image shows at once, since that is

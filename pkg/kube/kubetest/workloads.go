@@ -79,6 +79,12 @@ func (w *Workloads) Fault(t testing.TB, image string, f Fault) {
 	w.lookAgain(t)
 }
 
+// FaultOf is Fault for the Pods of one Deployment only: a primary and its target
+// have the same images.
+func (w *Workloads) FaultOf(t testing.TB, deployment, image string, f Fault) {
+	w.Fault(t, deployment+" "+image, f)
+}
+
 // lookAgain makes what was set take effect on what is there already.
 func (w *Workloads) lookAgain(t testing.TB) {
 	t.Helper()

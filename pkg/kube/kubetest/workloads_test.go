@@ -139,6 +139,20 @@ func TestDeploymentsFaults(t *testing.T) {
 	}
 }
 
+func TestDeploymentsFaultOfOne(t *testing.T) {
+	c, ns := newClient(t), kubetest.Namespace(t)
+	w := kubetest.Deployments(t, ns)
+	w.FaultOf(t, "podinfo-primary", "podinfo:1", kubetest.NeverReady)
+	d, primary := newDeployment(ns, "podinfo:1", 1), newDeployment(ns, "podinfo:1", 1)
+	primary.Name, primary.Spec.Selector.MatchLabels, primary.Spec.Template.Labels = "podinfo-primary", map[string]string{"app": "primary"}, map[string]string{"app": "primary"}
+	require.NoError(t, c.Create(t.Context(), primary))
+	require.NoError(t, c.Create(t.Context(), d))
+	eventually(t, c, d, func() bool { return d.Status.AvailableReplicas == 1 }, "the other one with that image is fine")
+	eventually(t, c, primary, func() bool { return primary.Status.UnavailableReplicas == 1 }, "this one is not")
+	w.FaultOf(t, "podinfo-primary", "podinfo:1", kubetest.None)
+	eventually(t, c, primary, func() bool { return primary.Status.AvailableReplicas == 1 }, "until its fault ends")
+}
+
 func requirePod(t *testing.T, c client.Client, d *appsv1.Deployment, phase corev1.PodPhase, waiting string) {
 	t.Helper()
 	for _, pod := range podsOf(t, c, d) {

@@ -43,6 +43,12 @@ func (h *Herald) Announce(ctx context.Context, before v1beta1.CanaryStatus, c *v
 	}
 }
 
+// Drifted tells of an object that somebody else had changed and that is as it should be again. It belongs to no
+// decision: nothing about the rollout has changed.
+func (h *Herald) Drifted(c *v1beta1.Canary, object string) {
+	h.Events.Eventf(c, corev1.EventTypeWarning, string(rollout.ReasonDriftCorrected), "%s was changed by somebody else, put back", object)
+}
+
 func eventType(n rollout.Notice) string {
 	if n.Warning {
 		return corev1.EventTypeWarning

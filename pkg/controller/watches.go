@@ -45,6 +45,7 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 	if err != nil {
 		return fmt.Errorf("build the controller: %w", err)
 	}
+	r.Applier.Drifted = r.Herald.Drifted
 	r.Routers.Watch = func(_ context.Context, kind schema.GroupVersionKind) error {
 		obj, err := kube.Form(mgr.GetScheme(), kind)
 		if err != nil {

@@ -31,6 +31,10 @@ type Applier struct {
 	Live client.Reader
 	// Now tells the time.
 	Now func() time.Time
+	// Drifted is told of every object that somebody else had changed after we
+	// made it so, once it is as wished again: `VirtualService podinfo`. It may be
+	// nil, must not block, and is called by several passes at the same time.
+	Drifted func(owner *v1beta1.Canary, object string)
 
 	memory memory
 }

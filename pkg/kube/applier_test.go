@@ -79,12 +79,14 @@ func TestApplyUnchangedKeepsVersion(t *testing.T) {
 func TestHandEdits(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason string
+		object string
 		edit   func(b *bench)
 		obj    func(b *bench) runtime.ApplyConfiguration
 		check  func(t *testing.T, b *bench)
 	}{
 		"Selector": {
 			reason: "a Service that selects somebody else sends users there",
+			object: "Service podinfo",
 			obj:    func(b *bench) runtime.ApplyConfiguration { return b.service() },
 			edit: func(b *bench) {
 				edit(b, &corev1.Service{}, "podinfo", func(s *corev1.Service) { s.Spec.Selector = map[string]string{"app": "other"} })
@@ -96,6 +98,7 @@ func TestHandEdits(t *testing.T) {
 		},
 		"Port": {
 			reason: "one of several ports",
+			object: "Service podinfo",
 			obj:    func(b *bench) runtime.ApplyConfiguration { return b.service() },
 			edit: func(b *bench) {
 				edit(b, &corev1.Service{}, "podinfo", func(s *corev1.Service) { s.Spec.Ports[1].TargetPort.IntVal = 1 })
@@ -106,6 +109,7 @@ func TestHandEdits(t *testing.T) {
 		},
 		"Image": {
 			reason: "the primary only runs what was promoted",
+			object: "Deployment podinfo-primary",
 			obj:    func(b *bench) runtime.ApplyConfiguration { return b.deployment("podinfo:1") },
 			edit: func(b *bench) {
 				edit(b, &appsv1.Deployment{}, "podinfo-primary", func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "podinfo:2" })
@@ -117,12 +121,14 @@ func TestHandEdits(t *testing.T) {
 		},
 		"Weight": {
 			reason: "the share of the canary is not for others to set",
+			object: "VirtualService podinfo",
 			obj:    func(b *bench) runtime.ApplyConfiguration { return virtualService(b, 10) },
 			edit:   func(b *bench) { edit(b, anyVirtualService(), "podinfo", setWeights(50, 50)) },
 			check:  func(t *testing.T, b *bench) { require.Equal(t, []int64{90, 10}, weights(t, b)) },
 		},
 		"RouteAdded": {
 			reason: "a field added inside a list that is ours shadows what we set",
+			object: "VirtualService podinfo",
 			obj:    func(b *bench) runtime.ApplyConfiguration { return virtualService(b, 10) },
 			edit: func(b *bench) {
 				edit(b, anyVirtualService(), "podinfo", func(u *unstructured.Unstructured) {
@@ -139,6 +145,7 @@ func TestHandEdits(t *testing.T) {
 		},
 		"Data": {
 			reason: "of a ConfigMap only the metadata is watched",
+			object: "ConfigMap settings-primary",
 			obj:    func(b *bench) runtime.ApplyConfiguration { return b.configMap("blue") },
 			edit: func(b *bench) {
 				edit(b, &corev1.ConfigMap{}, "settings-primary", func(c *corev1.ConfigMap) { c.Data["color"] = "red" })
@@ -149,6 +156,7 @@ func TestHandEdits(t *testing.T) {
 		},
 		"OwnerReference": {
 			reason: "without it nobody would delete the object",
+			object: "Service podinfo",
 			obj:    func(b *bench) runtime.ApplyConfiguration { return b.service() },
 			edit: func(b *bench) {
 				edit(b, &corev1.Service{}, "podinfo", func(s *corev1.Service) { s.OwnerReferences = nil })
@@ -160,14 +168,18 @@ func TestHandEdits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
+			drifted := []string{}
+			b.Drifted = func(_ *v1beta1.Canary, object string) { drifted = append(drifted, object) }
 			obj := tc.obj(b)
 			b.apply(obj)
 			b.quiet("settled before the edit", obj)
+			require.Empty(t, drifted, "what we make for the first time has not drifted")
 			tc.edit(b)
 			b.pends(obj)
 			b.made.Reset()
 			require.True(t, b.apply(obj), tc.reason)
 			require.Equal(t, 1, b.made.Writes(), "put back once")
+			require.Equal(t, []string{tc.object}, drifted, "and told once")
 			tc.check(t, b)
 			b.quiet("and settled again", obj)
 			b.restart()

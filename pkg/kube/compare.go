@@ -104,6 +104,9 @@ func (a *Applier) remember(owner *v1beta1.Canary, t *task, sent *unstructured.Un
 	if err != nil {
 		return err
 	}
+	if t.drift && refused == nil && a.Drifted != nil {
+		a.Drifted(owner, t.kind.Kind+" "+t.key.Name)
+	}
 	version, now := back.GetResourceVersion(), a.Now()
 	a.memory.set(t.ref, func(m *mark) {
 		*m = mark{owner: owner.UID, version: version, wrote: now, settled: version, sum: t.sum, refused: refused}

@@ -29,6 +29,7 @@ type task struct {
 	state state
 	want  map[string]any // the content of the wish; nil while nobody needed it
 	hash  string         // of want
+	drift bool           // it was as wished once, by its hash, and is not now
 }
 
 // look decides what is to be done, in the order of what it costs to find out.
@@ -124,7 +125,9 @@ func (a *Applier) compare(owner *v1beta1.Canary, t *task) error {
 	if ok || a.memory.of(t.ref).refused.is(now) {
 		t.state = settled
 		a.settle(owner, t, t.live.GetResourceVersion())
+		return nil
 	}
+	t.drift = !t.bare
 	return nil
 }
 

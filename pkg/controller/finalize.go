@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
@@ -16,9 +17,21 @@ import (
 func (v *view) unheld() bool {
 	c := v.canary
 	if !c.DeletionTimestamp.IsZero() {
-		return held(c) && (!c.Spec.RevertOnDeletion || c.Status.Phase == v1beta1.PhaseTerminated)
+		done := c.Status.Phase == v1beta1.PhaseTerminated || v.abandoned() && v.served()
+		return held(c) && (!c.Spec.RevertOnDeletion || done)
 	}
 	return held(c) != c.Spec.RevertOnDeletion
+}
+
+// abandoned says that a Canary that is to give its target back goes with a spec that nobody can follow: no routes
+// can be rendered from it, and waiting for a better one would keep it for ever.
+func (v *view) abandoned() bool {
+	return v.refused != nil && !v.canary.DeletionTimestamp.IsZero() && held(v.canary)
+}
+
+// served says that nobody would be worse off without the Canary: it has taken nothing, or its target can answer.
+func (v *view) served() bool {
+	return v.canary.Status.Phase == "" || v.target == nil || v.snapshot.Target.Health == rollout.Available
 }
 
 // hold puts the finalizer on a Canary that is to give its target back, and takes it off once that is done, or
@@ -53,16 +66,26 @@ func (r *Reconciler) Release(ctx context.Context, c *v1beta1.Canary) error {
 	if err != nil || v.target == nil {
 		return err
 	}
-	if replicas(v.target) == 0 {
-		size := c.Status.PrimaryReplicas
-		if v.primary != nil {
-			size = max(size, replicas(v.primary))
-		}
-		if _, err := r.Applier.Apply(ctx, c, kube.Bare(r.Kind.Run(v.target, max(size, 1)))); err != nil {
-			return fmt.Errorf("give deployment %q its replicas back: %w", v.target.Name, err)
-		}
+	if _, err := r.runTarget(ctx, v); err != nil {
+		return err
 	}
 	return r.giveBack(ctx, v)
+}
+
+// runTarget gives a stopped target its replicas back.
+func (r *Reconciler) runTarget(ctx context.Context, v *view) (bool, error) {
+	if replicas(v.target) > 0 {
+		return false, nil
+	}
+	size := v.canary.Status.PrimaryReplicas
+	if v.primary != nil {
+		size = max(size, replicas(v.primary))
+	}
+	changed, err := r.Applier.Apply(ctx, v.canary, kube.Bare(r.Kind.Run(v.target, max(size, 1))))
+	if err != nil {
+		return changed, fmt.Errorf("give deployment %q its replicas back: %w", v.target.Name, err)
+	}
+	return changed, nil
 }
 
 // giveBack restores an apex Service that was there before the Canary.

@@ -165,6 +165,9 @@ func (r *Reconciler) addAutoscaler(ctx context.Context, v *view) error {
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("read autoscaler %q: %w", ref.Name, err)
 	}
+	if err != nil && v.snapshot.Deleting {
+		return nil // it went first, and the primary's goes with the Canary
+	}
 	if err != nil {
 		return &rollout.InvalidError{
 			Field:   "spec.autoscalerRef.name",

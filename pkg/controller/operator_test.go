@@ -103,10 +103,11 @@ type operator struct {
 	manager ctrl.Manager
 	reconcr *Reconciler
 	stop    func() // and wait until it has ended
+	said    []string
 }
 
 // start runs an operator on one namespace until the test ends or it is stopped.
-func start(t *testing.T, ns string, tell clock, a Analyst, crash int) *operator {
+func start(t *testing.T, ns string, tell clock, a Analyst, crash int, tune ...func(*Reconciler)) *operator {
 	t.Helper()
 	o := &operator{Crasher: &kubetest.Crasher{}}
 	if crash > 0 {
@@ -114,6 +115,9 @@ func start(t *testing.T, ns string, tell clock, a Analyst, crash int) *operator 
 	}
 	o.manager = manage(t, o.Wrap(kubetest.Config(t)), ns)
 	o.reconcr = assemble(t, o.manager, tell, a)
+	for _, f := range tune {
+		f(o.reconcr)
+	}
 	require.NoError(t, o.reconcr.setup(o.manager, 4, func(r reconcile.Reconciler) reconcile.Reconciler { return paced{r} }))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -173,13 +177,12 @@ func assemble(t *testing.T, mgr ctrl.Manager, tell clock, a Analyst) *Reconciler
 
 // events are those the operator has sent so far.
 func (o *operator) events() []string {
-	var all []string
 	for {
 		select {
 		case e := <-o.reconcr.Herald.Events.(*record.FakeRecorder).Events:
-			all = append(all, e)
+			o.said = append(o.said, e)
 		default:
-			return all
+			return o.said
 		}
 	}
 }

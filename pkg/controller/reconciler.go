@@ -128,10 +128,8 @@ func (r *Reconciler) pass(ctx context.Context, v *view) (*v1beta1.Canary, error)
 	if changed, err := r.hold(ctx, v); changed || err != nil {
 		return nil, err
 	}
-	if v.refused == nil {
-		if changed, err := r.converge(ctx, v); changed || err != nil {
-			return nil, err
-		}
+	if changed, err := r.converge(ctx, v); changed || err != nil {
+		return nil, err
 	}
 	return r.decide(ctx, v)
 }
@@ -141,13 +139,11 @@ func (r *Reconciler) moves(ctx context.Context, v *view) (bool, error) {
 	if v.unheld() {
 		return true, nil
 	}
-	if v.refused == nil {
-		if due, err := r.pending(ctx, v); due || err != nil {
-			return due, err
-		}
-		if !rollout.Ask(v.snapshot).Empty() {
-			return true, nil
-		}
+	if due, err := r.pending(ctx, v); due || err != nil {
+		return due, err
+	}
+	if !v.ask().Empty() {
+		return true, nil
 	}
 	d := v.decide(nil)
 	v.after = d.After

@@ -97,6 +97,9 @@ func (r *Reconciler) live(ctx context.Context, v *view) ([]*unstructured.Unstruc
 
 // pending says whether converge would write.
 func (r *Reconciler) pending(ctx context.Context, v *view) (bool, error) {
+	if v.refused != nil {
+		return v.abandoned() && v.target != nil && replicas(v.target) == 0, nil
+	}
 	due, err := r.Applier.Pending(ctx, v.canary, v.add...)
 	if due || err != nil || !v.snapshot.Routed {
 		return v.absorb(due, err)
@@ -106,6 +109,12 @@ func (r *Reconciler) pending(ctx context.Context, v *view) (bool, error) {
 
 // converge makes first, and breaks only once the traffic has moved.
 func (r *Reconciler) converge(ctx context.Context, v *view) (bool, error) {
+	switch {
+	case v.refused != nil && v.abandoned() && v.target != nil:
+		return r.runTarget(ctx, v)
+	case v.refused != nil:
+		return false, nil
+	}
 	changed, err := r.Applier.Apply(ctx, v.canary, v.add...)
 	if changed || err != nil || !v.snapshot.Routed {
 		return v.absorb(changed, err)

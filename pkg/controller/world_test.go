@@ -48,6 +48,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	ns := kubetest.Namespace(t)
 	w := &world{T: t, Client: c, ns: ns, clock: clock{from: time.Now()}, judge: &judge{}, pods: kubetest.Deployments(t, ns)}
+	w.witness()
 	require.NoError(t, c.Create(t.Context(), w.deployment()))
 	w.await("the Deployment runs", func() bool { return w.live("podinfo").Status.AvailableReplicas == 2 })
 	return w

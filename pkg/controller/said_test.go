@@ -1,0 +1,113 @@
+package controller
+
+import (
+	"strings"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
+)
+
+// What people see of a rollout: conditions, events and the Canary's own spec.
+
+const imageThree = "podinfo:3"
+
+// named reads a Canary.
+func (w *world) named(name string) *v1beta1.Canary {
+	w.Helper()
+	c := &v1beta1.Canary{}
+	require.NoError(w, w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: name}, c))
+	return c
+}
+
+// told waits until a condition of the Canary has a status and a text.
+func (w *world) told(kind string, status metav1.ConditionStatus, text string) {
+	w.Helper()
+	w.toldOf("podinfo", kind, status, text)
+}
+
+func (w *world) toldOf(name, kind string, status metav1.ConditionStatus, text string) {
+	w.Helper()
+	var last *metav1.Condition
+	is := func() bool {
+		last = meta.FindStatusCondition(w.named(name).Status.Conditions, kind)
+		return last != nil && last.Status == status && strings.Contains(last.Message, text)
+	}
+	w.patient(is, func() string { return kind + " is not " + string(status) + " with " + text }, func() any { return last })
+}
+
+// hears waits for an event, `Warning Invalid ...`, that has a text in it.
+func (w *world) hears(o *operator, text string) {
+	w.Helper()
+	is := func() bool { return count(o, text) > 0 }
+	w.patient(is, func() string { return "no event has " + text }, func() any { return o.events() })
+}
+
+// count is how many events have a text in them.
+func count(o *operator, text string) int {
+	n := 0
+	for _, e := range o.events() {
+		if strings.Contains(e, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// patient waits, and tells in the end what there was instead.
+func (w *world) patient(is func() bool, what func() string, instead func() any) {
+	w.Helper()
+	deadline := time.Now().Add(patience)
+	for tick := time.NewTicker(10 * time.Millisecond); !is(); <-tick.C {
+		if time.Now().After(deadline) {
+			require.FailNow(w, what(), "%+v\n%+v", instead(), w.status())
+		}
+	}
+}
+
+// routed waits for the VirtualService's weights.
+func (w *world) routed(weights string) {
+	w.Helper()
+	w.patient(func() bool { return w.weights() == weights }, func() string { return "weights are not " + weights }, func() any { return w.weights() })
+}
+
+// settles waits until a revision is what everybody meets, and the Canary rests in a phase.
+func (w *world) settles(phase v1beta1.CanaryPhase, image string) {
+	w.Helper()
+	w.until(phase)
+	want := outcome{phase: phase, primary: image, weights: "100/0", selector: "podinfo-primary"}
+	is := func() bool {
+		have := w.outcome()
+		have.failed = 0
+		return have == want
+	}
+	w.patient(is, func() string { return "it does not settle" }, func() any { return []outcome{w.outcome(), want} })
+}
+
+// respec changes the Canary's spec.
+func (w *world) respec(change func(*v1beta1.Canary)) {
+	w.Helper()
+	c := w.named("podinfo")
+	before := c.DeepCopy()
+	change(c)
+	require.NoError(w, w.Patch(w.Context(), c, client.MergeFrom(before)))
+}
+
+func scale(n int32) func(*appsv1.Deployment) {
+	return func(d *appsv1.Deployment) { d.Spec.Replicas = &n }
+}
+
+// broken has the pods of one Deployment and image never get ready; mended ends it.
+func (w *world) broken(deployment, image string) { w.pods.FaultOf(w, deployment, image, kubetest.NeverReady) }
+func (w *world) mended(deployment, image string) { w.pods.FaultOf(w, deployment, image, kubetest.None) }
+
+// every sets the interval of the analysis.
+func every(interval string) func(*v1beta1.Canary) {
+	return func(c *v1beta1.Canary) { c.Spec.Analysis.Interval = interval }
+}

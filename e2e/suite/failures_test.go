@@ -48,6 +48,7 @@ func imageMissing(s *scene) {
 }
 
 func promotionStuck(s *scene) {
+	s.kubectl("patch", "deployment", "podinfo", "-n", s.namespace, "-p", `{"spec":{"progressDeadlineSeconds":15}}`)
 	s.begin(`
   progressDeadlineSeconds: 30
   analysis: {interval: 10s, threshold: 1, stepWeights: [50]}
@@ -94,6 +95,7 @@ func webhookRefuses(s *scene) {
 	since := s.release("3.1.1")
 	s.reach("Failed", since)
 	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 20", "Failed 0"))
+	s.said(since, "Rolling back podinfo."+s.namespace+" failed checks threshold reached 2")
 	require.Equal(s.t, 2, walk.Said(s.texts(since), "Halt podinfo."+s.namespace+" advancement external check acceptance failed*"))
 	s.runs("podinfo-primary", "3.1.0", 1)
 	s.lossless(users)

@@ -61,7 +61,7 @@ kind: Deployment
 metadata: {name: podinfo, namespace: %s}
 spec:
   replicas: 1
-  progressDeadlineSeconds: 20
+  progressDeadlineSeconds: 60
   strategy: {rollingUpdate: {maxUnavailable: 0}}
   selector: {matchLabels: {app: podinfo}}
   template:
@@ -144,9 +144,38 @@ func (s *scene) texts(since time.Time) []string {
 	return walk.Texts(walk.Later(walk.Messages(s.events.Entries(), "podinfo"), since))
 }
 
-// users ask the application through the gateway until the test ends, and must never be let down.
+// users ask the application through the gateway, from when it first has a route for them until the test ends,
+// and must never be let down.
 func (s *scene) users() *traffic.Client {
-	return s.ask(traffic.Config{URL: s.gateway, Host: s.host(), Rate: 20})
+	s.t.Helper()
+	return s.through(s.host(), 20)
+}
+
+// through is users of any host, so many requests a second.
+func (s *scene) through(host string, rate float64) *traffic.Client {
+	s.t.Helper()
+	first := traffic.Config{URL: s.gateway, Host: host, Rate: 20, Workers: 1}
+	require.Eventually(s.t, func() bool {
+		probe := traffic.Start(s.t.Context(), first)
+		defer probe.Stop()
+		return s.answered(probe, time.Time{}, 1) == nil && probe.Since(time.Time{}).Failed == 0
+	}, 30*time.Second, 100*time.Millisecond, "the gateway has no route for %s", host)
+	return s.ask(traffic.Config{URL: s.gateway, Host: host, Rate: rate})
+}
+
+// answered waits for so many answers to requests sent since a moment.
+func (s *scene) answered(users *traffic.Client, since time.Time, many int) error {
+	ctx := within(s.t, 30*time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for users.Since(since).Total < many {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
 }
 
 // neighbours ask the apex Service at its address, as other programs in the cluster do.
@@ -175,6 +204,7 @@ func (s *scene) lossless(users *traffic.Client) {
 // only says that since a moment nobody else answered.
 func (s *scene) only(users *traffic.Client, version string, since time.Time) {
 	s.t.Helper()
+	require.NoError(s.t, s.answered(users, since, 20))
 	seen := users.Since(since)
 	require.NotZero(s.t, seen.Total)
 	require.Equal(s.t, map[string]int{version: seen.Total - seen.Failed}, seen.ByVersion)

@@ -8,8 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	"github.com/sluice-cd/sluice/e2e/internal/traffic"
 )
 
 // strangers are others who lay hands on what belongs to a Canary.
@@ -58,6 +56,7 @@ func weightsOf(vs *unstructured.Unstructured) map[string]int64 {
 func routeEdited(s *scene) {
 	s.begin(twoSteps)
 	s.settled()
+	users := s.users()
 	before := s.weights()
 	require.Equal(s.t, map[string]int64{"podinfo-primary": 100, "podinfo-canary": 0}, before)
 	since := time.Now()
@@ -66,15 +65,8 @@ func routeEdited(s *scene) {
 	require.Eventually(s.t, func() bool { return s.weights()["podinfo-primary"] == 100 }, 10*time.Second, 50*time.Millisecond)
 	s.t.Logf("put back %.1f s after the edit", time.Since(since).Seconds())
 	require.Equal(s.t, before, s.weights())
-	s.lossless(s.some())
-}
-
-// some are users whose first requests have been answered.
-func (s *scene) some() *traffic.Client {
-	users := s.users()
-	since := time.Now()
-	require.Eventually(s.t, func() bool { return users.Since(since).Total > 20 }, 30*time.Second, 100*time.Millisecond)
-	return users
+	s.only(users, "3.1.0", time.Now())
+	s.lossless(users)
 }
 
 func rival(s *scene) {
@@ -92,10 +84,11 @@ func rival(s *scene) {
 func primaryDeleted(s *scene) {
 	s.begin(twoSteps)
 	s.settled()
+	users := s.users()
 	since := time.Now()
 	s.kubectl("delete", "deployment", "podinfo-primary", "-n", s.namespace)
 	s.reach("Initialized", since)
 	s.runs("podinfo-primary", "3.1.0", 1)
 	s.settled()
-	s.lossless(s.some())
+	s.only(users, "3.1.0", time.Now())
 }

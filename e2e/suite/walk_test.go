@@ -34,7 +34,7 @@ func testWalk(t *testing.T, w *world) {
 	began := time.Now()
 	require.NoError(t, w.Alerts(t.Context(), channel))
 	initialise(s)
-	users := s.ask(traffic.Config{URL: s.gateway, Host: "app.example.com", Rate: 50})
+	users := s.through("app.example.com", 50)
 	promote(s, users)
 	rollBack(s, users)
 	s.lossless(users)
@@ -52,6 +52,7 @@ func clear(s *scene) {
 	s.kubectl("delete", "deployment,hpa", "podinfo", "-n", "test", "--ignore-not-found")
 	s.kubectl("wait", "deployment/podinfo-primary", "-n", "test", "--for=delete", "--timeout=60s")
 	require.NoError(s.t, s.Walk(s.t.Context()))
+	s.kubectl("wait", "deployment/podinfo", "-n", "test", "--for=jsonpath={.status.availableReplicas}=2", "--timeout=60s")
 }
 
 // screen is a terminal in which `kubectl get canary --watch` runs all the while.
@@ -134,7 +135,7 @@ func promote(s *scene, users *traffic.Client) {
 	}
 	s.settled()
 	s.runs("podinfo-primary", "3.1.1", 2)
-	s.only(users, "3.1.1", time.Now().Add(-time.Second/2))
+	s.only(users, "3.1.1", time.Now())
 	s.said(since,
 		"New revision detected! Scaling up podinfo.test",
 		"Starting canary analysis for podinfo.test",
@@ -174,7 +175,6 @@ func rollBack(s *scene, users *traffic.Client) {
 	calm()
 	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 10", "Failed 0"))
 	require.EqualValues(s.t, 5, s.status("failedChecks"))
-	require.Equal(s.t, 5, walk.Said(s.texts(since), "Halt podinfo.test advancement success rate * < 99%"))
 	s.said(since,
 		"New revision detected! Scaling up podinfo.test",
 		"Starting canary analysis for podinfo.test",
@@ -184,6 +184,7 @@ func rollBack(s *scene, users *traffic.Client) {
 		"Rolling back podinfo.test failed checks threshold reached 5",
 		"Canary failed! Scaling down podinfo.test",
 	)
+	require.Equal(s.t, 5, walk.Said(s.texts(since), "Halt podinfo.test advancement success rate * < 99%"))
 	s.kubectl("wait", "deployment/podinfo", "-n", "test", "--for=jsonpath={.spec.replicas}=0", "--timeout=30s")
 	s.runs("podinfo-primary", "3.1.1", 2)
 	s.only(users, "3.1.1", failed.At.Add(settling))
@@ -276,7 +277,7 @@ func walkBlueGreen(s *scene) {
 	since := time.Now()
 	s.example("podinfo-bg.yaml", install.Edit{Field: "iterations", Value: "3"})
 	s.reach("Initialized", since)
-	users := s.ask(traffic.Config{URL: s.gateway, Host: "app.example.com", Rate: 20})
+	users := s.through("app.example.com", 20)
 	since = s.release("3.1.1")
 	s.reach("Succeeded", since)
 	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 100", "Promoting 100", "Finalising 0", "Succeeded 0"))

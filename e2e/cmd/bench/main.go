@@ -1,0 +1,55 @@
+// Command bench measures what many Canaries cost, on a control plane of its own
+// with nodes that are made up. It needs nothing but Go.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/sluice-cd/sluice/e2e/internal/bench"
+	"github.com/sluice-cd/sluice/e2e/internal/cluster"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	log.SetLogger(logr.Discard()) // what matters is in errors
+	if err := root().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func root() *cobra.Command {
+	o := bench.Options{Out: os.Stdout, Err: os.Stderr}
+	command := &cobra.Command{
+		Use: "bench", Short: "Measure what many Canaries cost, at rest and rolling out at once",
+		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
+		RunE: func(c *cobra.Command, _ []string) error {
+			source, err := cluster.Source()
+			if err != nil {
+				return err
+			}
+			o.Root = filepath.Dir(source)
+			return bench.Run(c.Context(), o)
+		},
+	}
+	flags := command.Flags()
+	flags.IntVarP(&o.N, "canaries", "n", 100, "how many Canaries")
+	flags.Int32Var(&o.Replicas, "replicas", 1, "pods of each Deployment")
+	flags.IntVar(&o.Nodes, "nodes", 10, "nodes; each takes 110 pods")
+	flags.DurationVar(&o.Idle, "idle", time.Minute, "how long nothing happens")
+	flags.StringVar(&o.Operator, "operator", "", "program to measure; left out, it is built")
+	flags.BoolVar(&o.Trace, "trace", false, "list every request about one of the rollouts")
+	flags.BoolVar(&o.Keep, "keep", false, "leave logs and the audit log behind")
+	return command
+}

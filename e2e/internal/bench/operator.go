@@ -1,0 +1,47 @@
+package bench
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Operator is the program under test, run as a process of this machine.
+type Operator struct {
+	program    string
+	kubeconfig string
+	dir        string
+	address    string // of its metrics, health and readiness
+
+	process *process
+}
+
+// start runs it, and says how long it took to be ready.
+func (o *Operator) start(ctx context.Context) (time.Duration, error) {
+	addresses, err := free(1)
+	if err != nil {
+		return 0, err
+	}
+	o.address = addresses[0]
+	_, port, _ := strings.Cut(o.address, ":")
+	began := time.Now()
+	o.process, err = launch(o.dir, "sluice", nil, o.program, "-kubeconfig="+o.kubeconfig, "-mesh-provider=istio", "-port="+port)
+	if err != nil {
+		return 0, err
+	}
+	err = o.process.until(ctx, 5*time.Millisecond, func(ctx context.Context) error {
+		return answers(ctx, http.DefaultClient, "http://"+o.address+"/readyz")
+	})
+	return time.Since(began), err
+}
+
+// stop lets it end as a pod that is replaced would.
+func (o *Operator) stop() {
+	if o.process != nil {
+		o.process.end(syscall.SIGTERM)
+	}
+}
+
+func (o *Operator) usage() (Usage, error) { return usage(o.process.pid()) }

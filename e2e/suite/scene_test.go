@@ -144,23 +144,10 @@ func (s *scene) texts(since time.Time) []string {
 	return walk.Texts(walk.Later(walk.Messages(s.events.Entries(), "podinfo"), since))
 }
 
-// users ask the application through the gateway, from when it first has a route for them until the test ends,
-// and must never be let down.
+// users ask the application through the gateway, and must never be let down.
 func (s *scene) users() *traffic.Client {
 	s.t.Helper()
-	return s.through(s.host(), 20)
-}
-
-// through is users of any host, so many requests a second.
-func (s *scene) through(host string, rate float64) *traffic.Client {
-	s.t.Helper()
-	first := traffic.Config{URL: s.gateway, Host: host, Rate: 20, Workers: 1}
-	require.Eventually(s.t, func() bool {
-		probe := traffic.Start(s.t.Context(), first)
-		defer probe.Stop()
-		return s.answered(probe, time.Time{}, 1) == nil && probe.Since(time.Time{}).Failed == 0
-	}, 30*time.Second, 100*time.Millisecond, "the gateway has no route for %s", host)
-	return s.ask(traffic.Config{URL: s.gateway, Host: host, Rate: rate})
+	return s.ask(traffic.Config{URL: s.gateway, Host: s.host(), Rate: 20})
 }
 
 // answered waits for so many answers to requests sent since a moment.
@@ -186,7 +173,17 @@ func (s *scene) neighbours() *traffic.Client {
 	return s.ask(traffic.Config{URL: "http://" + service.Spec.ClusterIP + ":9898", Rate: 20})
 }
 
+// ask begins as soon as there is a way for requests at all: a route or a Service that was made just now is not
+// everywhere yet. From then on until the test ends every request counts.
 func (s *scene) ask(c traffic.Config) *traffic.Client {
+	s.t.Helper()
+	first := c
+	first.Rate, first.Workers, first.Timeout = 20, 1, time.Second
+	require.Eventually(s.t, func() bool {
+		probe := traffic.Start(s.t.Context(), first)
+		defer probe.Stop()
+		return s.answered(probe, time.Time{}, 1) == nil && probe.Since(time.Time{}).Failed == 0
+	}, 30*time.Second, 100*time.Millisecond, "there is no way to %s %s", c.URL, c.Host)
 	users := traffic.Start(s.t.Context(), c)
 	s.t.Cleanup(users.Stop)
 	return users

@@ -105,8 +105,10 @@ func restartWithSettled(s *scene) {
 	require.Eventually(s.t, func() bool {
 		target := &appsv1.Deployment{}
 		s.get("podinfo", target)
-		return target.Status.ObservedGeneration == target.Generation && target.Status.Replicas == 0
-	}, 30*time.Second, 200*time.Millisecond)
+		ending := target.Status.TerminatingReplicas
+		return target.Status.ObservedGeneration == target.Generation && target.Status.Replicas == 0 && (ending == nil || *ending == 0)
+	}, 60*time.Second, 200*time.Millisecond, "the target's last pods never ended")
+	s.kubectl("wait", "pods", "-l", "app=podinfo", "-n", s.namespace, "--for=delete", "--timeout=60s")
 	before := s.versions()
 	s.t.Log("objects:", strings.Join(slices.Sorted(maps.Keys(before)), " "))
 	s.kubectl("rollout", "restart", "deployment/sluice", "-n", install.Namespace)

@@ -57,6 +57,9 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	log.Info("starting", "version", version, "provider", o.provider)
+	if o.configTracking {
+		log.Info("ConfigMaps and Secrets are not tracked by this version: a change of one starts no rollout")
+	}
 	return mgr.Start(ctx)
 }
 

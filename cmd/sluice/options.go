@@ -102,7 +102,7 @@ func (o *options) release(f *flag.FlagSet) {
 	f.StringVar(&o.metricsServer, "metrics-server", "http://prometheus:9090", "Prometheus that is asked for metrics.")
 	f.StringVar(&o.provider, "mesh-provider", "istio", "Traffic provider of Canaries that name none.")
 	f.StringVar(&o.selectorLabels, "selector-labels", "app,name,app.kubernetes.io/name", "Labels that may tell a workload's pods, the first that is there.")
-	f.StringVar(&o.labelPrefix, "include-label-prefix", "", "Prefixes of labels and annotations that the primary gets from the target; * for all.")
+	f.StringVar(&o.labelPrefix, "include-label-prefix", "", "Prefixes of labels that the primary gets from the target; * for all.")
 	f.BoolVar(&o.configTracking, "enable-config-tracking", true, "Accepted; changes of ConfigMaps and Secrets are not followed yet.")
 	f.BoolVar(&o.localRefs, "no-cross-namespace-refs", false, "Refuse references to objects in other namespaces.")
 	f.StringVar(&o.settle, "settle", "2s", "How long proxies are given to take routes that they do not report on.")

@@ -77,7 +77,7 @@ func newHerald(mgr manager.Manager, o *options, queue *notify.Queue, t *controll
 		Cluster:   o.cluster,
 		Local:     o.localRefs,
 	}
-	if o.slackURL == "" {
+	if o.slackURL == "" && o.slackToken == "" {
 		return h, nil
 	}
 	h.Default, err = notify.New("slack", notify.Options{

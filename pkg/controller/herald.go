@@ -112,10 +112,7 @@ func (h *Herald) deliver(ctx context.Context, c *v1beta1.Canary, a v1beta1.Canar
 }
 
 func (h *Herald) notifier(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert) (notify.Notifier, error) {
-	key := client.ObjectKey{Namespace: a.ProviderRef.Namespace, Name: a.ProviderRef.Name}
-	if key.Namespace == "" {
-		key.Namespace = c.Namespace
-	}
+	key := providerKey(c, a)
 	if h.Local && key.Namespace != c.Namespace {
 		return nil, fmt.Errorf("alert provider %q is in another namespace, which --no-cross-namespace-refs forbids", key)
 	}

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -200,4 +202,24 @@ func TestClusterIsNamedInEveryMessage(t *testing.T) {
 	t.Parallel()
 	h := &Herald{Cluster: "blue"}
 	require.Equal(t, []notify.Field{{Name: "Cluster", Value: "blue"}}, h.fields(&v1beta1.Canary{}, rollout.Plan{}, rollout.Alert{}))
+}
+
+func TestAlertsThatCannotBeSentAreSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.begin(func(c *v1beta1.Canary) {
+		c.Spec.Analysis.Alerts = []v1beta1.CanaryAlert{alerted("on-call", "")}
+	})
+	says := func() string {
+		return meta.FindStatusCondition(w.status().Conditions, v1beta1.ConditionValid).Message
+	}
+	require.Contains(t, says(), "spec.analysis.alerts[0] is not sent: AlertProvider \""+w.ns+"/on-call\" does not exist.")
+	require.NoError(t, w.Create(t.Context(), &v1beta1.AlertProvider{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "on-call"},
+		Spec:       v1beta1.AlertProviderSpec{Type: "msteams", Address: "http://teams.example"},
+	}))
+	w.await("it exists, and is of no use", func() bool {
+		return strings.Contains(says(), "is of type \"msteams\", which is not supported yet.")
+	})
+	require.Contains(t, strings.Join(o.events(), "\n"), "Warning AlertUnsent spec.analysis.alerts[0] is not sent")
 }

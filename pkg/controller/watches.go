@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -38,6 +39,7 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 		Named("canary").
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Watches(&v1beta1.Canary{}, inbox.canaries()).
+		Watches(&v1beta1.AlertProvider{}, r.alerting()).
 		Watches(&appsv1.Deployment{}, r.concerning()).
 		Watches(&corev1.Service{}, r.concerning()).
 		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, r.concerning()).
@@ -77,6 +79,30 @@ func (r *Reconciler) concerning() handler.EventHandler {
 		}
 		return woken
 	})
+}
+
+// alerting wakes the Canaries that send alerts to an AlertProvider, of any namespace.
+func (r *Reconciler) alerting() handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
+		all := &v1beta1.CanaryList{}
+		if err := r.Client.List(ctx, all); err != nil {
+			return nil // as above
+		}
+		var woken []reconcile.Request
+		for i := range all.Items {
+			if alerts(&all.Items[i], client.ObjectKeyFromObject(obj)) {
+				woken = append(woken, request(&all.Items[i]))
+			}
+		}
+		return woken
+	})
+}
+
+func alerts(c *v1beta1.Canary, provider client.ObjectKey) bool {
+	if c.Spec.Analysis == nil {
+		return false
+	}
+	return slices.ContainsFunc(c.Spec.Analysis.Alerts, func(a v1beta1.CanaryAlert) bool { return providerKey(c, a) == provider })
 }
 
 func concerns(c *v1beta1.Canary, name string) bool {

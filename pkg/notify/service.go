@@ -11,6 +11,9 @@ type Options struct {
 	Username string // empty: flagger
 }
 
+// Known says whether messages can be sent to a kind of service.
+func Known(service string) bool { return service == "slack" }
+
 // New is the notifier of a kind of service, `slack`. An unknown kind is an error: a message that is
 // sent in another service's form is lost.
 func New(service string, o Options) (Notifier, error) {

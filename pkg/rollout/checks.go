@@ -159,3 +159,28 @@ func built(spec v1beta1.CanarySpec, _ Capabilities) error {
 	}
 	return nil
 }
+
+// useless are the fields that shape routes, of a Canary that has none but its Services.
+func useless(s v1beta1.CanaryService) []string {
+	var set []string
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"gateways", len(s.Gateways) > 0},
+		{"hosts", len(s.Hosts) > 0},
+		{"match", len(s.Match) > 0},
+		{"rewrite", s.Rewrite != nil},
+		{"retries", s.Retries != nil},
+		{"timeout", s.Timeout != ""},
+		{"headers", s.Headers != nil},
+		{"corsPolicy", s.CorsPolicy != nil},
+		{"trafficPolicy", s.TrafficPolicy != nil},
+		{"delegation", s.Delegation},
+	} {
+		if f.set {
+			set = append(set, "spec.service."+f.name)
+		}
+	}
+	return set
+}

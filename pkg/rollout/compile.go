@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -60,8 +61,20 @@ type Plan struct {
 	Hooks   []v1beta1.CanaryWebhook // asked at the moments their types name
 	Metrics []v1beta1.CanaryMetric  // judge the canary
 
-	// Remarks are about what the spec asks for and gets in another way, one line each.
-	Remarks []string
+	// Remarks are about what the spec asks for and does not get, or gets in another way.
+	Remarks []Remark
+}
+
+// Remark is one line about a spec that is followed all the same.
+type Remark struct {
+	Reason Reason
+	Text   string
+}
+
+func (p *Plan) adjusted(texts ...string) {
+	for _, text := range texts {
+		p.Remarks = append(p.Remarks, Remark{Reason: ReasonStrategyAdjusted, Text: text})
+	}
 }
 
 // Step is one stage of a rollout. It lasts one interval and is judged at its end.
@@ -107,6 +120,9 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 	if err := p.plot(a); err != nil {
 		return Plan{}, err
 	}
+	if idle := useless(spec.Service); p.Swap && len(idle) > 0 {
+		p.Remarks = append(p.Remarks, Remark{ReasonFieldIgnored, "Services alone have no use for " + strings.Join(idle, ", ")})
+	}
 	return p, nil
 }
 
@@ -114,7 +130,7 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 func (p *Plan) plot(a *v1beta1.CanaryAnalysis) error {
 	switch {
 	case p.Swap && !p.Skip:
-		p.Remarks = swapRemarks(a)
+		p.adjusted(swapRemarks(a)...)
 		p.iterate(orDefault(a.Iterations, defaultIterations))
 	case p.Skip:
 	case a.Iterations > 0:

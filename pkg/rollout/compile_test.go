@@ -110,10 +110,33 @@ func TestCompileLaysOutSteps(t *testing.T) {
 			require.Equal(t, c.strategy, p.Strategy, c.reason)
 			require.Equal(t, c.steps, weights(p.Steps), c.reason)
 			require.Equal(t, c.retreat, weights(p.Retreat), c.reason)
-			require.Equal(t, c.remarks, p.Remarks, c.reason)
+			require.Equal(t, c.remarks, texts(p.Remarks), c.reason)
 			require.False(t, p.Skip, c.reason)
 		})
 	}
+}
+
+func texts(remarks []Remark) []string {
+	var all []string
+	for _, r := range remarks {
+		all = append(all, r.Text)
+	}
+	return all
+}
+
+func TestCompileNamesWhatServicesIgnore(t *testing.T) {
+	spec := specOf(analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations = 0, 2 }))
+	spec.Service.Hosts = []string{"app.example.com"}
+	spec.Service.Gateways = []string{"public"}
+	p, err := Compile(spec, 0)
+	require.NoError(t, err)
+	require.Equal(t, []Remark{{
+		Reason: ReasonFieldIgnored,
+		Text:   "Services alone have no use for spec.service.gateways, spec.service.hosts",
+	}}, p.Remarks, "what is accepted and has no effect is said")
+	p, err = Compile(spec, weighted)
+	require.NoError(t, err)
+	require.Empty(t, p.Remarks, "a mesh has")
 }
 
 func TestCompileSkips(t *testing.T) {

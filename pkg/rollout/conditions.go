@@ -25,7 +25,6 @@ const (
 	WaitInterval Wait = "StepRunning"
 	WaitRetry    Wait = "CheckRetry"
 	WaitResume   Wait = "Suspended"
-	WaitNewer    Wait = "NewRevision"
 )
 
 // enter moves to another phase and says so in the condition that people and scripts wait for.

@@ -65,14 +65,14 @@ func Refuse(s Snapshot, why error) Decision {
 func (t *turn) accept() {
 	text := "The spec is valid."
 	for _, r := range t.Plan.Remarks {
-		text += " " + r + "."
+		text += " " + r.Text + "."
 	}
 	t.condition(v1beta1.ConditionValid, metav1.ConditionTrue, string(ReasonAccepted), text)
 	if message(t.Status, v1beta1.ConditionValid) == text {
 		return
 	}
 	for _, r := range t.Plan.Remarks {
-		t.warn(ReasonStrategyAdjusted, "%s", r)
+		t.warn(r.Reason, "%s", r.Text)
 	}
 }
 

@@ -107,8 +107,8 @@ type CanarySpec struct {
 	SkipAnalysis bool `json:"skipAnalysis,omitempty"`
 
 	// Put the target back to the size and the routes it had when this Canary is deleted. Left out,
-	// false: the primary is deleted together with the Canary and the target stays as it is, which
-	// is usually scaled to zero.
+	// false: the primary is deleted together with the Canary at once, and a target that was scaled to
+	// zero gets the primary's size back, so that users wait for as long as its pods take to start.
 	// +optional
 	RevertOnDeletion bool `json:"revertOnDeletion,omitempty"`
 

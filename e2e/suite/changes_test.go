@@ -2,7 +2,6 @@ package suite
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -72,7 +71,7 @@ func suspend(s *scene) {
 	err := s.canaries.Wait(within(s.t, 15*time.Second), func(e []walk.Entry) bool {
 		return walk.Last(walk.Rows(e, "podinfo")).String() != "Progressing 20"
 	})
-	require.True(s.t, errors.Is(err, context.DeadlineExceeded), "the rollout went on while it was suspended")
+	require.ErrorIs(s.t, err, context.DeadlineExceeded, "the rollout went on while it was suspended")
 	s.kubectl("patch", "canary", "podinfo", "-n", s.namespace, "--type=merge", "-p", `{"spec":{"suspend":false}}`)
 	s.reach("Succeeded", since)
 	require.NoError(s.t, walk.Sequence(s.rows(since),

@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 // testMeasurements prints figures of one Canary, one after the other while nothing else goes on. They depend on
 // the machine, so that none is judged.
 func testMeasurements(t *testing.T, w *world) {
+	alone(t, w)
 	s := stage(t, w, "measured")
 	var err error
 	workloads, err := walk.Follow(t.Context(), w.client, &appsv1.DeploymentList{}, client.InNamespace(s.namespace))
@@ -27,6 +29,15 @@ func testMeasurements(t *testing.T, w *world) {
 	p.rollback()
 	p.idle()
 	p.start()
+}
+
+// alone waits until nothing is left of the scenarios before: their Canaries' going makes requests as well.
+func alone(t *testing.T, w *world) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		names, err := w.Quiet(t.Context(), "get", "namespaces", "-o", "name")
+		return err == nil && !strings.Contains(names, "namespace/e2e-")
+	}, patience, 500*time.Millisecond)
 }
 
 // pace is what it takes to measure how fast a Canary is.
@@ -56,10 +67,10 @@ func (p *pace) initialisation() {
 func (p *pace) steps() {
 	p.settled()
 	since := p.release("3.1.1")
-	p.reach("Progressing 10", since)
+	p.reach("Progressing 20", since)
 	first := p.read()
 	p.reach("Progressing 50", since)
-	p.tell("requests per weight step: %s", p.read().since(first, 4))
+	p.tell("requests per weight step: %s", p.read().since(first, 3))
 	total := p.reach("Succeeded", since).At.Sub(since)
 	canary, primary := p.starting("podinfo", since), p.starting("podinfo-primary", since)
 	p.tell("five steps of 10 s, set image to Succeeded: %.1f s, of which pods took %.1f s and %.1f s: %.1f s without them",
@@ -100,7 +111,7 @@ func complete(d *appsv1.Deployment) bool {
 // rollback measures how long users still meet a canary after its last check.
 func (p *pace) rollback() {
 	routes := &unstructured.UnstructuredList{}
-	routes.SetGroupVersionKind(virtualService.GroupVersion().WithKind("VirtualServiceList"))
+	routes.SetGroupVersionKind(virtualService().GroupVersion().WithKind("VirtualServiceList"))
 	journal, err := walk.Follow(p.t.Context(), p.client, routes, client.InNamespace(p.namespace))
 	require.NoError(p.t, err)
 	p.settled()

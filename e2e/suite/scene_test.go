@@ -225,7 +225,7 @@ func (s *scene) get(name string, into client.Object) {
 func (s *scene) status(fields ...string) any {
 	s.t.Helper()
 	u := &unstructured.Unstructured{}
-	u.SetGroupVersionKind(walk.CanaryKind)
+	u.SetGroupVersionKind(walk.CanaryKind())
 	s.get("podinfo", u)
 	value, _, err := unstructured.NestedFieldNoCopy(u.Object, append([]string{"status"}, fields...)...)
 	require.NoError(s.t, err)

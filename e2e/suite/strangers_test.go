@@ -28,13 +28,15 @@ func strangers() map[string]scenario {
 	}
 }
 
-var virtualService = schema.GroupVersionKind{Group: "networking.istio.io", Version: "v1", Kind: "VirtualService"} //nolint:gochecknoglobals // a constant
+func virtualService() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: "networking.istio.io", Version: "v1", Kind: "VirtualService"}
+}
 
 // weights of a VirtualService's only route, by the host they go to.
 func (s *scene) weights() map[string]int64 {
 	s.t.Helper()
 	vs := &unstructured.Unstructured{}
-	vs.SetGroupVersionKind(virtualService)
+	vs.SetGroupVersionKind(virtualService())
 	s.get("podinfo", vs)
 	return weightsOf(vs)
 }
@@ -63,6 +65,7 @@ func routeEdited(s *scene) {
 	s.kubectl("patch", "virtualservice", "podinfo", "-n", s.namespace, "--type=json", "-p",
 		`[{"op":"replace","path":"/spec/http/0/route/0/weight","value":40},{"op":"add","path":"/spec/http/0/route/1/weight","value":60}]`)
 	require.Eventually(s.t, func() bool { return s.weights()["podinfo-primary"] == 100 }, 10*time.Second, 50*time.Millisecond)
+	s.said(since, "*VirtualService* was changed by somebody else, put back")
 	s.t.Logf("put back %.1f s after the edit", time.Since(since).Seconds())
 	require.Equal(s.t, before, s.weights())
 	s.only(users, "3.1.0", time.Now())

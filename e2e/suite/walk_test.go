@@ -29,7 +29,7 @@ func testWalk(t *testing.T, w *world) {
 			s.report()
 		}
 	})
-	clear(s)
+	anew(s)
 	screen := s.screen()
 	began := time.Now()
 	require.NoError(t, w.Alerts(t.Context(), channel))
@@ -45,8 +45,8 @@ func testWalk(t *testing.T, w *world) {
 	walkBlueGreen(s)
 }
 
-// clear makes the namespace of the examples as it is before the walk.
-func clear(s *scene) {
+// anew makes the namespace of the examples as it is before the walk.
+func anew(s *scene) {
 	s.t.Helper()
 	s.kubectl("delete", "canary", "podinfo", "-n", "test", "--ignore-not-found")
 	s.kubectl("delete", "deployment,hpa", "podinfo", "-n", "test", "--ignore-not-found")
@@ -105,7 +105,9 @@ func initialise(s *scene) {
 	require.Equal(s.t, []string{
 		"podinfo ['public-gateway.istio-system.svc.cluster.local'] ['app.example.com','podinfo']",
 	}, s.table("virtualservice"))
-	require.Equal(s.t, []string{"podinfo-canary podinfo-canary", "podinfo-primary podinfo-primary"}, s.table("destinationrule"))
+	for i, name := range []string{"podinfo-canary", "podinfo-primary"} {
+		require.Equal(s.t, name+" "+name, s.table("destinationrule")[i], "name and host")
+	}
 	s.said(since, "Initialization done! podinfo.test")
 }
 

@@ -25,16 +25,20 @@ import (
 )
 
 func main() {
+	if err := play(); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func play() error {
 	repository := flag.String("repository", "..", "root of the repository")
 	up := flag.Bool("up", true, "make the cluster first, unless it is there")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	log.SetLogger(logr.Discard()) // what matters is in errors
-	if err := run(ctx, *repository, *up); err != nil {
-		fmt.Fprintln(os.Stderr, "demo:", err)
-		os.Exit(1)
-	}
+	return run(ctx, *repository, *up)
 }
 
 // run brings the cluster up, then plays the acts in order.

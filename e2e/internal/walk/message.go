@@ -26,7 +26,7 @@ func Messages(entries []Entry, name string) []Message {
 	said := map[types.UID]int32{}
 	for _, e := range entries {
 		event, ok := e.Object.(*corev1.Event)
-		if !ok || e.Type == watch.Deleted || event.InvolvedObject.Kind != CanaryKind.Kind || event.InvolvedObject.Name != name {
+		if !ok || e.Type == watch.Deleted || event.InvolvedObject.Kind != CanaryKind().Kind || event.InvolvedObject.Name != name {
 			continue
 		}
 		count := max(event.Count, 1)

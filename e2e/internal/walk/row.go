@@ -12,7 +12,9 @@ import (
 )
 
 // CanaryKind is the kind that is walked through.
-var CanaryKind = schema.GroupVersionKind{Group: "flagger.app", Version: "v1beta1", Kind: "Canary"} //nolint:gochecknoglobals // a constant
+func CanaryKind() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: "flagger.app", Version: "v1beta1", Kind: "Canary"}
+}
 
 // Row is what `kubectl get canary` prints of one: how far it is.
 type Row struct {
@@ -27,7 +29,7 @@ func (r Row) String() string { return r.Phase + " " + strconv.Itoa(r.Weight) }
 // Canaries is a list to follow Canaries by.
 func Canaries() *unstructured.UnstructuredList {
 	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(CanaryKind.GroupVersion().WithKind("CanaryList"))
+	list.SetGroupVersionKind(CanaryKind().GroupVersion().WithKind("CanaryList"))
 	return list
 }
 

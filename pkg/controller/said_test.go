@@ -104,10 +104,15 @@ func scale(n int32) func(*appsv1.Deployment) {
 }
 
 // broken has the pods of one Deployment and image never get ready; mended ends it.
-func (w *world) broken(deployment, image string) { w.pods.FaultOf(w, deployment, image, kubetest.NeverReady) }
+func (w *world) broken(deployment, image string) {
+	w.pods.FaultOf(w, deployment, image, kubetest.NeverReady)
+}
 func (w *world) mended(deployment, image string) { w.pods.FaultOf(w, deployment, image, kubetest.None) }
 
 // every sets the interval of the analysis.
 func every(interval string) func(*v1beta1.Canary) {
 	return func(c *v1beta1.Canary) { c.Spec.Analysis.Interval = interval }
 }
+
+// inNamespace puts the world's namespace where a text says NS.
+func (w *world) inNamespace(text string) string { return strings.ReplaceAll(text, "NS", w.ns) }

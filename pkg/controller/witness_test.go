@@ -159,7 +159,7 @@ func blame(e sighting, before, now scene, side string) string {
 		if obj.Name == "podinfo-primary" && image(obj) == imageBad {
 			return "the primary was given a revision that cannot have passed"
 		}
-		stopped := obj.Name == side && before.runs[side].wanted > 0 && now.runs[side].wanted == 0
+		stopped := obj.Name == side && !e.gone && before.runs[side].wanted > 0 && now.runs[side].wanted == 0
 		if stopped && now.asked(side) && sets(obj, "f:replicas") {
 			return fmt.Sprintf("%s was stopped with requests sent to it: %+v", side, now)
 		}

@@ -1,0 +1,144 @@
+package controller
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
+)
+
+// services has a Canary do without a mesh.
+func services(c *v1beta1.Canary) {
+	c.Spec.Provider = "kubernetes"
+	c.Spec.Analysis.StepWeight, c.Spec.Analysis.MaxWeight, c.Spec.Analysis.Iterations = 0, 0, 2
+}
+
+// selections notes every side that the apex Service comes to select.
+func (w *world) selections() func() []string {
+	c, err := client.NewWithWatch(kubetest.Config(w), client.Options{Scheme: w.Scheme()})
+	require.NoError(w, err)
+	watching, err := c.Watch(w.Context(), &corev1.ServiceList{}, client.InNamespace(w.ns))
+	require.NoError(w, err)
+	seen, done := []string{}, make(chan struct{})
+	go func() {
+		defer close(done)
+		for e := range watching.ResultChan() {
+			s, ok := e.Object.(*corev1.Service)
+			if !ok || s.Name != "podinfo" {
+				continue
+			}
+			if side := s.Spec.Selector["app"]; len(seen) == 0 || seen[len(seen)-1] != side {
+				seen = append(seen, side)
+			}
+		}
+	}()
+	return func() []string { watching.Stop(); <-done; return seen }
+}
+
+func TestBlueGreenPromotes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.begin(services)
+	require.Equal(t, "none", w.weights(), "there is no mesh")
+	seen, users := w.history(), w.selections()
+	w.set(imageTwo)
+	w.until(v1beta1.PhaseSucceeded)
+	w.stopped()
+	require.Equal(t, imageTwo, image(w.live("podinfo-primary")))
+	require.Equal(t, []string{"podinfo-primary", "podinfo", "podinfo-primary"}, users(), "users meet it at once, and the primary again once that runs it")
+	require.Equal(t, []string{
+		"Initialized 0", "Progressing 0", "Progressing 100", "Promoting 100", "Finalising 0", "Succeeded 0",
+	}, seen())
+	w.hears(o, "Normal Advanced Advance podinfo."+w.ns+" canary iteration 2/2")
+	w.hears(o, "Normal Advanced Routing all traffic to canary")
+	w.hears(o, "Normal RoutedToPrimary Routing all traffic to primary")
+}
+
+func TestBlueGreenRollsBack(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		reason string
+		fails  func(w *world)
+		users  []string
+	}{
+		"Unmet": {
+			reason: "a revision that fails its iterations is met by nobody",
+			fails:  func(w *world) { w.judge.fail(-1) },
+			users:  []string{"podinfo-primary"},
+		},
+		"Met": {
+			reason: "one that fails with users there is left by one selector",
+			fails: func(w *world) {
+				w.await("users meet it", func() bool { return w.selector("podinfo") == "podinfo" })
+				w.judge.fail(-1)
+			},
+			users: []string{"podinfo-primary", "podinfo", "podinfo-primary"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.begin(services, every("40s"), func(c *v1beta1.Canary) { c.Spec.Analysis.Threshold = 1 })
+			users := w.selections()
+			w.set(imageTwo)
+			tc.fails(w)
+			w.until(v1beta1.PhaseFailed)
+			w.stopped()
+			require.Equal(t, imageOne, image(w.live("podinfo-primary")))
+			require.Equal(t, tc.users, users(), tc.reason)
+		})
+	}
+}
+
+func TestSkipAnalysis(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.judge.fail(-1)
+	o := w.begin(func(c *v1beta1.Canary) { c.Spec.SkipAnalysis = true })
+	seen := w.history()
+	w.set(imageTwo)
+	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	require.Equal(t, []string{"Initialized 0", "Progressing 0", "Promoting 0", "Finalising 0", "Succeeded 0"}, seen())
+	w.hears(o, "Normal Promoted Promotion completed! Canary analysis was skipped for podinfo."+w.ns)
+}
+
+func TestStepWeightPromotion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.begin(func(c *v1beta1.Canary) { c.Spec.Analysis.StepWeightPromotion = 40 })
+	seen := w.history()
+	w.set(imageTwo)
+	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	require.Equal(t, []string{
+		"Initialized 0", "Progressing 0", "Progressing 50", "Progressing 100",
+		"Promoting 100", "Promoting 60", "Promoting 20", "Finalising 0", "Succeeded 0",
+	}, seen())
+	w.hears(o, "Normal Advanced Advance podinfo."+w.ns+" primary weight 40")
+	w.hears(o, "Normal Advanced Advance podinfo."+w.ns+" primary weight 80")
+}
+
+func TestSuspendMidway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.begin(every("40s"))
+	w.set(imageTwo)
+	w.routed("50/50")
+	w.respec(func(c *v1beta1.Canary) { c.Spec.Suspend = true })
+	w.told(v1beta1.ConditionWaiting, metav1.ConditionTrue, "spec.suspend of podinfo."+w.ns+" is set; routes and workloads stay as they are.")
+	w.hears(o, "Normal Suspended skipping canary run as object is suspended")
+	w.judge.fail(-1)
+	w.set(imageThree)
+	w.await("the operator has seen it", func() bool { return w.live("podinfo").Status.ObservedGeneration == w.live("podinfo").Generation })
+	require.Equal(t, "50/50", w.weights(), "nothing moves, whatever happens")
+	require.Equal(t, v1beta1.PhaseProgressing, w.status().Phase)
+
+	w.judge.fail(0)
+	w.respec(func(c *v1beta1.Canary) { c.Spec.Suspend = false })
+	w.settles(v1beta1.PhaseSucceeded, imageThree)
+	require.Equal(t, 1, count(o, "Suspended"), "it is said once")
+}

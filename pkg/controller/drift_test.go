@@ -1,0 +1,178 @@
+package controller
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+func (w *world) route() *unstructured.Unstructured {
+	w.Helper()
+	u := &unstructured.Unstructured{}
+	u.SetAPIVersion("networking.istio.io/v1")
+	u.SetKind("VirtualService")
+	require.NoError(w, w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo"}, u))
+	return u
+}
+
+// reweigh sets the weights of the VirtualService by hand.
+func (w *world) reweigh(primary, canary int64) {
+	w.Helper()
+	u := w.route()
+	http, _, err := unstructured.NestedSlice(u.Object, "spec", "http")
+	require.NoError(w, err)
+	for i, n := range []int64{primary, canary} {
+		http[0].(map[string]any)["route"].([]any)[i].(map[string]any)["weight"] = n
+	}
+	require.NoError(w, unstructured.SetNestedSlice(u.Object, http, "spec", "http"))
+	require.NoError(w, w.Update(w.Context(), u, client.FieldOwner("kubectl-edit")))
+}
+
+func TestRouteEditedByHand(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.begin(every("5m"))
+	w.set(imageTwo)
+	w.routed("50/50")
+	w.reweigh(20, 80)
+	w.routed("50/50")
+	w.hears(o, "Warning DriftCorrected VirtualService podinfo was changed by somebody else, put back")
+
+	version := w.route().GetResourceVersion()
+	w.respec(every("10s"))
+	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	require.NotEqual(t, version, w.route().GetResourceVersion())
+	require.Equal(t, 1, count(o, "DriftCorrected"), "it is put back once, and told once; our own changes are no drift")
+}
+
+func TestRouteEditedAtRest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.begin()
+	w.reweigh(0, 100)
+	w.routed("100/0")
+	w.hears(o, "DriftCorrected VirtualService podinfo")
+	require.NoError(t, w.Delete(t.Context(), w.route()))
+	w.routed("100/0")
+}
+
+func TestServiceEditedByHand(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.begin()
+	s := w.service("podinfo")
+	s.Spec.Selector = map[string]string{"app": "podinfo"}
+	require.NoError(t, w.Update(t.Context(), s, client.FieldOwner("kubectl-edit")))
+	w.await("the apex selects the primary again", func() bool { return w.selector("podinfo") == "podinfo-primary" })
+	w.hears(o, "Warning DriftCorrected Service podinfo was changed by somebody else, put back")
+}
+
+func TestPrimaryDeletedAtRest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.begin()
+	w.collect()
+	require.NoError(t, w.Delete(t.Context(), w.live("podinfo-primary")))
+	w.hears(o, "Warning WorkloadNotReady podinfo-primary."+w.ns+" is gone, making it again from podinfo."+w.ns)
+	w.settles(v1beta1.PhaseInitialized, imageOne)
+	w.await("it serves", func() bool { return w.live("podinfo-primary").Status.AvailableReplicas > 0 })
+}
+
+// scaler makes the target's autoscaler.
+func (w *world) scaler() *autoscalingv2.HorizontalPodAutoscaler {
+	w.Helper()
+	h := &autoscalingv2.HorizontalPodAutoscaler{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "podinfo"},
+		Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
+			ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "podinfo"},
+			MinReplicas:    new(int32(1)), MaxReplicas: 4,
+			Metrics: []autoscalingv2.MetricSpec{{
+				Type: autoscalingv2.ResourceMetricSourceType,
+				Resource: &autoscalingv2.ResourceMetricSource{
+					Name:   corev1.ResourceCPU,
+					Target: autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: new(int32(80))},
+				},
+			}},
+		},
+	}
+	require.NoError(w, w.Create(w.Context(), h))
+	return h
+}
+
+// bounds are the least and the most pods that the primary's autoscaler keeps.
+func (w *world) bounds() [2]int32 {
+	w.Helper()
+	h := &autoscalingv2.HorizontalPodAutoscaler{}
+	require.NoError(w, w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo-primary"}, h))
+	require.Equal(w, "podinfo-primary", h.Spec.ScaleTargetRef.Name)
+	return [2]int32{*h.Spec.MinReplicas, h.Spec.MaxReplicas}
+}
+
+func (w *world) bounded(least, most int32, why string) {
+	w.Helper()
+	w.patient(func() bool { return w.bounds() == [2]int32{least, most} }, func() string { return why }, func() any { return w.bounds() })
+}
+
+func scaled(c *v1beta1.Canary) {
+	c.Spec.AutoscalerRef = &v1beta1.AutoscalerRef{APIVersion: "autoscaling/v2", Kind: "HorizontalPodAutoscaler", Name: "podinfo"}
+}
+
+func TestAutoscaler(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.run(scaled, every("5m"))
+	const missing = `spec.autoscalerRef.name: HorizontalPodAutoscaler "podinfo" does not exist in namespace`
+	w.told(v1beta1.ConditionValid, metav1.ConditionFalse, missing)
+	w.hears(o, "Warning Invalid "+missing)
+	require.Equal(t, "none", w.weights())
+	source := w.scaler()
+	w.settles(v1beta1.PhaseInitialized, imageOne)
+	w.bounded(1, 4, "the copy has the source's bounds")
+
+	source.Spec.MaxReplicas = 6
+	require.NoError(t, w.Update(t.Context(), source))
+	w.bounded(1, 6, "the copy follows the source at rest")
+
+	w.set(imageTwo)
+	w.routed("50/50")
+	w.bounded(2, 6, "the primary keeps the size that it needs to have everybody back")
+	w.respec(every("10s"))
+	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	w.bounded(1, 6, "with everybody back it may shrink again")
+}
+
+// TestPrimaryGrowsMidway has the primary's autoscaler act: the canary gets the pods for its share of that.
+func TestPrimaryGrowsMidway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.scaler()
+	w.begin(scaled, every("40s"))
+	w.set(imageTwo)
+	w.routed("50/50")
+	primary := w.live("podinfo-primary")
+	before := primary.DeepCopy()
+	scale(4)(primary)
+	require.NoError(t, w.Patch(t.Context(), primary, client.MergeFrom(before), client.FieldOwner("kube-controller-manager")))
+	w.await("the canary grows for its next step", func() bool { return *w.live("podinfo").Spec.Replicas == 4 })
+	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	require.Equal(t, int32(4), *w.live("podinfo-primary").Spec.Replicas, "what an autoscaler chose stays")
+}
+
+// TestTargetScaledMidway has a person want more of the canary than its share.
+func TestTargetScaledMidway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.begin(every("40s"))
+	w.set(imageTwo)
+	w.routed("50/50")
+	w.edit(func(d *appsv1.Deployment) { scale(5)(d) })
+	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+}

@@ -15,20 +15,26 @@ import (
 // taken again. Equal statuses cost no request. Afterwards after is what the API
 // server holds.
 func Record(ctx context.Context, c client.StatusClient, before, after *v1beta1.Canary) error {
-	next := before.DeepCopy()
-	next.Status = *after.Status.DeepCopy()
-	patch := client.MergeFrom(before)
-	diff, err := patch.Data(next)
+	from, to := statusOf(before, before), statusOf(before, after)
+	diff, err := client.MergeFrom(from).Data(to)
 	if err != nil {
 		return fmt.Errorf("compare statuses of Canary %q: %w", client.ObjectKeyFromObject(before), err)
 	}
 	if string(diff) == "{}" {
 		return nil
 	}
-	locked := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := c.Status().Patch(ctx, next, locked, client.FieldOwner(Manager)); err != nil {
+	locked := client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
+	if err := c.Status().Patch(ctx, to, locked, client.FieldOwner(Manager)); err != nil {
 		return err
 	}
-	next.DeepCopyInto(after)
+	*after = *to
 	return nil
+}
+
+// statusOf is a Canary with the status of another and nothing else, since what
+// is compared is encoded whole.
+func statusOf(c, with *v1beta1.Canary) *v1beta1.Canary {
+	s := &v1beta1.Canary{Status: with.Status}
+	s.Name, s.Namespace, s.ResourceVersion = c.Name, c.Namespace, c.ResourceVersion
+	return s
 }

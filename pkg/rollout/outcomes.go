@@ -90,6 +90,10 @@ func (t *turn) drain() {
 	t.next.CanaryWeight = 0
 	t.warn(ReasonDrained, "%s has no available pods, routing all traffic to primary", t.Names.target())
 	if t.stranded() {
+		// What the primary serves from here on is what it was seen to run, if it came up after all.
+		if t.rendered() {
+			t.next.LastPromotedSpec = t.Status.Promoting
+		}
 		t.next.Promoting = ""
 	}
 	if t.Status.Phase == v1beta1.PhaseFailed {

@@ -108,7 +108,9 @@ func (w *World) weighed(v view, next v1beta1.CanaryStatus, began int) {
 			w.broken("rule 13: weight %d needs %d pods, the canary has %d", next.CanaryWeight, need, v.Target.Available)
 		}
 	}
-	if next.Phase == v1beta1.PhaseFinalising && v.status.CanaryWeight > 0 && w.primary.serving() < v.status.PrimaryReplicas && !w.primary.blamed {
+	// An autoscaler that does not give the primary its size back is waited for until the deadline, no longer.
+	waited := v.status.Since != nil && v.Now.Sub(v.status.Since.Time) > v.Plan.Deadline
+	if next.Phase == v1beta1.PhaseFinalising && v.status.CanaryWeight > 0 && w.primary.serving() < v.status.PrimaryReplicas && !w.primary.blamed && !waited {
 		w.broken("rule 13: traffic comes back to %d pods of %d", w.primary.serving(), v.status.PrimaryReplicas)
 	}
 	if next.Phase == v1beta1.PhaseFailed && v.status.Phase != next.Phase && next.CanaryWeight == 100 && v.Target.Available == 0 && v.Primary.Available > 0 {

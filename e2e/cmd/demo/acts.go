@@ -49,8 +49,10 @@ func (d *demo) install(ctx context.Context) error {
 	if err := d.Gateway(ctx); err != nil {
 		return err
 	}
-	if _, err := d.Run(ctx, "delete", "canary", "podinfo", "-n", namespace, "--ignore-not-found"); err != nil {
-		return err
+	if left, _ := d.Quiet(ctx, "get", "canary", "podinfo", "-n", namespace, "-o", "name"); left != "" { // an earlier demonstration's
+		if _, err := d.Run(ctx, "delete", "canary", "podinfo", "-n", namespace); err != nil {
+			return err
+		}
 	}
 	if err := d.Walk(ctx); err != nil {
 		return err

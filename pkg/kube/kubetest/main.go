@@ -57,6 +57,28 @@ func Config(t testing.TB) *rest.Config {
 	return cfg
 }
 
+// Apart starts a server for one test alone, for what would disturb the others,
+// such as APIs that come late. It takes seconds.
+func Apart(t testing.TB, crdDirs ...string) *rest.Config {
+	t.Helper()
+	path, err := binary(t.Context())
+	require.NoError(t, err)
+	s, err := start(t.Context(), path)
+	require.NoError(t, err)
+	t.Cleanup(s.stop)
+	cfg, err := load(s.path("kubeconfig"))
+	require.NoError(t, err)
+	Install(t, cfg, crdDirs...)
+	return cfg
+}
+
+// Install installs the CRDs found in folders or files, and waits until they
+// are served.
+func Install(t testing.TB, cfg *rest.Config, crdDirs ...string) {
+	t.Helper()
+	require.NoError(t, install(cfg, crdDirs))
+}
+
 // Namespace makes a namespace for one test and names it.
 func Namespace(t testing.TB) string {
 	t.Helper()
@@ -79,10 +101,14 @@ func open(ctx context.Context, crdDirs []string) (shut func(), err error) {
 	if err != nil || len(crdDirs) == 0 {
 		return shut, err
 	}
-	_, err = envtest.InstallCRDs(cfg, envtest.CRDInstallOptions{
+	return shut, install(cfg, crdDirs)
+}
+
+func install(cfg *rest.Config, crdDirs []string) error {
+	_, err := envtest.InstallCRDs(cfg, envtest.CRDInstallOptions{
 		Paths: crdDirs, ErrorIfPathMissing: true, MaxTime: time.Minute, PollInterval: 50 * time.Millisecond,
 	})
-	return shut, err
+	return err
 }
 
 // boot starts a server and leaves its address in the environment: the tests of

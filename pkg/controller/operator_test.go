@@ -37,13 +37,18 @@ import (
 
 // TestMain starts the API server that all tests share. Istio's CRDs come from its module.
 func TestMain(m *testing.M) {
+	ctrl.SetLogger(logr.Discard())
+	os.Exit(kubetest.Main(m, ownCRDs, istioCRDs()))
+}
+
+const ownCRDs = "../../artifacts/crds"
+
+func istioCRDs() string {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "istio.io/api").Output()
 	if err != nil {
 		panic(err)
 	}
-	istio := filepath.Join(strings.TrimSpace(string(out)), "kubernetes", "customresourcedefinitions.gen.yaml")
-	ctrl.SetLogger(logr.Discard())
-	os.Exit(kubetest.Main(m, "../../artifacts/crds", istio))
+	return filepath.Join(strings.TrimSpace(string(out)), "kubernetes", "customresourcedefinitions.gen.yaml")
 }
 
 // pace is how much faster than real time the operator's clock runs in tests: an interval of ten seconds
@@ -113,7 +118,14 @@ func start(t *testing.T, ns string, tell clock, a Analyst, crash int, tune ...fu
 	if crash > 0 {
 		o.CrashAfter(crash)
 	}
-	o.manager = manage(t, o.Wrap(kubetest.Config(t)), ns)
+	o.launch(t, kubetest.Config(t), ns, tell, a, tune...)
+	return o
+}
+
+// launch runs the operator against a server.
+func (o *operator) launch(t *testing.T, cfg *rest.Config, ns string, tell clock, a Analyst, tune ...func(*Reconciler)) {
+	t.Helper()
+	o.manager = manage(t, o.Wrap(cfg), ns)
 	o.reconcr = assemble(t, o.manager, tell, a)
 	for _, f := range tune {
 		f(o.reconcr)
@@ -127,7 +139,6 @@ func start(t *testing.T, ns string, tell clock, a Analyst, crash int, tune ...fu
 	}()
 	o.stop = func() { cancel(); <-ended }
 	t.Cleanup(o.stop)
-	return o
 }
 
 func manage(t *testing.T, cfg *rest.Config, ns string) ctrl.Manager {

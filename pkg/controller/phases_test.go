@@ -1,0 +1,186 @@
+package controller
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// stage is how a world gets into a phase and is kept there, and what ends that.
+type stage struct {
+	phase   v1beta1.CanaryPhase
+	reach   func(w *world)
+	release func(w *world)
+}
+
+func nothing(*world) {}
+
+func stages() map[string]stage {
+	patiently := func(c *v1beta1.Canary) { c.Spec.ProgressDeadlineSeconds = new(int32(3600)) }
+	all := map[string]stage{
+		"Initializing": {
+			reach: func(w *world) {
+				w.broken("podinfo-primary", imageOne)
+				w.run(patiently)
+				w.until(v1beta1.PhaseInitializing)
+			},
+			release: func(w *world) { w.mended("podinfo-primary", imageOne) },
+		},
+		"Initialized": {reach: func(w *world) { w.begin() }, release: nothing},
+		"Progressing": {
+			reach: func(w *world) {
+				w.begin(every("5m"))
+				w.set(imageTwo)
+				w.routed("50/50")
+			},
+			release: func(w *world) { w.respec(every("10s")) },
+		},
+		"Promoting": {
+			reach: func(w *world) {
+				w.begin(patiently)
+				w.broken("podinfo-primary", imageTwo)
+				w.set(imageTwo)
+				w.await("the primary was given it", func() bool { return image(w.live("podinfo-primary")) == imageTwo })
+			},
+			release: func(w *world) { w.mended("podinfo-primary", imageTwo) },
+		},
+		"Finalising": {reach: finalise, release: nothing},
+		"Succeeded": {
+			reach:   func(w *world) { w.begin(); w.set(imageTwo); w.settles(v1beta1.PhaseSucceeded, imageTwo); w.stopped() },
+			release: nothing,
+		},
+		"Failed": {
+			reach: func(w *world) {
+				w.begin()
+				w.judge.fail(2)
+				w.set(imageTwo)
+				w.settles(v1beta1.PhaseFailed, imageOne)
+				w.stopped()
+			},
+			release: nothing,
+		},
+	}
+	for name, s := range all {
+		s.phase = v1beta1.CanaryPhase(name)
+		all[name] = s
+	}
+	return all
+}
+
+// finalise gets there with proxies that take a second to have their routes.
+func finalise(w *world) {
+	require.NoError(w, w.Create(w.Context(), w.canary()))
+	start(w.T, w.ns, w.clock, w.judge, 0, func(r *Reconciler) { r.Settle *= 20 })
+	w.until(v1beta1.PhaseInitialized)
+	w.set(imageTwo)
+	w.until(v1beta1.PhaseFinalising)
+}
+
+// deed is what people do to a target, and how it ends whatever phase that was in.
+type deed struct {
+	reason string
+	act    func(w *world)
+	image  string // that everybody meets in the end; empty: what they would have met without the event
+}
+
+func deeds() map[string]deed {
+	return map[string]deed{
+		"Edited":  {reason: "the newest revision is the one that counts", act: func(w *world) { w.set(imageThree) }, image: imageThree},
+		"PutBack": {reason: "the first revision is wanted again", act: func(w *world) { w.set(imageTwo); w.set(imageOne) }, image: imageOne},
+		"Scaled": {
+			reason: "a target without pods loses its rollout at most",
+			act: func(w *world) {
+				w.edit(scale(0))
+				w.await("it has no pods, or was given some again", func() bool {
+					d := w.live("podinfo")
+					return d.Status.AvailableReplicas == 0 || replicas(d) > 0
+				})
+				w.edit(scale(3))
+			},
+		},
+		"MadeAnew": {
+			reason: "a target that comes back is taken up where it is",
+			act: func(w *world) {
+				was := w.live("podinfo")
+				require.NoError(w, w.Delete(w.Context(), was))
+				w.gone(&appsv1.Deployment{}, "podinfo")
+				anew := w.deployment()
+				anew.Spec.Template = was.Spec.Template
+				require.NoError(w, w.Create(w.Context(), anew))
+			},
+		},
+	}
+}
+
+// TestTargetChangesInEveryPhase does to a target what people do, in every phase of its rollout. Wherever it happens,
+// the Canary comes to rest, with the revision everywhere that was wanted last and passed.
+func TestTargetChangesInEveryPhase(t *testing.T) {
+	t.Parallel()
+	for phase, s := range stages() {
+		for name, e := range deeds() {
+			t.Run(phase+name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				s.reach(w)
+				require.Equal(t, s.phase, w.status().Phase)
+				e.act(w)
+				s.release(w)
+				w.rests(e.image, e.reason)
+			})
+		}
+	}
+}
+
+// rests waits until nothing is rolled out any more.
+func (w *world) rests(want, reason string) {
+	w.Helper()
+	is := func() bool {
+		s := w.status()
+		done := s.Phase == v1beta1.PhaseInitialized || s.Phase == v1beta1.PhaseSucceeded || s.Phase == v1beta1.PhaseFailed
+		primary := &appsv1.Deployment{}
+		if err := w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo-primary"}, primary); err != nil {
+			return false
+		}
+		return done && (want == "" || image(primary) == want) && primary.Status.AvailableReplicas > 0 &&
+			w.weights() == "100/0" && w.selector("podinfo") == "podinfo-primary" && *w.live("podinfo").Spec.Replicas == 0
+	}
+	w.patient(is, func() string { return reason }, func() any { return w.weights() + " " + w.selector("podinfo") })
+}
+
+// TestSpecChangesInEveryPhase changes what can be changed about a Canary in every phase: it goes on by the new spec.
+func TestSpecChangesInEveryPhase(t *testing.T) {
+	t.Parallel()
+	for phase, s := range stages() {
+		t.Run(phase, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			s.reach(w)
+			require.Equal(t, s.phase, w.status().Phase)
+			weights := w.weights()
+			w.respec(func(c *v1beta1.Canary) { c.Spec.Suspend = true })
+			w.await("it halts", func() bool { return w.status().ObservedGeneration == w.named("podinfo").Generation })
+			require.Equal(t, weights, w.weights(), "a halt moves nobody")
+			w.respec(func(c *v1beta1.Canary) { c.Spec.Service.Port = 8080 })
+			w.respec(func(c *v1beta1.Canary) { c.Spec.Analysis.Threshold = 7 })
+			w.respec(func(c *v1beta1.Canary) { c.Spec.Analysis.StepWeight, c.Spec.Analysis.StepWeights = 0, []int{30, 60} })
+			w.respec(every("11s"))
+			w.respec(func(c *v1beta1.Canary) { c.Spec.Suspend = false })
+			s.release(w)
+			w.rests("", "it comes to rest by the new spec")
+			w.await("the Services have the new port", func() bool {
+				for _, name := range []string{"podinfo", "podinfo-primary", "podinfo-canary"} {
+					if w.service(name).Spec.Ports[0].Port != 8080 {
+						return false
+					}
+				}
+				return true
+			})
+			w.set(imageThree)
+			w.rests(imageThree, "and the next rollout takes its steps")
+		})
+	}
+}

@@ -112,14 +112,14 @@ func deployment(ctx context.Context, from client.Reader, namespace, name string)
 	return d, nil
 }
 
-// workload observes one side. The pods of one that takes long are looked at, for what keeps them; until
-// then it is simply starting.
+// workload observes one side. The pods of one that takes long, or got stuck, are looked at for what keeps them;
+// until then it is simply starting.
 func (r *Reconciler) workload(ctx context.Context, v *view, d *appsv1.Deployment, ready int) (rollout.Workload, error) {
 	w := r.Kind.Observe(d, nil, ready, v.snapshot.Now)
-	if w.Health != rollout.Starting {
+	if w.Health != rollout.Starting && w.Health != rollout.Stuck || v.settled() {
 		return w, nil
 	}
-	if !v.slow() {
+	if w.Health == rollout.Starting && !v.slow() {
 		w.Reason = ""
 		return w, nil
 	}
@@ -128,6 +128,15 @@ func (r *Reconciler) workload(ctx context.Context, v *view, d *appsv1.Deployment
 		return w, err
 	}
 	return r.Kind.Observe(d, pods, ready, v.snapshot.Now), nil
+}
+
+// settled says that no rollout waits for a workload: what its pods do is its owner's concern, and not worth a request.
+func (v *view) settled() bool {
+	switch v.canary.Status.Phase {
+	case v1beta1.PhaseInitialized, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed, v1beta1.PhaseFinalising:
+		return true
+	}
+	return false
 }
 
 // slow says that what the rollout waits for has taken long enough to be looked into.

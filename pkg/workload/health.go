@@ -56,16 +56,26 @@ func health(d *appsv1.Deployment, pods []corev1.Pod, ready int, now time.Time) (
 		// Everything below would speak of an older version.
 		return rollout.Starting, lack, time.Time{}
 	}
+	t, found := worst(newest(pods))
 	if c := condition(d, appsv1.DeploymentProgressing); c.Reason == "ProgressDeadlineExceeded" {
-		return rollout.Stuck, overdue, c.LastTransitionTime.Time
+		return rollout.Stuck, late(d, t), c.LastTransitionTime.Time
 	}
-	if t, found := worst(newest(pods)); found {
+	if found {
 		if t.outlasted(now) {
 			return rollout.Stuck, t.reason, t.since
 		}
 		return rollout.Starting, t.reason, t.since
 	}
 	return rollout.Starting, refused(d, lack), started(d)
+}
+
+// late says why a Deployment missed its own deadline: what its pods, or the API server, say is of more use than
+// that it did.
+func late(d *appsv1.Deployment, t trouble) string {
+	if t.reason != "" {
+		return t.reason
+	}
+	return refused(d, overdue)
 }
 
 // lacking says what is missing before a Deployment serves its present template; empty: nothing.

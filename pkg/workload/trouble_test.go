@@ -196,3 +196,15 @@ func TestObserveTroubleBesideEnough(t *testing.T) {
 		"three of four are enough, whatever the fourth is up to")
 	require.Equal(t, rollout.Stuck, workload.Deployment{}.Observe(d, pods, 100, at(0)).Health)
 }
+
+func TestObserveNamesWhatMadeItLate(t *testing.T) {
+	d := running(func(d *appsv1.Deployment) {
+		d.Status.AvailableReplicas = 0
+		overdue(d)
+	})
+	w := workload.Deployment{}.Observe(d, []corev1.Pod{pod("a", -10, crashed(1, "Error"))}, 100, at(0))
+	require.Equal(t, rollout.Stuck, w.Health, "the Deployment gave up before the pod's grace was over")
+	require.Equal(t, "CrashLoopBackOff: podinfod: ended with exit code 1", w.Reason, "the cause is of more use than the deadline")
+	w = workload.Deployment{}.Observe(d, nil, 100, at(0))
+	require.Equal(t, "ProgressDeadlineExceeded: the Deployment exceeded its progress deadline", w.Reason, "where nothing more is known")
+}

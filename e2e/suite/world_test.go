@@ -1,7 +1,6 @@
 package suite
 
 import (
-	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -11,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/e2e/internal/cluster"
@@ -37,22 +35,21 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	repository, err := filepath.Abs("../..")
 	require.NoError(t, err)
-	w := &world{
-		Product: install.Product{
-			Kubectl:    install.Kubectl{Config: os.Getenv("KUBECONFIG"), Out: t.Output()},
-			Repository: repository,
-		},
-		gateway: cmp.Or(os.Getenv("E2E_GATEWAY"), cluster.Gateway),
-		chat:    walk.Chat{URL: cmp.Or(os.Getenv("E2E_SLACK"), cluster.Slack)},
-	}
-	ctx := t.Context()
-	if w.Config == "" {
-		layout := cluster.DefaultLayout()
-		w.Config = layout.Kubeconfig()
+	ctx, layout := t.Context(), cluster.DefaultLayout()
+	if os.Getenv("KUBECONFIG") == "" {
 		require.NoError(t, layout.Up(ctx, cluster.Options{}, &cluster.Speaker{Out: t.Output(), Now: time.Now}))
 	}
-	w.config, err = clientcmd.BuildConfigFromFlags("", w.Config)
+	access, err := layout.Connect(os.Getenv)
 	require.NoError(t, err)
+	w := &world{
+		Product: install.Product{
+			Kubectl:    install.Kubectl{Config: access.Kubeconfig, Out: t.Output()},
+			Repository: repository,
+		},
+		config:  access.REST,
+		gateway: access.Gateway,
+		chat:    walk.Chat{URL: access.Slack},
+	}
 	w.config.QPS, w.config.Burst = 100, 200
 	w.client, err = client.NewWithWatch(w.config, client.Options{Scheme: scheme.Scheme})
 	require.NoError(t, err)

@@ -55,7 +55,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	for _, stage := range []func(context.Context) error{b.one, b.rest, b.idle, b.rollouts, b.restart} {
 		if err := stage(ctx); err != nil {
-			return fmt.Errorf("%w\nthe operator's log ends:\n%s", err, tail(b.plane.path("sluice.log")))
+			return fmt.Errorf("%w\nthe operator's log ends:\n%s", err, tail(b.plane.path(operator+".log")))
 		}
 	}
 	b.report.print(o.Out)

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// operator is the name of its process.
+const operator = "sluice"
+
 // Operator is the program under test, run as a process of this machine.
 type Operator struct {
 	program    string
@@ -27,7 +30,7 @@ func (o *Operator) start(ctx context.Context) (time.Duration, error) {
 	o.address = addresses[0]
 	_, port, _ := strings.Cut(o.address, ":")
 	began := time.Now()
-	o.process, err = launch(o.dir, "sluice", nil, o.program, "-kubeconfig="+o.kubeconfig, "-mesh-provider=istio", "-port="+port)
+	o.process, err = launch(o.dir, operator, nil, o.program, "-kubeconfig="+o.kubeconfig, "-mesh-provider=istio", "-port="+port)
 	if err != nil {
 		return 0, err
 	}

@@ -65,6 +65,19 @@ func (p *Plane) Stop() {
 	}
 }
 
+// usage is what each part has taken so far, by its name.
+func (p *Plane) usage() (map[string]Usage, error) {
+	taken := map[string]Usage{}
+	for _, part := range p.processes {
+		u, err := usage(part.pid())
+		if err != nil {
+			return nil, err
+		}
+		taken[part.name] = u
+	}
+	return taken, nil
+}
+
 // AuditLog is where the API server notes all requests.
 func (p *Plane) AuditLog() string { return p.path("audit.log") }
 

@@ -3,6 +3,8 @@ package bench
 import (
 	"fmt"
 	"io"
+	"maps"
+	"runtime"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -61,6 +63,16 @@ func (r *Report) way(m *Moments, since time.Time) {
 		slices.SortFunc(times, time.Time.Compare)
 		at := func(i int) float64 { return times[i].Sub(since).Seconds() }
 		d.lines = append(d.lines, fmt.Sprintf("%9.2f%9.2f%9.2f  %s", at(0), at(len(times)/2), at(len(times)-1), p))
+	}
+	r.details = append(r.details, d)
+}
+
+// processors lists what every program took of the machine: where that is all of it,
+// times say more about the machine than about the product.
+func (r *Report) processors(seen rollout, n int) {
+	d := detail{title: fmt.Sprintf("processor time per rollout; there are %d processors", runtime.NumCPU())}
+	for _, name := range slices.Sorted(maps.Keys(seen.after)) {
+		d.lines = append(d.lines, fmt.Sprintf("%12s  %s", millis(seen.took(name), n), name))
 	}
 	r.details = append(r.details, d)
 }

@@ -20,7 +20,7 @@ import (
 // readRivals refuses the younger of two Canaries that would scale, or route to, the same objects.
 func (r *Reconciler) readRivals(ctx context.Context, v *view, _ client.Reader) error {
 	all := &v1beta1.CanaryList{}
-	if err := r.Client.List(ctx, all, client.InNamespace(v.canary.Namespace)); err != nil {
+	if err := r.Client.List(ctx, all, client.InNamespace(v.canary.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list canaries: %w", err)
 	}
 	for i := range all.Items {

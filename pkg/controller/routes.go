@@ -74,7 +74,8 @@ func (r *Reconciler) settle(ctx context.Context, v *view) error {
 	return nil
 }
 
-// live reads the route objects of the provider as they are now.
+// live reads the route objects of the provider as they are now. They are the cache's own and not to be
+// written to: copying them would cost as much as all else that is read.
 func (r *Reconciler) live(ctx context.Context, v *view) ([]*unstructured.Unstructured, error) {
 	var live []*unstructured.Unstructured
 	for _, o := range v.routes {
@@ -84,7 +85,7 @@ func (r *Reconciler) live(ctx context.Context, v *view) ([]*unstructured.Unstruc
 		}
 		u := &unstructured.Unstructured{}
 		u.SetGroupVersionKind(rendered.GroupVersionKind())
-		err := r.Client.Get(ctx, client.ObjectKeyFromObject(rendered), u)
+		err := r.Client.Get(ctx, client.ObjectKeyFromObject(rendered), u, client.UnsafeDisableDeepCopy)
 		if client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("read %s %q: %w", u.GetKind(), rendered.GetName(), err)
 		}

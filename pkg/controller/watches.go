@@ -69,7 +69,7 @@ func (r *Reconciler) concerning() handler.EventHandler {
 			woken = append(woken, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: obj.GetNamespace(), Name: o.Name}})
 		}
 		all := &v1beta1.CanaryList{}
-		if err := r.Client.List(ctx, all, client.InNamespace(obj.GetNamespace())); err != nil {
+		if err := r.Client.List(ctx, all, client.InNamespace(obj.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
 			return woken // the cache answers or is not there yet, and then every Canary is looked at anyway
 		}
 		for i := range all.Items {

@@ -58,18 +58,23 @@ func (r *Reconciler) hold(ctx context.Context, v *view) (bool, error) {
 
 // Release gives back what a Canary that is gone already had taken: the target's replicas, and an apex Service
 // that was the user's own. There was no finalizer to wait for it, so its primary goes at the same time.
-func (r *Reconciler) Release(ctx context.Context, c *v1beta1.Canary) error {
+//
+// It is not done while the primary can still answer and the target cannot yet.
+func (r *Reconciler) Release(ctx context.Context, c *v1beta1.Canary) (done bool, err error) {
 	if c.Status.Phase == v1beta1.PhaseTerminated {
-		return nil // done by the way it went
+		return true, nil // done by the way it went
 	}
 	v, err := r.observe(ctx, c, r.Live)
 	if err != nil || v.target == nil {
-		return err
+		return err == nil, err
 	}
-	if _, err := r.runTarget(ctx, v); err != nil {
-		return err
+	if changed, err := r.runTarget(ctx, v); changed || err != nil {
+		return false, err
 	}
-	return r.giveBack(ctx, v)
+	if v.primary != nil && v.snapshot.Primary.Available > 0 && !v.served() {
+		return false, nil
+	}
+	return true, r.giveBack(ctx, v)
 }
 
 // runTarget gives a stopped target its replicas back.

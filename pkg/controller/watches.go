@@ -126,9 +126,9 @@ type inbox struct {
 func (i *inbox) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	if ghost := i.exorcise(req.NamespacedName); ghost != nil {
 		i.Herald.Telemetry.forget(ghost)
-		if err := i.Release(ctx, ghost); err != nil {
+		if done, err := i.Release(ctx, ghost); !done || err != nil {
 			i.haunt(ghost)
-			return reconcile.Result{}, err
+			return reconcile.Result{RequeueAfter: lagging}, err
 		}
 		i.Applier.Forget(ghost)
 	}

@@ -152,7 +152,8 @@ func splitOf(route *unstructured.Unstructured) map[string]int64 {
 }
 
 // blame is what the operator did wrong in one write. What people and pods do is not its fault, and the apex
-// Service of a target that has not started yet is as empty as the user's own would be.
+// Service of a target that has not started yet is as empty as the user's own would be. Where neither side has pods
+// there is nothing to lose.
 func blame(e sighting, before, now scene, side string) string {
 	switch obj := e.object.(type) {
 	case *appsv1.Deployment:
@@ -166,7 +167,8 @@ func blame(e sighting, before, now scene, side string) string {
 	default:
 		first := before.apex == "" && now.apex == "podinfo"
 		sent := now.asked(side) && !before.asked(side)
-		if sent && !first && now.runs[side].able == 0 && (sets(obj, "f:http") || sets(obj, "f:selector")) {
+		able := now.runs["podinfo"].able + now.runs["podinfo-primary"].able
+		if sent && !first && now.runs[side].able == 0 && able > 0 && (sets(obj, "f:http") || sets(obj, "f:selector")) {
 			return fmt.Sprintf("%s was sent requests and has no pods: %+v", side, now)
 		}
 	}
@@ -211,8 +213,11 @@ func TestWitness(t *testing.T) {
 		},
 		"TooEarly": {
 			reason: "a primary without pods answers nothing",
-			seen:   []sighting{mine(2, apex("podinfo")), mine(4, apex("podinfo-primary")), mine(3, run("podinfo-primary", 1, 0))},
-			want:   1,
+			seen: []sighting{
+				{version: 1, object: run("podinfo", 1, 1)}, mine(2, apex("podinfo")),
+				mine(4, apex("podinfo-primary")), mine(3, run("podinfo-primary", 1, 0)),
+			},
+			want: 1,
 		},
 		"Stopped": {
 			reason: "the target goes while it is asked",

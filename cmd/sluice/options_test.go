@@ -16,62 +16,62 @@ func TestParseTakesInstallationsFlags(t *testing.T) {
 		reason string
 		args   []string
 		env    map[string]string
-		want   func(*options) any
-		is     any
+		got    func(*options) any
+		want   any
 	}{
 		"OneDash": {
 			reason: "manifests in use write one dash",
 			args:   []string{"-mesh-provider=kubernetes"},
-			want:   func(o *options) any { return o.provider },
-			is:     "kubernetes",
+			got:    func(o *options) any { return o.provider },
+			want:   "kubernetes",
 		},
 		"TwoDashes": {
 			reason: "people write two",
 			args:   []string{"--mesh-provider", "kubernetes"},
-			want:   func(o *options) any { return o.provider },
-			is:     "kubernetes",
+			got:    func(o *options) any { return o.provider },
+			want:   "kubernetes",
 		},
 		"SelectorLabels": {
 			reason: "the first of these that a target has tells its pods",
 			args:   []string{"-selector-labels=app, k8s-app,"},
-			want:   func(o *options) any { return o.labels() },
-			is:     []string{"app", "k8s-app"},
+			got:    func(o *options) any { return o.labels() },
+			want:   []string{"app", "k8s-app"},
 		},
 		"NoPrefixes": {
 			reason: "nothing is copied unless asked for",
-			want:   func(o *options) any { return len(o.prefixes()) },
-			is:     0,
+			got:    func(o *options) any { return len(o.prefixes()) },
+			want:   0,
 		},
 		"SlackFromEnvironment": {
 			reason: "a secret is better given by the environment, which wins",
 			args:   []string{"-slack-url=http://flag"},
 			env:    map[string]string{"SLACK_URL": "http://environment"},
-			want:   func(o *options) any { return o.slackURL },
-			is:     "http://environment",
+			got:    func(o *options) any { return o.slackURL },
+			want:   "http://environment",
 		},
 		"HarmlessOnes": {
 			reason: "flags that set nothing here are no reason not to start",
 			args:   []string{"-control-loop-interval=10s", "-zap-replace-globals", "-enable-config-tracking=true", "-ingress-class=nginx"},
-			want:   func(o *options) any { return o.threads },
-			is:     128,
+			got:    func(o *options) any { return o.threads },
+			want:   128,
 		},
 		"LeaseWhereItIsAsked": {
 			reason: "the lease goes into the namespace that is named",
 			args:   []string{"-leader-election-namespace=ops"},
-			want:   func(o *options) any { return o.leader() },
-			is:     "ops",
+			got:    func(o *options) any { return o.leader() },
+			want:   "ops",
 		},
 		"LeaseOfOneNamespace": {
 			reason: "an operator of one namespace may have no rights elsewhere",
 			args:   []string{"-namespace=team", "-leader-election-namespace=ops"},
-			want:   func(o *options) any { return o.leader() },
-			is:     "team",
+			got:    func(o *options) any { return o.leader() },
+			want:   "team",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, err := parse(tc.args, func(k string) string { return tc.env[k] }, io.Discard)
 			require.NoError(t, err, tc.reason)
-			require.Equal(t, tc.is, tc.want(o), tc.reason)
+			require.Equal(t, tc.want, tc.got(o), tc.reason)
 		})
 	}
 }

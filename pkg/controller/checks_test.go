@@ -129,7 +129,7 @@ func TestHooks(t *testing.T) {
 		"Slow":     {reason: "no answer in time is none", server: stall, want: `within 100ms`},
 		"Broken":   {reason: "an error is not consent", server: says(500, "out of disk"), want: "failed 500 Internal Server Error: out of disk"},
 		"Elsewere": {reason: "the payload goes to nobody else", server: moved, want: `failed 302 Found: redirects are not followed, this one leads to "elsewhere.example"`},
-		"Endless":  {reason: "an event holds only so much", server: says(400, strings.Repeat("no ", 1<<20)), want: "failed 400 Bad Request: no no no"},
+		"Endless":  {reason: "an event holds only so much", server: says(400, strings.Repeat("no ", 1<<20)), want: "failed 400 Bad Request: " + strings.Repeat("no ", 3)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -135,8 +135,9 @@ func (v *view) settled() bool {
 	switch v.canary.Status.Phase {
 	case v1beta1.PhaseInitialized, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed, v1beta1.PhaseFinalising:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // slow says that what the rollout waits for has taken long enough to be looked into.

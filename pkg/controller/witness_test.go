@@ -186,7 +186,7 @@ func TestWitness(t *testing.T) {
 	t.Parallel()
 	const byUs = `{"f:spec":{"f:replicas":{},"f:selector":{"f:app":{}}}}`
 	mine := func(version int, obj client.Object) sighting {
-		obj.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: kube.Manager, FieldsV1: &metav1.FieldsV1{Raw: []byte(byUs)}}})
+		obj.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: kube.Manager, FieldsV1: metav1.NewFieldsV1(byUs)}})
 		return sighting{version: version, object: obj}
 	}
 	run := func(name string, wanted, able int32) *appsv1.Deployment {

@@ -47,9 +47,9 @@ func (f *frozen) Get(ctx context.Context, key client.ObjectKey, obj client.Objec
 
 // freeze stops the watch; what it gives back lets it go on.
 func (b *bench) freeze() (thaw func()) {
-	real := b.Reader
-	b.Reader = &frozen{Reader: real, answers: map[string]answer{}}
-	return func() { b.Reader = real }
+	thawed := b.Reader
+	b.Reader = &frozen{Reader: thawed, answers: map[string]answer{}}
+	return func() { b.Reader = thawed }
 }
 
 func TestStaleCache(t *testing.T) {

@@ -50,7 +50,8 @@ func (a *Applier) look(ctx context.Context, owner *v1beta1.Canary, obj runtime.A
 		return nil, fmt.Errorf("%s: %w", w.ref, ErrMissing)
 	case t.live == nil:
 		t.state = due
-		return t, t.decode()
+		err := t.decode()
+		return t, err
 	}
 	if err := a.allowed(owner, t); err != nil || a.remembered(t) {
 		return t, err

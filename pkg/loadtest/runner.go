@@ -67,7 +67,7 @@ func (r *runner) start(t task) error {
 	go func() {
 		defer r.leave(t)
 		defer r.forget(t)
-		r.do(r.ctx, t)
+		_, _ = r.do(r.ctx, t) // nobody waits for the answer; it is logged
 	}()
 	return nil
 }

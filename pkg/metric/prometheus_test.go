@@ -309,13 +309,15 @@ func TestPrometheusKeepsSecrets(t *testing.T) {
 		reason string
 		answer http.HandlerFunc
 	}{
-		"NoData":   {reason: "No data names the server.", answer: result("vector", `[]`)},
-		"Refused":  {reason: "Complaints name the server.", answer: answering(401, "who are you")},
-		"Broken":   {reason: "Failures name the server.", answer: answering(500, "")},
-		"Garbled":  {reason: "So does what cannot be read.", answer: answering(200, "{")},
-		"Hangs":    {reason: "So does what never comes.", answer: stalled},
-		"HangsUp":  {reason: "So does a broken connection.", answer: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
-		"Redirect": {reason: "So does a redirect.", answer: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/?s3cret", 307) }},
+		"NoData":  {reason: "No data names the server.", answer: result("vector", `[]`)},
+		"Refused": {reason: "Complaints name the server.", answer: answering(401, "who are you")},
+		"Broken":  {reason: "Failures name the server.", answer: answering(500, "")},
+		"Garbled": {reason: "So does what cannot be read.", answer: answering(200, "{")},
+		"Hangs":   {reason: "So does what never comes.", answer: stalled},
+		"HangsUp": {reason: "So does a broken connection.", answer: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+		"Redirect": {reason: "So does a redirect.", answer: func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/?s3cret", http.StatusTemporaryRedirect)
+		}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

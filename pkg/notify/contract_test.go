@@ -3,7 +3,6 @@ package notify
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -105,8 +104,8 @@ func TestContractCancellation(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, n.Notify(ctx, rolledBack()), context.Canceled)
 		within, end := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		defer end()
 		require.ErrorIs(t, n.Notify(within, rolledBack()), context.DeadlineExceeded, "A slow service is given up.")
+		end()
 	}
 	c, err := newClient("")
 	require.NoError(t, err)
@@ -118,7 +117,7 @@ func TestContractSecrets(t *testing.T) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	echo := func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(400)
+		w.WriteHeader(http.StatusBadRequest)
 		_ = r.Write(w)
 		_, _ = io.WriteString(w, "\nhttp://"+r.Host+r.RequestURI)
 	}
@@ -190,5 +189,5 @@ func TestStatusErrorText(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) { require.EqualError(t, &tc.err, tc.want, tc.reason) })
 	}
-	require.False(t, errors.Is(&StatusError{Code: 500}, io.EOF))
+	require.NotErrorIs(t, &StatusError{Code: 500}, io.EOF)
 }

@@ -53,12 +53,13 @@ func (m Message) subject() string { return fmt.Sprintf("%s.%s", m.Canary, m.Name
 func (least Severity) Wants(news Severity) bool { return news.rank() >= least.rank() }
 
 // rank orders severities. What has no name here counts as info, so that it is heard of rather than not.
-func (s Severity) rank() int {
-	switch s {
+func (least Severity) rank() int {
+	switch least {
 	case Error:
 		return 2
 	case Warn:
 		return 1
+	default:
+		return 0
 	}
-	return 0
 }

@@ -102,8 +102,9 @@ func (t *turn) resting() bool {
 	switch t.Status.Phase {
 	case v1beta1.PhaseInitialized, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // analysing says that a canary is being judged.

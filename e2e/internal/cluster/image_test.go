@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,7 +21,7 @@ func entries(t *testing.T, raw []byte) (names []string, bodies map[string][]byte
 	bodies, modes = map[string][]byte{}, map[string]int64{}
 	for reader := tar.NewReader(bytes.NewReader(raw)); ; {
 		header, err := reader.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return names, bodies, modes
 		}
 		require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // mountsBelow reads the mount points below a folder from the kernel's table,
@@ -79,7 +80,7 @@ func (l Layout) sandboxes() []string {
 
 func dead(sockets []string) []string {
 	return slices.DeleteFunc(sockets, func(socket string) bool {
-		conn, err := net.Dial("unix", socket)
+		conn, err := net.DialTimeout("unix", socket, time.Second)
 		if err == nil {
 			conn.Close()
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -64,12 +63,4 @@ func (l Layout) lock() (func(), error) {
 		return nil, fmt.Errorf("lock of %q: %w", l, err)
 	}
 	return func() { file.Close() }, nil
-}
-
-// lookPath also looks where Debian keeps programs of the administrator.
-func lookPath(name string) string {
-	if file, err := exec.LookPath(name); err == nil {
-		return file
-	}
-	return filepath.Join("/usr/sbin", name)
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestTarget(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			group, wanted := target(c.pod)
-			require.Equal(t, c.target != "", wanted, c.reason)
+			require.Equal(t, wanted, c.target != "", c.reason)
 			if wanted {
 				require.Equal(t, []string{c.target}, group.Targets, c.reason)
 				require.Equal(t, map[string]string{"__metrics_path__": c.path, "namespace": "test", "pod": "a"}, group.Labels)
@@ -53,7 +54,7 @@ func TestTargetHandler(t *testing.T) {
 	handler := targetHandler(listers.NewPodLister(index))
 	ask := func() (groups []targetGroup) {
 		answer := httptest.NewRecorder()
-		handler.ServeHTTP(answer, httptest.NewRequest("GET", "/", nil))
+		handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/", nil))
 		require.Equal(t, "application/json", answer.Header().Get("Content-Type"), "Prometheus insists")
 		require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &groups))
 		return groups

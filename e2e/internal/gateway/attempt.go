@@ -20,11 +20,11 @@ var errTLS = errors.New("TLS to the upstream is not supported")
 type transports struct{ h1, h2 *http.Transport }
 
 func newTransports() transports {
-	clear := new(http.Protocols)
-	clear.SetUnencryptedHTTP2(true)
+	cleartext := new(http.Protocols)
+	cleartext.SetUnencryptedHTTP2(true)
 	base := http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second, DisableCompression: true}
 	h1, h2 := base.Clone(), base.Clone()
-	h2.Protocols = clear
+	h2.Protocols = cleartext
 	return transports{h1: h1, h2: h2}
 }
 

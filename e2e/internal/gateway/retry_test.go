@@ -131,7 +131,7 @@ func TestRetryByReset(t *testing.T) {
 			require.Equal(t, tc.want, compileRetry(&route.RetryPolicy{RetryOn: tc.on}).again(nil, tc.flag), tc.reason)
 		})
 	}
-	unavailable := &http.Response{StatusCode: 200, Header: http.Header{"Grpc-Status": {"14"}}}
+	unavailable := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Grpc-Status": {"14"}}}
 	require.True(t, compileRetry(&route.RetryPolicy{RetryOn: "cancelled, unavailable"}).again(unavailable, flagNone), "gRPC's own status")
 	require.False(t, compileRetry(&route.RetryPolicy{RetryOn: "cancelled"}).again(unavailable, flagNone))
 }
@@ -244,7 +244,7 @@ func TestMetrics(t *testing.T) {
 	metrics, resp := visit(t, g, "/stats/prometheus")
 	require.Equal(t, http.StatusOK, resp)
 	for _, le := range []string{"0.5", "5", "1000", "3.6e+06", "+Inf"} {
-		require.Contains(t, metrics, fmt.Sprintf(`le="%s"`, le))
+		require.Contains(t, metrics, fmt.Sprintf(`le=%q`, le))
 	}
 	require.Contains(t, metrics, "istio_request_duration_milliseconds_bucket{")
 	ready, status := visit(t, g, "/healthz/ready")

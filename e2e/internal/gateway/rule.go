@@ -76,7 +76,8 @@ func compileRule(r *route.Route, vh *route.VirtualHost) (*rule, error) {
 			return nil, fmt.Errorf("filter %q is not supported", name)
 		}
 	}
-	return out, out.compileAction(r, vh)
+	err = out.compileAction(r, vh)
+	return out, err
 }
 
 func (o *rule) compileAction(r *route.Route, vh *route.VirtualHost) (err error) {
@@ -121,7 +122,8 @@ func compileForward(a *route.RouteAction, vh *route.VirtualHost) (*forward, erro
 	for _, m := range mirrors {
 		f.mirrors = append(f.mirrors, mirror{cluster: m.GetCluster(), share: share(m.GetRuntimeFraction()), host: m.GetHostRewriteLiteral(), sameHost: m.GetDisableShadowHostSuffixAppend()})
 	}
-	return f, f.compileSplits(a)
+	err = f.compileSplits(a)
+	return f, err
 }
 
 func (f *forward) compileSplits(a *route.RouteAction) error {

@@ -23,9 +23,9 @@ var httpOpening = regexp.MustCompile(`^[A-Z]{3,10} ?`)
 // opensWithHTTP looks at the first bytes without taking them away.
 func (a *arrival) opensWithHTTP() bool {
 	buffer := make([]byte, sniffBytes)
-	_ = a.Conn.SetReadDeadline(time.Now().Add(sniffTimeout))
+	_ = a.SetReadDeadline(time.Now().Add(sniffTimeout))
 	n, _ := a.Conn.Read(buffer)
-	_ = a.Conn.SetReadDeadline(time.Time{})
+	_ = a.SetReadDeadline(time.Time{})
 	a.head = io.MultiReader(bytes.NewReader(buffer[:n]), a.Conn)
 	return httpOpening.Match(buffer[:n])
 }

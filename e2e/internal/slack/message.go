@@ -39,7 +39,8 @@ func read(q *http.Request, now time.Time) (Message, error) {
 		}
 		return m, nil
 	}
-	return m, m.readForm(string(body))
+	err = m.readForm(string(body))
+	return m, err
 }
 
 func (m *Message) readForm(body string) error {

@@ -57,8 +57,8 @@ func TestEveryFailureIsSeen(t *testing.T) {
 		status int
 		says   string
 	}{
-		"ServerError": {reason: "a pod that answers badly", fail: func(w http.ResponseWriter) { w.WriteHeader(503) }, status: 503, says: "503"},
-		"NotFound":    {reason: "a route that is missing", fail: func(w http.ResponseWriter) { w.WriteHeader(404) }, status: 404, says: "404"},
+		"ServerError": {reason: "a pod that answers badly", fail: func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) }, status: 503, says: "503"},
+		"NotFound":    {reason: "a route that is missing", fail: func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, status: 404, says: "404"},
 		"Cut":         {reason: "a pod that dies in the middle", fail: cut, status: 200, says: "unexpected EOF"},
 		"Slow":        {reason: "a user gives up", fail: func(http.ResponseWriter) { <-time.After(500 * time.Millisecond) }, status: 0, says: "deadline exceeded"},
 	}

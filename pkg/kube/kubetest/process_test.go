@@ -3,7 +3,6 @@ package kubetest
 import (
 	"bufio"
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,7 +63,7 @@ func TestKill(t *testing.T) {
 	p, err := spawn(os.DevNull, "sleep", "600")
 	require.NoError(t, err)
 	p.kill()
-	require.True(t, errors.Is(syscall.Kill(p.cmd.Process.Pid, 0), syscall.ESRCH))
+	require.ErrorIs(t, syscall.Kill(p.cmd.Process.Pid, 0), syscall.ESRCH)
 	p.kill()
 	_, err = spawn(os.DevNull, filepath.Join(t.TempDir(), "nothing"))
 	require.Error(t, err)

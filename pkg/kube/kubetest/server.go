@@ -78,7 +78,10 @@ func launch(ctx context.Context, binary string) (*server, error) {
 		}
 		s.processes = append(s.processes, p)
 	}
-	return s, s.ready(ctx)
+	if err := s.ready(ctx); err != nil {
+		return s, err
+	}
+	return s, nil
 }
 
 // credentials writes what the API server is started with: a certificate that

@@ -309,5 +309,6 @@ func stored(s v1beta1.CanaryStatus) (v1beta1.CanaryStatus, error) {
 	if err != nil {
 		return back, err
 	}
-	return back, json.Unmarshal(text, &back)
+	err = json.Unmarshal(text, &back)
+	return back, err
 }

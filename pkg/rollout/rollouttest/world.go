@@ -85,7 +85,7 @@ func New(plan rollout.Plan, seed uint64) *World {
 		w.target.pods[i].ready = true
 	}
 	w.net.seen = []split{w.net.split}
-	w.proof.approved = map[string]bool{}
+	w.approved = map[string]bool{}
 	return w
 }
 

@@ -29,7 +29,7 @@ func compileHeaderOps(add []*core.HeaderValueOption, remove []string) (headerOps
 		if raw := option.GetHeader().GetRawValue(); len(raw) > 0 {
 			a.value = string(raw)
 		}
-		if old := option.GetAppend(); old != nil && !old.GetValue() { //nolint:staticcheck // istiod may still set it
+		if old := option.GetAppend(); old != nil && !old.GetValue() {
 			a.action = core.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
 		}
 		if bad := unknownCommand(a.value); bad != "" {

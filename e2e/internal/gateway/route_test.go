@@ -66,7 +66,7 @@ func TestRequestsOnTheirWay(t *testing.T) {
 		"IfAbsentNone": {reason: "only where there is none", route: headers(set("x-tag", "2", absent)), want: map[string]string{"X-Seen": "2"}},
 		"IfExists":     {reason: "only where there is one", route: headers(set("x-tag", "2", existing)), want: map[string]string{"X-Seen": ""}},
 		"IfExistsOne":  {reason: "only where there is one", route: headers(set("x-tag", "2", existing)), sent: "1", want: map[string]string{"X-Seen": "2"}},
-		"OldForm":      {reason: "append=false overwrites", route: headers(&core.HeaderValueOption{Header: &core.HeaderValue{Key: "x-tag", Value: "2"}, Append: wrapperspb.Bool(false)}), sent: "1", want: map[string]string{"X-Seen": "2"}}, //nolint:staticcheck // istiod may still set it
+		"OldForm":      {reason: "append=false overwrites", route: headers(&core.HeaderValueOption{Header: &core.HeaderValue{Key: "x-tag", Value: "2"}, Append: wrapperspb.Bool(false)}), sent: "1", want: map[string]string{"X-Seen": "2"}},
 		"Command":      {reason: "values can refer to the request", route: headers(set("x-tag", "%REQ(:path)% %REQ(X-NONE?x-tag)% %REQ(x-none)% 100%%", overwrite)), sent: "1", want: map[string]string{"X-Seen": "/old/x?q=1 1 - 100%"}},
 		"Remove":       {reason: "not passed on", route: to(func(r *route.Route, _ *route.RouteAction) { r.RequestHeadersToRemove = []string{"x-tag"} }), sent: "1", want: map[string]string{"X-Seen": ""}},
 		"Authority":    {reason: "the host is a header like any other", route: headers(set(":authority", "other", overwrite)), want: map[string]string{"X-Host": "other"}},

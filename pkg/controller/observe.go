@@ -80,7 +80,27 @@ func (r *Reconciler) readTarget(ctx context.Context, v *view, targets client.Rea
 	v.target = d
 	v.snapshot.Target, err = r.workload(ctx, v, d, threshold(v.canary, canarySide))
 	v.snapshot.Revision = v.snapshot.Target.Revision
+	if _, live := targets.(*once); err == nil && live && v.opening() {
+		err = r.confirm(ctx, v)
+	}
 	return err
+}
+
+// opening says that the canary would receive its first request now.
+func (v *view) opening() bool {
+	s := v.canary.Status
+	return s.Phase == v1beta1.PhaseProgressing && s.Step == 0 && v.snapshot.Target.Health == rollout.Available
+}
+
+// confirm has the canary's own pods say that they serve, once in a rollout: it was scaled up a moment ago, and the
+// status of a Deployment can still be about the pods before.
+func (r *Reconciler) confirm(ctx context.Context, v *view) error {
+	pods, err := r.pods(ctx, v.target)
+	if err != nil {
+		return err
+	}
+	v.snapshot.Target = r.Kind.Confirm(v.snapshot.Target, pods, threshold(v.canary, canarySide))
+	return nil
 }
 
 func (r *Reconciler) readPrimary(ctx context.Context, v *view, _ client.Reader) error {

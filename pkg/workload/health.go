@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -159,4 +160,27 @@ func condition(d *appsv1.Deployment, t appsv1.DeploymentConditionType) appsv1.De
 		}
 	}
 	return appsv1.DeploymentCondition{}
+}
+
+// Confirm corrects what a status says by the pods themselves. A Deployment that is stopped and started again in one
+// moment counts pods as available that are already ending: its status is put together from that of its ReplicaSets,
+// which may be older than the generation it claims to have seen.
+func (Deployment) Confirm(w rollout.Workload, pods []corev1.Pod, ready int) rollout.Workload {
+	var serving int32
+	for i := range pods {
+		if pods[i].DeletionTimestamp == nil && isReady(&pods[i]) {
+			serving++
+		}
+	}
+	w.Available = min(w.Available, serving)
+	if w.Health == rollout.Available && serving < enough(w.Replicas, ready) {
+		w.Health, w.Since = rollout.Starting, time.Time{}
+	}
+	return w
+}
+
+func isReady(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }

@@ -208,3 +208,42 @@ func TestObserveNamesWhatMadeItLate(t *testing.T) {
 	w = workload.Deployment{}.Observe(d, nil, 100, at(0))
 	require.Equal(t, "ProgressDeadlineExceeded: the Deployment exceeded its progress deadline", w.Reason, "where nothing more is known")
 }
+
+func TestConfirm(t *testing.T) {
+	ready := func(p corev1.Pod) corev1.Pod {
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+		return p
+	}
+	said := rollout.Workload{Revision: "r1-a", Health: rollout.Available, Replicas: 2, Available: 2, Since: at(-100)}
+	for name, tc := range map[string]struct {
+		reason string
+		pods   []corev1.Pod
+		ready  int
+		want   rollout.Workload
+	}{
+		"Serving": {
+			reason: "the pods are there, as the status says",
+			pods:   []corev1.Pod{ready(pod("a", -9)), ready(pod("a", -9))}, ready: 100,
+			want: said,
+		},
+		"Ending": {
+			reason: "the status still counts a pod that is ready and on its way out",
+			pods:   []corev1.Pod{ready(pod("a", -9)), ending(ready(pod("a", -99)))}, ready: 100,
+			want: rollout.Workload{Revision: "r1-a", Health: rollout.Starting, Replicas: 2, Available: 1},
+		},
+		"NotReady": {
+			reason: "a pod that has only just been made serves nobody",
+			pods:   []corev1.Pod{pod("a", -1), pod("a", -1)}, ready: 100,
+			want: rollout.Workload{Revision: "r1-a", Health: rollout.Starting, Replicas: 2},
+		},
+		"Enough": {
+			reason: "the threshold allows for one that is missing",
+			pods:   []corev1.Pod{ready(pod("a", -9)), pod("a", -9)}, ready: 50,
+			want: rollout.Workload{Revision: "r1-a", Health: rollout.Available, Replicas: 2, Available: 1, Since: at(-100)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, tc.want, workload.Deployment{}.Confirm(said, tc.pods, tc.ready), tc.reason)
+		})
+	}
+}

@@ -151,6 +151,10 @@ func built(spec v1beta1.CanarySpec, _ Capabilities) error {
 		{"spec.service.backendTimeout", spec.Service.BackendTimeout != ""},
 		{"spec.analysis.match", spec.Analysis != nil && len(spec.Analysis.Match) > 0},
 		{"spec.analysis.mirror", spec.Analysis != nil && spec.Analysis.Mirror},
+		{"spec.service.routeRefs", len(spec.Service.RouteRefs) > 0},
+		{"spec.analysis.previewMatch", spec.Analysis != nil && len(spec.Analysis.PreviewMatch) > 0},
+		{"spec.analysis.replicaRatio", spec.Analysis != nil && spec.Analysis.ReplicaRatio},
+		{"spec.analysis.onInconclusive", spec.Analysis != nil && spec.Analysis.OnInconclusive != ""},
 		{"spec.analysis.sessionAffinity", spec.Analysis != nil && spec.Analysis.SessionAffinity != nil},
 	} {
 		if f.set {

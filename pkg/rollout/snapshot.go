@@ -88,7 +88,18 @@ const (
 
 // Traffic is how requests are shared out.
 type Traffic struct {
-	Weight int // percent of requests that the canary answers
+	Weight  int  // percent of requests that the canary answers; where Matched, of those that fit
+	Matched bool // requests that do not fit analysis.match all go to the primary
+	Preview bool // requests that fit analysis.previewMatch all go to the canary
+	Mirror  int  // percent of requests that the canary gets a copy of, and whose answers nobody sees
+	Cookies Cookies
+}
+
+// Cookies keep users on the side they have met, as `name=value`; an empty one is not in effect.
+type Cookies struct {
+	Canary  string // a request with it goes to the canary; set on what the canary answers
+	Primary string // the same of the primary
+	Expired string // of the rollout before: browsers are told to forget it
 }
 
 // Questions are what has to be known before the next decision; empty means nothing.

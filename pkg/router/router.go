@@ -44,6 +44,8 @@ type Input struct {
 	Traffic  rollout.Traffic
 	Ports    map[string]int32 // of the apex Service, by name
 	Revision string           // of the target, for providers that route by revision
+	// Read holds the user's objects that Reads names, as far as they exist. They are not to be changed.
+	Read map[Ref]*unstructured.Unstructured
 }
 
 // Ref names an object.

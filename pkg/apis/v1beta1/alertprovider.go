@@ -62,11 +62,21 @@ type AlertProviderSpec struct {
 	// token under `token`.
 	// +optional
 	SecretRef *SecretRef `json:"secretRef,omitempty"`
+
+	// The text of messages, as a Go template over the fields of an alert. Left out, the text of the alert.
+	// Example: `{{ .Canary }}.{{ .Namespace }}: {{ .Text }}`.
+	// +kubebuilder:validation:MaxLength=4096
+	// +optional
+	Template string `json:"template,omitempty"`
+
+	// Certificates, in PEM, that the service's has to be signed by. Left out, those of the system.
+	// +optional
+	CABundle []byte `json:"caBundle,omitempty"`
 }
 
 // AlertProviderType names a chat service.
 //
-// +kubebuilder:validation:Enum=slack;msteams;discord;rocket;gchat
+// +kubebuilder:validation:Enum=slack;msteams;discord;rocket;gchat;webhook
 type AlertProviderType string
 
 // AlertProviderStatus is what the operator found out about a channel.

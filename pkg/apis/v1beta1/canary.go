@@ -55,7 +55,7 @@ type CanarySpec struct {
 	// The service mesh, ingress controller or gateway that splits the traffic of this Canary, and
 	// whose built-in metrics judge it. Left out, the operator's -mesh-provider.
 	// Example: `istio`.
-	// +kubebuilder:validation:Enum=apisix;appmesh;"appmesh:v1beta2";contour;"gatewayapi:v1";"gatewayapi:v1beta1";gloo;istio;knative;kubernetes;kuma;linkerd;nginx;osm;skipper;"smi:v1alpha1";"smi:v1alpha2";"smi:v1alpha3";traefik
+	// +kubebuilder:validation:Enum=apisix;appmesh;"appmesh:v1beta2";contour;gatewayapi;"gatewayapi:v1";"gatewayapi:v1beta1";gloo;istio;knative;kubernetes;kuma;linkerd;nginx;osm;skipper;"smi:v1alpha1";"smi:v1alpha2";"smi:v1alpha3";traefik
 	// +optional
 	Provider string `json:"provider,omitempty"`
 

@@ -90,7 +90,6 @@ func TestCanaryRefused(t *testing.T) {
 		"NoPort":              {reason: "a Service has a port", edits: edits{"spec.service": "{name: podinfo}"}, want: "spec.service.port: Required"},
 		"PortTooBig":          {reason: "there is no such port", edits: edits{"spec.service.port": "70000"}, want: "spec.service.port"},
 		"UnknownProvider":     {reason: "an unknown name is never a default", edits: edits{"spec.provider": "envoy"}, want: `spec.provider: Unsupported value: "envoy"`},
-		"BareGatewayAPI":      {reason: "the version is part of the name", edits: edits{"spec.provider": "gatewayapi"}, want: "spec.provider: Unsupported"},
 		"UnknownTarget":       {reason: "only these kinds are understood", edits: edits{"spec.targetRef.kind": "StatefulSet"}, want: "spec.targetRef.kind: Unsupported"},
 		"UnknownAutoscaler":   {reason: "only these kinds are understood", edits: edits{"spec.autoscalerRef": "{apiVersion: v1, kind: Scaler, name: x}"}, want: "spec.autoscalerRef.kind: Unsupported"},
 		"NoReplicas":          {reason: "an autoscaler keeps one pod at least", edits: edits{"spec.autoscalerRef": "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, name: x, primaryScalerReplicas: {minReplicas: 0}}"}, want: "minReplicas"},

@@ -2,6 +2,7 @@ package v1beta1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // MetricTemplate is a query to a monitoring system that Canaries of any number can be judged by.
@@ -34,16 +35,54 @@ type MetricTemplateList struct {
 }
 
 // MetricTemplateSpec says whom to ask, and what.
+//
+// +kubebuilder:validation:XValidation:rule="self.provider.type in ['job', 'web'] || (has(self.query) && size(self.query) > 0)",message="is needed by every provider but job and web",fieldPath=".query"
+// +kubebuilder:validation:XValidation:rule="self.provider.type != 'job' || has(self.job)",message="is needed by provider job",fieldPath=".job"
 type MetricTemplateSpec struct {
 	// The monitoring system.
 	// +required
 	Provider MetricProvider `json:"provider"`
 
 	// The query, in the system's own language, as a Go template that may call the functions name,
-	// namespace, target, service, ingress, route, interval and variables.
+	// namespace, target, service, ingress, route, interval and variables. Needed by all providers but job
+	// and web.
 	// Example: `sum(rate(errors_total{app="{{ target }}"}[{{ interval }}]))`.
-	// +required
-	Query string `json:"query"`
+	// +optional
+	Query string `json:"query,omitempty"`
+
+	// The Job that is made and waited for, as in batch/v1, of the provider job. Strings may use the functions
+	// of a query. It runs in the Canary's namespace; its success is the value 1, its failure 0.
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +optional
+	Job *runtime.RawExtension `json:"job,omitempty"`
+
+	// The request that is made, of the provider web.
+	// +optional
+	Web *WebRequest `json:"web,omitempty"`
+}
+
+// WebRequest is an HTTP request whose answer is the value of a metric.
+type WebRequest struct {
+	// Method of the request. Left out, `GET`.
+	// +kubebuilder:validation:Enum="";GET;POST;PUT
+	// +optional
+	Method string `json:"method,omitempty"`
+
+	// Body of the request, which may use the functions of a query. Left out, none.
+	// +optional
+	Body string `json:"body,omitempty"`
+
+	// Where in the JSON answer the value is, as kubectl writes it. Left out, the value is the answer's status
+	// code. Example: `{.data.errorRate}`.
+	// +optional
+	JSONPath string `json:"jsonPath,omitempty"`
+
+	// Time that the answer may take. Left out, `10s`.
+	// +kubebuilder:validation:Pattern=`^[0-9]+(h|m|s)`
+	// +optional
+	Timeout string `json:"timeout,omitempty"`
 }
 
 // MetricProvider is a monitoring system and how to reach it.
@@ -57,7 +96,7 @@ type MetricProvider struct {
 	// +optional
 	Address string `json:"address,omitempty"`
 
-	// Headers to send along, by name. Used by prometheus only. Example: `{X-Scope-OrgID: [team]}`.
+	// Headers to send along, by name. Used by prometheus and web. Example: `{X-Scope-OrgID: [team]}`.
 	// +optional
 	Headers map[string][]string `json:"headers,omitempty"`
 
@@ -77,7 +116,7 @@ type MetricProvider struct {
 
 // MetricProviderType names a monitoring system.
 //
-// +kubebuilder:validation:Enum=prometheus;influxdb;datadog;externalmetrics;stackdriver;cloudwatch;newrelic;graphite;dynatrace;keptn;splunk
+// +kubebuilder:validation:Enum=prometheus;influxdb;datadog;externalmetrics;stackdriver;cloudwatch;newrelic;graphite;dynatrace;keptn;splunk;job;web
 type MetricProviderType string
 
 // MetricTemplateStatus is what the operator found out about a template.

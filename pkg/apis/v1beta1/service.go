@@ -105,6 +105,12 @@ type CanaryService struct {
 	// +optional
 	GatewayRefs []GatewayRef `json:"gatewayRefs,omitempty"`
 
+	// Routes of the user's own, in the Canary's namespace, whose backend weights are moved and nothing else in
+	// them. Where they are given no route is generated. Used by istio and gatewayapi. Left out, none.
+	// +kubebuilder:validation:MaxItems=32
+	// +optional
+	RouteRefs []OwnRoute `json:"routeRefs,omitempty"`
+
 	// Backends that get a copy of every request at all times, whatever the rollout does. Used by the
 	// Gateway API only.
 	// +optional
@@ -134,6 +140,20 @@ type CanaryService struct {
 	// Labels and annotations of the generated Services that belong to somebody else.
 	// +optional
 	UnmanagedMetadata *UnmanagedMetadata `json:"unmanagedMetadata,omitempty"`
+}
+
+// OwnRoute names a route of the user's own. A rule of it takes part in a rollout when it has both the
+// primary's and the canary's Service among its backends.
+type OwnRoute struct {
+	// Kind of the route.
+	// +kubebuilder:validation:Enum=HTTPRoute;GRPCRoute;VirtualService
+	// +required
+	Kind string `json:"kind"`
+
+	// Name of the route. Example: `storefront`.
+	// +kubebuilder:validation:MinLength=1
+	// +required
+	Name string `json:"name"`
 }
 
 // CustomMetadata is put on a generated object.

@@ -77,6 +77,18 @@ type CanaryStatus struct {
 	// +optional
 	Since *metav1.MicroTime `json:"since,omitempty"`
 
+	// Whether canaryWeight counts only requests that fit analysis.match, as in an A/B test.
+	// +optional
+	Matched bool `json:"matched,omitempty"`
+
+	// Percent of requests that the canary gets by the number of its pods, with analysis.replicaRatio.
+	// +optional
+	ActualWeight *int `json:"actualWeight,omitempty"`
+
+	// What the metrics of this rollout, or of the last one, were found to be.
+	// +optional
+	Analysis *AnalysisStatus `json:"analysis,omitempty"`
+
 	// The primary's number of replicas when the rollout began.
 	// +optional
 	PrimaryReplicas int32 `json:"primaryReplicas,omitempty"`
@@ -121,4 +133,87 @@ const (
 	ConditionValid = "Valid"
 	// ConditionWaiting is true while the rollout waits; the message names what for.
 	ConditionWaiting = "Waiting"
+)
+
+// AnalysisStatus is what the metrics of one rollout were found to be.
+type AnalysisStatus struct {
+	// When the first step of the rollout began.
+	// +optional
+	Started *metav1.MicroTime `json:"started,omitempty"`
+
+	// Since when a round has waited for values, where it does.
+	// +optional
+	WaitingSince *metav1.MicroTime `json:"waitingSince,omitempty"`
+
+	// One entry for each metric that was asked for.
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Metrics []MetricStatus `json:"metrics,omitempty"`
+}
+
+// MetricStatus is what one metric was found to be.
+type MetricStatus struct {
+	// Name of the metric.
+	// +required
+	Name string `json:"name"`
+
+	// Number of rounds that it took part in.
+	// +optional
+	Checks int `json:"checks,omitempty"`
+
+	// Number of those that failed.
+	// +optional
+	Failures int `json:"failures,omitempty"`
+
+	// Number of those that passed since the last one that did not.
+	// +optional
+	PassesInRow int `json:"passesInRow,omitempty"`
+
+	// The last measurements, the newest first.
+	// +optional
+	Measurements []Measurement `json:"measurements,omitempty"`
+}
+
+// Measurement is one value of a metric and what was made of it.
+type Measurement struct {
+	// When it was taken.
+	// +required
+	Time metav1.Time `json:"time"`
+
+	// What was found: a number, several, or empty when there was none.
+	// +optional
+	Value string `json:"value,omitempty"`
+
+	// What was accepted. Example: `>= 99`.
+	// +optional
+	Limit string `json:"limit,omitempty"`
+
+	// The query as it was sent.
+	// +optional
+	Query string `json:"query,omitempty"`
+
+	// What the value meant.
+	// +required
+	Verdict Verdict `json:"verdict"`
+
+	// Why it did not pass, in one line.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// Verdict is what a check found.
+//
+// +kubebuilder:validation:Enum=Passed;Failed;Waiting;Inconclusive
+type Verdict string
+
+const (
+	// Passed means that the value is accepted.
+	Passed Verdict = "Passed"
+	// Failed means that it is not, or that there was none and that counts as a failure.
+	Failed Verdict = "Failed"
+	// Waiting means that there was no value yet.
+	Waiting Verdict = "Waiting"
+	// Inconclusive means that the value says neither.
+	Inconclusive Verdict = "Inconclusive"
 )

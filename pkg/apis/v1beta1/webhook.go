@@ -32,6 +32,19 @@ type CanaryWebhook struct {
 	// +optional
 	MuteAlert bool `json:"muteAlert,omitempty"`
 
+	// Headers to send along. Left out, none but the content type. Example: `{X-Team: payments}`.
+	// +optional
+	Headers map[string]string `json:"headers,omitempty"`
+
+	// Secret with credentials, in the Canary's namespace: `token` is sent as a bearer token, `username` and
+	// `password` by basic authentication. Left out, none are sent.
+	// +optional
+	SecretRef *SecretRef `json:"secretRef,omitempty"`
+
+	// Certificates, in PEM, that the server's has to be signed by. Left out, those of the system.
+	// +optional
+	CABundle []byte `json:"caBundle,omitempty"`
+
 	// Values that are passed along. Example: `{cmd: "hey -z 1m http://podinfo-canary.test/"}`.
 	// +optional
 	Metadata map[string]string `json:"metadata,omitempty"`

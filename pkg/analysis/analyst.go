@@ -1,8 +1,7 @@
 // Package analysis answers the questions of a rollout: it calls webhooks and asks for metrics.
 //
-//	PreRollout ─┬─ all agreed ─▶ Opening        told, and their answers ignored
-//	Rollout  ───┤
-//	Metrics  ───┴─▶ one Finding each, in the order they were asked
+//	Hooks ──┬── all agreed ─▶ Opening        told, and their answers ignored
+//	Metrics ┴─▶ one Finding each, in the order they were asked
 //
 // All of one round run at the same time, each within its own timeout, so that a round takes as long
 // as its slowest check. Nothing is remembered between rounds. What a failed check is told as is text
@@ -39,26 +38,23 @@ func New(metricsServer, provider string) *Analyst {
 	return &Analyst{MetricsServer: metricsServer, Provider: provider, pool: metric.NewPool(), hooks: newCaller()}
 }
 
-// Answer finds one answer to each question, in the order PreRollout, Rollout, Metrics. Once ctx is
-// done its answers say that they were broken off: they must not be judged by then.
+// Answer finds one answer to each question, in the order Hooks, Metrics. Once ctx is done its answers say
+// that they were broken off: they must not be judged by then.
 func (a *Analyst) Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Questions) rollout.Findings {
-	found := make(rollout.Findings, len(q.PreRollout)+len(q.Rollout)+len(q.Metrics))
-	pre, rest := found[:len(q.PreRollout)], found[len(q.PreRollout):]
-	var opening, judging sync.WaitGroup
-	for i, h := range q.PreRollout {
-		opening.Go(func() { pre[i] = a.hook(ctx, c, preRollout, h) })
-	}
-	for i, h := range q.Rollout {
-		judging.Go(func() { rest[i] = a.hook(ctx, c, external, h) })
+	found := make(rollout.Findings, len(q.Hooks)+len(q.Metrics))
+	hooked, measured := found[:len(q.Hooks)], found[len(q.Hooks):]
+	var asking, measuring sync.WaitGroup
+	for i, h := range q.Hooks {
+		asking.Go(func() { hooked[i] = a.hook(ctx, c, h) })
 	}
 	for i, m := range q.Metrics {
-		judging.Go(func() { rest[len(q.Rollout)+i] = a.measure(ctx, c, m) })
+		measuring.Go(func() { measured[i] = a.measure(ctx, c, m) })
 	}
-	opening.Wait()
-	if agreed(pre) {
+	asking.Wait()
+	if agreed(hooked) {
 		a.tell(ctx, c, q.Opening)
 	}
-	judging.Wait()
+	measuring.Wait()
 	return found
 }
 
@@ -77,9 +73,10 @@ func (a *Analyst) tell(ctx context.Context, c *v1beta1.Canary, hooks []v1beta1.C
 	all.Wait()
 }
 
+// agreed says that nothing keeps the first step from being taken: a rollback hook that agrees does.
 func agreed(f rollout.Findings) bool {
 	for _, one := range f {
-		if !one.Passed {
+		if (one.Verdict == v1beta1.Passed) == (one.Moment == v1beta1.RollbackHook) {
 			return false
 		}
 	}

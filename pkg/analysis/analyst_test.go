@@ -31,16 +31,15 @@ func TestAnswerInOrder(t *testing.T) {
 	hook := &recorder{}
 	url := serve(t, hook.ServeHTTP)
 	found := impatient(serve(t, measuring("100"))).Answer(t.Context(), podinfo(), rollout.Questions{
-		PreRollout: hooks(url, "smoke", "acceptance"),
-		Rollout:    hooks(url, "load"),
-		Metrics:    []v1beta1.CanaryMetric{rate(99), {Name: "errors", Query: "q", Threshold: 100}},
+		Hooks:   append(typed(v1beta1.PreRolloutHook, hooks(url, "smoke", "acceptance")), hooks(url, "load")...),
+		Metrics: []v1beta1.CanaryMetric{rate(99), {Name: "errors", Query: "q", Threshold: 100}},
 	})
 	require.Equal(t, rollout.Findings{
-		{Name: "smoke", Passed: true},
-		{Name: "acceptance", Passed: true},
-		{Name: "load", Passed: true},
-		{Name: "request-success-rate", Passed: true},
-		{Name: "errors", Passed: true},
+		{Name: "smoke", Moment: v1beta1.PreRolloutHook, Verdict: v1beta1.Passed},
+		{Name: "acceptance", Moment: v1beta1.PreRolloutHook, Verdict: v1beta1.Passed},
+		{Name: "load", Moment: v1beta1.RolloutHook, Verdict: v1beta1.Passed},
+		{Name: "request-success-rate", Verdict: v1beta1.Passed},
+		{Name: "errors", Verdict: v1beta1.Passed},
 	}, found, "One answer to each question, in their order, and nothing said about what passed.")
 }
 
@@ -60,14 +59,14 @@ func TestAnswerMessages(t *testing.T) {
 			reason: "The interface's text for a failed pre-rollout check.",
 			hook:   saying(500, "token not found"),
 			ask: func(url string) rollout.Questions {
-				return rollout.Questions{PreRollout: hooks(url, "acceptance-test")}
+				return rollout.Questions{Hooks: typed(v1beta1.PreRolloutHook, hooks(url, "acceptance-test"))}
 			},
 			want: "Halt podinfo.test advancement pre-rollout check acceptance-test failed 500 Internal Server Error: token not found",
 		},
 		"Rollout": {
 			reason: "The interface's text for a failed check during the rollout.",
 			hook:   saying(403, "not now"),
-			ask:    func(url string) rollout.Questions { return rollout.Questions{Rollout: hooks(url, "load-test")} },
+			ask:    func(url string) rollout.Questions { return rollout.Questions{Hooks: hooks(url, "load-test")} },
 			want:   "Halt podinfo.test advancement external check load-test failed 403 Forbidden: not now",
 		},
 		"SuccessRate": {
@@ -146,7 +145,7 @@ func TestAnswerMessages(t *testing.T) {
 			server, hook := serve(t, orOK(tc.server)), serve(t, orOK(tc.hook))
 			found := impatient(server).Answer(t.Context(), podinfo(), tc.ask(hook))
 			require.Len(t, found, 1)
-			require.False(t, found[0].Passed, tc.reason)
+			require.Equal(t, v1beta1.Failed, found[0].Verdict, tc.reason)
 			want := strings.ReplaceAll(tc.want, "%s", strings.TrimPrefix(server, "http://"))
 			require.Equal(t, want, found[0].Message, tc.reason)
 		})
@@ -182,7 +181,7 @@ func TestOpening(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			q := rollout.Questions{}
 			for i, h := range tc.pre {
-				q.PreRollout = append(q.PreRollout, hooks(serve(t, h), fmt.Sprint(i))...)
+				q.Hooks = append(q.Hooks, typed(v1beta1.PreRolloutHook, hooks(serve(t, h), fmt.Sprint(i)))...)
 			}
 			load := &recorder{answ: tc.told}
 			q.Opening = hooks(serve(t, load.ServeHTTP), "load")
@@ -208,7 +207,7 @@ func TestOneRoundIsParallel(t *testing.T) {
 		}
 	}
 	hook, server := serve(t, together(saying(200, ""))), serve(t, together(measuring("100")))
-	q := rollout.Questions{Rollout: hooks(hook, "a", "b")}
+	q := rollout.Questions{Hooks: hooks(hook, "a", "b")}
 	for range checks - 2 {
 		q.Metrics = append(q.Metrics, rate(99))
 	}
@@ -223,11 +222,11 @@ func TestSlowHookHoldsUpNobodyElse(t *testing.T) {
 	slow[0].Timeout = "1h"
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan rollout.Findings)
-	go func() { ended <- a.Answer(ctx, podinfo(), rollout.Questions{Rollout: slow}) }()
+	go func() { ended <- a.Answer(ctx, podinfo(), rollout.Questions{Hooks: slow}) }()
 
 	other := podinfo()
 	other.Name = "other"
-	found := a.Answer(t.Context(), other, rollout.Questions{Rollout: hooks(serve(t, saying(200, "")), "quick")})
+	found := a.Answer(t.Context(), other, rollout.Questions{Hooks: hooks(serve(t, saying(200, "")), "quick")})
 	require.True(t, agreed(found), "Another Canary's checks are answered meanwhile.")
 
 	cancel()
@@ -238,7 +237,7 @@ func TestMetricsServer(t *testing.T) {
 	c := podinfo()
 	c.Spec.MetricsServer = serve(t, measuring("50"))
 	found := New(serve(t, measuring("100")), "istio").Answer(t.Context(), c, asking(rate(99))(""))
-	require.False(t, found[0].Passed, "The Canary's own server is asked.")
+	require.Equal(t, v1beta1.Failed, found[0].Verdict, "The Canary's own server is asked.")
 	require.Equal(t, "Halt podinfo.test advancement success rate 50.00% < 99%", found[0].Message)
 }
 
@@ -347,4 +346,11 @@ func BenchmarkRound(b *testing.B) {
 			b.Fatal("a check failed")
 		}
 	}
+}
+
+func typed(moment v1beta1.HookType, hooks []v1beta1.CanaryWebhook) []v1beta1.CanaryWebhook {
+	for i := range hooks {
+		hooks[i].Type = moment
+	}
+	return hooks
 }

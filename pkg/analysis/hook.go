@@ -12,21 +12,31 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// What messages call the hooks of each kind.
-const (
-	preRollout = "pre-rollout"
-	external   = "external"
-)
+func (a *Analyst) hook(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook) rollout.Finding {
+	f := rollout.Finding{Name: h.Name, Moment: moment(h), Verdict: v1beta1.Passed}
+	if err := a.hooks.call(ctx, c, h); err != nil {
+		f.Verdict = v1beta1.Failed
+		f.Message = fmt.Sprintf(refusals[f.Moment], c.Name, c.Namespace, h.Name) + err.Error()
+	}
+	return f
+}
 
-func (a *Analyst) hook(ctx context.Context, c *v1beta1.Canary, kind string, h v1beta1.CanaryWebhook) rollout.Finding {
-	err := a.hooks.call(ctx, c, h)
-	if err == nil {
-		return rollout.Finding{Name: h.Name, Passed: true}
+// refusals are what people are told when a hook does not agree. The hook's answer follows.
+var refusals = map[v1beta1.HookType]string{
+	v1beta1.ConfirmRolloutHook:         "Halt %s.%s advancement waiting for approval %s: ",
+	v1beta1.PreRolloutHook:             "Halt %s.%s advancement pre-rollout check %s failed ",
+	v1beta1.RolloutHook:                "Halt %s.%s advancement external check %s failed ",
+	v1beta1.ConfirmTrafficIncreaseHook: "Halt %s.%s advancement waiting for traffic increase approval %s: ",
+	v1beta1.ConfirmPromotionHook:       "Halt %s.%s advancement waiting for promotion approval %s: ",
+	v1beta1.RollbackHook:               "Rollback of %s.%s not asked for by hook %s: ",
+}
+
+// moment is a hook's type; one without judges the canary.
+func moment(h v1beta1.CanaryWebhook) v1beta1.HookType {
+	if h.Type == "" {
+		return v1beta1.RolloutHook
 	}
-	return rollout.Finding{
-		Name:    h.Name,
-		Message: fmt.Sprintf("Halt %s.%s advancement %s check %s failed %v", c.Name, c.Namespace, kind, h.Name, err),
-	}
+	return h.Type
 }
 
 // payload is what a hook is sent.

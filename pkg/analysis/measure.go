@@ -14,8 +14,11 @@ import (
 const defaultInterval = "1m"
 
 func (a *Analyst) measure(ctx context.Context, c *v1beta1.Canary, m v1beta1.CanaryMetric) rollout.Finding {
-	message := a.judged(ctx, c, m)
-	return rollout.Finding{Name: m.Name, Passed: message == "", Message: message}
+	f := rollout.Finding{Name: m.Name, Verdict: v1beta1.Passed, Message: a.judged(ctx, c, m)}
+	if f.Message != "" {
+		f.Verdict = v1beta1.Failed
+	}
+	return f
 }
 
 // judged is what is wrong with a metric, or nothing.

@@ -89,13 +89,14 @@ func (j *judge) Answer(_ context.Context, _ *v1beta1.Canary, q rollout.Questions
 	defer j.mu.Unlock()
 	j.asked++
 	var found rollout.Findings
-	for _, h := range append(append([]v1beta1.CanaryWebhook{}, q.PreRollout...), q.Rollout...) {
-		found = append(found, rollout.Finding{Name: h.Name, Passed: true})
+	for _, h := range q.Hooks {
+		found = append(found, rollout.Finding{Name: h.Name, Verdict: v1beta1.Passed})
 	}
 	for _, m := range q.Metrics {
-		f := rollout.Finding{Name: m.Name, Passed: j.fails == 0, Message: "Halt advancement success rate 97.50% < 99%"}
+		f := rollout.Finding{Name: m.Name, Verdict: v1beta1.Passed}
 		if j.fails > 0 {
 			j.fails--
+			f.Verdict, f.Message = v1beta1.Failed, "Halt advancement success rate 97.50% < 99%"
 		}
 		found = append(found, f)
 	}

@@ -19,11 +19,11 @@ func Ask(s Snapshot) Questions {
 	}
 	if t.Status.Step == 0 {
 		return Questions{
-			PreRollout: t.Plan.hooks(v1beta1.PreRolloutHook),
-			Opening:    t.Plan.hooks(v1beta1.RolloutHook),
+			Hooks:   t.Plan.hooks(v1beta1.PreRolloutHook),
+			Opening: t.Plan.hooks(v1beta1.RolloutHook),
 		}
 	}
-	return Questions{Rollout: t.Plan.hooks(v1beta1.RolloutHook), Metrics: t.Plan.Metrics}
+	return Questions{Hooks: t.Plan.hooks(v1beta1.RolloutHook), Metrics: t.Plan.Metrics}
 }
 
 // blocked is the move of a canary that cannot be judged yet, or nil.

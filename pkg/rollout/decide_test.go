@@ -48,8 +48,8 @@ func promotion(s *Snapshot) {
 func broken(w *Workload) { w.Health, w.Reason = Stuck, "ImagePullBackOff: no such image" }
 
 func TestDecide(t *testing.T) {
-	bad := Findings{{Name: "request-success-rate", Message: "Halt podinfo.test advancement success rate 41.00% < 99%"}}
-	good := Findings{{Name: "request-success-rate", Passed: true}}
+	bad := Findings{{Name: "request-success-rate", Verdict: v1beta1.Failed, Message: "Halt podinfo.test advancement success rate 41.00% < 99%"}}
+	good := Findings{{Name: "request-success-rate", Verdict: v1beta1.Passed}}
 	cases := map[string]struct {
 		reason string
 		given  Snapshot
@@ -159,7 +159,7 @@ func TestAsk(t *testing.T) {
 			c.given.Plan.Hooks = hooks
 			var got []string
 			q := Ask(c.given)
-			for _, h := range append(append([]v1beta1.CanaryWebhook{}, q.PreRollout...), q.Rollout...) {
+			for _, h := range q.Hooks {
 				got = append(got, h.Name)
 			}
 			for _, h := range q.Opening {

@@ -150,7 +150,7 @@ func (t *turn) measure() {
 
 func (t *turn) failed() bool {
 	for _, f := range t.found {
-		if !f.Passed {
+		if f.Verdict != v1beta1.Passed {
 			return true
 		}
 	}
@@ -161,7 +161,7 @@ func (t *turn) failed() bool {
 func (t *turn) fail() {
 	t.next.FailedChecks++
 	for _, f := range t.found {
-		if !f.Passed {
+		if f.Verdict != v1beta1.Passed {
 			t.warn(ReasonCheckFailed, "%s", f.Message)
 		}
 	}
@@ -177,7 +177,7 @@ func (t *turn) fail() {
 // why is the first failed finding.
 func (t *turn) why() string {
 	for _, f := range t.found {
-		if !f.Passed {
+		if f.Verdict != v1beta1.Passed {
 			return strings.TrimSuffix(f.Message, ".")
 		}
 	}

@@ -104,32 +104,33 @@ type Cookies struct {
 
 // Questions are what has to be known before the next decision; empty means nothing.
 type Questions struct {
-	// PreRollout must agree before the canary receives its first request.
-	PreRollout []v1beta1.CanaryWebhook
-	// Opening is told, once all of PreRollout agreed, that the first step begins, so that a load test
+	// Hooks are asked, all at once. What an answer means follows from the hook's type.
+	Hooks []v1beta1.CanaryWebhook
+	// Opening is told, once all of Hooks agreed, that the first step begins, so that a load test
 	// runs while that step is judged. These answers do not count.
 	Opening []v1beta1.CanaryWebhook
-	// Rollout and Metrics judge the step in effect.
-	Rollout []v1beta1.CanaryWebhook
+	// Metrics judge the step in effect.
 	Metrics []v1beta1.CanaryMetric
 }
 
 // count is how many answers there have to be.
-func (q Questions) count() int { return len(q.PreRollout) + len(q.Rollout) + len(q.Metrics) }
+func (q Questions) count() int { return len(q.Hooks) + len(q.Metrics) }
 
 // Empty says that nothing has to be asked.
-func (q Questions) Empty() bool {
-	return len(q.PreRollout)+len(q.Opening)+len(q.Rollout)+len(q.Metrics) == 0
-}
+func (q Questions) Empty() bool { return q.count()+len(q.Opening) == 0 }
 
-// Findings are the answers to Questions, in the order they were asked; Opening has none.
+// Findings are the answers to Questions: of Hooks, then of Metrics, in the order they were asked. Opening
+// has none.
 type Findings []Finding
 
 // Finding is one answer.
 type Finding struct {
-	Name    string // of the metric or webhook
-	Passed  bool
-	Message string // when it did not pass: one line that says what was found and what is allowed
+	Name    string           // of the metric or webhook
+	Moment  v1beta1.HookType // of a webhook; empty: a metric
+	Verdict v1beta1.Verdict  // of a rollback hook: Passed means that it asks for one
+	Message string           // when it did not pass: one line that says what was found and what is allowed
+	// Measurement is what a metric was found to be.
+	Measurement *v1beta1.Measurement
 }
 
 // Decision is what one pass concludes.

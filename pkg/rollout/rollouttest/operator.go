@@ -287,7 +287,7 @@ func (o *Operator) decide(v view) bool {
 // answer judges what is asked. The world goes on meanwhile.
 func (o *Operator) answer(q rollout.Questions, v view) rollout.Findings {
 	var found rollout.Findings
-	for _, h := range append(append([]v1beta1.CanaryWebhook{}, q.PreRollout...), q.Rollout...) {
+	for _, h := range q.Hooks {
 		found = append(found, o.w.judge(h.Name, v.Revision))
 	}
 	for _, m := range q.Metrics {

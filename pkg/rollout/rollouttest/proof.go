@@ -88,7 +88,7 @@ func (w *World) approve(v view, next v1beta1.CanaryStatus, found rollout.Finding
 	}
 	passed := v.plan.Skip || v.status.Step >= len(v.plan.Steps)
 	for _, f := range found {
-		passed = passed && f.Passed
+		passed = passed && f.Verdict == v1beta1.Passed
 	}
 	if passed && v.status.Phase == v1beta1.PhaseProgressing {
 		w.approved[next.Promoting] = true
@@ -199,7 +199,7 @@ func (w *World) judge(name, revision string) rollout.Finding {
 		passed = false
 	}
 	if passed {
-		return rollout.Finding{Name: name, Passed: true}
+		return rollout.Finding{Name: name, Verdict: v1beta1.Passed}
 	}
-	return rollout.Finding{Name: name, Message: "Halt podinfo.test advancement success rate 41.00% < 99%"}
+	return rollout.Finding{Name: name, Verdict: v1beta1.Failed, Message: "Halt podinfo.test advancement success rate 41.00% < 99%"}
 }

@@ -1,8 +1,10 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +21,7 @@ type Routers struct {
 	Default   string // provider of Canaries that name none
 	Discovery discovery.ServerGroupsInterface
 	Now       func() time.Time
+	Local     bool // references to other namespaces are refused
 	// Watch starts to watch a kind. It is called once for each.
 	Watch func(context.Context, schema.GroupVersionKind) error
 
@@ -33,28 +36,75 @@ const rediscover = 5 * time.Second
 
 // For returns the router of a Canary's provider and what it can do.
 func (r *Routers) For(ctx context.Context, c *v1beta1.Canary) (router.Router, rollout.Capabilities, error) {
-	name := c.Spec.Provider
-	if name == "" {
-		name = r.Default
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	route, can, err := r.find(name)
+	route, can, err := r.find(r.provider(c))
 	if err != nil {
 		return nil, 0, err
 	}
-	return route, can, r.watch(ctx, route)
+	for _, kind := range route.Writes() {
+		if err := r.watch(ctx, kind); err != nil {
+			return nil, 0, err
+		}
+	}
+	return route, can, nil
+}
+
+func (r *Routers) provider(c *v1beta1.Canary) string { return cmp.Or(c.Spec.Provider, r.Default) }
+
+// Read has the kinds watched of objects that a Canary's routes are made from. A kind that the cluster does not
+// serve is a *router.NotServedError: a watch of it would never begin.
+func (r *Routers) Read(ctx context.Context, c *v1beta1.Canary, refs []router.Ref) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, ref := range refs {
+		if r.Local && ref.Namespace != c.Namespace {
+			return &rollout.InvalidError{
+				Field:   "spec.upstreamRef.namespace", // the only reference of its sort that has one
+				Problem: fmt.Sprintf("%s %q is in another namespace, which --no-cross-namespace-refs forbids", ref.Kind, ref.Namespace+"/"+ref.Name),
+			}
+		}
+		if r.watched[ref.GroupVersionKind] {
+			continue
+		}
+		if ok, err := r.serves(ref.GroupVersion()); err != nil || !ok {
+			return cmp.Or(err, error(&router.NotServedError{Provider: r.provider(c), Group: ref.Group}))
+		}
+		if err := r.watch(ctx, ref.GroupVersionKind); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // find asks the cluster what it serves only when that is not known to suffice.
 func (r *Routers) find(name string) (router.Router, rollout.Capabilities, error) {
 	route, can, err := router.New(name, router.Options{APIVersions: r.served})
-	if err == nil || r.Now().Sub(r.asked) < rediscover {
-		return route, can, err
+	if err == nil {
+		return route, can, nil
 	}
-	groups, lost := r.Discovery.ServerGroups()
-	if lost != nil {
-		return nil, 0, fmt.Errorf("discover what the cluster serves: %w", lost)
+	if err := r.discover(); err != nil {
+		return nil, 0, err
+	}
+	return router.New(name, router.Options{APIVersions: r.served})
+}
+
+func (r *Routers) serves(gv schema.GroupVersion) (bool, error) {
+	if slices.Contains(r.served, gv.String()) {
+		return true, nil
+	}
+	err := r.discover()
+	return slices.Contains(r.served, gv.String()), err
+}
+
+// discover asks the cluster what it serves, unless that was done a moment ago.
+func (r *Routers) discover() error {
+	if r.Now().Sub(r.asked) < rediscover {
+		return nil
+	}
+	groups, err := r.Discovery.ServerGroups()
+	if err != nil {
+		return fmt.Errorf("discover what the cluster serves: %w", err)
 	}
 	r.served, r.asked = nil, r.Now()
 	for _, g := range groups.Groups {
@@ -62,21 +112,19 @@ func (r *Routers) find(name string) (router.Router, rollout.Capabilities, error)
 			r.served = append(r.served, v.GroupVersion)
 		}
 	}
-	return router.New(name, router.Options{APIVersions: r.served})
+	return nil
 }
 
-func (r *Routers) watch(ctx context.Context, route router.Router) error {
-	for _, kind := range route.Writes() {
-		if r.watched[kind] {
-			continue
-		}
-		if err := r.Watch(ctx, kind); err != nil {
-			return fmt.Errorf("watch %s: %w", kind.Kind, err)
-		}
-		if r.watched == nil {
-			r.watched = map[schema.GroupVersionKind]bool{}
-		}
-		r.watched[kind] = true
+func (r *Routers) watch(ctx context.Context, kind schema.GroupVersionKind) error {
+	if r.watched[kind] {
+		return nil
 	}
+	if err := r.Watch(ctx, kind); err != nil {
+		return fmt.Errorf("watch %s: %w", kind.Kind, err)
+	}
+	if r.watched == nil {
+		r.watched = map[schema.GroupVersionKind]bool{}
+	}
+	r.watched[kind] = true
 	return nil
 }

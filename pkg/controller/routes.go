@@ -20,7 +20,7 @@ import (
 // readRoutes renders the routes and says whether the proxies have taken them.
 func (r *Reconciler) readRoutes(ctx context.Context, v *view, _ client.Reader) error {
 	if v.intent.Traffic != nil {
-		routes, err := r.render(v)
+		routes, err := r.render(ctx, v)
 		if err != nil {
 			return err
 		}
@@ -30,8 +30,12 @@ func (r *Reconciler) readRoutes(ctx context.Context, v *view, _ client.Reader) e
 	return r.settle(ctx, v)
 }
 
-func (r *Reconciler) render(v *view) ([]runtime.ApplyConfiguration, error) {
-	in := router.Input{Canary: v.canary, Traffic: *v.intent.Traffic, Revision: v.snapshot.Revision, Ports: map[string]int32{}}
+func (r *Reconciler) render(ctx context.Context, v *view) ([]runtime.ApplyConfiguration, error) {
+	read, err := r.sources(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	in := router.Input{Canary: v.canary, Traffic: *v.intent.Traffic, Revision: v.snapshot.Revision, Ports: map[string]int32{}, Read: read}
 	if like := v.template(); like != nil {
 		for _, p := range workload.Ports(v.canary, like) {
 			in.Ports[*p.Name] = *p.Port

@@ -69,7 +69,7 @@ func (r *Reconciler) concerning() handler.EventHandler {
 			woken = append(woken, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: obj.GetNamespace(), Name: o.Name}})
 		}
 		all := &v1beta1.CanaryList{}
-		if err := r.Client.List(ctx, all, client.InNamespace(obj.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
+		if err := r.Client.List(ctx, all, near(obj), client.UnsafeDisableDeepCopy); err != nil {
 			return woken // the cache answers or is not there yet, and then every Canary is looked at anyway
 		}
 		for i := range all.Items {
@@ -111,7 +111,7 @@ func concerns(c *v1beta1.Canary, name string) bool {
 		return true
 	}
 	ref := c.Spec.AutoscalerRef
-	return ref != nil && (ref.Name == name || ref.Name+"-primary" == name)
+	return ref != nil && (ref.Name == name || ref.Name+"-primary" == name) || slices.Contains(named(c), name)
 }
 
 // inbox hands requests to the reconciler. It keeps what was last known of a Canary that is gone, so that

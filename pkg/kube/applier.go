@@ -139,8 +139,8 @@ func (a *Applier) write(ctx context.Context, owner *v1beta1.Canary, t *task) (bo
 	if err != nil {
 		return false, err
 	}
-	sent, err := a.send(ctx, body)
-	if t.bare && apierrors.IsConflict(err) {
+	sent, err := a.sendAs(ctx, t, body)
+	if t.bare && replaced(err) {
 		// Deleted, or made anew, since the cache saw it.
 		return true, nil
 	}

@@ -15,6 +15,9 @@ import (
 // matches says whether every field of a wish is on an object, with its value
 // and as ours. If not it says as well what the object looks like instead.
 func (a *Applier) matches(t *task, live client.Object) (bool, *likeness, error) {
+	if t.merge {
+		return merged(t, live)
+	}
 	want, err := a.normal(t.ref, t.want)
 	if err != nil {
 		return false, nil, err

@@ -37,9 +37,18 @@ func AppliedAt(obj client.Object) time.Time {
 // Bare marks an object that belongs to the user and of which we set some fields
 // only, as the replicas of a target. It gets no annotation, and it is not made
 // when it is missing: that is ErrMissing.
-func Bare(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration { return bare{obj} }
+func Bare(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration { return bare{obj, false} }
 
-type bare struct{ runtime.ApplyConfiguration }
+// Merge is Bare for what an apply can't say: it is sent as a merge patch, in
+// which a null takes a field away, whoever had set it, and a map keeps what the
+// patch does not name. A DaemonSet's node selector is one value to an apply, so
+// that adding to it would mean to own what the user has put there.
+func Merge(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration { return bare{obj, true} }
+
+type bare struct {
+	runtime.ApplyConfiguration
+	merge bool
+}
 
 // Form is an empty object in the form in which the operator watches a kind.
 // Whoever reads or watches through a cache must ask for this form, because a
@@ -118,9 +127,10 @@ func refOf(obj runtime.ApplyConfiguration) (ref, error) {
 // wish is an object as it should be.
 type wish struct {
 	ref
-	bare bool
-	json []byte
-	sum  [sha256.Size]byte // of json: enough to know a wish again in this process
+	bare  bool
+	merge bool // of a bare one: nulls take fields away
+	json  []byte
+	sum   [sha256.Size]byte // of json: enough to know a wish again in this process
 }
 
 func wishFor(obj runtime.ApplyConfiguration) (*wish, error) {
@@ -136,7 +146,7 @@ func wishFor(obj runtime.ApplyConfiguration) (*wish, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", r, err)
 	}
-	return &wish{ref: r, bare: isBare, json: text, sum: sha256.Sum256(text)}, nil
+	return &wish{ref: r, bare: isBare, merge: inner.merge, json: text, sum: sha256.Sum256(text)}, nil
 }
 
 // content is the wish as a map, without what means nothing to the API server.
@@ -144,6 +154,9 @@ func (w *wish) content() (map[string]any, error) {
 	var content map[string]any
 	if err := utiljson.Unmarshal(w.json, &content); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", w.ref, err)
+	}
+	if w.merge {
+		return content, nil
 	}
 	tidy(content)
 	if meta, ok := content["metadata"].(map[string]any); ok {

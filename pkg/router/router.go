@@ -58,11 +58,6 @@ type Ref struct {
 type Options struct {
 	// APIVersions are the group versions that the cluster serves: networking.istio.io/v1.
 	APIVersions []string
-	// IngressClass is the ingress class of routes that are made, for Contour; empty: none.
-	IngressClass string
-	// AnnotationsPrefix is what the annotations of the nginx ingress controller begin with; empty:
-	// nginx.ingress.kubernetes.io.
-	AnnotationsPrefix string
 }
 
 // NotServedError says that the cluster lacks an API that a provider's routes are made of. It passes

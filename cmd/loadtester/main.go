@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -20,12 +21,17 @@ import (
 	"github.com/sluice-cd/sluice/pkg/loadtest"
 )
 
+// tokenVariable is where a Secret is handed over. It counts more than the flag.
+const tokenVariable = "LOADTESTER_TOKEN"
+
 // flags are what a user may set.
 type flags struct {
 	port      int
 	timeout   time.Duration
 	namespace string
 	level     string
+	gates     string
+	token     string
 }
 
 func main() {
@@ -38,41 +44,50 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	f, err := parse(args)
+	f, err := parse(args, os.Getenv)
 	if err != nil {
+		return err
+	}
+	if err := os.Unsetenv(tokenVariable); err != nil { // commands inherit the environment
 		return err
 	}
 	log, err := logger(f.level)
 	if err != nil {
 		return err
 	}
-	o := loadtest.Options{Timeout: f.timeout, Log: log}
+	o := loadtest.Options{Timeout: f.timeout, Token: f.token, Log: log}
 	if f.namespace != "" {
 		if o.Namespaces, err = regexp.Compile(f.namespace); err != nil {
 			return fmt.Errorf("-namespace-regexp: %w", err)
 		}
 	}
+	if o.Gates, err = keeper(f.gates, log); err != nil {
+		return fmt.Errorf("-gates-configmap: %w", err)
+	}
 	l, err := net.Listen("tcp", fmt.Sprintf(":%d", f.port))
 	if err != nil {
 		return err
 	}
-	log.Info("listening", "address", l.Addr().String(), "timeout", f.timeout.String())
+	log.Info("listening", "address", l.Addr().String(), "timeout", f.timeout.String(), "token", f.token != "")
 	return loadtest.New(ctx, o).Run(ctx, l)
 }
 
-func parse(args []string) (flags, error) {
+func parse(args []string, env func(string) string) (flags, error) {
 	var f flags
 	set := flag.NewFlagSet("loadtester", flag.ContinueOnError)
 	set.IntVar(&f.port, "port", 9090, "port to listen on")
 	set.DurationVar(&f.timeout, "timeout", time.Hour, "longest time that a command may run")
 	set.StringVar(&f.namespace, "namespace-regexp", "", "namespaces whose Canaries may call; empty allows all")
 	set.StringVar(&f.level, "log-level", "info", "debug, info, warn or error")
+	set.StringVar(&f.gates, "gates-configmap", "", "ConfigMap of this namespace that open gates are kept in; empty keeps them in memory")
+	set.StringVar(&f.token, "token", "", "bearer token that callers must send; also "+tokenVariable)
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
 	if set.NArg() > 0 {
 		return f, fmt.Errorf("unexpected argument %q", set.Arg(0))
 	}
+	f.token = cmp.Or(env(tokenVariable), f.token)
 	return f, nil
 }
 

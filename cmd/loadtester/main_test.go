@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net"
+	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ func TestParse(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		args   []string
+		token  string // of the environment
 		want   flags
 	}{
 		"Defaults": {
@@ -30,10 +32,29 @@ func TestParse(t *testing.T) {
 			args:   []string{"--port", "8080"},
 			want:   flags{port: 8080, timeout: time.Hour, level: "info"},
 		},
+		"Gates": {
+			reason: "Two replicas need one place for their gates.",
+			args:   []string{"-gates-configmap=flagger-loadtester-gates"},
+			want:   flags{port: 9090, timeout: time.Hour, level: "info", gates: "flagger-loadtester-gates"},
+		},
+		"Token": {
+			reason: "It may be a flag.",
+			args:   []string{"-token=flag"},
+			want:   flags{port: 9090, timeout: time.Hour, level: "info", token: "flag"},
+		},
+		"TokenOfEnvironment": {
+			reason: "A Secret comes by the environment, and counts more.",
+			args:   []string{"-token=flag"},
+			token:  "environment",
+			want:   flags{port: 9090, timeout: time.Hour, level: "info", token: "environment"},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, err := parse(tc.args)
+			got, err := parse(tc.args, func(name string) string {
+				require.Equal(t, "LOADTESTER_TOKEN", name)
+				return tc.token
+			})
 			require.NoError(t, err, tc.reason)
 			require.Equal(t, tc.want, got, tc.reason)
 		})
@@ -54,6 +75,7 @@ func TestRunRefuses(t *testing.T) {
 		"Argument":    {reason: "Nothing is left over.", args: []string{"serve"}, want: `unexpected argument "serve"`},
 		"Level":       {reason: "The flag is named.", args: []string{"-log-level=loud"}, want: "-log-level"},
 		"Regexp":      {reason: "A lock that cannot be read must not stand open.", args: []string{"-namespace-regexp=("}, want: "-namespace-regexp"},
+		"Gates":       {reason: "Outside a cluster there is no such place, and memory would be another.", args: []string{"-gates-configmap=x"}, want: "-gates-configmap: find the API server"},
 		"Port":        {reason: "The port is somebody else's.", args: []string{"-port=" + port}, want: "address already in use"},
 	}
 	for name, tc := range cases {
@@ -64,7 +86,9 @@ func TestRunRefuses(t *testing.T) {
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
+	t.Setenv(tokenVariable, "s3cret")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.NoError(t, run(ctx, []string{"-port=0"}), "A signal is the usual end.")
+	require.Empty(t, os.Getenv(tokenVariable), "Commands must not inherit the token.")
 }

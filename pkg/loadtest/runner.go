@@ -43,10 +43,10 @@ func newRunner(ctx context.Context, o Options, into prometheus.Registerer) *runn
 			Help: "Commands that are running, by type.",
 		}, []string{"type"}),
 		running: map[string]bool{},
-		slots: map[string]chan struct{}{
-			typeCmd:  make(chan struct{}, o.Commands),
-			typeBash: make(chan struct{}, o.Commands),
-		},
+		slots:   map[string]chan struct{}{},
+	}
+	for name := range kinds() {
+		r.slots[name] = make(chan struct{}, o.Commands)
 	}
 	into.MustRegister(r.done, r.active)
 	return r
@@ -98,7 +98,7 @@ func (r *runner) do(ctx context.Context, t task) (string, error) {
 	defer cancel()
 	began := time.Now()
 	said := &output{left: maxOutput}
-	err := shell(within, t.shell(), t.script, said)
+	err := t.do(within, said)
 	if within.Err() == context.DeadlineExceeded {
 		err = fmt.Errorf("ended after %s: %w", r.options.Timeout, within.Err())
 	}
@@ -112,7 +112,7 @@ func (r *runner) report(t task, said *output, err error, took time.Duration) {
 		result = "failed"
 	}
 	r.done.WithLabelValues(t.kind, result).Inc()
-	facts := []any{"canary", t.canary, "type", t.kind, "command", t.script, "took", took.String()}
+	facts := []any{"canary", t.canary, "type", t.kind, "command", t.name, "took", took.String()}
 	if t.log || err != nil {
 		facts = append(facts, "output", said.String())
 	}

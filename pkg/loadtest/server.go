@@ -1,15 +1,16 @@
 // Package loadtest is what webhooks call when nothing else is at hand: it runs commands that load or
 // test a canary, and keeps gates that people open and close by hand.
 //
-//	POST /                       run a command: metadata.type cmd (in the background) or bash (at once)
+//	POST /                       run what metadata.type says: cmd and ngrinder in the background, bash,
+//	                             helm, kubectl and concord at once
 //	/gate/approve /gate/halt     always agree, always refuse
 //	/gate/check open close       a gate for each Canary, closed at first
 //	/rollback/check open close   the same for asking a rollout to go back
 //	/healthz /metrics
 //
 // It runs what it is sent. Who may reach it may run commands in its pod, so it belongs behind a network
-// policy, with a service account that may do nothing; a regexp of namespaces is its only own lock. All
-// that callers could fill is bounded: payloads, output, the number of commands and their time.
+// policy, with a service account that may do little. Its own locks are a bearer token and a regexp of
+// namespaces. All that callers could fill is bounded: payloads, output, the number of commands and their time.
 package loadtest
 
 import (
@@ -31,13 +32,15 @@ type Options struct {
 	Timeout    time.Duration  // of a command; zero: 1h
 	Namespaces *regexp.Regexp // whose Canaries may call; nil: all
 	Commands   int            // of each type that run at the same time; zero: 64
+	Token      string         // that callers must bear; empty: none. Health and metrics stay open
+	Gates      Gates          // where it is kept which gates are open; nil: in memory
 	Log        logr.Logger
 }
 
 // Server runs commands and keeps gates. Make one with New.
 type Server struct {
 	options Options
-	gates   gates
+	gates   Gates
 	runner  *runner
 	metrics *prometheus.Registry
 }
@@ -59,11 +62,14 @@ func New(ctx context.Context, o Options) *Server {
 	if o.Commands <= 0 {
 		o.Commands = defaultCommands
 	}
+	if o.Gates == nil {
+		o.Gates = &Memory{}
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return &Server{
 		options: o,
-		gates:   gates{open: map[string]bool{}},
+		gates:   o.Gates,
 		runner:  newRunner(ctx, o, registry),
 		metrics: registry,
 	}
@@ -74,12 +80,19 @@ func (s *Server) Handler() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("/healthz", say(http.StatusOK, "OK"))
 	m.Handle("/metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	m.Handle("/", bearing(s.options.Token, s.calls()))
+	return m
+}
+
+// calls are the addresses that webhooks call.
+func (s *Server) calls() http.Handler {
+	m := http.NewServeMux()
 	m.HandleFunc("/gate/approve", say(http.StatusOK, "OK"))
 	m.HandleFunc("/gate/halt", say(http.StatusForbidden, "Forbidden"))
 	for _, kind := range []gateKind{gateKey, rollbackKey} {
-		m.HandleFunc(kind.path+"/check", s.called(s.check(kind)))
-		m.HandleFunc(kind.path+"/open", s.called(s.turn(kind, true)))
-		m.HandleFunc(kind.path+"/close", s.called(s.turn(kind, false)))
+		m.HandleFunc(kind.path+"/check", s.called(s.gate(kind, s.check)))
+		m.HandleFunc(kind.path+"/open", s.called(s.gate(kind, s.turn(true))))
+		m.HandleFunc(kind.path+"/close", s.called(s.gate(kind, s.turn(false))))
 	}
 	m.HandleFunc("/{$}", s.called(s.task))
 	return m

@@ -71,15 +71,16 @@ func TestCalls(t *testing.T) {
 		"NoMetadata":        {reason: "Nothing says what to run.", path: "/", body: `{"name":"podinfo"}`, code: 400, want: "metadata is missing"},
 		"NoCommand":         {reason: "Nothing says what to run.", path: "/", body: `{"metadata":{"type":"bash"}}`, code: 400, want: "metadata.cmd is missing"},
 		"BlankCommand":      {reason: "Blanks are nothing.", path: "/", body: `{"metadata":{"cmd":" \n"}}`, code: 400, want: "metadata.cmd is missing"},
-		"UnknownType":       {reason: "It says what there is.", path: "/", body: `{"metadata":{"type":"python","cmd":"x"}}`, code: 400, want: `unknown type "python"; there are cmd and bash`},
-		"Helm":              {reason: "It says what there is not yet.", path: "/", body: `{"metadata":{"type":"helm","cmd":"x"}}`, code: 400, want: `type "helm" is not built in this version`},
-		"Helm3":             {reason: "It says what there is not yet.", path: "/", body: `{"metadata":{"type":"helmv3","cmd":"x"}}`, code: 400, want: "not built in this version"},
-		"Kubectl":           {reason: "It says what there is not yet.", path: "/", body: `{"metadata":{"type":"kubectl","cmd":"x"}}`, code: 400, want: "not built in this version"},
-		"Concord":           {reason: "It needs no cmd, and is refused for what it is.", path: "/", body: `{"metadata":{"type":"concord"}}`, code: 400, want: "not built in this version"},
-		"Ngrinder":          {reason: "It says what there is not yet.", path: "/", body: `{"metadata":{"type":"ngrinder"}}`, code: 400, want: "not built in this version"},
+		"UnknownType":       {reason: "It says what there is.", path: "/", body: `{"metadata":{"type":"python","cmd":"x"}}`, code: 400, want: `unknown type "python"; there are bash, cmd, concord, helm, helmv3, kubectl, ngrinder`},
+		"UnknownWithout":    {reason: "Without a command as well.", path: "/", body: `{"metadata":{"type":"CMD"}}`, code: 400, want: `unknown type "CMD"`},
+		"HelmNothing":       {reason: "Helm alone prints its help.", path: "/", body: `{"metadata":{"type":"helm"}}`, code: 400, want: "metadata.cmd is missing"},
+		"KubectlQuote":      {reason: "What cannot be split is told at once.", path: "/", body: `{"metadata":{"type":"kubectl","cmd":"get 'x"}}`, code: 400, want: "a quote (') is not closed"},
 		"TooLarge":          {reason: "A payload has an end.", path: "/", body: `{"name":"` + strings.Repeat("x", maxPayload) + `"}`, code: 400, want: "too large"},
 		"GateNotJSON":       {reason: "A gate is somebody's.", path: "/gate/check", body: `no`, code: 400, want: "reading the payload"},
 		"RollbackNotJSON":   {reason: "So is a rollback.", path: "/rollback/open", body: `no`, code: 400, want: "reading the payload"},
+		"GateOfNobody":      {reason: "A gate that no Canary asks for is a misspelling.", path: "/gate/open", body: `{"namespace":"test"}`, code: 400, want: `name: "" is not the name of a Canary`},
+		"GateOfNowhere":     {reason: "So is one without a namespace.", path: "/gate/check", body: `{"name":"podinfo"}`, code: 400, want: `namespace: "" is not the name of a namespace`},
+		"RollbackOfNobody":  {reason: "The same goes for going back.", path: "/rollback/close", body: `{"name":"a/b","namespace":"test"}`, code: 400, want: `name: "a/b" is not`},
 		"GateClosedAtFirst": {reason: "The safe side of a gate.", path: "/gate/check", body: `{"name":"podinfo","namespace":"test"}`, code: 403, want: "Forbidden"},
 	}
 	x := newTester(t, Options{})
@@ -117,7 +118,71 @@ func TestGates(t *testing.T) {
 			is(tc.sibling+"/check", mine, "Forbidden", 403)
 			is(tc.kind+"/close", mine, "", 202)
 			is(tc.kind+"/check", mine, "Forbidden", 403)
-			require.Empty(t, x.srv.gates.open, "Closed gates are forgotten.")
+			require.Empty(t, x.srv.gates.(*Memory).open, "Closed gates are forgotten.")
+		})
+	}
+}
+
+func TestGatesHaveKeysOfTheirOwn(t *testing.T) {
+	x := newTester(t, Options{})
+	code, _ := x.post("/gate/open", `{"name":"rollback.podinfo","namespace":"test"}`)
+	require.Equal(t, 202, code)
+	code, _ = x.post("/rollback/check", `{"name":"podinfo","namespace":"test"}`)
+	require.Equal(t, 403, code, "A Canary of this name must not send another one back.")
+}
+
+// broken is a place for gates that cannot be reached.
+type broken struct{}
+
+func (broken) Open(context.Context, string) (bool, error)     { return true, io.ErrUnexpectedEOF }
+func (broken) Turn(_ context.Context, _ string, _ bool) error { return io.ErrUnexpectedEOF }
+
+func TestGatesThatCannotBeReached(t *testing.T) {
+	x := newTester(t, Options{Gates: broken{}})
+	for _, path := range []string{"/gate/check", "/gate/open", "/gate/close", "/rollback/check", "/rollback/open", "/rollback/close"} {
+		code, said := x.post(path, `{"name":"podinfo","namespace":"test"}`)
+		require.Equal(t, 500, code, "%s neither approves nor claims to have been turned.", path)
+		require.Contains(t, said, "unexpected EOF", path)
+	}
+}
+
+func TestToken(t *testing.T) {
+	cases := map[string]struct {
+		reason, path, header string
+		code                 int
+	}{
+		"Bears":        {reason: "Who has it may call.", path: "/gate/approve", header: "Bearer s3cret", code: 200},
+		"LowerCase":    {reason: "The scheme's case means nothing.", path: "/gate/approve", header: "bearer s3cret", code: 200},
+		"None":         {reason: "Without it nobody approves.", path: "/gate/approve", code: 401},
+		"Wrong":        {reason: "Nor with another.", path: "/gate/approve", header: "Bearer s3cre", code: 401},
+		"Longer":       {reason: "Nor with more.", path: "/gate/approve", header: "Bearer s3cretx", code: 401},
+		"Basic":        {reason: "Nor by another scheme.", path: "/gate/approve", header: "Basic s3cret", code: 401},
+		"Bare":         {reason: "Nor by none.", path: "/gate/approve", header: "s3cret", code: 401},
+		"Check":        {reason: "Gates are behind it.", path: "/gate/check", code: 401},
+		"Rollback":     {reason: "So is going back.", path: "/rollback/open", code: 401},
+		"Command":      {reason: "So are commands.", path: "/", code: 401},
+		"NotThere":     {reason: "What there is, is not told either.", path: "/other", code: 401},
+		"Health":       {reason: "A kubelet has no token.", path: "/healthz", code: 200},
+		"Measurements": {reason: "Nor has Prometheus.", path: "/metrics", code: 200},
+	}
+	x := newTester(t, Options{Token: "s3cret"})
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			req, err := http.NewRequest(http.MethodPost, x.url+tc.path, strings.NewReader(`{"name":"podinfo","namespace":"test"}`))
+			require.NoError(t, err)
+			if tc.header != "" {
+				req.Header["Authorization"] = []string{tc.header}
+			}
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			defer resp.Body.Close()
+			text, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.Equal(t, tc.code, resp.StatusCode, tc.reason)
+			require.NotContains(t, string(text), "s3cret")
+			if tc.code == 401 {
+				require.Equal(t, "Bearer", resp.Header.Get("WWW-Authenticate"))
+			}
 		})
 	}
 }

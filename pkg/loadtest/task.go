@@ -1,8 +1,12 @@
 package loadtest
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,20 +14,50 @@ import (
 
 // The types of task, as metadata.type names them.
 const (
-	typeCmd  = "cmd"  // in the background: load tests
-	typeBash = "bash" // at once, its result is the answer: acceptance tests
+	typeCmd      = "cmd"      // a line for sh: load tests
+	typeBash     = "bash"     // a line for bash: acceptance tests
+	typeHelm     = "helm"     // arguments of helm: tests of a release
+	typeHelm3    = "helmv3"   // the same: older manifests tell the two apart
+	typeKubectl  = "kubectl"  // arguments of kubectl
+	typeConcord  = "concord"  // a process on a Concord server
+	typeNgrinder = "ngrinder" // a load test on an nGrinder controller
 )
 
-// notBuilt are types of the same interface that are answered with what they lack, not as a misspelling.
-var notBuilt = []string{"helm", "helmv3", "kubectl", "concord", "ngrinder"}
+// kind is what there is to know of a type of task.
+type kind struct {
+	// background says that the caller does not wait for the result, since a load test takes longer than a
+	// webhook may.
+	background bool
+	// read makes a job of a payload's metadata, or says what is wrong with them.
+	read func(metadata map[string]string) (job, error)
+}
 
-// task is a command that a Canary asked for.
+func kinds() map[string]kind {
+	return map[string]kind{
+		typeCmd:      {background: true, read: script("sh")},
+		typeBash:     {read: script("bash")},
+		typeHelm:     {read: tool("helm")},
+		typeHelm3:    {read: tool("helm")},
+		typeKubectl:  {read: tool("kubectl")},
+		typeConcord:  {read: newConcord},
+		typeNgrinder: {background: true, read: newNgrinder},
+	}
+}
+
+// job is one thing to do. Its name is logged and tells it from others, so there is no secret in it.
+type job struct {
+	name string
+	do   func(ctx context.Context, out io.Writer) error
+}
+
+// task is a job that a Canary asked for.
 type task struct {
-	kind   string
-	canary string
-	script string
-	log    bool // write what it says into the log
-	reply  bool // and into the answer
+	job
+	kind       string
+	canary     string
+	background bool
+	log        bool // write what it says into the log
+	reply      bool // and into the answer
 }
 
 // newTask reads the metadata of a payload.
@@ -31,48 +65,40 @@ func newTask(p payload) (task, error) {
 	if p.Metadata == nil {
 		return task{}, errors.New("metadata is missing; give at least cmd")
 	}
-	t := task{
-		kind:   p.Metadata["type"],
-		canary: p.canary(),
-		script: p.Metadata["cmd"],
-		log:    p.Metadata["logCmdOutput"] == "true",
-		reply:  p.Metadata["returnCmdOutput"] == "true",
+	name := cmp.Or(p.Metadata["type"], typeCmd)
+	all := kinds()
+	k, known := all[name]
+	if !known {
+		there := strings.Join(slices.Sorted(maps.Keys(all)), ", ")
+		return task{}, fmt.Errorf("unknown type %q; there are %s", name, there)
 	}
-	if t.kind == "" {
-		t.kind = typeCmd
+	j, err := k.read(p.Metadata)
+	if err != nil {
+		return task{}, err
 	}
-	switch {
-	case slices.Contains(notBuilt, t.kind):
-		return task{}, fmt.Errorf("type %q is not built in this version; there are %s and %s", t.kind, typeCmd, typeBash)
-	case t.kind != typeCmd && t.kind != typeBash:
-		return task{}, fmt.Errorf("unknown type %q; there are %s and %s", t.kind, typeCmd, typeBash)
-	case strings.TrimSpace(t.script) == "":
-		return task{}, errors.New("metadata.cmd is missing")
-	}
-	return t, nil
-}
-
-func (t task) shell() string {
-	if t.kind == typeBash {
-		return "bash"
-	}
-	return "sh"
+	return task{
+		job:        j,
+		kind:       name,
+		canary:     p.canary(),
+		background: k.background,
+		log:        p.Metadata["logCmdOutput"] == "true",
+		reply:      p.Metadata["returnCmdOutput"] == "true",
+	}, nil
 }
 
 // key is the same for a task that is asked for again while it runs.
-func (t task) key() string { return t.canary + "\x00" + t.script }
+func (t task) key() string { return t.canary + "\x00" + t.kind + "\x00" + t.name }
 
 func (s *Server) task(w http.ResponseWriter, r *http.Request, p payload) {
 	t, err := newTask(p)
-	if err != nil {
+	switch {
+	case err != nil:
 		answer(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	if t.kind == typeBash {
+	case t.background:
+		s.later(w, t)
+	default:
 		s.now(w, r, t)
-		return
 	}
-	s.later(w, t)
 }
 
 func (s *Server) later(w http.ResponseWriter, t task) {

@@ -215,7 +215,8 @@ func TestGroupsAreEnded(t *testing.T) {
 			caller, hangUp := context.WithCancel(t.Context())
 			defer hangUp()
 			var all sync.WaitGroup
-			todo := task{kind: tc.kind, canary: "podinfo.test", script: family(file)}
+			todo, err := newTask(payload{Name: "podinfo", Namespace: "test", Metadata: map[string]string{"type": tc.kind, "cmd": family(file)}})
+			require.NoError(t, err)
 			all.Go(func() {
 				if tc.kind == typeBash {
 					_, _ = s.runner.run(caller, todo)
@@ -264,7 +265,7 @@ func TestWhoLeavesTheGroupHoldsNobodyUp(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pid")
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- shell(ctx, "bash", "setsid sleep 1000 & echo $! > "+file+"; wait", &output{}) }()
+	go func() { ended <- command(ctx, &output{}, "bash", "-c", "setsid sleep 1000 & echo $! > "+file+"; wait") }()
 	pid := pidIn(t, file)
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
 	soon(t, func() bool { return leads(pid) }, "It leaves the group.")
@@ -277,10 +278,6 @@ func TestWhoLeavesTheGroupHoldsNobodyUp(t *testing.T) {
 func leads(pid int) bool {
 	group, err := syscall.Getpgid(pid)
 	return err == nil && group == pid
-}
-
-func TestShellNamesWhatItCannotStart(t *testing.T) {
-	require.ErrorContains(t, shell(t.Context(), "no-such-shell", "true", &output{}), "starting no-such-shell")
 }
 
 func TestLog(t *testing.T) {
@@ -305,31 +302,6 @@ func TestLog(t *testing.T) {
 			if tc.not != "" {
 				require.NotContains(t, said.String(), tc.not, tc.reason)
 			}
-		})
-	}
-}
-
-func TestOutput(t *testing.T) {
-	cases := map[string]struct {
-		reason string
-		left   int
-		writes []string
-		want   string
-	}{
-		"Fits":   {reason: "All of it is kept.", left: 10, writes: []string{"hello", "you"}, want: "helloyou"},
-		"Just":   {reason: "To the last byte.", left: 5, writes: []string{"hello"}, want: "hello"},
-		"Over":   {reason: "The beginning is kept, and the rest counted.", left: 5, writes: []string{"hel", "lo you", "there"}, want: "hello\n… and 9 bytes more"},
-		"Silent": {reason: "Nothing said, nothing kept.", left: 5, want: ""},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			o := &output{left: tc.left}
-			for _, w := range tc.writes {
-				n, err := o.Write([]byte(w))
-				require.NoError(t, err, "A command must not fail for being talkative.")
-				require.Equal(t, len(w), n)
-			}
-			require.Equal(t, tc.want, o.String(), tc.reason)
 		})
 	}
 }

@@ -1,0 +1,93 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+)
+
+// ConfigMap keeps gates in a ConfigMap, for all replicas and across restarts. It remembers nothing itself:
+// each question is one to the API server, and gates are asked about every few seconds at most.
+type ConfigMap struct {
+	Client typedcorev1.ConfigMapInterface // of the load tester's namespace
+	Name   string
+}
+
+// opened is what the ConfigMap says of a gate that is. Everything else is closed, so that gates can be turned
+// with kubectl as well.
+const opened = "open"
+
+// contention is how long a write is tried against those of other replicas: ten seconds at least.
+func contention() wait.Backoff {
+	return wait.Backoff{Duration: 5 * time.Millisecond, Factor: 1.5, Jitter: 1, Steps: 40, Cap: 500 * time.Millisecond}
+}
+
+// Open reads the ConfigMap. One that is not there has no open gates.
+func (g *ConfigMap) Open(ctx context.Context, key string) (bool, error) {
+	c, err := g.Client.Get(ctx, g.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading the gates: %w", err)
+	}
+	return c.Data[key] == opened, nil
+}
+
+// Turn changes one key. What somebody else changed since it was read makes the API server refuse the write,
+// and it is tried again on what there is then.
+func (g *ConfigMap) Turn(ctx context.Context, key string, to bool) error {
+	var last error
+	err := wait.ExponentialBackoffWithContext(ctx, contention(), func(ctx context.Context) (bool, error) {
+		last = g.turn(ctx, key, to)
+		// One that is made or deleted by somebody in between is as much a conflict.
+		if apierrors.IsConflict(last) || apierrors.IsAlreadyExists(last) || apierrors.IsNotFound(last) {
+			return false, nil
+		}
+		return true, last
+	})
+	if wait.Interrupted(err) && last != nil {
+		err = last
+	}
+	if err != nil {
+		return fmt.Errorf("keeping the gate in ConfigMap %q: %w", g.Name, err)
+	}
+	return nil
+}
+
+func (g *ConfigMap) turn(ctx context.Context, key string, to bool) error {
+	c, err := g.Client.Get(ctx, g.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return g.create(ctx, key, to)
+	}
+	if err != nil || (c.Data[key] == opened) == to {
+		return err
+	}
+	if to {
+		if c.Data == nil {
+			c.Data = map[string]string{}
+		}
+		c.Data[key] = opened
+	} else {
+		delete(c.Data, key)
+	}
+	_, err = g.Client.Update(ctx, c, metav1.UpdateOptions{})
+	return err
+}
+
+// create makes the ConfigMap, for which there is a need only once a gate is opened. The manifests bring an
+// empty one, so that the right to make any is not needed.
+func (g *ConfigMap) create(ctx context.Context, key string, to bool) error {
+	if !to {
+		return nil
+	}
+	c := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: g.Name}, Data: map[string]string{key: opened}}
+	_, err := g.Client.Create(ctx, c, metav1.CreateOptions{})
+	return err
+}

@@ -3,9 +3,13 @@ package notify
 import (
 	"context"
 	"encoding/base64"
+	"encoding/pem"
 	"io"
+	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// services are all that there are; each is held to the same contract.
-func services() []string { return []string{"slack"} }
+// kinds are all services that there are; each is held to the same contract.
+func kinds() []string { return slices.Sorted(maps.Keys(services())) }
 
 func start(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	t.Helper()
@@ -52,9 +56,12 @@ func TestContractStatus(t *testing.T) {
 		"Limited":    {reason: "Services say for how long.", answer: code(429, "Retry-After", "7"), want: &StatusError{Code: 429, After: 7 * time.Second, Said: "it says so"}},
 		"LimitedNot": {reason: "Or they do not.", answer: code(429), want: &StatusError{Code: 429, Said: "it says so"}},
 		"LimitedBad": {reason: "Or not so that it can be read.", answer: code(429, "Retry-After", "-3"), want: &StatusError{Code: 429, Said: "it says so"}},
+		"LimitedBit": {reason: "Some count in parts of a second.", answer: code(429, "Retry-After", "0.5"), want: &StatusError{Code: 429, After: 500 * time.Millisecond, Said: "it says so"}},
+		"LimitedFor": {reason: "A number that is out of all bounds has one.", answer: code(429, "Retry-After", "99999999999"), want: &StatusError{Code: 429, After: maxAsked, Said: "it says so"}},
+		"LimitedTo":  {reason: "A date that has passed is no reason to wait.", answer: code(429, "Retry-After", "Fri, 31 Dec 1999 23:59:59 GMT"), want: &StatusError{Code: 429, Said: "it says so"}},
 		"Broken":     {reason: "A broken service.", answer: code(503), want: &StatusError{Code: 503, Said: "it says so"}},
 	}
-	for _, service := range services() {
+	for _, service := range kinds() {
 		for name, tc := range cases {
 			t.Run(service+name, func(t *testing.T) {
 				n, err := New(service, Options{Address: start(t, tc.answer).URL})
@@ -84,7 +91,7 @@ func TestContractHugeAnswer(t *testing.T) {
 			}
 		}
 	}
-	for _, service := range services() {
+	for _, service := range kinds() {
 		n, err := New(service, Options{Address: start(t, flood(500)).URL})
 		require.NoError(t, err)
 		err = n.Notify(t.Context(), rolledBack())
@@ -97,7 +104,7 @@ func TestContractHugeAnswer(t *testing.T) {
 }
 
 func TestContractCancellation(t *testing.T) {
-	for _, service := range services() {
+	for _, service := range kinds() {
 		n, err := New(service, Options{Address: start(t, stalled).URL})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -107,7 +114,7 @@ func TestContractCancellation(t *testing.T) {
 		require.ErrorIs(t, n.Notify(within, rolledBack()), context.DeadlineExceeded, "A slow service is given up.")
 		end()
 	}
-	c, err := newClient("")
+	c, err := newClient(Options{})
 	require.NoError(t, err)
 	require.Equal(t, 5*time.Second, c.Timeout, "It is given up in any case.")
 }
@@ -126,6 +133,7 @@ func TestContractSecrets(t *testing.T) {
 	}{
 		"Refused":  {reason: "Nothing listens.", url: closed.URL},
 		"NoHost":   {reason: "There is no such host.", url: "http://nowhere.invalid"},
+		"EchoKey":  {reason: "The answer is the key alone.", url: start(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no such key: t0kenlong", http.StatusNotFound) }).URL},
 		"Denied":   {reason: "The answer is no.", url: start(t, code(403)).URL},
 		"Limited":  {reason: "The answer is later.", url: start(t, code(429, "Retry-After", "1")).URL},
 		"Broken":   {reason: "The answer is broken.", url: start(t, code(500)).URL},
@@ -134,18 +142,20 @@ func TestContractSecrets(t *testing.T) {
 		"HangsUp":  {reason: "There never will be.", url: start(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }).URL},
 		"Echo":     {reason: "The answer is all that we said.", url: start(t, echo).URL},
 	}
-	for _, service := range services() {
+	for _, service := range kinds() {
 		for name, tc := range cases {
 			t.Run(service+name, func(t *testing.T) {
-				address := strings.Replace(tc.url, "://", "://user:s3cret@", 1) + "/services/t0ken?key=k3y"
-				n, err := New(service, Options{Address: address, Token: "xoxb-b3arer"})
-				require.NoError(t, err)
-				within, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-				defer cancel()
-				err = n.Notify(within, rolledBack())
-				require.Error(t, err, tc.reason)
-				for _, secret := range []string{"s3cret", "t0ken", "k3y", "b3arer"} {
-					require.NotContains(t, err.Error(), secret, tc.reason)
+				address := strings.Replace(tc.url, "://", "://user:s3cret@", 1) + "/services/t0kenlong?key=k3ylong"
+				for _, token := range []string{"", "xoxb-b3arer"} {
+					n, err := New(service, Options{Address: address, Token: token})
+					require.NoError(t, err)
+					within, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+					err = n.Notify(within, rolledBack())
+					cancel()
+					require.Error(t, err, tc.reason)
+					for _, secret := range []string{"s3cret", "t0ken", "k3y", "b3arer", base64.StdEncoding.EncodeToString([]byte("user:s3cret"))} {
+						require.NotContains(t, err.Error(), secret, tc.reason)
+					}
 				}
 			})
 		}
@@ -157,16 +167,16 @@ func TestContractProxy(t *testing.T) {
 	proxy := start(t, func(w http.ResponseWriter, r *http.Request) {
 		asked, credentials = r.URL.String(), r.Header.Get("Proxy-Authorization")
 	})
-	for _, service := range services() {
+	for _, service := range kinds() {
 		o := Options{Address: "http://chat.invalid/hook", Proxy: strings.Replace(proxy.URL, "://", "://me:pw@", 1)}
 		n, err := New(service, o)
 		require.NoError(t, err)
 		require.NoError(t, n.Notify(t.Context(), rolledBack()))
-		require.Equal(t, "http://chat.invalid/hook", asked, "The proxy is asked for the service.")
+		require.Equal(t, "http://chat.invalid/hook", strings.TrimSuffix(asked, "/slack"), "The proxy is asked for the service.")
 		require.Equal(t, "Basic "+base64.StdEncoding.EncodeToString([]byte("me:pw")), credentials)
 	}
 	proxy.Close()
-	for _, service := range services() {
+	for _, service := range kinds() {
 		n, err := New(service, Options{Address: "http://chat.invalid/hook", Proxy: strings.Replace(proxy.URL, "://", "://me:s3cret@", 1)})
 		require.NoError(t, err)
 		err = n.Notify(t.Context(), rolledBack())
@@ -190,4 +200,60 @@ func TestStatusErrorText(t *testing.T) {
 		t.Run(name, func(t *testing.T) { require.EqualError(t, &tc.err, tc.want, tc.reason) })
 	}
 	require.NotErrorIs(t, &StatusError{Code: 500}, io.EOF)
+}
+
+func TestContractCertificates(t *testing.T) {
+	s := httptest.NewUnstartedServer(code(200))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that fail, as they should
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	own := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	for _, service := range kinds() {
+		n, err := New(service, Options{Address: s.URL, CA: own})
+		require.NoError(t, err)
+		require.NoError(t, n.Notify(t.Context(), rolledBack()), "A bundle says whom to trust.")
+
+		n, err = New(service, Options{Address: s.URL})
+		require.NoError(t, err)
+		require.ErrorContains(t, n.Notify(t.Context(), rolledBack()), "certificate signed by unknown authority")
+
+		_, err = New(service, Options{Address: s.URL, CA: []byte("none")})
+		require.EqualError(t, err, service+": caBundle: no certificate in PEM form is in it")
+	}
+	require.NoError(t, CheckCA(own))
+	require.NoError(t, CheckCA(nil), "Without one the system's count.")
+	require.ErrorContains(t, CheckCA([]byte("none")), "no certificate")
+}
+
+func TestContractAddress(t *testing.T) {
+	for _, service := range kinds() {
+		_, err := New(service, Options{})
+		require.ErrorContains(t, err, service+": ", "Nowhere to go is said when the channel is made.")
+		for _, bad := range []string{"s3cret", "http://s3cret\x7f", "ftp://s3cret", "http:///s3cret"} {
+			_, err = New(service, Options{Address: bad})
+			require.EqualError(t, err, service+": address: not an http or https URL with a host", "It is not quoted.")
+		}
+		_, err = New(service, Options{Address: "http://a", Proxy: "s3cret:80"})
+		require.EqualError(t, err, service+": proxy: not an http or https URL with a host")
+		var got received
+		n, err := New(service, Options{Address: receiver(t, &got, "ok").URL + "\n"})
+		require.NoError(t, err)
+		require.NoError(t, n.Notify(t.Context(), rolledBack()), "Secrets that were written with an editor end in a line break.")
+	}
+}
+
+func TestKnown(t *testing.T) {
+	require.Equal(t, []string{"discord", "gchat", "msteams", "rocket", "slack", "webhook"}, kinds(), "All that the API names.")
+	for _, kind := range kinds() {
+		require.True(t, Known(kind))
+	}
+	require.False(t, Known("slak"))
+	_, err := New("slak", Options{Address: "http://a"})
+	require.EqualError(t, err, `unknown alert provider type "slak"`, "No service is taken for another.")
+}
+
+func TestRetryAfterDate(t *testing.T) {
+	h := http.Header{"Retry-After": {time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)}}
+	require.InDelta(t, time.Hour, retryAfter(h), float64(5*time.Second))
+	require.Zero(t, retryAfter(http.Header{"Retry-After": {"soon"}}))
 }

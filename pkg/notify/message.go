@@ -12,6 +12,7 @@ package notify
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Notifier is one channel of a chat service.
@@ -30,13 +31,29 @@ const (
 	Error Severity = "error" // the rollout failed
 )
 
-// Message is one piece of news about a Canary.
+// Message is one piece of news about a Canary. Services show the text and the fields; the rest is for
+// templates, and for the webhook, whose readers are programs.
 type Message struct {
 	Severity  Severity
 	Canary    string
 	Namespace string
 	Text      string
 	Fields    []Field // in the order they are shown
+
+	Time     time.Time
+	Cluster  string  // empty where it has no name
+	Target   string  // Example: `Deployment/podinfo`
+	Phase    string  // of the Canary, now
+	Revision string  // that is rolled out
+	Weight   int     // percent of requests that the canary gets, now
+	Images   []Image // that the revision changes
+	Metric   *Metric // that failed last; nil: none did
+	Reason   string  // of a failure or a wait; empty where the text says all
+
+	Rollout string // the same in all messages of one rollout; empty: it belongs to none
+	Final   bool   // the rollout is over
+
+	marked bool // the text is in the service's own markup already
 }
 
 // Field is a detail that is shown as a line of its own.
@@ -45,8 +62,33 @@ type Field struct {
 	Value string
 }
 
+// Image is what one container runs.
+type Image struct {
+	Container string `json:"container"`
+	Old       string `json:"old,omitempty"` // empty where it is not known, or there was no such container
+	New       string `json:"new,omitempty"` // empty for a container that goes
+}
+
+// Metric is a number that was not accepted.
+type Metric struct {
+	Name  string `json:"name"`
+	Value string `json:"value,omitempty"` // empty: there was none
+	Limit string `json:"limit,omitempty"` // that it was held against: `>= 99`
+}
+
 // subject is how services call what a message is about.
 func (m Message) subject() string { return fmt.Sprintf("%s.%s", m.Canary, m.Namespace) }
+
+// text is what a message says, for a service in whose markup plain text has to be escaped.
+func (m Message) text(escape func(string) string) string {
+	if m.marked {
+		return m.Text
+	}
+	return escape(m.Text)
+}
+
+// plain is for services that show text as it is.
+func plain(text string) string { return text }
 
 // Wants says whether somebody who asked for news of a severity and worse is sent this one. Nothing
 // asked for means everything.

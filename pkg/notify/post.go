@@ -3,6 +3,7 @@ package notify
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 )
@@ -40,48 +41,43 @@ func (e *StatusError) Error() string {
 type poster struct {
 	address *url.URL
 	client  *http.Client
-	token   string // sent as a bearer's
+	token   string   // sent as a bearer's
+	secrets []string // that are never shown, the longest first
 }
 
 // newPoster takes nothing from an address into its errors but the host.
-func newPoster(address, proxy, token string) (*poster, error) {
-	to, err := webURL(address)
+func newPoster(o Options) (*poster, error) {
+	if o.Address == "" {
+		return nil, errNowhere
+	}
+	to, err := webURL(o.Address)
 	if err != nil {
 		return nil, fmt.Errorf("address: %w", err)
 	}
-	c, err := newClient(proxy)
+	c, err := newClient(o)
 	if err != nil {
-		return nil, fmt.Errorf("proxy: %w", err)
+		return nil, err
 	}
-	return &poster{address: to, client: c, token: token}, nil
+	return &poster{address: to, client: c, token: o.Token, secrets: secrets(o, to)}, nil
 }
 
 // webURL quotes nothing of what it refuses: a webhook's address is a secret from end to end.
 func webURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
+	u, err := url.Parse(strings.TrimSpace(s)) // secrets written by hand end in a line break
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("not an http or https URL with a host")
 	}
 	return u, nil
 }
 
-// newClient makes a client for one channel. Messages are few and channels are read anew for each, so
-// no connection is kept: it could only leak.
-func newClient(proxy string) (*http.Client, error) {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.DisableKeepAlives = true
-	if proxy != "" {
-		u, err := webURL(proxy)
-		if err != nil {
-			return nil, err
-		}
-		t.Proxy = http.ProxyURL(u)
-	}
-	return &http.Client{
-		Transport:     t,
-		Timeout:       timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
+// at is the same poster for another method of the same service.
+func (p *poster) at(path string) *poster {
+	to := *p
+	moved := *p.address
+	moved.Path, moved.RawPath = path, ""
+	to.address = &moved
+	to.secrets = append(slices.Clip(secrets(Options{}, &moved)), p.secrets...)
+	return &to
 }
 
 // post returns the beginning of a 2xx answer.
@@ -105,39 +101,49 @@ func (p *poster) post(ctx context.Context, message any) ([]byte, error) {
 	defer resp.Body.Close()
 	said, _ := io.ReadAll(io.LimitReader(resp.Body, maxRead)) // what came is enough to tell
 	if resp.StatusCode/100 != 2 {
-		return nil, fmt.Errorf("posting to %q: %w", p.address.Host, p.refusal(resp, said))
+		return nil, fmt.Errorf("posting to %q: %w", p.address.Host, p.refusal(resp.StatusCode, resp.Header, said))
 	}
 	return said, nil
 }
 
-func (p *poster) refusal(resp *http.Response, said []byte) *StatusError {
+func (p *poster) refusal(code int, h http.Header, said []byte) *StatusError {
 	// Concealed before it is cut, or half a secret would be left.
 	line := p.conceal(strings.Join(strings.Fields(string(said)), " "))
 	line = strings.ToValidUTF8(line[:min(len(line), maxSaid)], "")
-	return &StatusError{Code: resp.StatusCode, After: retryAfter(resp.Header), Said: line}
+	return &StatusError{Code: code, After: retryAfter(h), Said: line}
 }
 
 // conceal takes our secrets out of what a server or a proxy says: some repeat what they were asked.
 func (p *poster) conceal(line string) string {
-	secrets := []string{p.token, p.address.String(), p.address.RequestURI()}
-	if word, has := p.address.User.Password(); has {
-		secrets = append(secrets, word)
-	}
-	for _, s := range secrets {
-		if len(s) > 1 { // "/" is no secret
-			line = strings.ReplaceAll(line, s, "***")
-		}
+	for _, s := range p.secrets {
+		line = strings.ReplaceAll(line, s, "***")
 	}
 	return line
 }
 
-func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil || seconds < 0 {
-		return 0
+// secrets are all forms in which what is secret about a channel could come back.
+func secrets(o Options, address *url.URL) []string {
+	all := []string{o.Token, address.String(), address.RequestURI(), address.Path, address.RawQuery}
+	all = append(all, strings.Split(address.Path, "/")...) // a key is often repeated alone
+	for _, values := range address.Query() {
+		all = append(all, values...)
 	}
-	return time.Duration(seconds) * time.Second
+	proxy, err := url.Parse(o.Proxy)
+	if err != nil {
+		proxy = &url.URL{}
+	}
+	for _, u := range []*url.URL{address, proxy} {
+		if word, has := u.User.Password(); has {
+			all = append(all, word, base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+word)))
+		}
+	}
+	all = slices.DeleteFunc(all, func(s string) bool { return len(s) < shortest })
+	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
+	return all
 }
+
+// shortest is how long a text has to be to be a secret: parts of a path such as `v1` are none.
+const shortest = 5
 
 // cause is what went wrong below the URL, which must not be shown.
 func cause(err error) error {

@@ -94,6 +94,15 @@ func (q *Queue) Enqueue(j Job) bool {
 // Dropped is how many jobs were lost so far: not taken, failed for good, or unfinished at the end.
 func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
 
+// Waiting is how many jobs have been taken and not begun.
+func (q *Queue) Waiting() int {
+	n := 0
+	for _, lane := range q.lanes {
+		n += len(lane)
+	}
+	return n
+}
+
 func (q *Queue) lane(key string) uint32 {
 	h := fnv.New32a()
 	h.Write([]byte(key))
@@ -172,9 +181,24 @@ func (q *Queue) attempt(ctx context.Context, j Job) {
 	}
 }
 
+// Final marks an error as one that trying again does not mend. Nil stays nil.
+func Final(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &finalError{err}
+}
+
+type finalError struct{ error }
+
+func (e *finalError) Unwrap() error { return e.error }
+
 // retriable says whether the same job may succeed later, and how long to leave the service alone.
 // After a timeout the message may well have arrived; sending it again would say it twice.
 func retriable(err error) (after time.Duration, again bool) {
+	if final := new(finalError); errors.As(err, &final) {
+		return 0, false
+	}
 	var status *StatusError
 	if errors.As(err, &status) {
 		return status.After, status.Code == 429 || status.Code >= 500

@@ -62,6 +62,7 @@ func TestQueueRetries(t *testing.T) {
 		"Denied":      {reason: "A no is a no.", errs: []error{&StatusError{Code: 404}}, calls: 1, dropped: 1},
 		"Reset":       {reason: "What may have arrived is not said twice.", errs: []error{reset}, calls: 1, dropped: 1},
 		"Slow":        {reason: "Nor is what was too slow.", errs: []error{context.DeadlineExceeded}, calls: 1, dropped: 1},
+		"ForGood":     {reason: "Who has tried again already says so.", errs: []error{Final(unreachable)}, calls: 1, dropped: 1},
 		"TooLong":     {reason: "Nobody wants yesterday's news.", errs: []error{&StatusError{Code: 429, After: time.Hour}}, calls: 1, dropped: 1},
 	}
 	for name, tc := range cases {
@@ -100,6 +101,7 @@ func TestQueueNeverBlocks(t *testing.T) {
 	}
 	require.Equal(t, []bool{true, true, true, false, false}, taken, "What does not fit is refused at once.")
 	require.Equal(t, uint64(2), q.Dropped(), "And counted.")
+	require.Equal(t, 3, q.Waiting(), "So are those that wait.")
 	require.Zero(t, calls.Load(), "Nothing is done by who enqueues.")
 }
 
@@ -179,6 +181,11 @@ func TestSendGoesThroughTheService(t *testing.T) {
 	end()
 	require.Equal(t, "general", got.body["channel"])
 	require.Zero(t, q.Dropped())
+}
+
+func TestFinal(t *testing.T) {
+	require.NoError(t, Final(nil))
+	require.ErrorIs(t, fmt.Errorf("hook: %w", Final(context.Canceled)), context.Canceled, "What was wrong stays known.")
 }
 
 func TestLimitsDefaults(t *testing.T) {

@@ -1,33 +1,101 @@
 package notify
 
-import "fmt"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/template"
+)
 
 // Options say where messages go and how they look.
 type Options struct {
 	Address  string // of the webhook, a secret
-	Token    string // of a bot, a secret
+	Token    string // of a bot, or for the bearer of a generic webhook; a secret
 	Proxy    string // URL of an HTTP proxy on the way; empty: as the environment says
+	CA       []byte // certificates in PEM that the service's must be signed by; empty: those of the system
 	Channel  string // empty: general
 	Username string // empty: flagger
+	Template string // of the text, see CheckTemplate; empty, or one that fails: the text as it is
+
+	Threads *Threads // where a Slack bot's threads are remembered; nil: it makes none
+}
+
+// service is one kind of chat service.
+type service struct {
+	make   func(Options) (Notifier, error)
+	escape func(string) string // makes plain text what it looks like in the service's markup
+}
+
+// services are all kinds there are, by the name an AlertProvider gives them.
+func services() map[string]service {
+	return map[string]service{
+		"slack":   {make: newSlack, escape: slackEscape},
+		"msteams": {make: newTeams, escape: plain},
+		"discord": {make: newDiscord, escape: plain},
+		"rocket":  {make: newRocket, escape: plain},
+		"gchat":   {make: newChat, escape: chatEscape},
+		"webhook": {make: newWebhook, escape: plain},
+	}
 }
 
 // Known says whether messages can be sent to a kind of service.
-func Known(service string) bool { return service == "slack" }
+func Known(kind string) bool {
+	_, known := services()[kind]
+	return known
+}
 
 // New is the notifier of a kind of service, `slack`. An unknown kind is an error: a message that is
 // sent in another service's form is lost.
-func New(service string, o Options) (Notifier, error) {
+func New(kind string, o Options) (Notifier, error) {
+	s, known := services()[kind]
+	if !known {
+		return nil, fmt.Errorf("unknown alert provider type %q", kind)
+	}
 	if o.Channel == "" {
 		o.Channel = "general"
 	}
 	if o.Username == "" {
 		o.Username = "flagger"
 	}
-	switch service {
-	case "slack":
-		return newSlack(o)
-	case "msteams", "discord", "rocket", "gchat":
-		return nil, fmt.Errorf("alert provider type %q is not supported yet, only slack is", service)
+	n, err := s.make(o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", kind, err)
 	}
-	return nil, fmt.Errorf("unknown alert provider type %q", service)
+	return &channel{kind: kind, to: n, template: usable(o.Template), escape: s.escape}, nil
+}
+
+var errNowhere = errors.New("no address is given")
+
+// channel is one channel of a service, with a text of its user's own where there is a template.
+type channel struct {
+	kind     string
+	to       Notifier
+	template *template.Template // nil: none
+	escape   func(string) string
+}
+
+// usable is nil for a template that cannot be followed. What is wrong with it is said elsewhere, and a plain
+// message is better than none.
+func usable(text string) *template.Template {
+	if text == "" {
+		return nil
+	}
+	t, err := parseTemplate(text)
+	if err != nil {
+		return nil
+	}
+	return t
+}
+
+// Notify sends the message with the template's text, or with its own where that fails: by being too long.
+func (c *channel) Notify(ctx context.Context, m Message) error {
+	if c.template != nil {
+		if text, err := execute(c.template, factsOf(m, c.escape)); err == nil {
+			m.Text, m.marked = text, true
+		}
+	}
+	if err := c.to.Notify(ctx, m); err != nil {
+		return fmt.Errorf("%s: %w", c.kind, err)
+	}
+	return nil
 }

@@ -5,79 +5,99 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/slack-go/slack"
+	"github.com/slack-go/slack/slackutilsx"
 )
 
 // slackAPI is where bots write to when no address is given.
 const slackAPI = "https://slack.com/api/chat.postMessage"
 
-// Slack writes through an incoming webhook, or as a bot when it has a token.
+// Slack writes through an incoming webhook, or as a bot when it has a token. A bot that is given Threads
+// keeps the messages of each rollout together, see thread.go.
 //
 // Sources: https://api.slack.com/messaging/webhooks, https://api.slack.com/methods/chat.postMessage
 type Slack struct {
-	to       *poster
-	channel  string
-	username string
+	to      *poster
+	form    classic
+	threads *Threads
 }
 
 func newSlack(o Options) (Notifier, error) {
 	if o.Address == "" && o.Token == "" {
-		return nil, errors.New("slack: neither an address nor a token is given")
+		return nil, errors.New("neither an address nor a token is given")
 	}
 	if o.Address == "" {
 		o.Address = slackAPI
 	}
-	to, err := newPoster(o.Address, o.Proxy, o.Token)
+	to, err := newPoster(o)
 	if err != nil {
-		return nil, fmt.Errorf("slack: %w", err)
+		return nil, err
 	}
-	return &Slack{to: to, channel: o.Channel, username: o.Username}, nil
+	s := &Slack{to: to, form: classic{
+		channel: o.Channel, username: o.Username, escape: slackEscape, colors: palette{good: "good", bad: "danger"},
+	}}
+	if o.Token != "" {
+		s.threads = o.Threads
+	}
+	return s, nil
 }
 
-// Notify sends the message as one attachment, which is what its color needs.
+// slackEscape keeps `97 < 99` from being read as the beginning of a link.
+//
+// Source: https://api.slack.com/reference/surfaces/formatting#escaping
+func slackEscape(text string) string { return slackutilsx.EscapeMessage(text) }
+
+// Notify sends the message, in the thread of its rollout where there is one.
 func (s *Slack) Notify(ctx context.Context, m Message) error {
-	said, err := s.to.post(ctx, s.render(m))
-	if err != nil {
-		return fmt.Errorf("slack: %w", err)
+	if s.threads == nil || m.Rollout == "" {
+		_, err := s.say(ctx, s.to, s.form.render(m))
+		return err
 	}
-	return s.accepted(said)
+	return s.inThread(ctx, m)
 }
 
-// accepted looks into the answer a bot gets: the API refuses with a 200. A webhook answers `ok`,
-// which is no JSON, and so do the receivers that only understand webhooks.
-func (s *Slack) accepted(said []byte) error {
+// place is where a message is: what a bot is answered.
+type place struct {
+	Channel string `json:"channel"`
+	TS      string `json:"ts"`
+}
+
+// refusalError is a no of the API, which comes with a 200.
+type refusalError struct{ reason string }
+
+func (e *refusalError) Error() string { return "refused: " + e.reason }
+
+// say posts to a method of the API. It looks into the answer, since a bot is refused with a 200. A webhook
+// answers `ok`, which is no JSON, and so do the receivers that only understand webhooks.
+func (s *Slack) say(ctx context.Context, to *poster, message any) (place, error) {
+	said, err := to.post(ctx, message)
+	if err != nil {
+		return place{}, err
+	}
 	var answer struct {
+		place
 		Error string `json:"error"`
 	}
 	if err := json.Unmarshal(said, &answer); err != nil || answer.Error == "" {
+		return answer.place, nil
+	}
+	return place{}, fmt.Errorf("posting to %q: %w", to.address.Host, &refusalError{reason: to.conceal(answer.Error)})
+}
+
+// updates is the method that changes a message, beside the one that posts it; nil for a receiver that is not
+// Slack's own API.
+func (s *Slack) updates() *poster {
+	base, ok := strings.CutSuffix(s.to.address.Path, "/chat.postMessage")
+	if !ok {
 		return nil
 	}
-	return fmt.Errorf("slack: refused: %s", s.to.conceal(answer.Error))
+	return s.to.at(base + "/chat.update")
 }
 
-func (s *Slack) render(m Message) slack.WebhookMessage {
-	fields := make([]slack.AttachmentField, 0, len(m.Fields))
-	for _, f := range m.Fields {
-		fields = append(fields, slack.AttachmentField{Title: f.Name, Value: f.Value})
-	}
-	return slack.WebhookMessage{
-		Channel:   s.channel,
-		Username:  s.username,
-		IconEmoji: ":rocket:",
-		Attachments: []slack.Attachment{{
-			Color:      slackColor(m.Severity),
-			AuthorName: m.subject(),
-			Text:       m.Text,
-			MarkdownIn: []string{"text"},
-			Fields:     fields,
-		}},
-	}
-}
-
-func slackColor(s Severity) string {
-	if s == Error {
-		return "danger"
-	}
-	return "good"
+// correction is a message in place of one that was posted.
+type correction struct {
+	place
+	Attachments []slack.Attachment `json:"attachments"`
 }

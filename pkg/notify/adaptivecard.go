@@ -1,0 +1,62 @@
+package notify
+
+// The parts of an adaptive card that a message is made of.
+//
+// Source: https://learn.microsoft.com/connectors/teams/#request-body-schema-for-message-or-adaptive-card
+
+type envelope struct {
+	Type        string     `json:"type"`
+	Attachments []enclosed `json:"attachments"`
+}
+
+type enclosed struct {
+	ContentType string `json:"contentType"`
+	Content     card   `json:"content"`
+}
+
+type card struct {
+	Schema  string         `json:"$schema"`
+	Type    string         `json:"type"`
+	Version string         `json:"version"`
+	Body    []element      `json:"body"`
+	Teams   map[string]any `json:"msteams"`
+}
+
+// element is a TextBlock or a FactSet; what a kind has no use for is left out.
+type element struct {
+	Type   string     `json:"type"`
+	Text   string     `json:"text,omitempty"`
+	Weight string     `json:"weight,omitempty"`
+	Size   string     `json:"size,omitempty"`
+	Color  string     `json:"color,omitempty"`
+	Subtle bool       `json:"isSubtle,omitempty"`
+	Wrap   bool       `json:"wrap,omitempty"`
+	Facts  []cardFact `json:"facts,omitempty"`
+}
+
+type cardFact struct {
+	Title string `json:"title"`
+	Value string `json:"value"`
+}
+
+func adaptiveCard(m Message) any {
+	body := []element{
+		{Type: "TextBlock", Text: m.Text, Weight: "Bolder", Size: "Medium", Wrap: true, Color: palette{good: "Good", bad: "Attention"}.of(m.Severity)},
+		{Type: "TextBlock", Text: m.subject(), Subtle: true, Wrap: true},
+	}
+	if len(m.Fields) > 0 {
+		facts := make([]cardFact, 0, len(m.Fields))
+		for _, f := range m.Fields {
+			facts = append(facts, cardFact{Title: f.Name, Value: f.Value})
+		}
+		body = append(body, element{Type: "FactSet", Facts: facts})
+	}
+	return envelope{Type: "message", Attachments: []enclosed{{
+		ContentType: "application/vnd.microsoft.card.adaptive",
+		Content: card{
+			Schema: "http://adaptivecards.io/schemas/adaptive-card.json", Type: "AdaptiveCard",
+			Version: "1.4", // what every client of Teams shows
+			Body:    body, Teams: map[string]any{"width": "Full"},
+		},
+	}}}
+}

@@ -1,0 +1,159 @@
+package notify
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"text/template"
+	"text/template/parse"
+)
+
+// Facts are what the template of an AlertProvider may name.
+type Facts struct {
+	Canary    string  // name of the Canary
+	Namespace string  // that it is in
+	Cluster   string  // -cluster-name of the operator; empty where that is not set
+	Target    string  // Example: `Deployment/podinfo`
+	Phase     string  // Example: `Progressing`
+	Severity  string  // info, warn or error
+	Text      string  // what would be sent without a template
+	Reason    string  // of a failure or a wait; empty where there is none
+	Weight    int     // percent of requests that the canary gets
+	Revision  string  // that is rolled out
+	Metric    Metric  // that failed last; its parts are empty where none did
+	Images    []Image // that the revision changes
+	Fields    []Field // details, as they are shown below the text
+}
+
+// maxText bounds the text that a template makes, in bytes: more than any service shows of it.
+const maxText = 4 << 10
+
+// functions are those that a template may call. Formatting is left out: a width makes a few letters a megabyte.
+func functions() map[string]bool {
+	return map[string]bool{
+		"and": true, "or": true, "not": true, "len": true, "index": true, "print": true,
+		"eq": true, "ne": true, "lt": true, "le": true, "gt": true, "ge": true,
+	}
+}
+
+// CheckTemplate says what is wrong with a template; an empty one is fine. It is tried on facts of which none is
+// missing, so that a name that there is not is found before the first message.
+func CheckTemplate(text string) error {
+	if text == "" {
+		return nil
+	}
+	t, err := parseTemplate(text)
+	if err != nil {
+		return err
+	}
+	_, err = execute(t, Facts{Images: []Image{{}}, Fields: []Field{{}}})
+	return err
+}
+
+func parseTemplate(text string) (*template.Template, error) {
+	t, err := template.New("template").Option("missingkey=error").Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(t.Templates()) > 1 {
+		return nil, errors.New("template: define and block are not allowed")
+	}
+	return t, tame(t.Root, false)
+}
+
+// tame refuses what could run for long: loops over anything but the lists, loops in loops, and templates that
+// call each other.
+func tame(n parse.Node, looping bool) error {
+	switch n := n.(type) {
+	case *parse.ListNode:
+		if n == nil { // no else
+			return nil
+		}
+		return tameAll(n.Nodes, looping)
+	case *parse.ActionNode:
+		return tamePipe(n.Pipe)
+	case *parse.IfNode:
+		return tameBranch(n.BranchNode, looping)
+	case *parse.WithNode:
+		return tameBranch(n.BranchNode, looping)
+	case *parse.RangeNode:
+		if list := n.Pipe.Cmds[0].String(); looping || list != ".Images" && list != ".Fields" {
+			return fmt.Errorf("template: range over %s is not allowed, only over .Images and .Fields, one in the other neither", n.Pipe)
+		}
+		return tameBranch(n.BranchNode, true)
+	case *parse.TemplateNode:
+		return errors.New("template: define and block are not allowed")
+	}
+	return nil
+}
+
+func tameAll(nodes []parse.Node, looping bool) error {
+	for _, n := range nodes {
+		if err := tame(n, looping); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func tameBranch(b parse.BranchNode, looping bool) error {
+	return errors.Join(tamePipe(b.Pipe), tame(b.List, looping), tame(b.ElseList, looping))
+}
+
+func tamePipe(p *parse.PipeNode) error {
+	for _, c := range p.Cmds {
+		for _, arg := range c.Args {
+			switch arg := arg.(type) {
+			case *parse.IdentifierNode:
+				if !functions()[arg.Ident] {
+					return fmt.Errorf("template: function %q is not allowed", arg.Ident)
+				}
+			case *parse.PipeNode:
+				if err := tamePipe(arg); err != nil {
+					return err
+				}
+			case *parse.ChainNode:
+				if inner, ok := arg.Node.(*parse.PipeNode); ok {
+					if err := tamePipe(inner); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// limited is a buffer that has an end.
+type limited struct{ bytes.Buffer }
+
+func (l *limited) Write(p []byte) (int, error) {
+	if l.Len()+len(p) > maxText {
+		return 0, fmt.Errorf("the text is longer than %d bytes", maxText)
+	}
+	return l.Buffer.Write(p)
+}
+
+func execute(t *template.Template, f Facts) (string, error) {
+	var out limited
+	if err := t.Execute(&out, f); err != nil {
+		return "", err
+	}
+	return out.String(), nil
+}
+
+// factsOf makes values plain text in the service's markup; the template's own text may use that markup.
+func factsOf(m Message, escape func(string) string) Facts {
+	f := Facts{
+		Canary: m.Canary, Namespace: m.Namespace, Cluster: escape(m.Cluster), Target: m.Target, Phase: m.Phase,
+		Severity: string(m.Severity), Text: m.text(escape), Reason: escape(m.Reason),
+		Weight: m.Weight, Revision: m.Revision, Images: m.Images,
+	}
+	if m.Metric != nil {
+		f.Metric = Metric{Name: escape(m.Metric.Name), Value: escape(m.Metric.Value), Limit: escape(m.Metric.Limit)}
+	}
+	for _, d := range m.Fields {
+		f.Fields = append(f.Fields, Field{Name: d.Name, Value: escape(d.Value)})
+	}
+	return f
+}

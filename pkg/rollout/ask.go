@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -14,16 +15,85 @@ func Ask(s Snapshot) Questions {
 			return Questions{}
 		}
 	}
-	if !t.analysing() || t.blocked() != nil || t.Plan.Skip || t.wait() > 0 || t.Status.Step > 0 && t.Status.NextCheck == nil {
+	switch {
+	case t.wait() > 0:
 		return Questions{}
+	case t.candidate():
+		return t.leave()
+	case !t.analysing() || t.blocked() != nil || t.Plan.Skip || t.Status.Step > 0 && t.Status.NextCheck == nil:
+		return Questions{}
+	case t.Status.Step == 0:
+		return t.opening()
 	}
-	if t.Status.Step == 0 {
-		return Questions{
-			Hooks:   t.Plan.hooks(v1beta1.PreRolloutHook),
-			Opening: t.Plan.hooks(v1beta1.RolloutHook),
+	return t.round()
+}
+
+// leave asks whether a new revision may be started at all.
+func (t *turn) leave() Questions {
+	moments := []v1beta1.HookType{v1beta1.ConfirmRolloutHook}
+	if t.Status.Phase == v1beta1.PhaseWaiting {
+		moments = append(moments, v1beta1.RollbackHook)
+	}
+	return Questions{Hooks: t.Plan.hooks(moments...)}
+}
+
+// opening asks what must be so before the canary receives its first request. Hooks that agreed are not asked
+// again while a gate is closed: an acceptance test is no cheap thing.
+func (t *turn) opening() Questions {
+	moments := []v1beta1.HookType{v1beta1.RollbackHook}
+	if t.waiting() != WaitIncrease {
+		moments = append(moments, v1beta1.PreRolloutHook)
+	}
+	return Questions{Hooks: t.Plan.hooks(append(moments, t.gates()...)...), Opening: t.Plan.hooks(v1beta1.RolloutHook)}
+}
+
+// round asks what judges the step in effect, and whether the next one may be taken.
+func (t *turn) round() Questions {
+	moments := append([]v1beta1.HookType{v1beta1.RolloutHook, v1beta1.RollbackHook}, t.gates()...)
+	q := Questions{Hooks: t.Plan.hooks(moments...)}
+	for i, m := range t.Plan.Metrics {
+		if t.asked(i, m) {
+			q.Metrics = append(q.Metrics, m)
 		}
 	}
-	return Questions{Hooks: t.Plan.hooks(v1beta1.RolloutHook), Metrics: t.Plan.Metrics}
+	return q
+}
+
+// gates are the moments whose hooks have to agree to what comes next.
+func (t *turn) gates() []v1beta1.HookType {
+	var due []v1beta1.HookType
+	next := t.Status.Step
+	mirrored := next < len(t.Plan.Steps) && t.Plan.Steps[next].Mirror > 0
+	if t.Plan.Strategy == Canary && !mirrored && t.Status.Phase == v1beta1.PhaseProgressing {
+		due = append(due, v1beta1.ConfirmTrafficIncreaseHook)
+	}
+	if next == t.proven() {
+		due = append(due, v1beta1.ConfirmPromotionHook)
+	}
+	return due
+}
+
+// proven is the number of steps after which a promotion has to be agreed to. A blue/green rollout asks before
+// all users move: that is what people mean by it.
+func (t *turn) proven() int {
+	if t.Plan.Strategy == BlueGreen && !t.stranded() {
+		return len(t.Plan.Steps) - 1
+	}
+	return len(t.Plan.Steps)
+}
+
+// asked says that a metric takes part in the round that is due. When that was to begin counts, not the present: the
+// answer must be the same when the round is judged.
+func (t *turn) asked(i int, m v1beta1.CanaryMetric) bool {
+	a := t.Status.Analysis
+	if a == nil {
+		return m.InitialDelay == ""
+	}
+	if found := a.Metric(t.Plan.metricKey(i)); m.Count > 0 && found != nil && found.Checks >= m.Count {
+		return false
+	}
+	delay, _ := time.ParseDuration(m.InitialDelay) // compiled before
+	return a.Started == nil || !t.Status.NextCheck.Time.Before(a.Started.Add(delay))
 }
 
 // blocked is the move of a canary that cannot be judged yet, or nil.
@@ -44,12 +114,14 @@ func (t *turn) ready(w Workload, revision string) bool {
 	return w.Health == Available && w.Revision == revision
 }
 
-// needed is how many pods the canary must have before the step that comes next is routed.
+// needed is how many pods the canary must have before the step that comes next is routed. Copies of requests are
+// requests.
 func (t *turn) needed() int32 {
 	if t.Status.Step >= len(t.Plan.Steps) {
 		return 0
 	}
-	return Share(t.Plan.Steps[t.Status.Step].Weight, t.Status.PrimaryReplicas)
+	next := t.Plan.Steps[t.Status.Step]
+	return Share(max(next.Weight, next.Mirror), t.Status.PrimaryReplicas)
 }
 
 // wait is how long the step in effect has still to run; zero or less when it is due.
@@ -58,4 +130,15 @@ func (t *turn) wait() time.Duration {
 		return 0
 	}
 	return t.Status.NextCheck.Sub(t.Now)
+}
+
+// hooks are those of some moments, in the spec's order.
+func (p *Plan) hooks(moments ...v1beta1.HookType) []v1beta1.CanaryWebhook {
+	var due []v1beta1.CanaryWebhook
+	for _, h := range p.Hooks {
+		if slices.Contains(moments, hookType(h)) {
+			due = append(due, h)
+		}
+	}
+	return due
 }

@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -15,8 +14,10 @@ var checks = []func(v1beta1.CanarySpec, Capabilities) error{
 	soundWeights,
 	soundClimb,
 	soundThresholds,
+	soundMatches,
 	soundMetrics,
 	soundHooks,
+	able,
 	built,
 }
 
@@ -81,44 +82,50 @@ func soundThresholds(spec v1beta1.CanarySpec, _ Capabilities) error {
 	return nil
 }
 
-func soundMetrics(spec v1beta1.CanarySpec, _ Capabilities) error {
-	if spec.Analysis == nil {
+// soundMatches refuses matches that would never have an effect.
+func soundMatches(spec v1beta1.CanarySpec, can Capabilities) error {
+	a := spec.Analysis
+	switch {
+	case a == nil:
 		return nil
+	case len(a.PreviewMatch) > 0 && len(a.Match) > 0:
+		return invalid("spec.analysis.previewMatch", "cannot be combined with match, which says already who meets the canary")
+	case len(a.PreviewMatch) > 0 && a.Iterations > 0:
+		return invalid("spec.analysis.previewMatch", "goes with stepWeight or stepWeights; for iterations use match")
+	case !percent(a.MirrorWeight):
+		return invalid("spec.analysis.mirrorWeight", "%d is not a percentage from 0 to 100", a.MirrorWeight)
+	case can.Has(Mirrored) && a.Mirror && a.Iterations > 0 && len(a.Match) > 0:
+		return invalid("spec.analysis.mirror", "goes with weights or a blue/green rollout, not with an A/B test")
 	}
-	for i, m := range spec.Analysis.Metrics {
-		field := fmt.Sprintf("spec.analysis.metrics[%d]", i)
-		if m.TemplateRef != nil {
-			return invalid(field+".templateRef", "metric templates are not supported yet; use a built-in metric or query")
-		}
-		if m.Query == "" && !known(m.Name) {
-			return invalid(field+".name", "%q is not a built-in metric (%s) and has no query", m.Name, strings.Join(BuiltinMetrics, ", "))
-		}
-		if err := soundDuration(field+".interval", m.Interval); err != nil {
-			return err
-		}
-		if r := m.ThresholdRange; r != nil && r.Min != nil && r.Max != nil && *r.Min > *r.Max {
-			return invalid(field+".thresholdRange", "min %v is above max %v, so no value can pass", *r.Min, *r.Max)
-		}
+	if s := a.SessionAffinity; s != nil && s.CookieName == "" {
+		return invalid("spec.analysis.sessionAffinity.cookieName", "is empty; name the cookie that keeps a user on the canary")
+	}
+	if s := a.SessionAffinity; s != nil && s.CookieName == s.PrimaryCookieName {
+		return invalid("spec.analysis.sessionAffinity.primaryCookieName", "%q is the canary's cookie already", s.PrimaryCookieName)
 	}
 	return nil
 }
 
-func soundHooks(spec v1beta1.CanarySpec, _ Capabilities) error {
-	if spec.Analysis == nil {
+// able refuses what the provider cannot do. Services alone follow the contract instead: they ignore a match with
+// a warning.
+func able(spec v1beta1.CanarySpec, can Capabilities) error {
+	a := spec.Analysis
+	if a == nil {
 		return nil
 	}
-	for i, h := range spec.Analysis.Webhooks {
-		field := fmt.Sprintf("spec.analysis.webhooks[%d]", i)
-		if h.URL == "" {
-			return invalid(field+".url", "is empty; give the address to ask")
-		}
-		if err := soundDuration(field+".timeout", h.Timeout); err != nil {
-			return err
-		}
-		switch hookType(h) {
-		case v1beta1.PreRolloutHook, v1beta1.RolloutHook:
-		default:
-			return invalid(field+".type", "%q is not supported yet, only pre-rollout and rollout are", h.Type)
+	for _, f := range []struct {
+		field string
+		set   bool
+		needs Capabilities
+		what  string
+	}{
+		{"match", len(a.Match) > 0 && can.Has(Weighted), Matched, "tell requests apart"},
+		{"previewMatch", len(a.PreviewMatch) > 0, Matched, "tell requests apart"},
+		{"mirror", a.Mirror, Mirrored, "copy requests"},
+		{"sessionAffinity", a.SessionAffinity != nil, Sticky, "keep users on one side"},
+	} {
+		if f.set && !can.Has(f.needs) {
+			return &InvalidError{Field: "spec.analysis." + f.field, Problem: "the provider cannot " + f.what, Needs: f.needs}
 		}
 	}
 	return nil
@@ -134,8 +141,8 @@ func soundDuration(field, text string) error {
 	return nil
 }
 
-// built refuses what the API accepts and this version cannot do: a gate or a match that is silently
-// left out would let users meet a canary that they should not.
+// built refuses what the API accepts and this version cannot do: a field that is silently left out would let
+// users meet a canary that they should not.
 func built(spec v1beta1.CanarySpec, _ Capabilities) error {
 	for _, f := range []struct {
 		field string
@@ -149,13 +156,8 @@ func built(spec v1beta1.CanarySpec, _ Capabilities) error {
 		{"spec.service.meshName", spec.Service.MeshName != ""},
 		{"spec.service.mirror", len(spec.Service.Mirror) > 0},
 		{"spec.service.backendTimeout", spec.Service.BackendTimeout != ""},
-		{"spec.analysis.match", spec.Analysis != nil && len(spec.Analysis.Match) > 0},
-		{"spec.analysis.mirror", spec.Analysis != nil && spec.Analysis.Mirror},
 		{"spec.service.routeRefs", len(spec.Service.RouteRefs) > 0},
-		{"spec.analysis.previewMatch", spec.Analysis != nil && len(spec.Analysis.PreviewMatch) > 0},
 		{"spec.analysis.replicaRatio", spec.Analysis != nil && spec.Analysis.ReplicaRatio},
-		{"spec.analysis.onInconclusive", spec.Analysis != nil && spec.Analysis.OnInconclusive != ""},
-		{"spec.analysis.sessionAffinity", spec.Analysis != nil && spec.Analysis.SessionAffinity != nil},
 	} {
 		if f.set {
 			return invalid(f.field, "is not supported yet by this version; leave it out, or this Canary stays as it is")

@@ -26,8 +26,9 @@ func (c Capabilities) Has(want Capabilities) bool { return c&want == want }
 
 // InvalidError says what is wrong with a spec. It is final until the spec changes.
 type InvalidError struct {
-	Field   string // path of the field: spec.analysis.stepWeight
-	Problem string // what was found and what is allowed
+	Field   string       // path of the field: spec.analysis.stepWeight
+	Problem string       // what was found and what is allowed
+	Needs   Capabilities // that the provider lacks; zero: the provider is not what is wrong
 }
 
 // Error gives the field and the problem in one line.
@@ -44,6 +45,7 @@ type Strategy string
 const (
 	Canary    Strategy = "canary"
 	BlueGreen Strategy = "blue-green"
+	ABTesting Strategy = "ab-testing"
 )
 
 // Plan is a spec reduced to what the machine runs on.
@@ -53,6 +55,10 @@ type Plan struct {
 	Retreat  []Step // how traffic comes back once the primary is promoted
 	Skip     bool   // promote as soon as the canary is available
 	Swap     bool   // the apex Service is the only route: traffic moves all at once
+	Preview  bool   // some requests go to the canary at every weight
+
+	// Affinity keeps users on the side they have met; nil: every request is decided anew.
+	Affinity *v1beta1.SessionAffinity
 
 	Interval  time.Duration // between checks
 	Threshold int           // failed checks that end the rollout
@@ -60,6 +66,7 @@ type Plan struct {
 
 	Hooks   []v1beta1.CanaryWebhook // asked at the moments their types name
 	Metrics []v1beta1.CanaryMetric  // judge the canary
+	Unclear v1beta1.InconclusivePolicy
 
 	// Remarks are about what the spec asks for and does not get, or gets in another way.
 	Remarks []Remark
@@ -80,6 +87,7 @@ func (p *Plan) adjusted(texts ...string) {
 // Step is one stage of a rollout. It lasts one interval and is judged at its end.
 type Step struct {
 	Weight    int // percent of requests that the canary answers
+	Mirror    int // percent of requests that the canary gets a copy of
 	Iteration int // counted from one; zero for a step that is not an iteration
 }
 
@@ -114,8 +122,11 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 		Interval:  interval,
 		Threshold: max(a.Threshold, 1),
 		Deadline:  deadline(spec),
+		Preview:   len(a.PreviewMatch) > 0,
+		Affinity:  a.SessionAffinity,
 		Hooks:     a.Webhooks,
 		Metrics:   a.Metrics,
+		Unclear:   a.OnInconclusive,
 	}
 	if err := p.plot(a); err != nil {
 		return Plan{}, err
@@ -133,6 +144,8 @@ func (p *Plan) plot(a *v1beta1.CanaryAnalysis) error {
 		p.adjusted(swapRemarks(a)...)
 		p.iterate(orDefault(a.Iterations, defaultIterations))
 	case p.Skip:
+	case a.Iterations > 0 && len(a.Match) > 0:
+		p.compare(a.Iterations)
 	case a.Iterations > 0:
 		p.iterate(a.Iterations)
 	case a.StepWeight > 0:
@@ -144,8 +157,33 @@ func (p *Plan) plot(a *v1beta1.CanaryAnalysis) error {
 	default:
 		return invalid("spec.analysis", "no step: set stepWeight, stepWeights or iterations, or skipAnalysis")
 	}
-	p.Retreat = retreat(p.peak(), a.StepWeightPromotion, p.Swap)
+	if a.Mirror && !p.Swap {
+		p.mirror(orDefault(a.MirrorWeight, everything))
+	}
+	p.Retreat = retreat(p.peak(), a.StepWeightPromotion, p.Swap || p.Strategy == ABTesting)
 	return nil
+}
+
+// mirror has the canary get copies of requests before it gets any of its own: in a step of its own, or for as
+// long as a blue/green rollout keeps users away from it.
+func (p *Plan) mirror(percent int) {
+	switch p.Strategy {
+	case Canary:
+		p.Steps = append([]Step{{Mirror: percent}}, p.Steps...)
+	case BlueGreen:
+		for i := range p.Steps[:len(p.Steps)-1] {
+			p.Steps[i].Mirror = percent
+		}
+	case ABTesting: // those who fit meet the canary from the first step on
+	}
+}
+
+// compare lays out an A/B test: all requests that fit go to the canary, for some checks.
+func (p *Plan) compare(n int) {
+	p.Strategy = ABTesting
+	for i := range n {
+		p.Steps = append(p.Steps, Step{Weight: everything, Iteration: i + 1})
+	}
 }
 
 // iterate lays out a blue/green rollout: checks without users, then all of them at once.
@@ -187,17 +225,6 @@ func retreat(peak, step int, swap bool) []Step {
 	return steps
 }
 
-// hooks are those of one moment, in the spec's order.
-func (p *Plan) hooks(moment v1beta1.HookType) []v1beta1.CanaryWebhook {
-	var due []v1beta1.CanaryWebhook
-	for _, h := range p.Hooks {
-		if hookType(h) == moment {
-			due = append(due, h)
-		}
-	}
-	return due
-}
-
 // hookType reads a hook's type; one without a type judges the canary.
 func hookType(h v1beta1.CanaryWebhook) v1beta1.HookType {
 	if h.Type == "" {
@@ -226,6 +253,9 @@ func deadline(spec v1beta1.CanarySpec) time.Duration {
 
 func swapRemarks(a *v1beta1.CanaryAnalysis) []string {
 	var remarks []string
+	if len(a.Match) > 0 {
+		remarks = append(remarks, "A/B testing is not supported when using the kubernetes provider")
+	}
 	if a.StepWeight > 0 || len(a.StepWeights) > 0 {
 		remarks = append(remarks, "Progressive traffic is not supported when using the kubernetes provider")
 	}

@@ -228,18 +228,34 @@ func TestCompileRefuses(t *testing.T) {
 		"IntervalOfWords":    {"spec.analysis.interval", analysis(func(a *v1beta1.CanaryAnalysis) { a.Interval = "soon" })},
 		"IntervalOfNothing":  {"spec.analysis.interval", analysis(func(a *v1beta1.CanaryAnalysis) { a.Interval = "0s" })},
 		"UnknownMetric":      {"spec.analysis.metrics[0].name", metric(v1beta1.CanaryMetric{Name: "luck"})},
-		"MetricTemplate":     {"spec.analysis.metrics[0].templateRef", metric(v1beta1.CanaryMetric{Name: "luck", TemplateRef: &v1beta1.CrossNamespaceRef{Name: "x"}})},
+		"MetricTemplate":     {"spec.analysis.metrics[0].templateRef.name", metric(v1beta1.CanaryMetric{Name: "luck", TemplateRef: &v1beta1.CrossNamespaceRef{}})},
+		"MetricDelay":        {"spec.analysis.metrics[0].initialDelay", metric(v1beta1.CanaryMetric{Name: "request-duration", InitialDelay: "soon"})},
+		"MetricPolicy":       {"spec.analysis.metrics[0].onNaN", metric(v1beta1.CanaryMetric{Name: "request-duration", OnNaN: "shrug"})},
+		"FailureLimit":       {"spec.analysis.metrics[0].failureLimit", metric(v1beta1.CanaryMetric{Name: "request-duration", FailureLimit: ptr(-1)})},
+		"Proof":              {"spec.analysis.metrics[0].consecutiveSuccessLimit", metric(v1beta1.CanaryMetric{Name: "request-duration", ConsecutiveSuccessLimit: -1})},
+		"ProofBeyondCount":   {"spec.analysis.metrics[0].consecutiveSuccessLimit", metric(v1beta1.CanaryMetric{Name: "request-duration", ConsecutiveSuccessLimit: 3, Count: 2})},
+		"Count":              {"spec.analysis.metrics[0].count", metric(v1beta1.CanaryMetric{Name: "request-duration", Count: -1})},
+		"Baseline":           {"spec.analysis.metrics[0].baseline", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "yesterday"})},
+		"Test":               {"spec.analysis.metrics[0].test", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary", Test: "coin"})},
+		"Worse":              {"spec.analysis.metrics[0].worse", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary", Worse: "purple"})},
+		"Confidence":         {"spec.analysis.metrics[0].confidence", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary", Confidence: ptr(1.0)})},
+		"NoComparison":       {"spec.analysis.metrics[0].confidence", metric(v1beta1.CanaryMetric{Name: "request-duration", Confidence: ptr(.9)})},
 		"MetricInterval":     {"spec.analysis.metrics[0].interval", metric(v1beta1.CanaryMetric{Name: "request-duration", Interval: "1"})},
 		"EmptyRange":         {"spec.analysis.metrics[0].thresholdRange", metric(v1beta1.CanaryMetric{Name: "request-duration", ThresholdRange: &v1beta1.ThresholdRange{Min: ptr(2.0), Max: ptr(1.0)}})},
 		"HookWithoutAddress": {"spec.analysis.webhooks[0].url", hook(v1beta1.CanaryWebhook{Name: "gate"})},
 		"HookTimeout":        {"spec.analysis.webhooks[0].timeout", hook(v1beta1.CanaryWebhook{Name: "gate", URL: "http://x", Timeout: "-1s"})},
-		"HookType":           {"spec.analysis.webhooks[0].type", hook(v1beta1.CanaryWebhook{Name: "gate", URL: "http://x", Type: v1beta1.ConfirmRolloutHook})},
+		"HookType":           {"spec.analysis.webhooks[0].type", hook(v1beta1.CanaryWebhook{Name: "gate", URL: "http://x", Type: "whenever"})},
 		"IngressRef":         {"spec.ingressRef", func(s *v1beta1.CanarySpec) { s.IngressRef = &v1beta1.IngressRef{} }},
 		"RouteRef":           {"spec.routeRef", func(s *v1beta1.CanarySpec) { s.RouteRef = &v1beta1.RouteRef{} }},
 		"UpstreamRef":        {"spec.upstreamRef", func(s *v1beta1.CanarySpec) { s.UpstreamRef = &v1beta1.UpstreamRef{} }},
-		"Match":              {"spec.analysis.match", analysis(func(a *v1beta1.CanaryAnalysis) { a.Match = []v1beta1.HTTPMatchRequest{{}} })},
-		"Mirror":             {"spec.analysis.mirror", analysis(func(a *v1beta1.CanaryAnalysis) { a.Mirror = true })},
-		"SessionAffinity":    {"spec.analysis.sessionAffinity", analysis(func(a *v1beta1.CanaryAnalysis) { a.SessionAffinity = &v1beta1.SessionAffinity{} })},
+		"MatchAndPreview":    {"spec.analysis.previewMatch", analysis(func(a *v1beta1.CanaryAnalysis) { a.Match, a.PreviewMatch = some, some })},
+		"PreviewIterations":  {"spec.analysis.previewMatch", analysis(func(a *v1beta1.CanaryAnalysis) { a.Iterations, a.PreviewMatch = 3, some })},
+		"MirrorWeight":       {"spec.analysis.mirrorWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.MirrorWeight = 101 })},
+		"MirroredTest":       {"spec.analysis.mirror", analysis(func(a *v1beta1.CanaryAnalysis) { a.Mirror, a.Iterations, a.Match = true, 3, some })},
+		"NamelessCookie":     {"spec.analysis.sessionAffinity.cookieName", analysis(func(a *v1beta1.CanaryAnalysis) { a.SessionAffinity = &v1beta1.SessionAffinity{} })},
+		"SameCookie": {"spec.analysis.sessionAffinity.primaryCookieName", analysis(func(a *v1beta1.CanaryAnalysis) {
+			a.SessionAffinity = &v1beta1.SessionAffinity{CookieName: "c", PrimaryCookieName: "c"}
+		})},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -249,6 +265,30 @@ func TestCompileRefuses(t *testing.T) {
 			require.Equal(t, c.field, wrong.Field)
 			require.NotEmpty(t, wrong.Problem)
 			require.Equal(t, c.field+": "+wrong.Problem, err.Error())
+		})
+	}
+}
+
+func TestCompileRefusesWhatTheProviderCannotDo(t *testing.T) {
+	cases := map[string]struct {
+		field  string
+		needs  Capabilities
+		change func(*v1beta1.CanarySpec)
+	}{
+		"Match":    {"spec.analysis.match", Matched, analysis(func(a *v1beta1.CanaryAnalysis) { a.Match = some })},
+		"Preview":  {"spec.analysis.previewMatch", Matched, analysis(func(a *v1beta1.CanaryAnalysis) { a.PreviewMatch = some })},
+		"Mirror":   {"spec.analysis.mirror", Mirrored, analysis(func(a *v1beta1.CanaryAnalysis) { a.Mirror = true })},
+		"Affinity": {"spec.analysis.sessionAffinity", Sticky, analysis(func(a *v1beta1.CanaryAnalysis) { a.SessionAffinity = &v1beta1.SessionAffinity{CookieName: "c"} })},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := Compile(specOf(c.change), Weighted)
+			var wrong *InvalidError
+			require.ErrorAs(t, err, &wrong)
+			require.Equal(t, c.field, wrong.Field)
+			require.Equal(t, c.needs, wrong.Needs, "so that the providers that can are named")
+			_, err = Compile(specOf(c.change), Weighted|c.needs)
+			require.NoError(t, err)
 		})
 	}
 }
@@ -276,6 +316,7 @@ func TestRoutingNamesTheStrategy(t *testing.T) {
 		want   string
 	}{
 		"Steps":     {func(*v1beta1.CanarySpec) {}, "Weight step: 10 max: 50"},
+		"ABTesting": {analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations, a.Match = 0, 3, some }), "A/B Testing"},
 		"List":      {analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.StepWeights = 0, []int{1, 30} }), "Weight steps: 1,30 max: 30"},
 		"BlueGreen": {analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations = 0, 3 }), "Blue/Green"},
 		"Skipped":   {func(s *v1beta1.CanarySpec) { s.SkipAnalysis = true }, "Analysis skipped"},
@@ -289,3 +330,6 @@ func TestRoutingNamesTheStrategy(t *testing.T) {
 		})
 	}
 }
+
+// some is a match that any provider understands.
+var some = []v1beta1.HTTPMatchRequest{{Headers: map[string]v1beta1.StringMatch{"x-insider": {Exact: ptr("true")}}}}

@@ -25,6 +25,12 @@ const (
 	WaitInterval Wait = "StepRunning"
 	WaitRetry    Wait = "CheckRetry"
 	WaitResume   Wait = "Suspended"
+	WaitLeave    Wait = "RolloutApproval"
+	WaitIncrease Wait = "TrafficIncreaseApproval"
+	WaitApproval Wait = "PromotionApproval"
+	WaitValue    Wait = "MetricPending"
+	WaitClarity  Wait = "MetricInconclusive"
+	WaitProof    Wait = "MetricUnproven"
 )
 
 // enter moves to another phase and says so in the condition that people and scripts wait for.
@@ -66,7 +72,7 @@ func (t *turn) failure() string {
 	switch {
 	case t.next.CanaryWeight > 0:
 		text = "Promotion failed, primary not ready: %s keeps serving all traffic. Cause: %s."
-	case !t.analysing():
+	case !t.analysing() && t.Status.Phase != v1beta1.PhaseWaiting:
 		text = "Promotion failed, primary not ready: %s scaled to zero. Cause: %s."
 	}
 	return fmt.Sprintf(text, t.Names.Kind, strings.TrimSuffix(t.cause, "."))

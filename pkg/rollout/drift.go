@@ -48,18 +48,25 @@ func replanned(t *turn) move {
 
 func (t *turn) onPlan() bool {
 	taken := t.Status.Step
-	return taken <= len(t.Plan.Steps) && t.Plan.Steps[taken-1].Weight == t.Status.CanaryWeight
+	return t.Status.Matched == (t.Plan.Strategy == ABTesting) && taken <= len(t.Plan.Steps) && t.Plan.Steps[taken-1].Weight == t.Status.CanaryWeight
 }
 
 // replan finds the place among the new steps that users are at: no step that they have not met is passed over.
 func (t *turn) replan() {
 	t.next.Step = t.place()
+	if t.Status.Matched && t.Plan.Strategy != ABTesting {
+		t.leaveCanary() // those who fit are known no more
+	}
 	t.hold(WaitInterval, 0, "The steps of %s were changed at %d%% of requests.", t.Names.target(), t.Status.CanaryWeight)
 }
 
 func (t *turn) place() int {
 	last := len(t.Plan.Steps)
 	switch {
+	case t.Plan.Strategy == ABTesting:
+		return min(t.Status.Iterations, last)
+	case t.Status.Matched:
+		return 0
 	case t.Plan.Strategy == BlueGreen && t.Status.CanaryWeight == everything:
 		return last
 	case t.Plan.Strategy == BlueGreen:

@@ -100,7 +100,7 @@ func exhausted(t *turn) move {
 // resting says that nothing is under way.
 func (t *turn) resting() bool {
 	switch t.Status.Phase {
-	case v1beta1.PhaseInitialized, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed:
+	case v1beta1.PhaseInitialized, v1beta1.PhaseWaiting, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed:
 		return true
 	default:
 		return false

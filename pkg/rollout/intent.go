@@ -55,21 +55,39 @@ func underWay(p Plan, s v1beta1.CanaryStatus) Intent {
 
 // routes sends the status' weight to the canary, by the apex Service itself where there is no other way.
 func routes(p Plan, s v1beta1.CanaryStatus) Intent {
-	i := Intent{Apex: PrimarySide, Traffic: &Traffic{Weight: s.CanaryWeight}}
+	i := Intent{Apex: PrimarySide, Traffic: &Traffic{Weight: s.CanaryWeight, Matched: s.Matched, Mirror: mirrored(p, s)}}
+	if p.Affinity != nil {
+		i.Traffic.Cookies = cookies(s)
+	}
+	i.Traffic.Preview = p.Preview && !s.Matched && s.CanaryWeight > 0 && s.CanaryWeight < everything
+	if s.Matched && p.Strategy != ABTesting {
+		i.Traffic.Weight = 0 // of requests that nobody can tell apart any more
+	}
 	if p.Swap && s.CanaryWeight > 0 {
 		i.Apex = TargetSide
 	}
 	return i
 }
 
+// mirrored is the percentage of requests that the canary gets a copy of, in a step that is the plan's own.
+func mirrored(p Plan, s v1beta1.CanaryStatus) int {
+	if s.Phase != v1beta1.PhaseProgressing && s.Phase != v1beta1.PhaseWaitingPromotion {
+		return 0
+	}
+	if s.Step < 1 || s.Step > len(p.Steps) || p.Steps[s.Step-1].Weight != s.CanaryWeight {
+		return 0
+	}
+	return p.Steps[s.Step-1].Mirror
+}
+
 // floor is the size that the present weight and the next step's need, so that a step finds its pods there.
 func floor(p Plan, s v1beta1.CanaryStatus) int32 {
-	weight := s.CanaryWeight
+	weight := max(s.CanaryWeight, mirrored(p, s))
 	if s.Phase == v1beta1.PhasePromoting {
 		weight = everything // should the primary not come up, the canary takes it all
 	}
 	if s.Phase == v1beta1.PhaseProgressing && s.Step < len(p.Steps) {
-		weight = max(weight, p.Steps[s.Step].Weight)
+		weight = max(weight, p.Steps[s.Step].Weight, p.Steps[s.Step].Mirror)
 	}
 	return max(Share(weight, s.PrimaryReplicas), 1)
 }

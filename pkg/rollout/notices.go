@@ -18,6 +18,8 @@ const (
 	ReasonAdopted          Reason = "Adopted"
 	ReasonAnalysisStarted  Reason = "AnalysisStarted"
 	ReasonHookPassed       Reason = "HookPassed"
+	ReasonGateClosed       Reason = "GateClosed"
+	ReasonInconclusive     Reason = "Inconclusive"
 	ReasonAdvanced         Reason = "Advanced"
 	ReasonCheckFailed      Reason = "CheckFailed"
 	ReasonDrained          Reason = "Drained"
@@ -84,6 +86,8 @@ func (p *Plan) Routing(a *v1beta1.CanaryAnalysis) string {
 	switch {
 	case a == nil || p.Skip:
 		return "Analysis skipped"
+	case p.Strategy == ABTesting:
+		return "A/B Testing"
 	case p.Strategy == BlueGreen:
 		return "Blue/Green"
 	case a.StepWeight > 0:

@@ -38,7 +38,7 @@ func (t *turn) abandon() {
 		t.next.LastPromotedSpec = t.Status.Promoting
 	}
 	if !t.stranded() || t.recovered() {
-		t.next.CanaryWeight = 0
+		t.leaveCanary()
 		t.next.Promoting = ""
 	}
 	t.enter(v1beta1.PhaseFailed)
@@ -46,6 +46,13 @@ func (t *turn) abandon() {
 	if t.next.CanaryWeight == 0 {
 		t.warn(ReasonFailed, "Canary failed! Scaling down %s", t.Names.canary())
 	}
+}
+
+// leaveCanary ends all that leads requests to the canary.
+func (t *turn) leaveCanary() {
+	t.next.CanaryWeight = 0
+	t.next.Matched = false
+	t.forget()
 }
 
 // strand ends a promotion whose primary does not come up. The canary passed all checks and is the healthy
@@ -65,7 +72,7 @@ func (t *turn) strand() {
 	t.cause = why
 	t.next.Iterations = 0
 	t.next.Step = 0
-	t.next.CanaryWeight = 0
+	t.leaveCanary()
 	if sound {
 		t.next.CanaryWeight = everything
 	} else {
@@ -88,6 +95,7 @@ func (t *turn) retry() {
 // counts as a failed check, so that a canary that dies again and again is rolled back.
 func (t *turn) drain() {
 	t.next.CanaryWeight = 0
+	t.next.Matched = false
 	t.warn(ReasonDrained, "%s has no available pods, routing all traffic to primary", t.Names.target())
 	if t.stranded() {
 		// What the primary serves from here on is what it was seen to run, if it came up after all.
@@ -132,7 +140,7 @@ func (t *turn) revert() {
 	t.next.LastAppliedSpec = t.Status.LastPromotedSpec
 	t.next.Promoting = ""
 	t.next.FailedChecks = 0
-	t.next.CanaryWeight = 0
+	t.leaveCanary()
 	t.next.Iterations = 0
 	t.next.Step = 0
 	t.enter(v1beta1.PhaseSucceeded)
@@ -143,7 +151,7 @@ func (t *turn) revert() {
 func (t *turn) turnBack() {
 	t.next.LastAppliedSpec = t.Revision
 	t.next.Promoting = t.Revision
-	t.next.CanaryWeight = 0
+	t.leaveCanary()
 	t.next.Iterations = 0
 	t.next.Step = 0
 	t.next.FailedChecks = 0

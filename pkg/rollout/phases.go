@@ -69,6 +69,8 @@ func idle(t *turn) {
 		t.adopt()
 	case t.recovered() && t.Revision == t.Status.Promoting:
 		t.retry()
+	case t.Revision == t.Status.LastAppliedSpec && t.Status.Phase == v1beta1.PhaseWaiting:
+		t.withdraw()
 	case t.Revision == t.Status.LastAppliedSpec:
 		t.rest()
 		t.release()
@@ -77,7 +79,7 @@ func idle(t *turn) {
 	case !t.Routed:
 		t.awaitRoutes()
 	default:
-		t.begin()
+		t.apply()
 	}
 }
 
@@ -86,6 +88,7 @@ func idle(t *turn) {
 func (t *turn) begin() {
 	t.rewind()
 	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
+	t.opened(v1beta1.ConfirmRolloutHook, "Confirm-rollout check %s passed")
 	t.enter(v1beta1.PhaseProgressing)
 	t.hold(WaitCanary, t.Plan.Deadline, "%s.", t.describe(t.Names.target(), t.Target))
 	t.say(ReasonNewRevision, "New revision detected! Scaling up %s", t.Names.target())
@@ -112,6 +115,9 @@ func (t *turn) rewind() {
 	t.next.Step = 0
 	t.next.NextCheck = nil
 	t.next.CanaryWeight = 0
+	t.next.Matched = false
+	t.next.Analysis = nil
+	t.greet()
 	if t.next.Promoting != "" {
 		t.next.Step = len(t.Plan.Steps)
 		t.next.CanaryWeight = everything
@@ -133,12 +139,8 @@ func progress(t *turn) {
 		t.measure()
 	case len(t.found) < Ask(t.Snapshot).count():
 		t.after = time.Second // silence is no consent
-	case t.failed():
-		t.fail()
-	case t.Status.Step < len(t.Plan.Steps):
-		t.advance()
 	default:
-		t.promote()
+		t.judge()
 	}
 }
 
@@ -148,75 +150,62 @@ func (t *turn) measure() {
 	t.awaitStep()
 }
 
-func (t *turn) failed() bool {
-	for _, f := range t.found {
-		if f.Verdict != v1beta1.Passed {
-			return true
-		}
-	}
-	return false
-}
-
-// fail counts one failed round. The one that was one too many ends the rollout here, not a round later.
-func (t *turn) fail() {
-	t.next.FailedChecks++
-	for _, f := range t.found {
-		if f.Verdict != v1beta1.Passed {
-			t.warn(ReasonCheckFailed, "%s", f.Message)
-		}
-	}
-	if t.next.FailedChecks >= t.Plan.Threshold {
-		t.rollBack()
-		return
-	}
-	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
-	t.hold(WaitRetry, t.Plan.Interval, "Failed checks of %s: %d; at %d it is rolled back. The last: %s.",
-		t.Names.target(), t.next.FailedChecks, t.Plan.Threshold, t.why())
-}
-
-// why is the first failed finding.
-func (t *turn) why() string {
-	for _, f := range t.found {
-		if f.Verdict != v1beta1.Passed {
-			return strings.TrimSuffix(f.Message, ".")
-		}
-	}
-	return ""
-}
-
-// last is what the last failed check found, in this turn or in an earlier one.
-func (t *turn) last() string {
-	if why := t.why(); why != "" {
-		return why
-	}
-	if t.Target.Available == 0 {
-		return "no pod of it was available"
-	}
-	return strings.TrimSuffix(message(t.Status, v1beta1.ConditionWaiting), ".")
-}
-
 // advance takes the next step.
 func (t *turn) advance() {
 	if t.Status.Step == 0 {
-		t.say(ReasonAnalysisStarted, "Starting canary analysis for %s", t.Names.target())
-		for _, f := range t.found {
-			t.say(ReasonHookPassed, "Pre-rollout check %s passed", f.Name)
-		}
+		t.next.Analysis = &v1beta1.AnalysisStatus{Started: micro(t.Now)}
 	}
+	if t.Status.Phase == v1beta1.PhaseWaitingPromotion {
+		t.enter(v1beta1.PhaseProgressing) // a blue/green rollout was let go on to all users
+	}
+	t.opened(v1beta1.ConfirmTrafficIncreaseHook, "Confirm-traffic-increase check %s passed")
+	t.opened(v1beta1.ConfirmPromotionHook, "Confirm-promotion check %s passed")
 	step := t.Plan.Steps[t.Status.Step]
 	t.next.Step++
 	t.next.CanaryWeight = step.Weight
+	t.next.Matched = t.Plan.Strategy == ABTesting
 	t.next.Iterations = max(step.Iteration, t.next.Iterations)
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
 	t.awaitStep()
+	t.tell(step)
+}
+
+// started tells, once, that what has to be so before the first request is so.
+func (t *turn) started() {
+	if t.Status.Step > 0 || t.waiting() == WaitIncrease {
+		return
+	}
+	t.say(ReasonAnalysisStarted, "Starting canary analysis for %s", t.Names.target())
+	t.opened(v1beta1.PreRolloutHook, "Pre-rollout check %s passed")
+}
+
+// tell says which step was taken.
+func (t *turn) tell(step Step) {
+	before := Step{}
+	if t.Status.Step > 0 && t.Status.Step <= len(t.Plan.Steps) {
+		before = t.Plan.Steps[t.Status.Step-1]
+	}
 	switch {
 	case step.Iteration > 0:
-		t.say(ReasonAdvanced, "Advance %s canary iteration %d/%d", t.Names.canary(), step.Iteration, len(t.Plan.Steps)-1)
+		t.say(ReasonAdvanced, "Advance %s canary iteration %d/%d", t.Names.canary(), step.Iteration, t.Plan.iterations())
+	case step.Mirror > 0:
+		t.say(ReasonAdvanced, "Advance %s canary mirror %d", t.Names.canary(), step.Mirror)
+	case t.Plan.Strategy == BlueGreen && before.Mirror > 0:
+		t.say(ReasonAdvanced, "Stop traffic mirroring and route all traffic to canary")
 	case t.Plan.Strategy == BlueGreen:
 		t.say(ReasonAdvanced, "Routing all traffic to canary")
 	default:
 		t.say(ReasonAdvanced, "Advance %s canary weight %d", t.Names.canary(), step.Weight)
 	}
+}
+
+// iterations is how many steps of a plan are counted.
+func (p *Plan) iterations() int {
+	n := 0
+	for _, s := range p.Steps {
+		n = max(n, s.Iteration)
+	}
+	return n
 }
 
 // settling is how long until the routes may be trusted; zero when an event will tell.

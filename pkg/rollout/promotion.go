@@ -6,6 +6,7 @@ import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 
 // promote has the primary take the canary's revision. Traffic stays where it is until it runs.
 func (t *turn) promote() {
+	t.opened(v1beta1.ConfirmPromotionHook, "Confirm-promotion check %s passed")
 	t.next.Promoting = t.Status.LastAppliedSpec
 	t.next.PrimaryReplicas = max(t.next.PrimaryReplicas, 1)
 	t.enter(v1beta1.PhasePromoting)
@@ -18,6 +19,7 @@ func promoting(t *turn) {
 	switch {
 	case t.Revision != t.Status.Promoting && t.Status.CanaryWeight > 0:
 		t.next.CanaryWeight = 0
+		t.next.Matched = false
 		t.warn(ReasonTargetMoved, "%s changed while it was being promoted, routing all traffic to primary", t.Names.target())
 		t.awaitPrimary()
 	case t.Revision == "" && !t.rendered():
@@ -76,7 +78,7 @@ func (t *turn) retreat() {
 func (t *turn) finalise() {
 	t.next.LastPromotedSpec = t.next.Promoting
 	t.next.Promoting = ""
-	t.next.CanaryWeight = 0
+	t.leaveCanary()
 	t.next.Iterations = 0
 	t.next.Step = 0
 	t.enter(v1beta1.PhaseFinalising)

@@ -15,6 +15,8 @@ package rollout
 import (
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
@@ -48,6 +50,7 @@ type Snapshot struct {
 
 // Names are what people call the objects of a rollout.
 type Names struct {
+	UID       types.UID // of the Canary
 	Namespace string
 	Canary    string // of the Canary object
 	Kind      string // of the target: Deployment
@@ -129,6 +132,7 @@ type Finding struct {
 	Moment  v1beta1.HookType // of a webhook; empty: a metric
 	Verdict v1beta1.Verdict  // of a rollback hook: Passed means that it asks for one
 	Message string           // when it did not pass: one line that says what was found and what is allowed
+	DryRun  bool             // it decides nothing
 	// Measurement is what a metric was found to be.
 	Measurement *v1beta1.Measurement
 }

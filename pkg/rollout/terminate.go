@@ -15,6 +15,9 @@ func deleted(t *turn) move {
 
 func (t *turn) terminate() {
 	t.next.Promoting = ""
+	if t.Status.Matched { // the few who met the canary go to the primary first, with everybody else
+		t.leaveCanary()
+	}
 	t.next.PrimaryReplicas = max(t.Primary.Replicas, t.Target.Replicas, 1)
 	t.enter(v1beta1.PhaseTerminating)
 	t.hold(WaitCanary, t.remaining(), "%s.", t.describe(t.Names.target(), t.Target))

@@ -73,7 +73,7 @@ func (t *turn) awaitRoutes() {
 // is being waited for.
 func (t *turn) awaitCheck() {
 	switch t.waiting() {
-	case WaitInterval, WaitRetry:
+	case WaitInterval, WaitRetry, WaitIncrease, WaitApproval, WaitValue, WaitClarity, WaitProof:
 		t.after = t.wait()
 	default:
 		t.awaitStep()
@@ -82,8 +82,17 @@ func (t *turn) awaitCheck() {
 }
 
 func (t *turn) awaitStep() {
-	t.hold(WaitInterval, t.Plan.Interval, "Step %d of %d: %d%% of requests go to %s, judged after %s.",
-		t.next.Step, max(len(t.Plan.Steps), t.next.Step), t.next.CanaryWeight, t.Names.target(), t.Plan.Interval)
+	if mirror := mirrored(t.Plan, t.next); mirror > 0 && t.next.CanaryWeight == 0 {
+		t.hold(WaitInterval, t.Plan.Interval, "Step %d of %d: copies of %d%% of requests go to %s, judged after %s.",
+			t.next.Step, len(t.Plan.Steps), mirror, t.Names.target(), t.Plan.Interval)
+		return
+	}
+	whose := "requests"
+	if t.next.Matched {
+		whose = "the requests that fit spec.analysis.match"
+	}
+	t.hold(WaitInterval, t.Plan.Interval, "Step %d of %d: %d%% of %s go to %s, judged after %s.",
+		t.next.Step, max(len(t.Plan.Steps), t.next.Step), t.next.CanaryWeight, whose, t.Names.target(), t.Plan.Interval)
 }
 
 // waiting is what the stored status says is waited for.

@@ -152,6 +152,19 @@ type AnalysisStatus struct {
 	Metrics []MetricStatus `json:"metrics,omitempty"`
 }
 
+// Metric returns what is known of a metric; nil: nothing.
+func (a *AnalysisStatus) Metric(name string) *MetricStatus {
+	if a == nil {
+		return nil
+	}
+	for i := range a.Metrics {
+		if a.Metrics[i].Name == name {
+			return &a.Metrics[i]
+		}
+	}
+	return nil
+}
+
 // MetricStatus is what one metric was found to be.
 type MetricStatus struct {
 	// Name of the metric.

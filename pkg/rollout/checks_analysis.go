@@ -1,0 +1,132 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// What judges a canary has to be possible to follow, one metric and one webhook at a time.
+
+func soundMetrics(spec v1beta1.CanarySpec, _ Capabilities) error {
+	if spec.Analysis == nil {
+		return nil
+	}
+	for i, m := range spec.Analysis.Metrics {
+		field := fmt.Sprintf("spec.analysis.metrics[%d]", i)
+		for _, sound := range []func(string, v1beta1.CanaryMetric) error{soundSource, soundLimits, soundCounts, soundComparison} {
+			if err := sound(field, m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// soundSource refuses a metric that says nothing about what to ask.
+func soundSource(field string, m v1beta1.CanaryMetric) error {
+	if m.TemplateRef != nil && m.TemplateRef.Name == "" {
+		return invalid(field+".templateRef.name", "is empty; name the MetricTemplate")
+	}
+	if m.TemplateRef == nil && m.Query == "" && !known(m.Name) {
+		return invalid(field+".name", "%q is not a built-in metric (%s) and has neither templateRef nor query",
+			m.Name, strings.Join(BuiltinMetrics, ", "))
+	}
+	if err := soundDuration(field+".interval", m.Interval); err != nil {
+		return err
+	}
+	return soundDuration(field+".initialDelay", m.InitialDelay)
+}
+
+func soundLimits(field string, m v1beta1.CanaryMetric) error {
+	if r := m.ThresholdRange; r != nil && r.Min != nil && r.Max != nil && *r.Min > *r.Max {
+		return invalid(field+".thresholdRange", "min %v is above max %v, so no value can pass", *r.Min, *r.Max)
+	}
+	for _, p := range []struct {
+		field string
+		value v1beta1.ResultPolicy
+	}{{"onNoData", m.OnNoData}, {"onNaN", m.OnNaN}, {"onError", m.OnError}} {
+		if !slices.Contains(resultPolicies, p.value) {
+			return invalid(field+"."+p.field, "%q is none of fail, pass, wait and inconclusive", p.value)
+		}
+	}
+	return nil
+}
+
+var resultPolicies = []v1beta1.ResultPolicy{
+	"", v1beta1.ResultFail, v1beta1.ResultPass, v1beta1.ResultWait, v1beta1.ResultInconclusive,
+}
+
+func soundCounts(field string, m v1beta1.CanaryMetric) error {
+	switch {
+	case m.FailureLimit != nil && *m.FailureLimit < 0:
+		return invalid(field+".failureLimit", "%d is below zero", *m.FailureLimit)
+	case m.ConsecutiveSuccessLimit < 0:
+		return invalid(field+".consecutiveSuccessLimit", "%d is below zero", m.ConsecutiveSuccessLimit)
+	case m.Count < 0:
+		return invalid(field+".count", "%d is below zero", m.Count)
+	case m.Count > 0 && m.ConsecutiveSuccessLimit > m.Count:
+		return invalid(field+".consecutiveSuccessLimit", "%d is more than the %d checks of count", m.ConsecutiveSuccessLimit, m.Count)
+	}
+	return nil
+}
+
+// soundComparison refuses a comparison with the primary that nobody could interpret.
+func soundComparison(field string, m v1beta1.CanaryMetric) error {
+	if m.Baseline == "" {
+		for _, f := range []struct {
+			name string
+			set  bool
+		}{{"test", m.Test != ""}, {"worse", m.Worse != ""}, {"confidence", m.Confidence != nil}, {"minSamples", m.MinSamples > 0}} {
+			if f.set {
+				return invalid(field+"."+f.name, "needs baseline: primary, as it describes a comparison")
+			}
+		}
+		return nil
+	}
+	switch {
+	case m.Baseline != "primary":
+		return invalid(field+".baseline", "%q is not something to compare with, only primary is", m.Baseline)
+	case !slices.Contains([]string{"", "proportions", "distribution"}, m.Test):
+		return invalid(field+".test", "%q is neither proportions nor distribution", m.Test)
+	case !slices.Contains([]string{"", "higher", "lower"}, m.Worse):
+		return invalid(field+".worse", "%q is neither higher nor lower", m.Worse)
+	case m.Confidence != nil && (*m.Confidence <= 0.5 || *m.Confidence >= 1):
+		return invalid(field+".confidence", "%v is not above 0.5 and below 1", *m.Confidence)
+	}
+	return nil
+}
+
+func soundHooks(spec v1beta1.CanarySpec, _ Capabilities) error {
+	if spec.Analysis == nil {
+		return nil
+	}
+	for i, h := range spec.Analysis.Webhooks {
+		field := fmt.Sprintf("spec.analysis.webhooks[%d]", i)
+		if h.URL == "" {
+			return invalid(field+".url", "is empty; give the address to ask")
+		}
+		if err := soundDuration(field+".timeout", h.Timeout); err != nil {
+			return err
+		}
+		if !slices.Contains(hookTypes, hookType(h)) {
+			return invalid(field+".type", "%q is none of %s", h.Type, joined(hookTypes))
+		}
+	}
+	return nil
+}
+
+var hookTypes = []v1beta1.HookType{
+	v1beta1.ConfirmRolloutHook, v1beta1.PreRolloutHook, v1beta1.RolloutHook, v1beta1.ConfirmTrafficIncreaseHook,
+	v1beta1.ConfirmPromotionHook, v1beta1.PostRolloutHook, v1beta1.EventHook, v1beta1.RollbackHook,
+}
+
+func joined[T ~string](names []T) string {
+	texts := make([]string, len(names))
+	for i, n := range names {
+		texts[i] = string(n)
+	}
+	return strings.Join(texts, ", ")
+}

@@ -1,0 +1,142 @@
+package rollout
+
+import (
+	"strings"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// Gates are hooks that hold a rollout up without failing it. A closed one is a state with a name: it is told once,
+// with its answer, and asked again every interval.
+
+// candidate says that the target has a revision that may be rolled out next.
+func (t *turn) candidate() bool {
+	switch t.Status.Phase {
+	case v1beta1.PhaseInitialized, v1beta1.PhaseWaiting, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed:
+	default:
+		return false
+	}
+	return t.Revision != "" && t.Revision != t.Status.LastAppliedSpec && !foreign(t.Status.LastAppliedSpec) && !t.back() && t.Routed
+}
+
+// apply begins with a new revision as soon as all who are to be asked agree.
+func (t *turn) apply() {
+	switch {
+	case t.wait() > 0:
+		t.after = t.wait()
+	case len(t.found) < Ask(t.Snapshot).count():
+		t.after = lookAgain
+	case recalled(t) != nil:
+		t.next.LastAppliedSpec = t.Revision // tried as far as anybody wanted it to be
+		t.recall()
+	case t.closed(v1beta1.ConfirmRolloutHook) != nil:
+		t.awaitLeave(*t.closed(v1beta1.ConfirmRolloutHook))
+	default:
+		t.begin()
+	}
+}
+
+// awaitLeave keeps a new revision from starting. What runs goes on as it was.
+func (t *turn) awaitLeave(gate Finding) {
+	if t.Status.Phase != v1beta1.PhaseWaiting {
+		t.enter(v1beta1.PhaseWaiting)
+	}
+	t.stop(WaitLeave, gate, "Canary is waiting for approval.")
+}
+
+// withdraw ends the wait for leave: the target is back at what was tried last.
+func (t *turn) withdraw() {
+	if t.Status.LastAppliedSpec == t.Status.LastPromotedSpec {
+		t.revert()
+		t.say(ReasonCalledOff, "%s is back at the promoted revision, nothing is left to roll out", t.Names.target())
+		t.alert(v1beta1.SeverityInfo, "Rollout called off, the promoted revision is back.")
+		return
+	}
+	t.cause = t.Names.target() + " is back at the revision that failed before"
+	t.enter(v1beta1.PhaseFailed)
+	t.rest()
+	t.warn(ReasonCalledOff, "%s", t.cause)
+	t.alert(v1beta1.SeverityWarn, "Rollout called off, the revision that failed before is back.")
+}
+
+// withheld finds the gate that keeps the next step from being taken.
+func withheld(t *turn) move {
+	if gate := t.closed(v1beta1.ConfirmTrafficIncreaseHook); gate != nil {
+		return func(t *turn) { t.stop(WaitIncrease, *gate, "Canary traffic increase is waiting for approval.") }
+	}
+	if gate := t.closed(v1beta1.ConfirmPromotionHook); gate != nil {
+		return func(t *turn) {
+			if t.Status.Phase != v1beta1.PhaseWaitingPromotion {
+				t.enter(v1beta1.PhaseWaitingPromotion)
+			}
+			t.stop(WaitApproval, *gate, "Canary promotion is waiting for approval.")
+		}
+	}
+	return nil
+}
+
+// closed is the first hook of a moment that does not agree, or nil.
+func (t *turn) closed(moment v1beta1.HookType) *Finding {
+	for i := range t.found {
+		if f := &t.found[i]; f.Moment == moment && f.Verdict != v1beta1.Passed {
+			return f
+		}
+	}
+	return nil
+}
+
+// stop waits in front of a closed gate until it is asked again. People hear of it when it closes, and once more when its
+// answer becomes another one.
+func (t *turn) stop(why Wait, gate Finding, alert string) {
+	text := strings.TrimSuffix(gate.Message, ".")
+	if message(t.Status, v1beta1.ConditionWaiting) != text+"." {
+		t.warn(ReasonGateClosed, "%s", text)
+		if t.waiting() != why && !t.muted(gate.Name) {
+			t.alert(v1beta1.SeverityWarn, alert)
+		}
+	}
+	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
+	t.hold(why, t.Plan.Interval, "%s.", text)
+}
+
+// muted says that nobody wants an alert about a hook.
+func (t *turn) muted(name string) bool {
+	for _, h := range t.Plan.Hooks {
+		if h.Name == name {
+			return h.MuteAlert
+		}
+	}
+	return false
+}
+
+// opened tells of the gates that agreed.
+func (t *turn) opened(moment v1beta1.HookType, text string) {
+	for _, f := range t.found {
+		if f.Moment == moment && f.Verdict == v1beta1.Passed {
+			t.say(ReasonHookPassed, text, f.Name)
+		}
+	}
+}
+
+// recalled notices a hook that asks for a rollback.
+func recalled(t *turn) move {
+	for _, f := range t.found {
+		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed {
+			return (*turn).recall
+		}
+	}
+	return nil
+}
+
+// recall rolls back because a person, or a program in their place, wants it.
+func (t *turn) recall() {
+	for _, f := range t.found {
+		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed {
+			t.warn(ReasonHookPassed, "Rollback check %s passed", f.Name)
+			t.cause = "the rollback hook " + f.Name + " asked for it"
+		}
+	}
+	t.warn(ReasonRolledBack, "Rolling back %s manual webhook invoked", t.Names.canary())
+	t.alert(v1beta1.SeverityWarn, "Rolling back manual webhook invoked")
+	t.abandon()
+}

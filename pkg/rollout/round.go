@@ -1,0 +1,192 @@
+package rollout
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// rulings are what a round of checks can lead to short of the next step, in this order; the first that finds something
+// decides.
+var rulings = []guard{
+	recalled, // somebody wants the old revision back: nothing else counts
+	failing,  // a check failed
+	pending,  // a value is not there yet
+	unclear,  // a value says neither
+	unproven, // a metric has not passed often enough in a row
+	withheld, // everything is well, and somebody has to agree first
+}
+
+// judge concludes a round.
+func (t *turn) judge() {
+	t.remember()
+	if len(t.failures()) == 0 && recalled(t) == nil {
+		t.started()
+	}
+	for _, r := range rulings {
+		if do := r(t); do != nil {
+			do(t)
+			return
+		}
+	}
+	if t.Status.Step < len(t.Plan.Steps) {
+		t.advance()
+		return
+	}
+	t.promote()
+}
+
+// failures are the answers that count against the canary. A gate that is closed and a rollback hook that wants none
+// are no failures, and a dry run decides nothing.
+func (t *turn) failures() Findings { return t.metric(v1beta1.Failed) }
+
+// metric returns the answers of checks with a verdict.
+func (t *turn) metric(verdict v1beta1.Verdict) Findings {
+	var all Findings
+	for _, f := range t.found {
+		switch f.Moment {
+		case "", v1beta1.PreRolloutHook, v1beta1.RolloutHook:
+			if f.Verdict == verdict && !f.DryRun {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
+}
+
+func failing(t *turn) move {
+	if len(t.failures()) == 0 {
+		return nil
+	}
+	return (*turn).fail
+}
+
+// fail counts one failed round. The one that was one too many ends the rollout here, not a round later.
+func (t *turn) fail() {
+	counted := false
+	for _, f := range t.failures() {
+		t.warn(ReasonCheckFailed, "%s", f.Message)
+		counted = counted || t.limit(f) == nil
+	}
+	if counted {
+		t.next.FailedChecks++
+	}
+	if name, n := t.exceeded(); name != "" {
+		t.condemn(fmt.Sprintf("metric %s failed %d times, the last: %s", name, n, t.why()))
+		return
+	}
+	if t.next.FailedChecks >= t.Plan.Threshold {
+		t.rollBack()
+		return
+	}
+	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
+	t.hold(WaitRetry, t.Plan.Interval, "Failed checks of %s: %d; at %d it is rolled back. The last: %s.",
+		t.Names.target(), t.next.FailedChecks, t.Plan.Threshold, t.why())
+}
+
+// limit is how often a metric may fail by its own count; nil: the common threshold counts.
+func (t *turn) limit(f Finding) *int {
+	if f.Moment != "" {
+		return nil
+	}
+	for _, m := range t.Plan.Metrics {
+		if m.Name == f.Name {
+			return m.FailureLimit
+		}
+	}
+	return nil
+}
+
+// exceeded is the metric that failed more often than its own limit allows, and how often; empty: none.
+func (t *turn) exceeded() (name string, failed int) {
+	for i, m := range t.Plan.Metrics {
+		found := t.next.Analysis.Metric(t.Plan.metricKey(i))
+		if m.FailureLimit != nil && !m.DryRun && found != nil && found.Failures > *m.FailureLimit {
+			return m.Name, found.Failures
+		}
+	}
+	return "", 0
+}
+
+// why is the first failed finding.
+func (t *turn) why() string {
+	for _, f := range t.failures() {
+		return strings.TrimSuffix(f.Message, ".")
+	}
+	return ""
+}
+
+// last is what the last failed check found, in this turn or in an earlier one.
+func (t *turn) last() string {
+	if why := t.why(); why != "" {
+		return why
+	}
+	if t.Target.Available == 0 {
+		return "no pod of it was available"
+	}
+	return strings.TrimSuffix(message(t.Status, v1beta1.ConditionWaiting), ".")
+}
+
+// pending waits for a value, no longer than the deadline.
+func pending(t *turn) move {
+	waits := t.metric(v1beta1.Waiting)
+	if len(waits) == 0 {
+		return nil
+	}
+	why := strings.TrimSuffix(waits[0].Message, ".")
+	if since := t.next.Analysis.WaitingSince; since != nil && t.overdue(since.Time) {
+		return func(t *turn) {
+			t.condemn(fmt.Sprintf("no value of metric %s within %s: %s", waits[0].Name, t.Plan.Deadline, why))
+		}
+	}
+	return func(t *turn) {
+		t.repeat(WaitValue, "Metric "+waits[0].Name+" of "+t.Names.target()+" has no value yet: "+why)
+	}
+}
+
+// unclear follows the spec's policy.
+func unclear(t *turn) move {
+	found := t.metric(v1beta1.Inconclusive)
+	if len(found) == 0 || t.Plan.Unclear == v1beta1.InconclusiveContinue {
+		return nil
+	}
+	text := "Metric " + found[0].Name + " of " + t.Names.target() + " is inconclusive: " + strings.TrimSuffix(found[0].Message, ".")
+	if t.Plan.Unclear == v1beta1.InconclusiveAbort {
+		return func(t *turn) { t.condemn(text) }
+	}
+	return func(t *turn) {
+		t.repeat(WaitClarity, text)
+		if t.waiting() != WaitClarity {
+			t.warn(ReasonInconclusive, "%s", text)
+			t.alert(v1beta1.SeverityWarn, text)
+		}
+	}
+}
+
+// unproven keeps a step until its metrics passed often enough in a row. One that is no longer asked for has.
+func unproven(t *turn) move {
+	for i, m := range t.Plan.Metrics {
+		found := t.next.Analysis.Metric(t.Plan.metricKey(i))
+		if found == nil || m.DryRun || found.PassesInRow >= m.ConsecutiveSuccessLimit || m.Count > 0 && found.Checks >= m.Count {
+			continue
+		}
+		text := fmt.Sprintf("Metric %s of %s passed %d times in a row, %d are needed", m.Name, t.Names.target(), found.PassesInRow, m.ConsecutiveSuccessLimit)
+		return func(t *turn) { t.repeat(WaitProof, text) }
+	}
+	return nil
+}
+
+// repeat keeps the step for another round.
+func (t *turn) repeat(why Wait, text string) {
+	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
+	t.hold(why, t.Plan.Interval, "%s.", text)
+}
+
+// condemn ends a rollout for a reason of its own.
+func (t *turn) condemn(why string) {
+	t.warn(ReasonRolledBack, "Rolling back %s: %s", t.Names.canary(), why)
+	t.alert(v1beta1.SeverityError, "Rolling back: "+why)
+	t.cause = why
+	t.abandon()
+}

@@ -41,7 +41,7 @@ func (t *turn) leave() Questions {
 // again while a gate is closed: an acceptance test is no cheap thing.
 func (t *turn) opening() Questions {
 	moments := []v1beta1.HookType{v1beta1.RollbackHook}
-	if t.waiting() != WaitIncrease {
+	if t.Status.Analysis == nil {
 		moments = append(moments, v1beta1.PreRolloutHook)
 	}
 	return Questions{Hooks: t.Plan.hooks(append(moments, t.gates()...)...), Opening: t.Plan.hooks(v1beta1.RolloutHook)}

@@ -153,7 +153,7 @@ func (t *turn) measure() {
 // advance takes the next step.
 func (t *turn) advance() {
 	if t.Status.Step == 0 {
-		t.next.Analysis = &v1beta1.AnalysisStatus{Started: micro(t.Now)}
+		t.next.Analysis.Started = micro(t.Now)
 	}
 	if t.Status.Phase == v1beta1.PhaseWaitingPromotion {
 		t.enter(v1beta1.PhaseProgressing) // a blue/green rollout was let go on to all users
@@ -172,9 +172,10 @@ func (t *turn) advance() {
 
 // started tells, once, that what has to be so before the first request is so.
 func (t *turn) started() {
-	if t.Status.Step > 0 || t.waiting() == WaitIncrease {
+	if t.Status.Step > 0 || t.Status.Analysis != nil {
 		return
 	}
+	t.next.Analysis = &v1beta1.AnalysisStatus{Started: micro(t.Now)}
 	t.say(ReasonAnalysisStarted, "Starting canary analysis for %s", t.Names.target())
 	t.opened(v1beta1.PreRolloutHook, "Pre-rollout check %s passed")
 }

@@ -41,12 +41,16 @@ func (t *turn) judge() {
 // are no failures, and a dry run decides nothing.
 func (t *turn) failures() Findings { return t.metric(v1beta1.Failed) }
 
-// metric returns the answers of checks with a verdict.
+// metric returns the answers of checks with a verdict. A hook knows two of them only.
 func (t *turn) metric(verdict v1beta1.Verdict) Findings {
 	var all Findings
 	for _, f := range t.found {
 		switch f.Moment {
-		case "", v1beta1.PreRolloutHook, v1beta1.RolloutHook:
+		case v1beta1.PreRolloutHook, v1beta1.RolloutHook:
+			if f.Verdict != v1beta1.Passed && verdict == v1beta1.Failed {
+				all = append(all, f)
+			}
+		case "":
 			if f.Verdict == verdict && !f.DryRun {
 				all = append(all, f)
 			}

@@ -18,13 +18,30 @@ func plans() []rollout.Plan {
 		{Strategy: rollout.BlueGreen, Steps: swap},
 		{Strategy: rollout.BlueGreen, Steps: swap, Swap: true},
 		{Strategy: rollout.Canary, Skip: true},
+		{Strategy: rollout.ABTesting, Steps: []rollout.Step{{Weight: 100, Iteration: 1}, {Weight: 100, Iteration: 2}}},
+		{Strategy: rollout.Canary, Steps: append([]rollout.Step{{Mirror: 50}}, ramp...), Preview: true},
+		{Strategy: rollout.BlueGreen, Steps: []rollout.Step{{Iteration: 1, Mirror: 100}, {Weight: 100}}},
+		{Strategy: rollout.Canary, Steps: ramp, Affinity: &v1beta1.SessionAffinity{CookieName: "c", PrimaryCookieName: "p"}},
 	}
 	for i := range all {
 		all[i].Interval, all[i].Deadline, all[i].Threshold = seconds(2), seconds(15), 2
 		all[i].Metrics = []v1beta1.CanaryMetric{{Name: "request-success-rate"}}
 		all[i].Hooks = []v1beta1.CanaryWebhook{{Name: "smoke", Type: v1beta1.PreRolloutHook}}
+		if i%2 == 1 {
+			all[i].Hooks = append(all[i].Hooks, gates()...)
+		}
 	}
 	return all
+}
+
+// gates are one hook of each moment that can hold a rollout up or end it.
+func gates() []v1beta1.CanaryWebhook {
+	return []v1beta1.CanaryWebhook{
+		{Name: "leave", Type: v1beta1.ConfirmRolloutHook},
+		{Name: "more", Type: v1beta1.ConfirmTrafficIncreaseHook},
+		{Name: "ship", Type: v1beta1.ConfirmPromotionHook},
+		{Name: "stop", Type: v1beta1.RollbackHook},
+	}
 }
 
 // storm is a run with faults drawn from a seed.
@@ -70,7 +87,8 @@ func newStorm(seed uint64, without Protection) *storm {
 
 // disturb is one thing that users or the cluster do.
 func (s *storm) disturb() {
-	deeds := []func(){s.release, s.release, s.release, s.goBack, s.goBack, s.spoil, s.heal, s.suspend, s.replan, s.reject, s.starve, s.loseTarget, s.losePrimary}
+	deeds := []func(){s.release, s.release, s.release, s.goBack, s.goBack, s.spoil, s.heal, s.suspend, s.replan, s.reject, s.starve, s.loseTarget, s.losePrimary,
+		s.shut, s.shut, s.recall, s.doubt}
 	s.w.recent = nil // what happens to new facts may be said again
 	deeds[s.rng.IntN(len(deeds))]()
 }
@@ -138,6 +156,19 @@ func (s *storm) loseTarget() {
 	s.w.moved = s.w.now
 }
 
+// shut closes a gate, or opens it again.
+func (s *storm) shut() {
+	h := gates()[s.rng.IntN(3)].Type
+	s.w.gates[h] = !s.w.gates[h]
+}
+
+func (s *storm) recall() { s.w.recall = !s.w.recall && s.rng.IntN(2) == 0 }
+
+// doubt has metrics say nothing for a while.
+func (s *storm) doubt() {
+	s.w.verdict = []v1beta1.Verdict{"", v1beta1.Waiting, v1beta1.Inconclusive}[s.rng.IntN(3)]
+}
+
 func (s *storm) losePrimary() {
 	if s.rng.IntN(3) == 0 {
 		s.w.primary.remove()
@@ -149,6 +180,8 @@ func (s *storm) calm() {
 	s.lag, s.crash, s.deaf, s.slow = 0, 0, 0, 0
 	s.w.flaky, s.w.failures, s.w.rejected = 0, 0, ""
 	s.w.scaling = false
+	s.w.recall, s.w.verdict = false, ""
+	clear(s.w.gates)
 	s.w.Suspend(false)
 	s.heal()
 	if !s.w.target.exists {

@@ -38,11 +38,11 @@ func (o *Operator) reroutes(v view) []func() {
 			wrote(o, &o.nets, "the Service was switched")
 		})
 	}
-	if v.net.routes != want.routes || v.net.weight != want.weight {
+	routes := want
+	if routes.apex = v.net.apex; v.net.split != routes {
 		writes = append(writes, func() {
-			s := o.w.net.split
-			s.routes, s.weight = want.routes, want.weight
-			o.w.route(s)
+			routes.apex = o.w.net.split.apex
+			o.w.route(routes)
 			wrote(o, &o.nets, "the routes were written")
 		})
 	}

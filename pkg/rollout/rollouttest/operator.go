@@ -195,7 +195,7 @@ func (o *Operator) split(v view) split {
 	s := v.net.split
 	s.apex = v.intent.Apex
 	if t := v.intent.Traffic; t != nil && !v.plan.Swap {
-		s.routes, s.weight = true, t.Weight
+		s = split{apex: s.apex, routes: true, weight: t.Weight, matched: t.Matched, preview: t.Preview, mirror: t.Mirror}
 	}
 	return s
 }
@@ -288,7 +288,7 @@ func (o *Operator) decide(v view) bool {
 func (o *Operator) answer(q rollout.Questions, v view) rollout.Findings {
 	var found rollout.Findings
 	for _, h := range q.Hooks {
-		found = append(found, o.w.judge(h.Name, v.Revision))
+		found = append(found, o.w.answer(h, v.Revision))
 	}
 	for _, m := range q.Metrics {
 		found = append(found, o.w.judge(m.Name, v.Revision))

@@ -69,6 +69,7 @@ func (w *World) record(v view, d rollout.Decision, found rollout.Findings, began
 		return
 	}
 	w.approve(v, next, found)
+	w.gated(v, next, found)
 	w.weighed(v, next, began)
 	w.explained(next)
 	w.ended(v.status, next, d.Notices)
@@ -88,13 +89,34 @@ func (w *World) approve(v view, next v1beta1.CanaryStatus, found rollout.Finding
 	}
 	passed := v.plan.Skip || v.status.Step >= len(v.plan.Steps)
 	for _, f := range found {
-		passed = passed && f.Verdict == v1beta1.Passed
+		passed = passed && (f.Verdict == v1beta1.Passed) == (f.Moment != v1beta1.RollbackHook)
 	}
-	if passed && v.status.Phase == v1beta1.PhaseProgressing {
+	if passed && (v.status.Phase == v1beta1.PhaseProgressing || v.status.Phase == v1beta1.PhaseWaitingPromotion) {
 		w.approved[next.Promoting] = true
 	}
 	if !w.approved[next.Promoting] {
 		w.broken("rule 2: %s is promoted and did not pass", next.Promoting)
+	}
+}
+
+// gated holds that nothing goes on while a gate is closed, and that nothing starts unasked.
+func (w *World) gated(v view, next v1beta1.CanaryStatus, found rollout.Findings) {
+	asked := map[v1beta1.HookType]bool{}
+	for _, f := range found {
+		asked[f.Moment] = true
+		closed := f.Moment != "" && f.Moment != v1beta1.RollbackHook && f.Verdict != v1beta1.Passed
+		if closed && (next.Step > v.status.Step || next.Promoting != v.status.Promoting) {
+			w.broken("a closed gate %s did not hold step %d of %s", f.Name, next.Step, next.Phase)
+		}
+		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed && next.Phase != v1beta1.PhaseFailed {
+			w.broken("a rollback was asked for, and the rollout is %s", next.Phase)
+		}
+	}
+	begins := next.Phase == v1beta1.PhaseProgressing && (settled(v.status.Phase) || v.status.Phase == v1beta1.PhaseWaiting)
+	for _, h := range v.plan.Hooks {
+		if begins && h.Type == v1beta1.ConfirmRolloutHook && !asked[h.Type] {
+			w.broken("a rollout began and %s was not asked", h.Name)
+		}
 	}
 }
 
@@ -147,12 +169,9 @@ func (w *World) ended(was, next v1beta1.CanaryStatus, said []rollout.Notice) {
 	if was.Phase == next.Phase || !settled(next.Phase) {
 		return
 	}
-	want := v1beta1.SeverityInfo
-	if next.Phase == v1beta1.PhaseFailed {
-		want = v1beta1.SeverityError
-	}
+	failed := next.Phase == v1beta1.PhaseFailed
 	for _, n := range said {
-		if n.Alert != nil && n.Alert.Severity == want {
+		if n.Alert != nil && failed == (n.Alert.Severity != v1beta1.SeverityInfo) {
 			return
 		}
 	}
@@ -191,6 +210,32 @@ func (w *World) unsaid(d rollout.Decision) {
 
 func (w *World) announce(n []rollout.Notice) { w.said = append(w.said, n...) }
 
+// answer is what a hook says.
+func (w *World) answer(h v1beta1.CanaryWebhook, revision string) rollout.Finding {
+	f := rollout.Finding{Name: h.Name, Verdict: v1beta1.Passed}
+	switch h.Type {
+	case "", v1beta1.RolloutHook, v1beta1.PreRolloutHook:
+		f = w.judge(h.Name, revision)
+		if f.Verdict != v1beta1.Failed {
+			f.Verdict, f.Message = v1beta1.Passed, ""
+		}
+		f.Measurement = nil
+	case v1beta1.RollbackHook:
+		if !w.recall {
+			f.Verdict, f.Message = v1beta1.Failed, "Rollback not asked for"
+		}
+	default:
+		if w.gates[h.Type] {
+			f.Verdict, f.Message = v1beta1.Failed, "Halt podinfo.test advancement waiting for approval "+h.Name+": 403 Forbidden"
+		}
+	}
+	f.Moment = h.Type
+	if f.Moment == "" {
+		f.Moment = v1beta1.RolloutHook
+	}
+	return f
+}
+
 // judge answers one check.
 func (w *World) judge(name, revision string) rollout.Finding {
 	passed := !w.bad[revision] && w.rng.Float64() >= w.flaky
@@ -198,8 +243,13 @@ func (w *World) judge(name, revision string) rollout.Finding {
 		w.failures--
 		passed = false
 	}
-	if passed {
-		return rollout.Finding{Name: name, Verdict: v1beta1.Passed}
+	f := rollout.Finding{Name: name, Verdict: v1beta1.Passed, Measurement: &v1beta1.Measurement{Value: "99.5", Verdict: v1beta1.Passed}}
+	switch {
+	case !passed:
+		f.Verdict, f.Message = v1beta1.Failed, "Halt podinfo.test advancement success rate 41.00% < 99%"
+	case w.verdict != "":
+		f.Verdict, f.Message = w.verdict, "Halt podinfo.test advancement no values found"
 	}
-	return rollout.Finding{Name: name, Verdict: v1beta1.Failed, Message: "Halt podinfo.test advancement success rate 41.00% < 99%"}
+	f.Measurement.Verdict, f.Measurement.Message = f.Verdict, f.Message
+	return f
 }

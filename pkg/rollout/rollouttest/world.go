@@ -16,6 +16,10 @@ type split struct {
 	apex   rollout.Side
 	routes bool
 	weight int
+
+	matched bool // only some of the requests are asked about
+	preview bool
+	mirror  int
 }
 
 // landing is a split that the proxies take at some second.
@@ -50,11 +54,14 @@ type World struct {
 	generation int64
 	paused     bool
 
-	trouble  map[string]string // revisions, or sides, whose pods do not become ready, and why
-	bad      map[string]bool   // revisions whose checks fail
-	flaky    float64           // chance that a check fails by itself
-	failures int               // checks that will fail, whatever the revision
-	rejected string            // why the proxies refuse routes; empty: they do not
+	trouble  map[string]string         // revisions, or sides, whose pods do not become ready, and why
+	bad      map[string]bool           // revisions whose checks fail
+	flaky    float64                   // chance that a check fails by itself
+	failures int                       // checks that will fail, whatever the revision
+	rejected string                    // why the proxies refuse routes; empty: they do not
+	gates    map[v1beta1.HookType]bool // hooks that do not agree
+	recall   bool                      // rollback hooks ask for one
+	verdict  v1beta1.Verdict           // of metrics that do not fail; empty: they pass
 
 	slow     int  // seconds that proxies need at most
 	start    int  // seconds that a pod needs at least
@@ -76,6 +83,7 @@ func New(plan rollout.Plan, seed uint64) *World {
 		generation: 1,
 		trouble:    map[string]string{},
 		bad:        map[string]bool{},
+		gates:      map[v1beta1.HookType]bool{},
 		start:      2,
 		reported:   true,
 	}
@@ -174,7 +182,7 @@ func (w *World) reach() (target, primary bool) {
 	}
 	for _, s := range all {
 		if s.routes {
-			target, primary = target || s.weight > 0, primary || s.weight < 100
+			target, primary = target || s.weight > 0, primary || s.weight < 100 || s.matched
 			continue
 		}
 		target, primary = target || s.apex == rollout.TargetSide, primary || s.apex == rollout.PrimarySide

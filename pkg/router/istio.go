@@ -24,7 +24,7 @@ func newIstio(o Options) (Router, rollout.Capabilities, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	return istio{version: gv}, rollout.Weighted, nil
+	return istio{version: gv}, rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.Sticky, nil
 }
 
 func (r istio) Writes() []schema.GroupVersionKind {
@@ -34,8 +34,12 @@ func (r istio) Writes() []schema.GroupVersionKind {
 	}
 }
 
-// Reads nothing: all that a route says is in the Canary.
-func (istio) Reads(*v1beta1.Canary) []Ref { return nil }
+// Reads the user's own routes. All that a generated one says is in the Canary.
+func (r istio) Reads(c *v1beta1.Canary) []Ref { return r.own().reads(c) }
+
+func (r istio) own() own {
+	return own{provider: "istio", versions: map[string]schema.GroupVersion{"VirtualService": r.version}}
+}
 
 // Render puts the rules first: a route that came before its destinations' settings would for a moment
 // send requests without them.
@@ -48,11 +52,16 @@ func (r istio) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 	if err != nil {
 		return nil, err
 	}
+	rules := []runtime.ApplyConfiguration{primary, canary}
+	if r.own().asked(in.Canary) {
+		routes, err := r.own().render(in)
+		return append(rules, routes...), err
+	}
 	service, err := r.service(in)
 	if err != nil {
 		return nil, err
 	}
-	return []runtime.ApplyConfiguration{primary, canary, service}, nil
+	return append(rules, service), nil
 }
 
 // rule gives one side's Service the traffic policy. It is rendered without a policy as well, since what a
@@ -68,38 +77,16 @@ func (r istio) rule(c *v1beta1.Canary, host string) (Object, error) {
 // those are on the VirtualService that delegates to it.
 func (r istio) service(in Input) (Object, error) {
 	s := in.Canary.Spec.Service
-	kind, route, err := routeOf(s)
+	kind, routes, err := routesOf(in)
 	if err != nil {
 		return Object{}, err
 	}
-	route["route"] = split(in)
-	spec := map[string]any{kind: []any{route}}
+	spec := map[string]any{kind: routes}
 	if !s.Delegation {
 		spec["hosts"] = list(hosts(in.Canary))
 		spec["gateways"] = list(gateways(s))
 	}
 	return object(r.version.WithKind("VirtualService"), in.Canary.ApexName(), in.Canary, s.Apex, spec), nil
-}
-
-// split names both sides at every weight. A weight of zero is written out, as Istio's own JSON would not:
-// people, and whoever compares objects, shall see that it was chosen.
-func split(in Input) []any {
-	weight := in.Traffic.Weight
-	return []any{
-		share(in.Canary, in.Canary.PrimaryName(), 100-weight),
-		share(in.Canary, in.Canary.CanaryName(), weight),
-	}
-}
-
-// share is one side's part of the requests. With more than one port Istio keeps the port that was asked,
-// which at a gateway is the gateway's own and none of the Service's, so there it has to be named.
-func share(c *v1beta1.Canary, host string, weight int) any {
-	s := c.Spec.Service
-	destination := map[string]any{"host": host}
-	if s.PortDiscovery && (s.Delegation || outside(s)) {
-		destination["port"] = map[string]any{"number": int64(s.Port)}
-	}
-	return map[string]any{"destination": destination, "weight": int64(weight)}
 }
 
 // hosts always has the apex itself, unless every host is asked for.

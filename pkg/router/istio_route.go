@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"time"
 
@@ -9,41 +10,79 @@ import (
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
-	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// routeOf renders all of a route but its destinations, and says which list of a VirtualService it
-// belongs to.
-func routeOf(s v1beta1.CanaryService) (kind string, route map[string]any, err error) {
-	var first problem
-	kind, route = "http", map[string]any{}
+// routesOf renders the routes of a VirtualService, and says which of its lists they belong to.
+func routesOf(in Input) (kind string, routes []any, err error) {
+	s := in.Canary.Spec.Service
 	if tcp(s) {
+		if err := plain(in.Canary, "a TCP route", "leave out spec.service.appProtocol tcp if requests are HTTP"); err != nil {
+			return "", nil, err
+		}
 		// What a connection shows before it speaks. A match by path or header is refused as unknown:
 		// without it the route would take more than was meant.
-		kind = "tcp"
-		set(route, "match", matches[networking.L4MatchAttributes](&first, s.Match))
-		return kind, route, first.err
+		var first problem
+		route := map[string]any{"route": split(in.Canary, line{weight: in.Traffic.Weight})}
+		set(route, "match", matches[networking.L4MatchAttributes](&first, "match", s.Match))
+		return "tcp", []any{route}, first.err
 	}
-	set(route, "match", matches[networking.HTTPMatchRequest](&first, s.Match))
+	common, err := settings(in.Canary)
+	if err != nil {
+		return "", nil, err
+	}
+	lines, err := table(in)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, l := range lines {
+		routes = append(routes, routeOf(in.Canary, l, common))
+	}
+	return "http", routes, nil
+}
+
+// settings are what all routes of a service share. Matches are looked at here, one by one as they were written:
+// a combination of them would be told by a path that nobody knows.
+func settings(c *v1beta1.Canary) (map[string]any, error) {
+	s, route := c.Spec.Service, map[string]any{}
+	var first problem
+	matches[networking.HTTPMatchRequest](&first, "match", s.Match)
 	set(route, "rewrite", verbatim[networking.HTTPRewrite](&first, "rewrite", rewrite(s.Rewrite)))
 	set(route, "timeout", timeout(&first, s.Timeout))
 	set(route, "retries", verbatim[networking.HTTPRetry](&first, "retries", s.Retries))
 	set(route, "headers", verbatim[networking.Headers](&first, "headers", s.Headers))
 	set(route, "corsPolicy", verbatim[networking.CorsPolicy](&first, "corsPolicy", cors(s.CorsPolicy)))
-	return kind, route, first.err
+	if a := c.Spec.Analysis; a != nil {
+		first.scope = "spec.analysis."
+		matches[networking.HTTPMatchRequest](&first, "match", a.Match)
+		matches[networking.HTTPMatchRequest](&first, "previewMatch", a.PreviewMatch)
+	}
+	return route, first.err
+}
+
+// routeOf is one line of the table. Mirrored requests are copies: the route still says who answers.
+func routeOf(c *v1beta1.Canary, l line, common map[string]any) map[string]any {
+	var sound problem
+	route := maps.Clone(common)
+	set(route, "match", matches[networking.HTTPMatchRequest](&sound, "match", l.match))
+	route["route"] = split(c, l)
+	if l.mirror > 0 {
+		route["mirror"] = destination(c, c.CanaryName())
+		route["mirrorPercentage"] = map[string]any{"value": int64(l.mirror)}
+	}
+	return route
 }
 
 // matches keeps the order: Istio takes a request that fits any of them, and logs name the first.
 func matches[T any, M interface {
 	*T
 	proto.Message
-}](first *problem, from []v1beta1.HTTPMatchRequest) any {
+}](first *problem, field string, from []v1beta1.HTTPMatchRequest) any {
 	if len(from) == 0 {
 		return nil
 	}
 	to := make([]any, len(from))
 	for i, m := range from {
-		to[i] = verbatim[T, M](first, fmt.Sprintf("match[%d]", i), suffixes(m))
+		to[i] = verbatim[T, M](first, fmt.Sprintf("%s[%d]", field, i), suffixes(m))
 	}
 	return to
 }
@@ -107,14 +146,4 @@ func expand(s *v1beta1.StringMatch) {
 	}
 	ending := ".*" + regexp.QuoteMeta(*s.Suffix)
 	s.Regex, s.Suffix = &ending, nil
-}
-
-// problem is the first thing wrong with a spec.
-type problem struct{ err error }
-
-// note keeps the first problem, so that a spec with several always shows the same one.
-func (p *problem) note(field, what string) {
-	if p.err == nil {
-		p.err = &rollout.InvalidError{Field: "spec.service." + field, Problem: what}
-	}
 }

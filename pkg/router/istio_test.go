@@ -18,13 +18,15 @@ import (
 	"github.com/sluice-cd/sluice/pkg/router/routertest"
 )
 
+const everything = rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.Sticky
+
 var update = flag.Bool("update", false, "write the golden files")
 
 func newIstio(t *testing.T) router.Router {
 	t.Helper()
 	r, can, err := router.New("istio", router.Options{APIVersions: []string{"networking.istio.io/v1"}})
 	require.NoError(t, err)
-	require.Equal(t, rollout.Weighted, can, "only what is rendered may be promised")
+	require.Equal(t, everything, can, "all that is rendered, and no more, is promised")
 	return r
 }
 

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,6 +10,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	k8sjson "k8s.io/apimachinery/pkg/util/json"
+
+	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // verbatim is a field of spec.service as it goes into an object of Istio's: word for word, once Istio's
@@ -86,5 +89,18 @@ func unknown(given, known any) string {
 func set(m map[string]any, key string, value any) {
 	if value != nil {
 		m[key] = value
+	}
+}
+
+// problem is the first thing wrong with a spec.
+type problem struct {
+	scope string // what fields are part of, spec.service. unless given
+	err   error
+}
+
+// note keeps the first problem, so that a spec with several always shows the same one.
+func (p *problem) note(field, what string) {
+	if p.err == nil {
+		p.err = &rollout.InvalidError{Field: cmp.Or(p.scope, "spec.service.") + field, Problem: what}
 	}
 }

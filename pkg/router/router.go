@@ -44,6 +44,8 @@ type Input struct {
 	Traffic  rollout.Traffic
 	Ports    map[string]int32 // of the apex Service, by name
 	Revision string           // of the target, for providers that route by revision
+	// Leaving says that the Canary goes: routes of the user's own that name the apex Service lead there.
+	Leaving bool
 	// Read holds the user's objects that Reads names, as far as they exist. They are not to be changed.
 	Read map[Ref]*unstructured.Unstructured
 }
@@ -58,6 +60,11 @@ type Ref struct {
 type Options struct {
 	// APIVersions are the group versions that the cluster serves: networking.istio.io/v1.
 	APIVersions []string
+	// IngressClass is the ingress class of routes that are made, for Contour; empty: none.
+	IngressClass string
+	// AnnotationsPrefix is what the annotations of the nginx ingress controller begin with; empty:
+	// nginx.ingress.kubernetes.io.
+	AnnotationsPrefix string
 }
 
 // NotServedError says that the cluster lacks an API that a provider's routes are made of. It passes

@@ -4,6 +4,8 @@ package routertest
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,18 +22,29 @@ import (
 type Weights func(t *testing.T, objects []*unstructured.Unstructured) map[string]int64
 
 // Contract renders a Canary at every weight and holds the result against the rules all providers share.
-// A provider that divides no requests has no weights to read.
-func Contract(t *testing.T, r router.Router, c *v1beta1.Canary, weights Weights) {
+// A provider that divides no requests has no weights to read. Objects of the user's that routes are made from are
+// to be read.
+func Contract(t *testing.T, r router.Router, c *v1beta1.Canary, weights Weights, read ...*unstructured.Unstructured) {
 	t.Helper()
 	for weight := range 101 {
-		in := router.Input{Canary: c, Traffic: rollout.Traffic{Weight: weight}}
+		in := router.Input{Canary: c, Traffic: rollout.Traffic{Weight: weight}, Read: map[router.Ref]*unstructured.Unstructured{}}
+		found := map[router.Ref]*unstructured.Unstructured{}
+		for _, o := range read {
+			in.Read[refOf(o)], found[refOf(o)] = o, o.DeepCopy()
+		}
 		before := c.DeepCopy()
 		objects := Objects(t, render(t, r, in))
 		require.Equal(t, before, c, "rendering must not change its input")
+		require.Equal(t, found, in.Read, "nor what it was given to read")
 		require.Equal(t, objects, Objects(t, render(t, r, in)), "the same input must give the same objects")
 		for _, o := range objects {
-			owned(t, o, c)
 			bare(t, o)
+			if slices.Contains(r.Reads(c), refOf(o)) {
+				borrowed(t, o)
+			} else {
+				owned(t, o, c)
+				named(t, o, c, r.Reads(c))
+			}
 			declared(t, o, r)
 		}
 		if weights == nil {
@@ -51,14 +64,45 @@ func render(t *testing.T, r router.Router, in router.Input) []runtime.ApplyConfi
 	return applied
 }
 
-// owned: what is generated goes with its Canary, and nothing outside of the Canary's names is touched.
+// owned: what is generated goes with its Canary. An object outside of namespaces can't: the API server takes an
+// owner that it does not find for one that is gone.
 func owned(t *testing.T, o *unstructured.Unstructured, c *v1beta1.Canary) {
 	t.Helper()
-	require.True(t, metav1.IsControlledBy(o, c), "%s %s is not controlled by the Canary", o.GetKind(), o.GetName())
-	require.Equal(t, c.Namespace, o.GetNamespace())
-	require.Contains(t, []string{c.ApexName(), c.PrimaryName(), c.CanaryName()}, o.GetName())
+	if o.GetNamespace() == "" {
+		require.Empty(t, o.GetOwnerReferences())
+	} else {
+		require.True(t, metav1.IsControlledBy(o, c), "%s %s is not controlled by the Canary", o.GetKind(), o.GetName())
+		require.Equal(t, c.Namespace, o.GetNamespace())
+	}
 	require.Equal(t, "disabled", o.GetAnnotations()["kustomize.toolkit.fluxcd.io/reconcile"])
 	require.Equal(t, "disabled", o.GetAnnotations()["helm.toolkit.fluxcd.io/driftDetection"])
+}
+
+// named: nothing outside of the Canary's names is touched. Other than under the names of its Services, an object
+// can be named after what it was copied from; where Canaries of all namespaces meet, the namespace is in the name.
+func named(t *testing.T, o *unstructured.Unstructured, c *v1beta1.Canary, reads []router.Ref) {
+	t.Helper()
+	own := slices.Contains([]string{c.ApexName(), c.PrimaryName(), c.CanaryName()}, o.GetName())
+	if o.GetNamespace() == "" {
+		own = false
+	}
+	for _, ref := range reads {
+		own = own || strings.HasPrefix(o.GetName(), ref.Name+"-") && strings.HasSuffix(o.GetName(), "-canary")
+	}
+	unique := strings.Contains(o.GetName(), c.ApexName()) && strings.Contains(o.GetName(), c.Namespace)
+	require.True(t, own || unique, "%s %s could be somebody else's", o.GetKind(), o.GetName())
+}
+
+// borrowed: of an object of the user's only what moves traffic is set.
+func borrowed(t *testing.T, o *unstructured.Unstructured) {
+	t.Helper()
+	require.Empty(t, o.GetOwnerReferences())
+	require.Empty(t, o.GetLabels())
+	require.Empty(t, o.GetAnnotations())
+}
+
+func refOf(o *unstructured.Unstructured) router.Ref {
+	return router.Ref{GroupVersionKind: o.GroupVersionKind(), Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
 // bare: an applied object holds no field that the API server or another controller sets.

@@ -17,7 +17,9 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	k8sschema "k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
+	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/yaml"
 )
 
@@ -40,16 +42,28 @@ func Load(t *testing.T, module, file string) *Schemas {
 	t.Helper()
 	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
 	require.NoError(t, err)
-	raw, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), file))
+	return Read(t, filepath.Join(strings.TrimSpace(string(dir)), file))
+}
+
+// Read reads the custom resources of a file. Those of a provider whose Go module is not needed for anything else are
+// in the test data.
+func Read(t *testing.T, file string) *Schemas {
+	t.Helper()
+	raw, err := os.ReadFile(file)
 	require.NoError(t, err)
-	s := &Schemas{
-		resources: map[k8sschema.GroupKind]*apiextensions.CustomResourceDefinition{},
-		compiled:  map[k8sschema.GroupVersionKind]validator{},
-	}
+	s := Core()
 	for _, text := range bytes.Split(raw, []byte("\n---\n")) {
 		s.add(t, text)
 	}
 	return s
+}
+
+// Core knows the kinds of Kubernetes itself and no custom ones.
+func Core() *Schemas {
+	return &Schemas{
+		resources: map[k8sschema.GroupKind]*apiextensions.CustomResourceDefinition{},
+		compiled:  map[k8sschema.GroupVersionKind]validator{},
+	}
 }
 
 func (s *Schemas) add(t *testing.T, text []byte) {
@@ -75,6 +89,9 @@ func (s *Schemas) Validate(t *testing.T, objects []*unstructured.Unstructured) {
 // Problems lists what is wrong with an object.
 func (s *Schemas) Problems(t *testing.T, o *unstructured.Unstructured) []string {
 	t.Helper()
+	if scheme.Scheme.Recognizes(o.GroupVersionKind()) {
+		return misspelt(t, o)
+	}
 	v := s.validator(t, o.GroupVersionKind())
 	var problems []string
 	errs := validation.ValidateCustomResource(nil, o.Object, v.schema)
@@ -87,6 +104,18 @@ func (s *Schemas) Problems(t *testing.T, o *unstructured.Unstructured) []string 
 		problems = append(problems, path+": unknown field")
 	}
 	return problems
+}
+
+// misspelt decodes an object of a kind of Kubernetes' own into its Go type, which must have a place for every field.
+func misspelt(t *testing.T, o *unstructured.Unstructured) []string {
+	t.Helper()
+	raw, err := o.MarshalJSON()
+	require.NoError(t, err)
+	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	if _, _, err := decoder.Decode(raw, nil, nil); err != nil {
+		return []string{err.Error()}
+	}
+	return nil
 }
 
 func (s *Schemas) validator(t *testing.T, gvk k8sschema.GroupVersionKind) validator {

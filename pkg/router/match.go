@@ -1,0 +1,154 @@
+package router
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// narrow is what fits both of two lists, each of which asks for any of its entries: every combination of the
+// two. An empty list asks for nothing. Combinations that no request can fit are left out, so that none may be
+// left, and some is false. One that cannot be said in a single match is an error about the field of the first.
+func narrow(field string, first, second []v1beta1.HTTPMatchRequest) (both []v1beta1.HTTPMatchRequest, some bool, err error) {
+	if len(first) == 0 || len(second) == 0 {
+		return slices.Concat(first, second), true, nil
+	}
+	for i, a := range first {
+		for k, b := range second {
+			m, j := join(a, b)
+			if j.clash != "" {
+				return nil, false, &rollout.InvalidError{
+					Field: fmt.Sprintf("%s[%d].%s", field, i, j.clash),
+					Problem: fmt.Sprintf("cannot be asked for together with spec.service.match[%d].%s: "+
+						"no single comparison says both; leave it out in one of the two, or compare exactly", k, j.clash),
+				}
+			}
+			if !j.never {
+				both = append(both, m)
+			}
+		}
+	}
+	return both, len(both) > 0, nil
+}
+
+// junction is what two matches that are joined make impossible.
+type junction struct {
+	never bool   // no request fits both
+	clash string // the first field whose two comparisons cannot be said as one
+}
+
+// join asks for all that two matches ask for. Headers are one whichever case they are written in.
+func join(a, b v1beta1.HTTPMatchRequest) (v1beta1.HTTPMatchRequest, junction) {
+	j := &junction{}
+	uri, ignoreCase := j.path(a, b)
+	m := v1beta1.HTTPMatchRequest{
+		Name:            cmp.Or(a.Name, b.Name),
+		URI:             uri,
+		Scheme:          j.text("scheme", a.Scheme, b.Scheme),
+		Method:          j.text("method", a.Method, b.Method),
+		Authority:       j.text("authority", a.Authority, b.Authority),
+		Headers:         j.texts("headers", lower(a.Headers), lower(b.Headers)),
+		WithoutHeaders:  j.without(lower(a.WithoutHeaders), lower(b.WithoutHeaders)),
+		QueryParams:     j.texts("queryParams", a.QueryParams, b.QueryParams),
+		IgnoreURICase:   ignoreCase,
+		Port:            either(j, a.Port, b.Port),
+		SourceLabels:    j.labels(a.SourceLabels, b.SourceLabels),
+		SourceNamespace: either(j, a.SourceNamespace, b.SourceNamespace),
+		Gateways:        j.gateways(a.Gateways, b.Gateways),
+		StatPrefix:      cmp.Or(a.StatPrefix, b.StatPrefix),
+	}
+	return m, *j
+}
+
+// either is the one value that is given; of two that differ no request has both.
+func either[T comparable](j *junction, a, b T) T {
+	var none T
+	j.never = j.never || a != none && b != none && a != b
+	return cmp.Or(a, b)
+}
+
+// path leaves case out of consideration only where that was asked for, and then knows just what is the same.
+func (j *junction) path(a, b v1beta1.HTTPMatchRequest) (*v1beta1.StringMatch, bool) {
+	switch {
+	case a.URI == nil:
+		return b.URI, b.IgnoreURICase
+	case b.URI == nil:
+		return a.URI, a.IgnoreURICase
+	case a.IgnoreURICase != b.IgnoreURICase || a.IgnoreURICase && !alike(a.URI, b.URI):
+		j.clashes("uri")
+	}
+	return j.text("uri", a.URI, b.URI), a.IgnoreURICase
+}
+
+// texts joins comparisons by name.
+func (j *junction) texts(field string, a, b map[string]v1beta1.StringMatch) map[string]v1beta1.StringMatch {
+	all := maps.Clone(b)
+	if all == nil {
+		return a
+	}
+	for _, name := range slices.Sorted(maps.Keys(a)) {
+		mine := a[name]
+		if theirs, ok := all[name]; ok {
+			mine = *j.text(field+"."+name, &mine, &theirs)
+		}
+		all[name] = mine
+	}
+	return all
+}
+
+// without joins what must not be: two comparisons of one header are two refusals, of which one match says one.
+func (j *junction) without(a, b map[string]v1beta1.StringMatch) map[string]v1beta1.StringMatch {
+	all := maps.Clone(b)
+	if all == nil {
+		return a
+	}
+	for _, name := range slices.Sorted(maps.Keys(a)) {
+		mine := a[name]
+		if theirs, ok := all[name]; ok && !alike(&mine, &theirs) {
+			j.clashes("withoutHeaders." + name)
+		}
+		all[name] = mine
+	}
+	return all
+}
+
+func (j *junction) labels(a, b map[string]string) map[string]string {
+	all := maps.Clone(b)
+	if all == nil {
+		return a
+	}
+	for name, value := range a {
+		if theirs, ok := all[name]; ok && theirs != value {
+			j.never = true
+		}
+		all[name] = value
+	}
+	return all
+}
+
+func (j *junction) gateways(a, b []string) []string {
+	if len(a) == 0 || len(b) == 0 {
+		return slices.Concat(a, b)
+	}
+	common := slices.DeleteFunc(slices.Clone(a), func(g string) bool { return !slices.Contains(b, g) })
+	j.never = j.never || len(common) == 0
+	return common
+}
+
+func (j *junction) clashes(field string) { j.clash = cmp.Or(j.clash, field) }
+
+func lower(headers map[string]v1beta1.StringMatch) map[string]v1beta1.StringMatch {
+	if headers == nil {
+		return nil
+	}
+	l := make(map[string]v1beta1.StringMatch, len(headers))
+	for name, s := range headers {
+		l[strings.ToLower(name)] = s
+	}
+	return l
+}

@@ -84,9 +84,12 @@ func (t *turn) fail() {
 		t.rollBack()
 		return
 	}
-	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
-	t.hold(WaitRetry, t.Plan.Interval, "Failed checks of %s: %d; at %d it is rolled back. The last: %s.",
-		t.Names.target(), t.next.FailedChecks, t.Plan.Threshold, t.why())
+	if !counted {
+		t.repeat(WaitRetry, fmt.Sprintf("Metrics of %s with a failureLimit of their own failed. The last: %s", t.Names.target(), t.why()))
+		return
+	}
+	t.repeat(WaitRetry, fmt.Sprintf("Failed checks of %s: %d; at %d it is rolled back. The last: %s",
+		t.Names.target(), t.next.FailedChecks, t.Plan.Threshold, t.why()))
 }
 
 // limit is how often a metric may fail by its own count; nil: the common threshold counts.

@@ -89,7 +89,8 @@ func (w *World) approve(v view, next v1beta1.CanaryStatus, found rollout.Finding
 	}
 	passed := v.plan.Skip || v.status.Step >= len(v.plan.Steps)
 	for _, f := range found {
-		passed = passed && (f.Verdict == v1beta1.Passed) == (f.Moment != v1beta1.RollbackHook)
+		agrees := (f.Verdict == v1beta1.Passed) == (f.Moment != v1beta1.RollbackHook)
+		passed = passed && (agrees || excused(v.plan, f))
 	}
 	if passed && (v.status.Phase == v1beta1.PhaseProgressing || v.status.Phase == v1beta1.PhaseWaitingPromotion) {
 		w.approved[next.Promoting] = true
@@ -97,6 +98,14 @@ func (w *World) approve(v view, next v1beta1.CanaryStatus, found rollout.Finding
 	if !w.approved[next.Promoting] {
 		w.broken("rule 2: %s is promoted and did not pass", next.Promoting)
 	}
+}
+
+// excused says that the spec does without an answer.
+func excused(p rollout.Plan, f rollout.Finding) bool {
+	if f.Verdict == v1beta1.Inconclusive && p.Unclear == v1beta1.InconclusiveContinue {
+		return true
+	}
+	return slices.ContainsFunc(p.Metrics, func(m v1beta1.CanaryMetric) bool { return m.Name == f.Name && m.DryRun })
 }
 
 // gated holds that nothing goes on while a gate is closed, and that nothing starts unasked.

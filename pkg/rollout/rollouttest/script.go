@@ -38,14 +38,21 @@ var commands = map[string]func(*Script, string) error{
 	"delete":        (*Script).remove,
 	"make target":   (*Script).make,
 	"adopt":         (*Script).adopt,
+	"close":         func(s *Script, gate string) error { s.w.gates[v1beta1.HookType(gate)] = true; return nil },
+	"open":          func(s *Script, gate string) error { delete(s.w.gates, v1beta1.HookType(gate)); return nil },
+	"recall":        func(s *Script, _ string) error { s.w.recall = true; return nil },
+	"metrics are":   func(s *Script, v string) error { s.w.verdict = verdicts[v]; return nil },
 	"proxies take":  func(s *Script, n string) (err error) { s.w.slow, err = strconv.Atoi(n); return err },
 	"wait":          (*Script).wait,
 	"until":         (*Script).until,
 }
 
+// verdicts are what metrics can be made to be.
+var verdicts = map[string]v1beta1.Verdict{"passing": "", "pending": v1beta1.Waiting, "inconclusive": v1beta1.Inconclusive}
+
 // Play runs a script and returns its transcript. A broken rule is an error.
 func Play(text string) (string, error) {
-	s := &Script{can: rollout.Weighted, spec: v1beta1.CanarySpec{TargetRef: v1beta1.TargetRef{Kind: "Deployment", Name: "podinfo"}}}
+	s := &Script{can: rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.Sticky, spec: v1beta1.CanarySpec{TargetRef: v1beta1.TargetRef{Kind: "Deployment", Name: "podinfo"}}}
 	s.spec.Analysis = &v1beta1.CanaryAnalysis{Interval: "10s", Threshold: 3, StepWeight: 10, MaxWeight: 50,
 		Metrics: []v1beta1.CanaryMetric{{Name: "request-success-rate"}}}
 	deadline := int32(60)
@@ -207,11 +214,36 @@ func (s *Script) state() string {
 	apex := []string{"target", "primary"}[w.net.apex]
 	line := fmt.Sprintf("%-12s weight=%d step=%d/%d failed=%d apex=%s target=%s primary=%s", st.Phase, st.CanaryWeight, st.Step, len(w.plan.Steps),
 		st.FailedChecks, apex, w.target.brief(), w.primary.brief())
+	line += extras(rollout.IntentOf(w.plan, st).Traffic)
 	if c := meta.FindStatusCondition(st.Conditions, v1beta1.ConditionWaiting); c != nil {
 		line += "\n        " + c.Reason + ": " + c.Message
 	}
 	if c := meta.FindStatusCondition(st.Conditions, v1beta1.ConditionPromoted); c != nil && st.Phase == v1beta1.PhaseFailed {
 		line += "\n        " + c.Message
+	}
+	return line
+}
+
+// extras is what routes do besides dividing requests.
+func extras(t *rollout.Traffic) string {
+	if t == nil {
+		return ""
+	}
+	line := ""
+	for _, e := range []struct {
+		set  bool
+		text string
+	}{
+		{t.Matched, " matched"},
+		{t.Preview, " preview"},
+		{t.Mirror > 0, fmt.Sprintf(" mirror=%d", t.Mirror)},
+		{t.Cookies.Canary != "", " cookie " + t.Cookies.Canary},
+		{t.Cookies.Primary != "", " cookie " + t.Cookies.Primary},
+		{t.Cookies.Expired != "", " drops " + t.Cookies.Expired},
+	} {
+		if e.set {
+			line += e.text
+		}
 	}
 	return line
 }

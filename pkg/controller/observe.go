@@ -46,6 +46,7 @@ func (r *Reconciler) observe(ctx context.Context, c *v1beta1.Canary, targets cli
 
 func names(c *v1beta1.Canary) rollout.Names {
 	return rollout.Names{
+		UID:       c.UID,
 		Namespace: c.Namespace,
 		Canary:    c.Name,
 		Kind:      c.Spec.TargetRef.Kind,

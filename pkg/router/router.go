@@ -79,19 +79,40 @@ func (e *NotServedError) Error() string {
 // New returns the router of a provider and what it can do. Of a name that it does not know it says
 // which ones it does, by a *rollout.InvalidError; an API that is not there is a *NotServedError.
 func New(name string, o Options) (Router, rollout.Capabilities, error) {
-	known := map[string]func(Options) (Router, rollout.Capabilities, error){
-		"istio":      newIstio,
-		"kubernetes": newKubernetes,
-	}
-	if build, ok := known[name]; ok {
+	if build, ok := providers()[name]; ok {
 		return build(o)
 	}
-	names := slices.Sorted(maps.Keys(known))
+	if err := retired(name); err != nil {
+		return nil, 0, err
+	}
 	return nil, 0, &rollout.InvalidError{
 		Field:   "spec.provider",
-		Problem: fmt.Sprintf("%q is not a known provider, known are: %s", name, strings.Join(names, ", ")),
+		Problem: fmt.Sprintf("%q is not a known provider, known are: %s", name, strings.Join(names(), ", ")),
 	}
 }
+
+type builder = func(Options) (Router, rollout.Capabilities, error)
+
+// providers are what makes each provider's router, by the names that spec.provider has for them.
+func providers() map[string]builder {
+	return map[string]builder{
+		"istio":        newIstio,
+		"kubernetes":   newKubernetes,
+		"nginx":        newNginx,
+		"skipper":      newSkipper,
+		"traefik":      newTraefik,
+		"smi:v1alpha1": newSMI("v1alpha1"),
+		"smi:v1alpha2": newSMI("v1alpha2"),
+		"smi:v1alpha3": newSMI("v1alpha3"),
+		"kuma":         newKuma,
+		"apisix":       newApisix,
+		"contour":      newContour,
+		"gloo":         newGloo,
+		"knative":      newKnative,
+	}
+}
+
+func names() []string { return slices.Sorted(maps.Keys(providers())) }
 
 // pick returns the first of the versions, best first, in which the cluster serves a group.
 func pick(o Options, provider, group string, versions ...string) (schema.GroupVersion, error) {

@@ -38,15 +38,6 @@ func TestNew(t *testing.T) {
 			err:      `provider "istio": the cluster does not serve networking.istio.io, install its custom resources`,
 		},
 		"Kubernetes": {reason: "Services need nothing that a cluster might lack", name: "kubernetes"},
-		"Unknown": {
-			reason: "a name nobody knows is never a default",
-			name:   "itsio",
-			err:    `spec.provider: "itsio" is not a known provider, known are: istio, kubernetes`,
-		},
-		"Empty": {
-			reason: "neither is no name",
-			err:    `spec.provider: "" is not a known provider, known are: istio, kubernetes`,
-		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -62,6 +53,28 @@ func TestNew(t *testing.T) {
 			}
 			require.Equal(t, tc.writes, writes, tc.reason)
 			require.Empty(t, r.Reads(podinfo(nil)), "neither provider copies anything of the user's")
+		})
+	}
+}
+
+func TestNewUnknown(t *testing.T) {
+	cases := map[string]struct{ reason, name, want string }{
+		"Typo":    {reason: "a name nobody knows is never a default", name: "itsio", want: `spec.provider: "itsio" is not a known provider, known are: `},
+		"Empty":   {reason: "neither is no name", want: `spec.provider: "" is not a known provider, known are: `},
+		"Prefix":  {reason: "nor the beginning of one", name: "smi", want: `spec.provider: "smi" is not a known provider`},
+		"Known":   {reason: "those that are known are told", name: "itsio", want: "istio, knative, kubernetes, kuma, nginx, skipper, smi:v1alpha1"},
+		"AppMesh": {reason: "what has ended is refused with a way out", name: "appmesh", want: `spec.provider: "appmesh" is not supported: AWS App Mesh has reached its end of life; move to one of istio, linkerd`},
+		"AppMesh2": {
+			reason: "under its second name as well", name: "appmesh:v1beta2",
+			want: `spec.provider: "appmesh:v1beta2" is not supported: AWS App Mesh has reached its end of life`,
+		},
+		"OSM": {reason: "and so is the other one", name: "osm", want: `spec.provider: "osm" is not supported: Open Service Mesh has reached its end of life`},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := router.New(tc.name, router.Options{})
+			require.ErrorContains(t, err, tc.want, tc.reason)
+			require.ErrorAs(t, err, new(*rollout.InvalidError), "it stays until the spec changes")
 		})
 	}
 }

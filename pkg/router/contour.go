@@ -1,0 +1,150 @@
+package router
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// contour renders an HTTPProxy under the apex's name. It has no virtual host: that is on the user's own HTTPProxy,
+// which includes this one.
+type contour struct {
+	version schema.GroupVersion
+	class   string
+}
+
+func newContour(o Options) (Router, rollout.Capabilities, error) {
+	gv, err := pick(o, "contour", "projectcontour.io", "v1")
+	if err != nil {
+		return nil, 0, err
+	}
+	return contour{version: gv, class: o.IngressClass}, rollout.Weighted | rollout.Matched, nil
+}
+
+func (r contour) Writes() []schema.GroupVersionKind {
+	return []schema.GroupVersionKind{r.version.WithKind("HTTPProxy")}
+}
+
+// Reads nothing: all that a proxy says is in the Canary.
+func (contour) Reads(*v1beta1.Canary) []Ref { return nil }
+
+// Render writes a route for each match. Contour tries the more specific one first, which is the one with headers.
+func (r contour) Render(in Input) ([]runtime.ApplyConfiguration, error) {
+	lines, err := table(in)
+	if err != nil {
+		return nil, err
+	}
+	var routes []any
+	for _, l := range lines {
+		all := l.match
+		if len(all) == 0 {
+			all = []v1beta1.HTTPMatchRequest{{}}
+		}
+		for _, m := range all {
+			route, err := r.route(in.Canary, m, l.weight)
+			if err != nil {
+				return nil, err
+			}
+			routes = append(routes, route)
+		}
+	}
+	spec := map[string]any{"routes": routes}
+	if r.class != "" {
+		spec["ingressClassName"] = r.class
+	}
+	c := in.Canary
+	o := object(r.version.WithKind("HTTPProxy"), c.ApexName(), c, c.Spec.Service.Apex, spec)
+	return []runtime.ApplyConfiguration{o}, nil
+}
+
+func (r contour) route(c *v1beta1.Canary, m v1beta1.HTTPMatchRequest, weight int) (any, error) {
+	s := c.Spec.Service
+	conditions, err := conditions(m)
+	if err != nil {
+		return nil, err
+	}
+	route := map[string]any{
+		"conditions": conditions,
+		"services":   each(c, weight, func(to side) any { return r.service(c, to) }),
+	}
+	var first problem
+	if t := timeout(&first, s.Timeout); t != nil {
+		// Contour counts the time of silence by itself and ends a long answer early; this is its proxy's own.
+		route["timeoutPolicy"] = map[string]any{"response": t, "idle": "5m"}
+	}
+	if s.Retries != nil {
+		route["retryPolicy"] = retry(s.Retries)
+	}
+	return route, first.err
+}
+
+// service tells Linkerd, where its proxy is beside Contour's, which of the two the request was meant for.
+func (contour) service(c *v1beta1.Canary, to side) any {
+	port := c.Spec.Service.Port
+	override := map[string]any{
+		"name":  "l5d-dst-override",
+		"value": fmt.Sprintf("%s.%s.svc.cluster.local:%d", to.name, c.Namespace, port),
+	}
+	return map[string]any{
+		"name":                 to.name,
+		"port":                 int64(port),
+		"weight":               to.weight,
+		"requestHeadersPolicy": map[string]any{"set": []any{override}},
+	}
+}
+
+func retry(r *v1beta1.HTTPRetry) any {
+	policy := map[string]any{"count": int64(r.Attempts)}
+	if r.PerTryTimeout != "" {
+		policy["perTryTimeout"] = r.PerTryTimeout
+	}
+	if r.RetryOn != "" {
+		policy["retryOn"] = list(strings.FieldsFunc(r.RetryOn, func(c rune) bool { return c == ',' || c == ' ' }))
+	}
+	return policy
+}
+
+// conditions of one route hold all at once. A path is always among them, for any of which there is a prefix.
+func conditions(m v1beta1.HTTPMatchRequest) ([]any, error) {
+	rest := m
+	rest.Name, rest.URI, rest.Headers, rest.QueryParams = "", nil, nil, nil
+	if !reflect.DeepEqual(rest, v1beta1.HTTPMatchRequest{}) {
+		return nil, &rollout.InvalidError{Field: "spec.analysis.match", Problem: "contour compares paths, headers and query parameters, and nothing else"}
+	}
+	all := []any{map[string]any{"prefix": "/"}}
+	if m.URI != nil && !present(m.URI) {
+		all[0] = compared(*m.URI, map[string]any{}, "prefix")
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
+		all = append(all, map[string]any{"header": compared(m.Headers[name], map[string]any{"name": name})})
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.QueryParams)) {
+		all = append(all, map[string]any{"queryParameter": compared(m.QueryParams[name], map[string]any{"name": name}, "prefix", "suffix")})
+	}
+	return all, nil
+}
+
+// compared writes a comparison into a condition: by a word of its own where Contour has one, else as an expression.
+func compared(s v1beta1.StringMatch, into map[string]any, words ...string) map[string]any {
+	switch {
+	case s.Exact != nil:
+		into["exact"] = *s.Exact
+	case s.Prefix != nil && slices.Contains(words, "prefix"):
+		into["prefix"] = *s.Prefix
+	case s.Suffix != nil && slices.Contains(words, "suffix"):
+		into["suffix"] = *s.Suffix
+	case present(&s):
+		into["present"] = true
+	default:
+		into["regex"] = pattern(s)
+	}
+	return into
+}

@@ -1,0 +1,37 @@
+package router
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// Accepted passes on what Contour says of the proxy: one that is invalid is not served at all. Contour calls a proxy
+// orphaned that no virtual host includes; it gets no requests then, and nothing is held back because of it.
+func (contour) Accepted(live []*unstructured.Unstructured) (ok bool, reason string) {
+	for _, u := range live {
+		conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+		for _, c := range conditions {
+			m, _ := c.(map[string]any)
+			observed, _, _ := unstructured.NestedInt64(m, "observedGeneration")
+			if m["type"] != "Valid" || m["status"] != "False" || observed < u.GetGeneration() {
+				continue
+			}
+			if why := faults(m); why != "" {
+				return false, fmt.Sprintf("HTTPProxy %s.%s: %s", u.GetName(), u.GetNamespace(), why)
+			}
+		}
+	}
+	return true, ""
+}
+
+// faults are the reason and the message of the first error but that of an orphan.
+func faults(condition map[string]any) string {
+	errors, _, _ := unstructured.NestedSlice(condition, "errors")
+	for _, e := range errors {
+		if m, _ := e.(map[string]any); m["type"] != "Orphaned" {
+			return fmt.Sprintf("refused by Contour: %s: %s", m["reason"], m["message"])
+		}
+	}
+	return ""
+}

@@ -1,0 +1,66 @@
+package router
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// source is the user's object that a field of the spec names.
+func source(in Input, ref Ref, field string) (*unstructured.Unstructured, error) {
+	if u := in.Read[ref]; u != nil {
+		return u, nil
+	}
+	return nil, &rollout.InvalidError{
+		Field:   field,
+		Problem: fmt.Sprintf("%s %q does not exist in namespace %q", ref.Kind, ref.Name, ref.Namespace),
+	}
+}
+
+// unnamed says that a provider has nothing to make its routes from.
+func unnamed(field, provider, kind string) error {
+	return &rollout.InvalidError{
+		Field:   field,
+		Problem: fmt.Sprintf("is missing; provider %q needs the %s that leads to the target", provider, kind),
+	}
+}
+
+// copied is the metadata of a copy. Annotations of other tools stay behind: they would take the copy for the
+// original, issue its certificate twice, or delete it as something that is in no repository.
+func copied(from *unstructured.Unstructured, annotation func(key string) bool, more map[string]string) *v1beta1.CustomMetadata {
+	labels := maps.Clone(from.GetLabels())
+	maps.DeleteFunc(labels, func(key, _ string) bool { return strings.Contains(key, "toolkit.fluxcd.io") })
+	annotations := map[string]string{}
+	for key, value := range from.GetAnnotations() {
+		if key == "kubernetes.io/ingress.class" || annotation(key) {
+			annotations[key] = value
+		}
+	}
+	maps.Copy(annotations, more)
+	return &v1beta1.CustomMetadata{Labels: labels, Annotations: annotations}
+}
+
+// side is one of the two Services that requests are divided between.
+type side struct {
+	name   string
+	weight int64 // percent of the requests
+}
+
+// sides are the primary and the canary, which has the weight.
+func sides(c *v1beta1.Canary, weight int) []side {
+	return []side{{c.PrimaryName(), int64(100 - weight)}, {c.CanaryName(), int64(weight)}}
+}
+
+// each renders both sides.
+func each(c *v1beta1.Canary, weight int, render func(side) any) []any {
+	all := make([]any, 0, 2)
+	for _, s := range sides(c, weight) {
+		all = append(all, render(s))
+	}
+	return all
+}

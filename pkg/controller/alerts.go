@@ -2,8 +2,11 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -22,27 +25,33 @@ func (r *Reconciler) readAlerts(ctx context.Context, v *view, _ client.Reader) e
 		if why := r.mute(ctx, v.canary, a); why != "" {
 			v.snapshot.Plan.Remarks = append(v.snapshot.Plan.Remarks, rollout.Remark{
 				Reason: rollout.ReasonAlertUnsent,
-				Text:   fmt.Sprintf("spec.analysis.alerts[%d] is not sent: %s", i, why),
+				Text:   fmt.Sprintf("spec.analysis.alerts[%d] is %s", i, why),
 			})
 		}
 	}
 	return nil
 }
 
-// mute says why an alert cannot be sent, as far as that is known without its Secret.
+// mute says why an alert cannot be sent, or not as it was asked for, as far as that is known without its Secret.
 func (r *Reconciler) mute(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert) string {
 	key := providerKey(c, a)
 	p := &v1beta1.AlertProvider{}
 	err := r.Herald.Providers.Get(ctx, key, p)
 	switch {
 	case r.Herald.Local && key.Namespace != c.Namespace:
-		return fmt.Sprintf("AlertProvider %q is in another namespace, which --no-cross-namespace-refs forbids", key)
+		return fmt.Sprintf("not sent: AlertProvider %q is in another namespace, which --no-cross-namespace-refs forbids", key)
 	case apierrors.IsNotFound(err):
-		return fmt.Sprintf("AlertProvider %q does not exist", key)
+		return fmt.Sprintf("not sent: AlertProvider %q does not exist", key)
 	case err != nil:
-		return fmt.Sprintf("AlertProvider %q cannot be read: %v", key, err) // as in a namespace that is not watched
+		return fmt.Sprintf("not sent: AlertProvider %q cannot be read: %v", key, err) // as in a namespace that is not watched
 	case !notify.Known(string(p.Spec.Type)):
-		return fmt.Sprintf("AlertProvider %q is of type %q, which is not supported yet", key, p.Spec.Type)
+		return fmt.Sprintf("not sent: AlertProvider %q is of type %q, which is not supported", key, p.Spec.Type)
+	}
+	if err := notify.CheckCA(p.Spec.CABundle); err != nil {
+		return fmt.Sprintf("not sent: caBundle of AlertProvider %q: %v", key, err)
+	}
+	if err := notify.CheckTemplate(p.Spec.Template); err != nil {
+		return fmt.Sprintf("sent without the template of AlertProvider %q: %v", key, err)
 	}
 	return ""
 }
@@ -54,4 +63,82 @@ func providerKey(c *v1beta1.Canary, a v1beta1.CanaryAlert) client.ObjectKey {
 		key.Namespace = c.Namespace
 	}
 	return key
+}
+
+// alert queues a chat message for everybody who wants to hear of it.
+func (h *Herald) alert(n News, is rolling, a rollout.Alert) {
+	c, m := n.Canary, h.message(n, is, a)
+	if c.Spec.Analysis == nil || len(c.Spec.Analysis.Alerts) == 0 {
+		if h.Default != nil {
+			h.Queue.Enqueue(notify.Send(h.Default, m))
+		}
+		return
+	}
+	for _, wanted := range c.Spec.Analysis.Alerts {
+		if notify.Severity(wanted.Severity).Wants(m.Severity) {
+			h.Queue.Enqueue(notify.Job{
+				Key: c.Namespace + "/" + c.Name,
+				Do:  func(ctx context.Context) error { return h.deliver(ctx, c, wanted, m) },
+			})
+		}
+	}
+}
+
+// deliver finds the channel of an alert and sends the message there.
+func (h *Herald) deliver(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert, m notify.Message) error {
+	p, err := h.provider(ctx, c, a)
+	kind := "unknown"
+	if err == nil {
+		kind = string(p.Spec.Type)
+		err = h.send(ctx, p, m)
+	}
+	if err != nil {
+		h.Telemetry.failed(asAlert, kind)
+		return fmt.Errorf("alert %q of canary %s.%s: %w", a.Name, c.Name, c.Namespace, err)
+	}
+	return nil
+}
+
+func (h *Herald) provider(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert) (*v1beta1.AlertProvider, error) {
+	key := providerKey(c, a)
+	if h.Local && key.Namespace != c.Namespace {
+		return nil, fmt.Errorf("alert provider %q is in another namespace, which --no-cross-namespace-refs forbids", key)
+	}
+	p := &v1beta1.AlertProvider{}
+	if err := h.Providers.Get(ctx, key, p); err != nil {
+		return nil, fmt.Errorf("read alert provider %q: %w", key, err)
+	}
+	return p, nil
+}
+
+// send makes the channel anew for each message: its Secret is kept nowhere, and may have changed.
+func (h *Herald) send(ctx context.Context, p *v1beta1.AlertProvider, m notify.Message) error {
+	o := notify.Options{
+		Address: p.Spec.Address, Proxy: p.Spec.Proxy, CA: p.Spec.CABundle, Channel: p.Spec.Channel, Username: p.Spec.Username,
+		Template: p.Spec.Template, Threads: h.Threads,
+	}
+	if p.Spec.SecretRef != nil {
+		if err := h.secret(ctx, client.ObjectKey{Namespace: p.Namespace, Name: p.Spec.SecretRef.Name}, &o); err != nil {
+			return err
+		}
+	}
+	n, err := notify.New(string(p.Spec.Type), o)
+	if err != nil {
+		return err
+	}
+	return n.Notify(ctx, m)
+}
+
+// secret reads where a channel is, and its token. The Secret's address counts more than the provider's.
+func (h *Herald) secret(ctx context.Context, key client.ObjectKey, o *notify.Options) error {
+	s := &corev1.Secret{}
+	if err := h.Secrets.Get(ctx, key, s); err != nil {
+		return fmt.Errorf("read secret %q of an alert provider: %w", key, err)
+	}
+	address, ok := s.Data["address"]
+	if !ok {
+		return errors.New("secret " + fmt.Sprintf("%q", key) + " of an alert provider has no key address")
+	}
+	o.Address, o.Token = string(address), strings.TrimSpace(string(s.Data["token"]))
+	return nil
 }

@@ -2,10 +2,13 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -15,8 +18,8 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// Herald tells people what was decided: by events, chat messages and metrics. Nothing it does can hold
-// up or fail a rollout, and it is only called once the decision is stored.
+// Herald tells people what was decided: by events, chat messages, webhooks, metrics and traces. Nothing it does can
+// hold up or fail a rollout, and it is only called once the decision is stored.
 type Herald struct {
 	Events    record.EventRecorder
 	Queue     *notify.Queue
@@ -24,29 +27,116 @@ type Herald struct {
 	Providers client.Reader // reads AlertProviders, from the cache
 	Secrets   client.Reader // reads their Secrets, live: secrets are kept nowhere
 	Default   notify.Notifier
-	Cluster   string // said in every message, where it is set
-	Local     bool   // references to other namespaces are refused
+	Cluster   string          // said in every message, where it is set
+	Local     bool            // references to other namespaces are refused
+	Threads   *notify.Threads // of Slack bots; nil: they make none
+
+	Hooks    Hooks         // calls webhooks that are told; nil: none are
+	Calls    *notify.Queue // of those calls, so that a slow hook delays no alert; nil: Queue
+	EventURL string        // is told of the events of Canaries without event hooks; empty: nobody is
+	Tracer   *Tracer       // nil: nothing is traced
+
+	past past
 }
 
-// Announce tells of what turned the status before into that of c.
-func (h *Herald) Announce(ctx context.Context, before v1beta1.CanaryStatus, c *v1beta1.Canary, p rollout.Plan, notices []rollout.Notice) {
-	if before.Phase != c.Status.Phase {
-		log.FromContext(ctx).Info("phase changed", "from", before.Phase, "to", c.Status.Phase,
-			"revision", c.Status.LastAppliedSpec, "weight", c.Status.CanaryWeight)
+// News is what one decision made of a Canary.
+type News struct {
+	Before  v1beta1.CanaryStatus
+	Canary  *v1beta1.Canary // as it was stored
+	Plan    rollout.Plan
+	Notices []rollout.Notice
+	Target  *corev1.PodTemplateSpec // nil: there is none
+	Primary *corev1.PodTemplateSpec
+}
+
+func (v *view) news(after *v1beta1.Canary, notices []rollout.Notice) News {
+	return News{
+		Before: v.canary.Status, Canary: after, Plan: v.snapshot.Plan, Notices: notices,
+		Target: podTemplate(v.target), Primary: podTemplate(v.primary),
 	}
-	h.Telemetry.count(before, c, p)
-	for _, n := range notices {
-		h.Events.Event(c, eventType(n), string(n.Reason), n.Message)
-		if n.Alert != nil {
-			h.alert(c, p, *n.Alert)
+}
+
+// Announce tells of what one decision changed.
+func (h *Herald) Announce(ctx context.Context, n News) {
+	after := n.Canary.Status
+	if n.Before.Phase != after.Phase {
+		log.FromContext(ctx).Info("phase changed", "from", n.Before.Phase, "to", after.Phase,
+			"revision", after.LastAppliedSpec, "weight", after.CanaryWeight)
+	}
+	was, is := h.past.learn(n)
+	h.Telemetry.count(n, was)
+	h.Tracer.record(ctx, n, was)
+	for _, said := range condense(alarmed(n)) {
+		h.record(n.Canary, said)
+		if said.Alert != nil {
+			h.alert(n, is, *said.Alert)
 		}
 	}
+	h.conclude(n)
+}
+
+// alarmed are the notices of a decision. A rollout that ends badly always alerts, whatever the path it took there.
+func alarmed(n News) []rollout.Notice {
+	if n.Canary.Status.Phase != v1beta1.PhaseFailed || n.Before.Phase == v1beta1.PhaseFailed {
+		return n.Notices
+	}
+	for _, said := range n.Notices {
+		if said.Alert != nil && said.Alert.Severity == v1beta1.SeverityError {
+			return n.Notices
+		}
+	}
+	text := strings.TrimSuffix(condition(n.Canary.Status, v1beta1.ConditionPromoted), ".")
+	return append(append([]rollout.Notice{}, n.Notices...), rollout.Notice{
+		Warning: true, Reason: rollout.ReasonFailed, Message: text,
+		Alert: &rollout.Alert{Severity: v1beta1.SeverityError, Text: text},
+	})
+}
+
+// handful is how many events of failed checks one decision may have. The API server takes few of each object, and
+// drops what matters with what does not.
+const handful = 4
+
+// condense keeps the first failed checks of a round, and only counts the others. All of them are in the status.
+func condense(notices []rollout.Notice) []rollout.Notice {
+	kept, failed, at := make([]rollout.Notice, 0, len(notices)+1), 0, 0
+	for _, said := range notices {
+		if said.Reason == rollout.ReasonCheckFailed && said.Alert == nil {
+			if failed++; failed > handful {
+				continue
+			}
+			at = len(kept) + 1
+		}
+		kept = append(kept, said)
+	}
+	if failed <= handful {
+		return kept
+	}
+	more := rollout.Notice{Warning: true, Reason: rollout.ReasonCheckFailed, Message: moreFailed(failed - handful)}
+	return slices.Insert(kept, at, more)
+}
+
+func moreFailed(n int) string {
+	if n == 1 {
+		return "1 more check failed"
+	}
+	return fmt.Sprintf("%d more checks failed", n)
+}
+
+// record is the only way an event leaves: whoever is told of events hears of it as well.
+func (h *Herald) record(c *v1beta1.Canary, n rollout.Notice) {
+	h.Events.Event(c, eventType(n), string(n.Reason), n.Message)
+	h.tell(c, n)
 }
 
 // Drifted tells of an object that somebody else had changed and that is as it should be again. It belongs to no
 // decision: nothing about the rollout has changed.
 func (h *Herald) Drifted(c *v1beta1.Canary, object string) {
-	h.Events.Eventf(c, corev1.EventTypeWarning, string(rollout.ReasonDriftCorrected), "%s was changed by somebody else, put back", object)
+	if h.past.repeated(c, object, time.Now()) {
+		return
+	}
+	h.record(c, rollout.Notice{
+		Warning: true, Reason: rollout.ReasonDriftCorrected, Message: object + " was changed by somebody else, put back",
+	})
 }
 
 func eventType(n rollout.Notice) string {
@@ -56,89 +146,10 @@ func eventType(n rollout.Notice) string {
 	return corev1.EventTypeNormal
 }
 
-// alert queues a chat message for everybody who wants to hear of it.
-func (h *Herald) alert(c *v1beta1.Canary, p rollout.Plan, a rollout.Alert) {
-	m := notify.Message{
-		Severity:  notify.Severity(a.Severity),
-		Canary:    c.Name,
-		Namespace: c.Namespace,
-		Text:      a.Text,
-		Fields:    h.fields(c, p, a),
+// condition is what one of the conditions says.
+func condition(s v1beta1.CanaryStatus, kind string) string {
+	if c := meta.FindStatusCondition(s.Conditions, kind); c != nil {
+		return c.Message
 	}
-	if c.Spec.Analysis == nil || len(c.Spec.Analysis.Alerts) == 0 {
-		if h.Default != nil {
-			h.Queue.Enqueue(notify.Send(h.Default, m))
-		}
-		return
-	}
-	for _, wanted := range c.Spec.Analysis.Alerts {
-		if notify.Severity(wanted.Severity).Wants(m.Severity) {
-			h.Queue.Enqueue(notify.Job{
-				Key: c.Namespace + "/" + c.Name,
-				Do:  func(ctx context.Context) error { return h.deliver(ctx, c, wanted, m) },
-			})
-		}
-	}
-}
-
-// fields are the details of a message.
-func (h *Herald) fields(c *v1beta1.Canary, p rollout.Plan, a rollout.Alert) []notify.Field {
-	var fields []notify.Field
-	if h.Cluster != "" {
-		fields = append(fields, notify.Field{Name: "Cluster", Value: h.Cluster})
-	}
-	if !a.Detailed {
-		return fields
-	}
-	ref := c.Spec.TargetRef
-	return append(fields,
-		notify.Field{Name: "Target", Value: fmt.Sprintf("%s/%s.%s", ref.Kind, ref.Name, c.Namespace)},
-		notify.Field{Name: "Failed checks threshold", Value: fmt.Sprint(p.Threshold)},
-		notify.Field{Name: "Progress deadline", Value: fmt.Sprintf("%vs", p.Deadline.Seconds())},
-		notify.Field{Name: "Traffic routing", Value: p.Routing(c.Spec.Analysis)},
-	)
-}
-
-// deliver finds the channel of an alert and sends the message there.
-func (h *Herald) deliver(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert, m notify.Message) error {
-	n, err := h.notifier(ctx, c, a)
-	if err == nil {
-		err = n.Notify(ctx, m)
-	}
-	if err != nil {
-		return fmt.Errorf("alert %q of canary %s.%s: %w", a.Name, c.Name, c.Namespace, err)
-	}
-	return nil
-}
-
-func (h *Herald) notifier(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert) (notify.Notifier, error) {
-	key := providerKey(c, a)
-	if h.Local && key.Namespace != c.Namespace {
-		return nil, fmt.Errorf("alert provider %q is in another namespace, which --no-cross-namespace-refs forbids", key)
-	}
-	p := &v1beta1.AlertProvider{}
-	if err := h.Providers.Get(ctx, key, p); err != nil {
-		return nil, fmt.Errorf("read alert provider %q: %w", key, err)
-	}
-	o := notify.Options{Address: p.Spec.Address, Proxy: p.Spec.Proxy, Channel: p.Spec.Channel, Username: p.Spec.Username}
-	if p.Spec.SecretRef != nil {
-		if err := h.secret(ctx, client.ObjectKey{Namespace: key.Namespace, Name: p.Spec.SecretRef.Name}, &o); err != nil {
-			return nil, err
-		}
-	}
-	return notify.New(string(p.Spec.Type), o)
-}
-
-// secret reads where a channel is, and its token. The Secret's address counts more than the provider's.
-func (h *Herald) secret(ctx context.Context, key client.ObjectKey, o *notify.Options) error {
-	s := &corev1.Secret{}
-	if err := h.Secrets.Get(ctx, key, s); err != nil {
-		return fmt.Errorf("read secret %q of an alert provider: %w", key, err)
-	}
-	address, ok := s.Data["address"]
-	if !ok {
-		return errors.New("secret " + fmt.Sprintf("%q", key) + " of an alert provider has no key address")
-	}
-	o.Address, o.Token = string(address), string(s.Data["token"])
-	return nil
+	return ""
 }

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/notify"
@@ -131,19 +132,34 @@ func TestAlertsReachThoseWhoAskForThem(t *testing.T) {
 	for _, f := range all.said[1].Attachments[0].Fields {
 		details[f.Title] = f.Value
 	}
+	revision := w.status().LastAppliedSpec
 	require.Equal(t, map[string]string{
 		"Target":                  "Deployment/podinfo." + w.ns,
 		"Failed checks threshold": "2",
 		"Progress deadline":       "120s",
 		"Traffic routing":         "Weight step: 50 max: 100",
+		"Images":                  "podinfod: podinfo:1 → podinfo:2",
+		"Revision":                revision,
+		"Weight":                  "0%",
 	}, details)
+	clear(details)
+	for _, f := range last.Attachments[0].Fields {
+		details[f.Title] = f.Value
+	}
+	require.Equal(t, map[string]string{
+		"Images":   "podinfod: podinfo:1 → podinfo:2",
+		"Revision": revision,
+		"Weight":   "50% → 0%",
+		"Step":     "1 of 2",
+		"Reason":   "2 failed checks of podinfo." + w.ns + ", the last: Halt advancement success rate 97.50% &lt; 99%",
+	}, details, "what failed is told with what it was and how far it got")
 }
 
 func TestProviderInAnotherNamespaceMayBeForbidden(t *testing.T) {
 	t.Parallel()
 	h := &Herald{Local: true}
 	c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Namespace: "here", Name: "podinfo"}}
-	_, err := h.notifier(t.Context(), c, v1beta1.CanaryAlert{ProviderRef: v1beta1.CrossNamespaceRef{Namespace: "there", Name: "slack"}})
+	_, err := h.provider(t.Context(), c, v1beta1.CanaryAlert{ProviderRef: v1beta1.CrossNamespaceRef{Namespace: "there", Name: "slack"}})
 	require.ErrorContains(t, err, `"there/slack" is in another namespace, which --no-cross-namespace-refs forbids`)
 }
 
@@ -151,7 +167,7 @@ func TestProviderInAnotherNamespaceMayBeForbidden(t *testing.T) {
 func exposed(t *testing.T, o *operator) map[string]float64 {
 	t.Helper()
 	told, all := o.reconcr.Herald.Telemetry, prometheus.NewRegistry()
-	all.MustRegister(told, told.info, told.analysis, told.duration, told.successes, told.failures)
+	all.MustRegister(told.collectors()...)
 	families, err := all.Gather()
 	require.NoError(t, err)
 	values := map[string]float64{}
@@ -185,12 +201,16 @@ func TestMetricsFollowTheCanary(t *testing.T) {
 	outcome := " analysis_status=completed deployment_strategy=canary name=podinfo namespace=" + w.ns
 	w.await("the success is counted", func() bool { return exposed(t, o)["flagger_canary_successes_total"+outcome] == 1 })
 	require.NotContains(t, exposed(t, o), "flagger_canary_failures_total"+outcome)
+	of := " name=podinfo namespace=" + w.ns
+	require.InDelta(t, 1, exposed(t, o)["sluice_rollout_duration_seconds"+of+" outcome=succeeded"], 0)
+	require.Positive(t, exposed(t, o)["sluice_rollout_phase_seconds_total"+of+" phase=Progressing"])
+	require.Positive(t, exposed(t, o)["sluice_canary_phase_start_timestamp_seconds"+of+" phase=Succeeded"])
 	require.Positive(t, exposed(t, o)["flagger_canary_duration_seconds name=podinfo namespace="+w.ns])
 
 	require.NoError(t, w.Delete(t.Context(), w.canary()))
 	w.await("its series end with it", func() bool {
 		for name := range exposed(t, o) {
-			if name != "flagger_info mesh_provider=istio version=test" {
+			if strings.Contains(name, w.ns) {
 				return false
 			}
 		}
@@ -202,6 +222,16 @@ func TestClusterIsNamedInEveryMessage(t *testing.T) {
 	t.Parallel()
 	h := &Herald{Cluster: "blue"}
 	require.Equal(t, []notify.Field{{Name: "Cluster", Value: "blue"}}, h.fields(&v1beta1.Canary{}, rollout.Plan{}, rollout.Alert{}))
+}
+
+// amend changes an AlertProvider.
+func (w *world) amend(name string, change func(*v1beta1.AlertProvider)) {
+	w.Helper()
+	p := &v1beta1.AlertProvider{}
+	require.NoError(w, w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: name}, p))
+	before := p.DeepCopy()
+	change(p)
+	require.NoError(w, w.Patch(w.Context(), p, client.MergeFrom(before)))
 }
 
 func TestAlertsThatCannotBeSentAreSaid(t *testing.T) {
@@ -216,10 +246,17 @@ func TestAlertsThatCannotBeSentAreSaid(t *testing.T) {
 	require.Contains(t, says(), "spec.analysis.alerts[0] is not sent: AlertProvider \""+w.ns+"/on-call\" does not exist.")
 	require.NoError(t, w.Create(t.Context(), &v1beta1.AlertProvider{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "on-call"},
-		Spec:       v1beta1.AlertProviderSpec{Type: "msteams", Address: "http://teams.example"},
+		Spec:       v1beta1.AlertProviderSpec{Type: "msteams", Address: "http://teams.example", Template: "{{ .Canry }}"},
 	}))
-	w.await("it exists, and is of no use", func() bool {
-		return strings.Contains(says(), "is of type \"msteams\", which is not supported yet.")
+	w.await("it exists, and its template names what there is not", func() bool {
+		return strings.Contains(says(), "spec.analysis.alerts[0] is sent without the template of AlertProvider \""+w.ns+"/on-call\"") &&
+			strings.Contains(says(), "can't evaluate field Canry")
 	})
+	w.amend("on-call", func(p *v1beta1.AlertProvider) { p.Spec.Template, p.Spec.CABundle = "", []byte("no PEM") })
+	w.await("nobody could be trusted", func() bool {
+		return strings.Contains(says(), "is not sent: caBundle of AlertProvider \""+w.ns+"/on-call\": no certificate")
+	})
+	w.amend("on-call", func(p *v1beta1.AlertProvider) { p.Spec.CABundle = nil })
+	w.await("nothing is wrong with it", func() bool { return says() == "The spec is valid." })
 	require.Contains(t, strings.Join(o.events(), "\n"), "Warning AlertUnsent spec.analysis.alerts[0] is not sent")
 }

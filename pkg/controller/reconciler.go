@@ -170,6 +170,6 @@ func (r *Reconciler) decide(ctx context.Context, v *view) (*v1beta1.Canary, erro
 	if err := r.Applier.Record(ctx, v.canary, after); err != nil {
 		return nil, err
 	}
-	r.Herald.Announce(ctx, v.canary.Status, after, v.snapshot.Plan, d.Notices)
+	r.Herald.Announce(ctx, v.news(after, d.Notices))
 	return after, nil
 }

@@ -8,19 +8,27 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
-	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/notify"
 )
 
 // Telemetry is what the operator tells Prometheus. What describes a Canary as it is gets read off the cache
 // whenever it is scraped, so that a series ends with its Canary; what counts is counted as it happens.
 type Telemetry struct {
 	canaries client.Reader
+	queues   map[string]*notify.Queue
 
 	total, status, weight *prometheus.Desc
+	since                 *prometheus.Desc
+	depth, dropped        *prometheus.Desc
 	info                  *prometheus.GaugeVec
 	analysis              *prometheus.GaugeVec
 	duration              *prometheus.HistogramVec
 	successes, failures   *prometheus.CounterVec
+
+	rollouts *prometheus.HistogramVec
+	phases   *prometheus.CounterVec
+	rounds   prometheus.Histogram
+	errors   *prometheus.CounterVec
 }
 
 // The values of flagger_canary_status.
@@ -30,30 +38,14 @@ const (
 	statusFailed  = 2
 )
 
-// NewTelemetry registers the operator's metrics. Their names are those that dashboards of this API use.
+// NewTelemetry registers the operator's metrics. Those of other operators of this API have the names and labels that
+// dashboards know; what is our own begins with sluice_.
 func NewTelemetry(into prometheus.Registerer, canaries client.Reader, version, provider string) (*Telemetry, error) {
-	outcome := []string{"name", "namespace", "deployment_strategy", "analysis_status"}
-	t := &Telemetry{
-		canaries: canaries,
-		total: prometheus.NewDesc("flagger_canary_total",
-			"Number of Canary objects.", []string{"namespace"}, nil),
-		status: prometheus.NewDesc("flagger_canary_status",
-			"State of the last rollout: 0 running, 1 ended well or not begun, 2 failed.", []string{"name", "namespace"}, nil),
-		weight: prometheus.NewDesc("flagger_canary_weight",
-			"Percent of requests that a workload answers.", []string{"workload", "namespace"}, nil),
-		info: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "flagger_info",
-			Help: "Version of the operator and its default traffic provider."}, []string{"version", "mesh_provider"}),
-		analysis: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "flagger_canary_metric_analysis",
-			Help: "Last value of a metric that judges a canary, in the metric's own unit."}, []string{"name", "namespace", "metric"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "flagger_canary_duration_seconds",
-			Help: "Seconds that one pass over a Canary took.", Buckets: prometheus.DefBuckets}, []string{"name", "namespace"}),
-		successes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "flagger_canary_successes_total",
-			Help: "Rollouts that were promoted."}, outcome),
-		failures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "flagger_canary_failures_total",
-			Help: "Rollouts that failed."}, outcome),
-	}
+	t := &Telemetry{canaries: canaries, queues: map[string]*notify.Queue{}}
+	t.shared()
+	t.own()
 	t.info.WithLabelValues(version, provider).Set(1)
-	for _, c := range []prometheus.Collector{t, t.info, t.analysis, t.duration, t.successes, t.failures} {
+	for _, c := range t.collectors() {
 		if err := into.Register(c); err != nil {
 			return nil, err
 		}
@@ -61,27 +53,57 @@ func NewTelemetry(into prometheus.Registerer, canaries client.Reader, version, p
 	return t, nil
 }
 
+func (t *Telemetry) collectors() []prometheus.Collector {
+	return []prometheus.Collector{
+		t, t.info, t.analysis, t.duration, t.successes, t.failures, t.rollouts, t.phases, t.rounds, t.errors,
+	}
+}
+
+// shared are the metrics that every operator of this API has.
+func (t *Telemetry) shared() {
+	target := []string{"name", "namespace"}
+	outcome := []string{"name", "namespace", "deployment_strategy", "analysis_status"}
+	t.total = prometheus.NewDesc("flagger_canary_total", "Number of Canary objects.", []string{"namespace"}, nil)
+	t.status = prometheus.NewDesc("flagger_canary_status",
+		"State of the last rollout: 0 running, 1 ended well or not begun, 2 failed.", target, nil)
+	t.weight = prometheus.NewDesc("flagger_canary_weight",
+		"Percent of requests that a workload answers.", []string{"workload", "namespace"}, nil)
+	t.info = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "flagger_info",
+		Help: "Version of the operator and its default traffic provider."}, []string{"version", "mesh_provider"})
+	t.analysis = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "flagger_canary_metric_analysis",
+		Help: "Last value of a metric that judges a canary, in the metric's own unit."}, append(target[:2:2], "metric"))
+	t.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "flagger_canary_duration_seconds",
+		Help: "Seconds that one pass over a Canary took.", Buckets: prometheus.DefBuckets}, target)
+	t.successes = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "flagger_canary_successes_total",
+		Help: "Rollouts that were promoted."}, outcome)
+	t.failures = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "flagger_canary_failures_total",
+		Help: "Rollouts that failed."}, outcome)
+}
+
 // Describe implements prometheus.Collector.
 func (t *Telemetry) Describe(ch chan<- *prometheus.Desc) {
-	ch <- t.total
-	ch <- t.status
-	ch <- t.weight
+	for _, d := range []*prometheus.Desc{t.total, t.status, t.weight, t.since, t.depth, t.dropped} {
+		ch <- d
+	}
 }
 
 // Collect implements prometheus.Collector.
 func (t *Telemetry) Collect(ch chan<- prometheus.Metric) {
+	t.collectQueues(ch)
 	all := &v1beta1.CanaryList{}
 	if err := t.canaries.List(context.Background(), all); err != nil { //nolint:forbidigo // the interface hands over no context
 		ch <- prometheus.NewInvalidMetric(t.total, err)
 		return
 	}
 	total := map[string]int{}
-	for _, c := range all.Items {
+	for i := range all.Items {
+		c := &all.Items[i]
 		total[c.Namespace]++
 		target, weight := c.Spec.TargetRef.Name, float64(c.Status.CanaryWeight)
 		ch <- prometheus.MustNewConstMetric(t.status, prometheus.GaugeValue, statusOf(c.Status.Phase), target, c.Namespace)
 		ch <- prometheus.MustNewConstMetric(t.weight, prometheus.GaugeValue, weight, target, c.Namespace)
 		ch <- prometheus.MustNewConstMetric(t.weight, prometheus.GaugeValue, 100-weight, c.PrimaryWorkload(), c.Namespace)
+		t.collectSince(ch, c)
 	}
 	for namespace, n := range total {
 		ch <- prometheus.MustNewConstMetric(t.total, prometheus.GaugeValue, float64(n), namespace)
@@ -109,29 +131,30 @@ func (t *Telemetry) took(c *v1beta1.Canary, d time.Duration) {
 	t.duration.WithLabelValues(c.Spec.TargetRef.Name, c.Namespace).Observe(d.Seconds())
 }
 
-// count notes how a rollout ended.
-func (t *Telemetry) count(before v1beta1.CanaryStatus, c *v1beta1.Canary, p rollout.Plan) {
-	if before.Phase == c.Status.Phase {
-		return
-	}
+// count notes how far a rollout came, and how it ended.
+func (t *Telemetry) count(n News, was rolling) {
+	t.spent(n)
 	how := "completed"
-	if p.Skip {
+	if n.Plan.Skip {
 		how = "skipped"
 	}
-	labels := []string{c.Spec.TargetRef.Name, c.Namespace, string(p.Strategy), how}
+	c := n.Canary
+	labels := []string{c.Spec.TargetRef.Name, c.Namespace, string(n.Plan.Strategy), how}
 	switch {
-	case c.Status.Phase == v1beta1.PhaseSucceeded && before.Phase == v1beta1.PhaseFinalising:
+	case was.outcome == succeeded:
 		t.successes.WithLabelValues(labels...).Inc()
-	case c.Status.Phase == v1beta1.PhaseFailed:
+	case c.Status.Phase == v1beta1.PhaseFailed && n.Before.Phase != v1beta1.PhaseFailed:
 		t.failures.WithLabelValues(labels...).Inc()
 	}
+	t.ended(n, was)
 }
 
 // forget ends the series of a Canary that is gone.
 func (t *Telemetry) forget(c *v1beta1.Canary) {
 	labels := prometheus.Labels{"name": c.Spec.TargetRef.Name, "namespace": c.Namespace}
-	t.analysis.DeletePartialMatch(labels)
-	t.duration.DeletePartialMatch(labels)
-	t.successes.DeletePartialMatch(labels)
-	t.failures.DeletePartialMatch(labels)
+	for _, v := range []interface {
+		DeletePartialMatch(labels prometheus.Labels) int
+	}{t.analysis, t.duration, t.successes, t.failures, t.rollouts, t.phases} {
+		v.DeletePartialMatch(labels)
+	}
 }

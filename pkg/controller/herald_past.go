@@ -1,0 +1,215 @@
+package controller
+
+import (
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/notify"
+)
+
+// past is what the herald remembers of the Canaries, for its messages only. After a restart it begins anew: a
+// rollout that was under way then is told to have begun when its Promoted condition says, and a promotion that is
+// over by then no longer tells which images it replaced.
+type past struct {
+	mu    sync.Mutex
+	known map[types.UID]*story
+	order []types.UID // the oldest first
+}
+
+// maxStories bounds what is remembered; Canaries beyond that are treated as after a restart.
+const maxStories = 16384
+
+// story is one Canary's.
+type story struct {
+	rolling
+	drifted map[string]time.Time
+}
+
+// rolling is the rollout that a decision is about.
+type rolling struct {
+	revision string
+	began    time.Time // zero: not known
+	images   []notify.Image
+	outcome  outcomeKind // empty: it goes on
+}
+
+// outcomeKind is how a rollout ended.
+type outcomeKind string
+
+const (
+	initialised outcomeKind = "initialized" // there was nothing to roll out yet
+	succeeded   outcomeKind = "succeeded"
+	failed      outcomeKind = "failed"
+	calledOff   outcomeKind = "called-off" // the target was put back
+	superseded  outcomeKind = "superseded" // by a newer revision
+	terminated  outcomeKind = "terminated" // with its Canary
+)
+
+func (p *past) of(uid types.UID) *story {
+	if p.known == nil {
+		p.known = map[types.UID]*story{}
+	}
+	s := p.known[uid]
+	if s == nil {
+		s = &story{drifted: map[string]time.Time{}}
+		p.known[uid] = s
+		p.order = append(p.order, uid)
+	}
+	if len(p.order) > maxStories {
+		delete(p.known, p.order[0])
+		p.order = p.order[1:]
+	}
+	return s
+}
+
+// learn returns the rollout of the status before, with how it ended if it did, and the one that the messages of a
+// decision are about: the same, or the one that begins with it.
+func (p *past) learn(n News) (was, is rolling) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.of(n.Canary.UID)
+	before, after := n.Before, n.Canary.Status
+	was = s.rolling
+	if was.revision != before.LastAppliedSpec {
+		was = rolling{revision: before.LastAppliedSpec}
+		if under(before.Phase) {
+			was.began, was.images = unknownSince(before), changes(n)
+		}
+	}
+	is = was
+	if begins(before, after) {
+		is = rolling{revision: after.LastAppliedSpec, began: sinceOf(after), images: changes(n)}
+	}
+	s.rolling = is
+	was.outcome = outcomeOf(before, after)
+	if is.revision == was.revision {
+		is.outcome = was.outcome
+	}
+	return was, is
+}
+
+// begins says that a decision took up a revision.
+func begins(before, after v1beta1.CanaryStatus) bool {
+	return under(after.Phase) && (!under(before.Phase) || before.LastAppliedSpec != after.LastAppliedSpec)
+}
+
+// under says that a rollout is under way in a phase, be it the first.
+func under(phase v1beta1.CanaryPhase) bool {
+	switch phase {
+	case v1beta1.PhaseInitializing, v1beta1.PhaseWaiting, v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion,
+		v1beta1.PhasePromoting, v1beta1.PhaseFinalising:
+		return true
+	default:
+		return false
+	}
+}
+
+// outcomeOf is how the rollout of the status before ended with the status after, if it did.
+func outcomeOf(before, after v1beta1.CanaryStatus) outcomeKind {
+	if !under(before.Phase) {
+		return ""
+	}
+	switch after.Phase {
+	case v1beta1.PhaseInitialized:
+		return initialised
+	case v1beta1.PhaseFailed:
+		return failed
+	case v1beta1.PhaseSucceeded:
+		if before.Phase == v1beta1.PhaseFinalising {
+			return succeeded
+		}
+		return calledOff
+	case v1beta1.PhaseTerminating, v1beta1.PhaseTerminated:
+		return terminated
+	default:
+		if before.LastAppliedSpec != "" && before.LastAppliedSpec != after.LastAppliedSpec {
+			return superseded
+		}
+		return ""
+	}
+}
+
+// quiet is how long the same correction is not told of again: two who disagree about an object would fill the
+// events with nothing else.
+const quiet = 10 * time.Minute
+
+// repeated notes a correction, and says whether it was told of a moment ago.
+func (p *past) repeated(c *v1beta1.Canary, object string, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.of(c.UID)
+	if last, ok := s.drifted[object]; ok && now.Sub(last) < quiet {
+		return true
+	}
+	s.drifted[object] = now
+	return false
+}
+
+// unknownSince is when a rollout began that this process has not seen begin. The condition Promoted becomes unknown
+// at that moment, and stays so until the end.
+func unknownSince(s v1beta1.CanaryStatus) time.Time {
+	if c := meta.FindStatusCondition(s.Conditions, v1beta1.ConditionPromoted); c != nil {
+		return c.LastTransitionTime.Time
+	}
+	return time.Time{}
+}
+
+func sinceOf(s v1beta1.CanaryStatus) time.Time {
+	if s.Since == nil {
+		return time.Time{}
+	}
+	return s.Since.Time
+}
+
+// podTemplate is that of a workload of a kind that has one; nil where there is no such workload.
+func podTemplate(workload any) *corev1.PodTemplateSpec {
+	switch w := workload.(type) {
+	case *appsv1.Deployment:
+		if w != nil {
+			return &w.Spec.Template
+		}
+	case *appsv1.DaemonSet:
+		if w != nil {
+			return &w.Spec.Template
+		}
+	}
+	return nil
+}
+
+// changes are the images that differ between what users meet and what is rolled out; all of them where there is
+// no primary yet.
+func changes(n News) []notify.Image {
+	if n.Target == nil {
+		return nil
+	}
+	old, all := map[string]string{}, []notify.Image{}
+	for _, c := range containers(n.Primary) {
+		old[c.Name] = c.Image
+	}
+	for _, c := range containers(n.Target) {
+		if old[c.Name] != c.Image {
+			all = append(all, notify.Image{Container: c.Name, Old: old[c.Name], New: c.Image})
+		}
+		delete(old, c.Name)
+	}
+	for _, c := range containers(n.Primary) {
+		if _, gone := old[c.Name]; gone {
+			all = append(all, notify.Image{Container: c.Name, Old: c.Image})
+		}
+	}
+	return all
+}
+
+// containers are those of a pod, in the order in which they are written.
+func containers(t *corev1.PodTemplateSpec) []corev1.Container {
+	if t == nil {
+		return nil
+	}
+	return append(append([]corev1.Container{}, t.Spec.InitContainers...), t.Spec.Containers...)
+}

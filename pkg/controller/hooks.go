@@ -1,0 +1,112 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// Hooks calls webhooks. More is sent as metadata beside the hook's own, and counts more than that.
+type Hooks interface {
+	Call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook, more map[string]string) error
+}
+
+// reasonHookFailed is the reason of events about a hook whose answer changes nothing.
+const reasonHookFailed rollout.Reason = "HookFailed"
+
+// eventHook names the operator's own event hook in messages.
+const eventHook = "event-webhook"
+
+// tell hands an event to those who are told of events: the Canary's own hooks, else the operator's.
+func (h *Herald) tell(c *v1beta1.Canary, n rollout.Notice) {
+	if h.Hooks == nil {
+		return
+	}
+	more := map[string]string{
+		"eventMessage": n.Message,
+		"eventType":    eventType(n),
+		"timestamp":    strconv.FormatInt(time.Now().UnixMilli(), 10),
+	}
+	hooks := hooksOf(c, v1beta1.EventHook)
+	if len(hooks) == 0 && h.EventURL != "" {
+		hooks = []v1beta1.CanaryWebhook{{Name: eventHook, Type: v1beta1.EventHook, URL: h.EventURL}}
+	}
+	for _, hook := range hooks {
+		h.enqueue(c, func(ctx context.Context) error { return h.inform(ctx, c, hook, more) })
+	}
+}
+
+// conclude has the hooks called that wait for the end of a rollout, whether it was a good one or not.
+func (h *Herald) conclude(n News) {
+	after := n.Canary.Status.Phase
+	ended := after == v1beta1.PhaseSucceeded || after == v1beta1.PhaseFailed
+	if !ended || h.Hooks == nil || !under(n.Before.Phase) {
+		return
+	}
+	hooks := hooksOf(n.Canary, v1beta1.PostRolloutHook)
+	if len(hooks) > 0 {
+		h.enqueue(n.Canary, func(ctx context.Context) error { return h.finish(ctx, n.Canary, hooks) })
+	}
+}
+
+// finish calls hooks one after the other. The first that fails is the last that is called: those after it may
+// count on it.
+func (h *Herald) finish(ctx context.Context, c *v1beta1.Canary, hooks []v1beta1.CanaryWebhook) error {
+	for _, hook := range hooks {
+		if err := h.call(ctx, c, hook, nil); err != nil {
+			h.record(c, rollout.Notice{
+				Warning: true, Reason: reasonHookFailed, Message: fmt.Sprintf("Post-rollout hook %s failed %v", hook.Name, err),
+			})
+			return fmt.Errorf("post-rollout hook %q: %w", hook.Name, err)
+		}
+		h.record(c, rollout.Notice{Reason: rollout.ReasonHookPassed, Message: fmt.Sprintf("Post-rollout check %s passed", hook.Name)})
+	}
+	return nil
+}
+
+// inform tells one hook of an event.
+func (h *Herald) inform(ctx context.Context, c *v1beta1.Canary, hook v1beta1.CanaryWebhook, more map[string]string) error {
+	if err := h.call(ctx, c, hook, more); err != nil {
+		return fmt.Errorf("event hook %q: %w", hook.Name, err)
+	}
+	return nil
+}
+
+// call makes one call. How often it is tried is up to the hook, so it is not tried again here.
+func (h *Herald) call(ctx context.Context, c *v1beta1.Canary, hook v1beta1.CanaryWebhook, more map[string]string) error {
+	err := h.Hooks.Call(ctx, c, hook, more)
+	if err != nil {
+		h.Telemetry.failed(asHook, string(hook.Type))
+	}
+	return err
+}
+
+// enqueue puts calls about a Canary behind those before.
+func (h *Herald) enqueue(c *v1beta1.Canary, do func(context.Context) error) {
+	q := h.Calls
+	if q == nil {
+		q = h.Queue
+	}
+	q.Enqueue(notify.Job{
+		Key: c.Namespace + "/" + c.Name,
+		Do:  func(ctx context.Context) error { return notify.Final(do(ctx)) },
+	})
+}
+
+func hooksOf(c *v1beta1.Canary, kind v1beta1.HookType) []v1beta1.CanaryWebhook {
+	if c.Spec.Analysis == nil {
+		return nil
+	}
+	var hooks []v1beta1.CanaryWebhook
+	for _, hook := range c.Spec.Analysis.Webhooks {
+		if hook.Type == kind {
+			hooks = append(hooks, hook)
+		}
+	}
+	return hooks
+}

@@ -1,0 +1,97 @@
+package controller
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// What others have no metric for: how long rollouts take and where, and whether the operator can do its work.
+
+// own are our own metrics. Labels have few values: names of Canaries, which end with them, and fixed words.
+func (t *Telemetry) own() {
+	target := []string{"name", "namespace"}
+	t.since = prometheus.NewDesc("sluice_canary_phase_start_timestamp_seconds",
+		"Unix time at which the present phase of a Canary began.", append(target[:2:2], "phase"), nil)
+	t.depth = prometheus.NewDesc("sluice_queue_depth", "Messages and calls that wait.", []string{"queue"}, nil)
+	t.dropped = prometheus.NewDesc("sluice_queue_dropped_total", "Messages and calls that were lost.", []string{"queue"}, nil)
+	t.rollouts = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sluice_rollout_duration_seconds",
+		Help:    "Seconds from the detection of a revision to the end of its rollout.",
+		Buckets: []float64{30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, 86400}}, append(target[:2:2], "outcome"))
+	t.phases = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_rollout_phase_seconds_total",
+		Help: "Seconds that rollouts spent in a phase, counted when it ends."}, append(target[:2:2], "phase"))
+	t.rounds = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_analysis_round_duration_seconds",
+		Help:    "Seconds that the checks of one round took: all its webhooks and metrics.",
+		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}})
+	t.errors = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_provider_errors_total",
+		Help: "Queries, messages and calls that failed, by what they went to."}, []string{"kind", "provider"})
+}
+
+// Watch tells of a queue under a name, before the first scrape.
+func (t *Telemetry) Watch(name string, q *notify.Queue) { t.queues[name] = q }
+
+func (t *Telemetry) collectQueues(ch chan<- prometheus.Metric) {
+	for name, q := range t.queues {
+		ch <- prometheus.MustNewConstMetric(t.depth, prometheus.GaugeValue, float64(q.Waiting()), name)
+		ch <- prometheus.MustNewConstMetric(t.dropped, prometheus.CounterValue, float64(q.Dropped()), name)
+	}
+}
+
+func (t *Telemetry) collectSince(ch chan<- prometheus.Metric, c *v1beta1.Canary) {
+	since := sinceOf(c.Status)
+	if since.IsZero() {
+		return // adopted, and nothing has happened since
+	}
+	at := float64(since.UnixMilli()) / 1000
+	ch <- prometheus.MustNewConstMetric(t.since, prometheus.GaugeValue, at, c.Spec.TargetRef.Name, c.Namespace, string(c.Status.Phase))
+}
+
+// spent counts the time in a phase that ended, or whose clock was set back.
+func (t *Telemetry) spent(n News) {
+	from, to := sinceOf(n.Before), sinceOf(n.Canary.Status)
+	if under(n.Before.Phase) && !from.IsZero() && to.After(from) {
+		t.phases.WithLabelValues(n.Canary.Spec.TargetRef.Name, n.Canary.Namespace, string(n.Before.Phase)).Add(to.Sub(from).Seconds())
+	}
+}
+
+// ended notes how long a rollout took.
+func (t *Telemetry) ended(n News, was rolling) {
+	if was.outcome == "" || was.outcome == initialised || was.began.IsZero() {
+		return
+	}
+	took := sinceOf(n.Canary.Status).Sub(was.began)
+	t.rollouts.WithLabelValues(n.Canary.Spec.TargetRef.Name, n.Canary.Namespace, string(was.outcome)).Observe(max(took, 0).Seconds())
+}
+
+// The kinds of what can fail.
+const (
+	asAlert  = "alert"
+	asHook   = "hook"
+	asMetric = "metric"
+)
+
+// QueryFailed counts a query that a monitoring system did not answer, by the type of its MetricTemplate.
+func (t *Telemetry) QueryFailed(provider string) { t.failed(asMetric, provider) }
+
+// failed counts what went wrong with a provider. Types are checked by the API server, so there are few of them.
+func (t *Telemetry) failed(kind, provider string) { t.errors.WithLabelValues(kind, provider).Inc() }
+
+// Time has an analyst's rounds timed.
+func (t *Telemetry) Time(a Analyst) Analyst { return &timed{Analyst: a, rounds: t.rounds} }
+
+type timed struct {
+	Analyst
+	rounds prometheus.Histogram
+}
+
+// Answer notes how long the round took.
+func (a *timed) Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Questions) rollout.Findings {
+	start := time.Now()
+	defer func() { a.rounds.Observe(time.Since(start).Seconds()) }()
+	return a.Analyst.Answer(ctx, c, q)
+}

@@ -14,6 +14,7 @@ package metric
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // Provider is a monitoring system.
@@ -25,3 +26,20 @@ type Provider interface {
 // ErrNoData means that a query was answered, but with no number: nothing was measured, or it could
 // not be computed (0/0 requests). Whoever judges by it must not take that for a zero.
 var ErrNoData = errors.New("query returned no data")
+
+// ErrNaN means that what was measured could not be computed, as a rate of nothing by nothing. It is a
+// kind of ErrNoData: both are found by errors.Is.
+var ErrNaN = fmt.Errorf("%w: the result is not a number", ErrNoData)
+
+// Sampler is a provider that can tell the elements of an answer apart.
+type Sampler interface {
+	// Samples returns all elements of a query's answer at one time, NaN ones too. It wraps ErrNoData when there
+	// are none.
+	Samples(ctx context.Context, query string) ([]Sample, error)
+}
+
+// Sample is one element of an answer.
+type Sample struct {
+	Labels map[string]string // what is measured; empty for a plain number
+	Value  float64
+}

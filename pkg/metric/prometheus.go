@@ -61,18 +61,31 @@ func NewPrometheus(address string, o Options) (Provider, error) {
 
 // Query runs an instant query and takes its scalar, or the last element of its vector.
 func (p *prometheus) Query(ctx context.Context, query string) (float64, error) {
+	found, err := p.Samples(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	number := found[len(found)-1].Value
+	if math.IsNaN(number) { // what a rate of nothing by nothing comes to
+		return 0, fmt.Errorf("prometheus %q: %w", p.host, ErrNaN)
+	}
+	return number, nil
+}
+
+// Samples runs an instant query and takes all elements of its vector. A scalar is one without labels.
+func (p *prometheus) Samples(ctx context.Context, query string) ([]Sample, error) {
 	within, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	// The server's clock, not ours, is that of its samples: no time is sent.
 	v, _, err := p.api.Query(within, query, time.Time{})
 	if err != nil {
-		return 0, fmt.Errorf("prometheus %q: %w", p.host, p.cause(ctx, err))
+		return nil, fmt.Errorf("prometheus %q: %w", p.host, p.cause(ctx, err))
 	}
-	number, err := last(v)
+	found, err := samples(v)
 	if err != nil {
-		return 0, fmt.Errorf("prometheus %q: %w", p.host, err)
+		return nil, fmt.Errorf("prometheus %q: %w", p.host, err)
 	}
-	return number, nil
+	return found, nil
 }
 
 func (p *prometheus) cause(ctx context.Context, err error) error {
@@ -90,24 +103,33 @@ func (p *prometheus) cause(ctx context.Context, err error) error {
 	return Cause(err)
 }
 
-// last picks the number that counts. NaN is what a rate of nothing by nothing comes to: no data.
-func last(v model.Value) (float64, error) {
-	var number float64
+func samples(v model.Value) ([]Sample, error) {
 	switch v := v.(type) {
 	case *model.Scalar:
-		number = float64(v.Value)
+		return []Sample{{Value: float64(v.Value)}}, nil
 	case model.Vector:
 		if len(v) == 0 {
-			return 0, ErrNoData
+			return nil, ErrNoData
 		}
-		number = float64(v[len(v)-1].Value)
+		found := make([]Sample, len(v))
+		for i, s := range v {
+			found[i] = Sample{Labels: labels(s.Metric), Value: float64(s.Value)}
+		}
+		return found, nil
 	default:
-		return 0, fmt.Errorf("the query's result is a %s, not a number", kind(v))
+		return nil, fmt.Errorf("the query's result is a %s, not a number", kind(v))
 	}
-	if math.IsNaN(number) {
-		return 0, fmt.Errorf("%w: the result is not a number", ErrNoData)
+}
+
+func labels(m model.Metric) map[string]string {
+	if len(m) == 0 {
+		return nil
 	}
-	return number, nil
+	out := make(map[string]string, len(m))
+	for name, value := range m {
+		out[string(name)] = string(value)
+	}
+	return out
 }
 
 func kind(v model.Value) string {

@@ -91,11 +91,69 @@ func TestPrometheusPicksTheNumber(t *testing.T) {
 	}
 }
 
+func TestPrometheusSamples(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		answer http.HandlerFunc
+		want   []Sample
+		err    string
+	}{
+		"Scalar": {
+			reason: "A scalar is one sample of nothing in particular.",
+			answer: result("scalar", `[1,"97.5"]`),
+			want:   []Sample{{Value: 97.5}},
+		},
+		"Vector": {
+			reason: "Every element is told apart by its labels, in the server's order.",
+			answer: result("vector", `[{"metric":{"le":"1"},"value":[1,"5"]},{"metric":{"le":"+Inf"},"value":[1,"7"]}]`),
+			want:   []Sample{{Labels: map[string]string{"le": "1"}, Value: 5}, {Labels: map[string]string{"le": "+Inf"}, Value: 7}},
+		},
+		"NoLabels": {
+			reason: "A sum over everything has none.",
+			answer: result("vector", `[{"metric":{},"value":[1,"5"]}]`),
+			want:   []Sample{{Value: 5}},
+		},
+		"Empty": {
+			reason: "No element is no data.",
+			answer: result("vector", `[]`),
+			err:    ErrNoData.Error(),
+		},
+		"Matrix": {
+			reason: "A range is many answers at many times.",
+			answer: result("matrix", `[{"metric":{},"values":[[1,"5"]]}]`),
+			err:    "the query's result is a matrix",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			p, err := NewPrometheus(serve(t, tc.answer).URL, Options{})
+			require.NoError(t, err)
+			got, err := p.(Sampler).Samples(t.Context(), "up")
+			if tc.err != "" {
+				require.ErrorContains(t, err, tc.err, tc.reason)
+				return
+			}
+			require.NoError(t, err, tc.reason)
+			require.Equal(t, tc.want, got, tc.reason)
+		})
+	}
+}
+
+func TestPrometheusSamplesNaN(t *testing.T) {
+	p, err := NewPrometheus(serve(t, result("vector", `[{"metric":{},"value":[1,"NaN"]},{"metric":{},"value":[1,"2"]}]`)).URL, Options{})
+	require.NoError(t, err)
+	got, err := p.(Sampler).Samples(t.Context(), "up")
+	require.NoError(t, err, "What one NaN among others means is for who asked to say.")
+	require.Len(t, got, 2)
+	require.True(t, math.IsNaN(got[0].Value))
+}
+
 func TestPrometheusHasNoNumber(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		answer http.HandlerFunc
 		noData bool
+		nan    bool
 		want   string // part of the error
 	}{
 		"Empty": {
@@ -107,20 +165,20 @@ func TestPrometheusHasNoNumber(t *testing.T) {
 		"NaN": {
 			reason: "No requests at all make 0/0.",
 			answer: result("vector", `[{"metric":{},"value":[1,"NaN"]}]`),
-			noData: true,
-			want:   "not a number",
+			noData: true, nan: true,
+			want: "not a number",
 		},
 		"NaNScalar": {
 			reason: "Scalars can be NaN too.",
 			answer: result("scalar", `[1,"NaN"]`),
-			noData: true,
-			want:   "not a number",
+			noData: true, nan: true,
+			want: "not a number",
 		},
 		"LastIsNaN": {
 			reason: "It is the last element that counts, even if another one is a number.",
 			answer: result("vector", `[{"metric":{},"value":[1,"5"]},{"metric":{},"value":[1,"NaN"]}]`),
-			noData: true,
-			want:   "not a number",
+			noData: true, nan: true,
+			want: "not a number",
 		},
 		"Matrix": {
 			reason: "A range has many numbers; which one is meant is a mistake of the query.",
@@ -182,6 +240,7 @@ func TestPrometheusHasNoNumber(t *testing.T) {
 			_, err = p.Query(t.Context(), "up")
 			require.ErrorContains(t, err, tc.want, tc.reason)
 			require.Equal(t, tc.noData, errors.Is(err, ErrNoData), tc.reason)
+			require.Equal(t, tc.nan, errors.Is(err, ErrNaN), tc.reason)
 			require.Less(t, len(err.Error()), 2*maxText, "Errors are bounded.")
 		})
 	}

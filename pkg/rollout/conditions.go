@@ -72,7 +72,7 @@ func (t *turn) failure() string {
 	switch {
 	case t.next.CanaryWeight > 0:
 		text = "Promotion failed, primary not ready: %s keeps serving all traffic. Cause: %s."
-	case !t.analysing() && t.Status.Phase != v1beta1.PhaseWaiting:
+	case t.Status.Phase == v1beta1.PhasePromoting || t.stranded():
 		text = "Promotion failed, primary not ready: %s scaled to zero. Cause: %s."
 	}
 	return fmt.Sprintf(text, t.Names.Kind, strings.TrimSuffix(t.cause, "."))

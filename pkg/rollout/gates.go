@@ -16,7 +16,7 @@ func (t *turn) candidate() bool {
 	default:
 		return false
 	}
-	return t.Revision != "" && t.Revision != t.Status.LastAppliedSpec && !foreign(t.Status.LastAppliedSpec) && !t.back() && t.Routed
+	return t.Revision != "" && t.Revision != t.Status.LastAppliedSpec && !t.back() && t.Routed
 }
 
 // apply begins with a new revision as soon as all who are to be asked agree.

@@ -14,6 +14,7 @@ var guards = []guard{
 	deleted,    // nothing is rolled out any more: give the target back
 	paused,     // a person asked for a halt: nothing else counts
 	resumed,    // a halt is over: it did not use up any deadline
+	taken,      // the status is another controller's: it is read as what it means before anything follows from it
 	drained,    // the canary answers requests and has no pods left: traffic first, reasons later
 	lost,       // the primary was deleted: it is made again where that is possible
 	superseded, // the target moved on: what was found about the old revision is void
@@ -43,7 +44,7 @@ func drained(t *turn) move {
 }
 
 func lost(t *turn) move {
-	if t.Primary.Health != Absent || t.Revision == "" || t.stranded() || foreign(t.Status.LastAppliedSpec) {
+	if t.Primary.Health != Absent || t.Revision == "" || t.stranded() {
 		return nil
 	}
 	again := t.Status.Phase == v1beta1.PhaseInitializing && t.Status.LastPromotedSpec != ""

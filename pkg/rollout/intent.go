@@ -15,6 +15,9 @@ type Intent struct {
 
 // IntentOf says what a status calls for.
 func IntentOf(p Plan, s v1beta1.CanaryStatus) Intent {
+	if foreign(s) {
+		return untouched()
+	}
 	switch s.Phase {
 	case "", v1beta1.PhaseInitializing:
 		return initial(s)

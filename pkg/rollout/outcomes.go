@@ -161,17 +161,6 @@ func (t *turn) turnBack() {
 	t.say(ReasonCalledOff, "%s is back at the promoted revision, returning %s to it", t.Names.target(), t.Names.primary())
 }
 
-// adopt takes over a settled Canary of another controller: its revisions are renamed to ours, and
-// nothing else happens.
-func (t *turn) adopt() {
-	if t.Status.Phase != v1beta1.PhaseFailed || t.Status.LastAppliedSpec == t.Status.LastPromotedSpec {
-		t.next.LastPromotedSpec = t.Revision
-	}
-	t.next.LastAppliedSpec = t.Revision
-	t.rest()
-	t.say(ReasonAdopted, "Adopted %s at its present revision", t.Names.canary())
-}
-
 // recreate starts over with a primary that somebody deleted, from a target that has the same revision.
 func (t *turn) recreate() {
 	t.next.LastAppliedSpec = t.Revision

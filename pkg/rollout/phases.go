@@ -1,7 +1,6 @@
 package rollout
 
 import (
-	"strings"
 	"time"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -65,8 +64,6 @@ func idle(t *turn) {
 	switch {
 	case t.Revision == "":
 		t.awaitTarget()
-	case foreign(t.Status.LastAppliedSpec):
-		t.adopt()
 	case t.recovered() && t.Revision == t.Status.Promoting:
 		t.retry()
 	case t.Revision == t.Status.LastAppliedSpec && t.Status.Phase == v1beta1.PhaseWaiting:
@@ -216,6 +213,3 @@ func (t *turn) settling() time.Duration {
 	}
 	return max(t.Settles.Sub(t.Now), 0)
 }
-
-// foreign says that a revision was computed by another controller of this API.
-func foreign(revision string) bool { return !strings.HasPrefix(revision, RevisionPrefix) }

@@ -44,6 +44,10 @@ type Snapshot struct {
 	// Trouble names what keeps the routes from being taken, for people; empty when nothing does.
 	Trouble string
 
+	// Copied says that the primary has the pod template that a copy of the target has, whoever made it. Only
+	// a status of another controller is in need of it.
+	Copied bool
+
 	Paused   bool
 	Deleting bool // the Canary goes, and its target is to be given back
 }

@@ -82,7 +82,29 @@ func newStorm(seed uint64, without Protection) *storm {
 	o.crash = []float64{0, .1, .3}[rng.IntN(3)]
 	o.deaf = []float64{0, 0, .1}[rng.IntN(3)]
 	o.slow = rng.IntN(3)
-	return &storm{Operator: o, rng: rng, top: 1}
+	s := &storm{Operator: o, rng: rng, top: 1}
+	if rng.IntN(8) == 0 {
+		s.inherit()
+	}
+	return s
+}
+
+// inherit has the operator find what another one left behind.
+func (s *storm) inherit() {
+	phases := []v1beta1.CanaryPhase{
+		v1beta1.PhaseInitialized, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed, v1beta1.PhaseWaiting,
+		v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion, v1beta1.PhasePromoting, v1beta1.PhaseFinalising,
+	}
+	phase, weight, iterations := phases[s.rng.IntN(len(phases))], 0, 0
+	last := len(s.w.plan.Steps) - 1
+	switch phase {
+	case v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion, v1beta1.PhasePromoting:
+		if last >= 0 && !s.w.plan.Swap {
+			weight, iterations = s.w.plan.Steps[last].Weight, s.w.plan.Steps[last].Iteration
+		}
+	}
+	s.top = 2
+	s.w.Inherit(phase, weight, iterations)
 }
 
 // disturb is one thing that users or the cluster do.
@@ -112,7 +134,7 @@ func (s *storm) release() {
 // goBack puts the target to some earlier revision, most often the promoted one.
 func (s *storm) goBack() {
 	to := name(1 + s.rng.IntN(s.top))
-	if p := s.w.status.LastPromotedSpec; p != "" && s.rng.IntN(3) > 0 {
+	if p := s.w.status.LastPromotedSpec; s.w.approved[p] && s.rng.IntN(3) > 0 {
 		to = p
 	}
 	s.w.Release(to)
@@ -206,7 +228,11 @@ func (w *World) rested(o *Operator) {
 	if len(o.adds(v)) > 0 || o.removes(v) || !v.Routed {
 		w.broken("at rest, and not what %s calls for: %+v, %+v", brief(w.status), v.intent, v.net)
 	}
-	if w.status.CanaryWeight == 0 && w.target.revision == w.status.LastPromotedSpec && w.primary.exists && w.primary.revision != w.target.revision {
+	runs := w.primary.revision
+	if runs == "" { // made by somebody else, who wrote no revision on it
+		runs = w.copied
+	}
+	if w.status.CanaryWeight == 0 && w.target.revision == w.status.LastPromotedSpec && w.primary.exists && runs != w.target.revision {
 		w.broken("at rest with %s promoted, and the primary runs %s", w.target.revision, w.primary.revision)
 	}
 	if w.target.revision != w.status.LastAppliedSpec && w.primary.exists {

@@ -84,7 +84,7 @@ func (o *Operator) targetSize(v view) int32 {
 	if !v.intent.Canary || v.Target.Health == rollout.Absent {
 		return 0
 	}
-	if v.Target.Replicas == 0 {
+	if v.Target.Replicas == 0 && v.intent.Floor > 0 {
 		return max(v.intent.Floor, v.status.PrimaryReplicas, 1)
 	}
 	return v.intent.Floor

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -145,18 +144,13 @@ func (s *Script) make(revision string) error {
 	return nil
 }
 
-// adopt puts a Canary there that another controller has initialised and that serves from its primary.
-func (s *Script) adopt(string) error {
-	s.w.status = v1beta1.CanaryStatus{Phase: v1beta1.PhaseSucceeded, LastAppliedSpec: "5d89f7c6b4", LastPromotedSpec: "5d89f7c6b4"}
-	s.w.status.Conditions = []metav1.Condition{{Type: v1beta1.ConditionPromoted, Status: metav1.ConditionTrue, Reason: "Succeeded"}}
-	s.w.primary.set(s.w, "", 2)
-	s.w.net = network{split: split{apex: rollout.PrimarySide, routes: true}}
-	s.w.net.seen = []split{s.w.net.split}
-	s.w.target.set(s.w, s.w.target.revision, 0)
-	for i := range s.w.primary.pods {
-		s.w.primary.pods[i].ready = true
-	}
-	s.w.version++
+// adopt takes `PHASE [WEIGHT [ITERATIONS]]`: a Canary in the hands of another controller, which runs v1 on its primary,
+// v2 on its target, and routes WEIGHT percent to that, whatever its status says.
+func (s *Script) adopt(text string) error {
+	var phase string
+	var weight, iterations int
+	fmt.Sscan(text, &phase, &weight, &iterations)
+	s.w.Inherit(v1beta1.CanaryPhase(phase), weight, iterations)
 	return nil
 }
 

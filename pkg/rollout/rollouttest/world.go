@@ -54,6 +54,7 @@ type World struct {
 	generation int64
 	paused     bool
 
+	copied   string                    // revision that another controller made the primary from
 	trouble  map[string]string         // revisions, or sides, whose pods do not become ready, and why
 	bad      map[string]bool           // revisions whose checks fail
 	flaky    float64                   // chance that a check fails by itself

@@ -1,0 +1,124 @@
+package rollout
+
+import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+
+// A Canary may come with the status of another controller of this API. Its revisions are hashes that only that one
+// can compute, and in some phases its weight is not what the routes say. So nothing is touched until the facts have
+// been read; then the status is put into our words, and the rollout goes on from where it was.
+
+// unknown is the revision of a primary that nobody here has rendered. No target ever has it.
+const unknown = RevisionPrefix + "unknown"
+
+// foreign says that a revision was computed by another controller of this API.
+func foreign(s v1beta1.CanaryStatus) bool {
+	switch s.Phase {
+	case "", v1beta1.PhaseInitializing, v1beta1.PhaseTerminating, v1beta1.PhaseTerminated:
+		return false // nothing in them depends on a revision
+	default:
+		return len(s.LastAppliedSpec) < len(RevisionPrefix) || s.LastAppliedSpec[:len(RevisionPrefix)] != RevisionPrefix
+	}
+}
+
+// untouched leaves routes and sizes as they are found.
+func untouched() Intent { return Intent{Apex: PrimarySide, Canary: true} }
+
+// taken notices a status of another controller.
+func taken(t *turn) move {
+	switch {
+	case !foreign(t.Status):
+		return nil
+	case t.Revision == "":
+		return (*turn).awaitTarget
+	}
+	return (*turn).adopt
+}
+
+// adopt takes over a Canary of another controller where it stands.
+func (t *turn) adopt() {
+	t.next.LastAppliedSpec, t.next.LastPromotedSpec = t.Revision, unknown
+	t.next.Since = micro(t.Now)
+	switch t.Status.Phase {
+	case v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion:
+		t.adoptRollout()
+	case v1beta1.PhasePromoting:
+		t.adoptPromotion()
+	case v1beta1.PhaseFailed:
+		t.adoptFailure()
+	default:
+		t.adoptSettled()
+	}
+	t.say(ReasonAdopted, "Adopted %s in phase %s", t.Names.canary(), t.Status.Phase)
+}
+
+// adoptSettled believes the status that the target was promoted if the primary has what the target has. Otherwise the
+// target was changed in between, and that is a revision like any other.
+func (t *turn) adoptSettled() {
+	switch t.Status.Phase {
+	case v1beta1.PhaseWaiting:
+		t.hold(WaitLeave, 0, "The rollout of %s waits for approval.", t.Names.target())
+	case v1beta1.PhaseFinalising:
+		t.awaitRoutes()
+	default:
+		t.rest()
+	}
+	if t.Copied {
+		t.next.LastPromotedSpec = t.Revision
+		return
+	}
+	t.next.LastAppliedSpec = unknown
+}
+
+// adoptFailure keeps a canary that serves because its promotion broke the primary. The status says nothing of it.
+func (t *turn) adoptFailure() {
+	t.cause = "the controller before Sluice ended it, and its events say why"
+	defer t.enter(v1beta1.PhaseFailed)
+	t.rest()
+	switch {
+	case t.Target.Available > 0 && t.Primary.Health != Available:
+		t.next.CanaryWeight = everything
+		t.next.Promoting = t.Revision
+		t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
+	case t.Copied:
+		t.next.LastPromotedSpec = t.Revision
+	}
+}
+
+// adoptPromotion goes on with a promotion that has reached the primary; of another one it only knows that the
+// target has moved on.
+func (t *turn) adoptPromotion() {
+	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
+	if !t.Copied {
+		t.restart()
+		return
+	}
+	t.next.Promoting = t.Revision
+	if t.Plan.Strategy == ABTesting {
+		t.next.CanaryWeight, t.next.Matched = everything, true
+	}
+	t.awaitPrimary()
+}
+
+// adoptRollout finds the place among the steps that the routes are at.
+func (t *turn) adoptRollout() {
+	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
+	approved := t.Status.Phase == v1beta1.PhaseWaitingPromotion // in which the weight is written as zero
+	switch {
+	case t.Plan.Strategy == ABTesting && (approved || t.Status.Iterations > 0):
+		t.next.CanaryWeight, t.next.Matched = everything, true
+		t.next.Step = min(max(t.Status.Iterations, 1), len(t.Plan.Steps))
+	case t.Plan.Strategy == Canary && approved:
+		t.next.CanaryWeight = t.Plan.peak()
+		t.next.Step = len(t.Plan.Steps)
+	default:
+		t.next.Step = max(t.place(), 0)
+	}
+	t.next.Iterations = max(t.next.Iterations, 0)
+	t.greet()
+	if t.next.Step == 0 {
+		t.awaitCanary()
+		return
+	}
+	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
+	t.next.Analysis = &v1beta1.AnalysisStatus{Started: micro(t.Now)}
+	t.awaitStep()
+}

@@ -92,10 +92,17 @@ func timeout(first *problem, text string) any {
 	if text == "" {
 		return nil
 	}
-	if _, err := time.ParseDuration(text); err != nil {
-		first.note("timeout", fmt.Sprintf("%q is not a duration such as 15s", text))
-	}
+	lasting(first, "timeout", text)
 	return text
+}
+
+// lasting reads a duration.
+func lasting(first *problem, field, text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		first.note(field, fmt.Sprintf("%q is not a duration such as 15s", text))
+	}
+	return d
 }
 
 // rewrite leaves out the type, which speaks to the Gateway API: Istio replaces what the match fitted.

@@ -96,19 +96,22 @@ type builder = func(Options) (Router, rollout.Capabilities, error)
 // providers are what makes each provider's router, by the names that spec.provider has for them.
 func providers() map[string]builder {
 	return map[string]builder{
-		"istio":        newIstio,
-		"kubernetes":   newKubernetes,
-		"nginx":        newNginx,
-		"skipper":      newSkipper,
-		"traefik":      newTraefik,
-		"smi:v1alpha1": newSMI("v1alpha1"),
-		"smi:v1alpha2": newSMI("v1alpha2"),
-		"smi:v1alpha3": newSMI("v1alpha3"),
-		"kuma":         newKuma,
-		"apisix":       newApisix,
-		"contour":      newContour,
-		"gloo":         newGloo,
-		"knative":      newKnative,
+		"gatewayapi":         newGatewayAPI("gatewayapi", "v1"),
+		"gatewayapi:v1":      newGatewayAPI("gatewayapi:v1", "v1"),
+		"gatewayapi:v1beta1": newGatewayAPI("gatewayapi:v1beta1", "v1beta1"),
+		"istio":              newIstio,
+		"kubernetes":         newKubernetes,
+		"nginx":              newNginx,
+		"skipper":            newSkipper,
+		"traefik":            newTraefik,
+		"smi:v1alpha1":       newSMI("v1alpha1"),
+		"smi:v1alpha2":       newSMI("v1alpha2"),
+		"smi:v1alpha3":       newSMI("v1alpha3"),
+		"kuma":               newKuma,
+		"apisix":             newApisix,
+		"contour":            newContour,
+		"gloo":               newGloo,
+		"knative":            newKnative,
 	}
 }
 

@@ -38,14 +38,14 @@ func Contract(t *testing.T, r router.Router, c *v1beta1.Canary, weights Weights,
 		require.Equal(t, found, in.Read, "nor what it was given to read")
 		require.Equal(t, objects, Objects(t, render(t, r, in)), "the same input must give the same objects")
 		for _, o := range objects {
-			bare(t, o)
-			if slices.Contains(r.Reads(c), refOf(o)) {
-				borrowed(t, o)
-			} else {
-				owned(t, o, c)
-				named(t, o, c, r.Reads(c))
+			declared(t, o, r, c)
+			if (router.Object{Unstructured: o}).Lent() {
+				borrowed(t, o, r.Reads(c))
+				continue
 			}
-			declared(t, o, r)
+			bare(t, o, "resourceVersion")
+			owned(t, o, c)
+			named(t, o, c, r.Reads(c))
 		}
 		if weights == nil {
 			continue
@@ -93,12 +93,14 @@ func named(t *testing.T, o *unstructured.Unstructured, c *v1beta1.Canary, reads 
 	require.True(t, own || unique, "%s %s could be somebody else's", o.GetKind(), o.GetName())
 }
 
-// borrowed: of an object of the user's only what moves traffic is set.
-func borrowed(t *testing.T, o *unstructured.Unstructured) {
+// borrowed: of an object of the user's only what moves traffic is set. Its version may be named, so that the API
+// server refuses what was made from an older one.
+func borrowed(t *testing.T, o *unstructured.Unstructured, reads []router.Ref) {
 	t.Helper()
-	require.Empty(t, o.GetOwnerReferences())
+	require.Contains(t, reads, refOf(o), "what is nobody's would never be deleted")
 	require.Empty(t, o.GetLabels())
 	require.Empty(t, o.GetAnnotations())
+	bare(t, o)
 }
 
 func refOf(o *unstructured.Unstructured) router.Ref {
@@ -106,19 +108,23 @@ func refOf(o *unstructured.Unstructured) router.Ref {
 }
 
 // bare: an applied object holds no field that the API server or another controller sets.
-func bare(t *testing.T, o *unstructured.Unstructured) {
+func bare(t *testing.T, o *unstructured.Unstructured, more ...string) {
 	t.Helper()
 	require.NotContains(t, o.Object, "status")
 	metadata, _ := o.Object["metadata"].(map[string]any)
-	for _, field := range []string{"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "finalizers"} {
+	for _, field := range append(more, "uid", "generation", "creationTimestamp", "managedFields", "finalizers") {
 		require.NotContains(t, metadata, field)
 	}
 }
 
 // declared: a kind that is rendered and not watched would not be put back.
-func declared(t *testing.T, o *unstructured.Unstructured, r router.Router) {
+func declared(t *testing.T, o *unstructured.Unstructured, r router.Router, c *v1beta1.Canary) {
 	t.Helper()
-	require.Contains(t, r.Writes(), o.GroupVersionKind())
+	watched := r.Writes()
+	for _, ref := range r.Reads(c) {
+		watched = append(watched, ref.GroupVersionKind)
+	}
+	require.Contains(t, watched, o.GroupVersionKind())
 }
 
 // Objects gives apply configurations the form in which they reach the API server.

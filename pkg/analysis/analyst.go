@@ -12,6 +12,7 @@ package analysis
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 
@@ -28,19 +29,24 @@ type Analyst struct {
 	Provider string
 	// Observe is told of every number that was measured, if it is set; by several at the same time.
 	Observe func(c *v1beta1.Canary, metric string, value float64)
+	// Library reads templates and Secrets. Without one, metrics and hooks that refer to any fail.
+	Library Library
 
 	pool  *metric.Pool
 	hooks *caller
+	now   func() time.Time
 }
 
 // New makes an Analyst. The parameters are the operator's defaults, see the fields of the same names.
 func New(metricsServer, provider string) *Analyst {
-	return &Analyst{MetricsServer: metricsServer, Provider: provider, pool: metric.NewPool(), hooks: newCaller()}
+	return &Analyst{MetricsServer: metricsServer, Provider: provider, pool: metric.NewPool(), hooks: newCaller(), now: time.Now}
 }
 
 // Answer finds one answer to each question, in the order Hooks, Metrics. Once ctx is done its answers say
 // that they were broken off: they must not be judged by then.
 func (a *Analyst) Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Questions) rollout.Findings {
+	shared := newRound()
+	defer shared.close()
 	found := make(rollout.Findings, len(q.Hooks)+len(q.Metrics))
 	hooked, measured := found[:len(q.Hooks)], found[len(q.Hooks):]
 	var asking, measuring sync.WaitGroup
@@ -48,7 +54,7 @@ func (a *Analyst) Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Quest
 		asking.Go(func() { hooked[i] = a.hook(ctx, c, h) })
 	}
 	for i, m := range q.Metrics {
-		measuring.Go(func() { measured[i] = a.measure(ctx, c, m) })
+		measuring.Go(func() { measured[i] = a.measure(ctx, shared, c, m) })
 	}
 	asking.Wait()
 	if agreed(hooked) {
@@ -65,7 +71,7 @@ func (a *Analyst) tell(ctx context.Context, c *v1beta1.Canary, hooks []v1beta1.C
 	var all sync.WaitGroup
 	for _, h := range hooks {
 		all.Go(func() {
-			if err := a.hooks.call(ctx, c, h); err != nil {
+			if err := a.ask(ctx, c, h); err != nil {
 				log.V(1).Info("hook told of the first step did not agree", "hook", h.Name, "reason", err.Error())
 			}
 		})

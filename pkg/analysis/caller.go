@@ -3,6 +3,7 @@ package analysis
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -48,25 +49,24 @@ func hookClient(t *tls.Config) *http.Client {
 	}
 }
 
-// call returns nil when the hook answered with a 2xx, and else one line that says what came instead.
-// The timeout covers all attempts, so that a round's length is known from the spec.
-func (c *caller) call(ctx context.Context, canary *v1beta1.Canary, h v1beta1.CanaryWebhook) error {
-	timeout, err := hookTimeoutOf(h)
+// call returns nil when the hook answered with a 2xx, and else one line that says what came instead. The
+// context's deadline covers all attempts.
+func (c *caller) call(ctx context.Context, h v1beta1.CanaryWebhook, body []byte, p pass) error {
+	req, err := request(ctx, h, body, p)
 	if err != nil {
 		return err
 	}
-	within, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	req, err := request(within, canary, h)
+	used, done, err := c.client(h)
 	if err != nil {
 		return err
 	}
+	defer done()
 	var last *answer
-	resp, err := c.client(h, &last).Do(req)
+	resp, err := c.attempts(used, h.Retries, &last).Do(req)
 	if resp != nil {
 		resp.Body.Close()
 	}
-	return verdict(last, err, req.URL.Host, timeout)
+	return verdict(last, err, req.URL.Host, h)
 }
 
 func hookTimeoutOf(h v1beta1.CanaryWebhook) (time.Duration, error) {
@@ -80,33 +80,48 @@ func hookTimeoutOf(h v1beta1.CanaryWebhook) (time.Duration, error) {
 	return d, nil
 }
 
-func request(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook) (*retryablehttp.Request, error) {
+func request(ctx context.Context, h v1beta1.CanaryWebhook, body []byte, p pass) (*retryablehttp.Request, error) {
 	u, err := url.Parse(h.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("the url is not an http or https URL with a host") // it may hold a password
 	}
-	text, err := body(c, h)
-	if err != nil {
-		return nil, fmt.Errorf("writing the payload: %w", err)
-	}
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, h.URL, text)
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, h.URL, body)
 	if err != nil {
 		return nil, fmt.Errorf("calling %q: %w", u.Host, metric.Cause(err))
 	}
+	req.Header = p.header
 	req.Header.Set("Content-Type", "application/json")
+	if host := p.header.Get("Host"); host != "" { // the library sends another one otherwise
+		req.Host = host
+	}
 	return req, nil
 }
 
-// client makes as many attempts as the hook asks for, and keeps what was last said in last: the
-// library throws it away when it gives up.
-func (c *caller) client(h v1beta1.CanaryWebhook, last **answer) *retryablehttp.Client {
-	used := c.strict
-	if h.DisableTLS {
-		used = c.lax
+var errNoCertificate = errors.New("has no certificate in PEM")
+
+// client is whom to call by. One that trusts a bundle of its own is thrown away after the call: how many
+// bundles there are is up to Canaries.
+func (c *caller) client(h v1beta1.CanaryWebhook) (*http.Client, func(), error) {
+	switch {
+	case h.DisableTLS:
+		return c.lax, func() {}, nil
+	case len(h.CABundle) == 0:
+		return c.strict, func() {}, nil
 	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(h.CABundle) {
+		return nil, nil, fmt.Errorf("the caBundle %w", errNoCertificate)
+	}
+	own := hookClient(&tls.Config{RootCAs: roots})
+	return own, own.CloseIdleConnections, nil
+}
+
+// attempts makes as many attempts as the hook asks for, and keeps what was last said in last: the library throws
+// it away when it gives up.
+func (c *caller) attempts(by *http.Client, retries int, last **answer) *retryablehttp.Client {
 	return &retryablehttp.Client{
-		HTTPClient:   used,
-		RetryMax:     max(0, h.Retries),
+		HTTPClient:   by,
+		RetryMax:     max(0, retries),
 		RetryWaitMin: c.minWait,
 		RetryWaitMax: c.maxWait,
 		Backoff:      retryablehttp.DefaultBackoff,
@@ -150,12 +165,12 @@ func oneLine(text []byte) string {
 
 // verdict prefers what the server said to how the connection ended: a hook that answered 500 three
 // times and then ran out of time failed for what its 500 said.
-func verdict(last *answer, err error, host string, timeout time.Duration) error {
+func verdict(last *answer, err error, host string, h v1beta1.CanaryWebhook) error {
 	switch {
 	case last != nil && last.code/100 == 2: // even when its body never ended
 		return nil
 	case last == nil && errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("no answer from %q within %s", host, timeout)
+		return fmt.Errorf("no answer from %q within %s", host, orDefault(h.Timeout, hookTimeout.String()))
 	case last == nil:
 		return fmt.Errorf("calling %q: %w", host, metric.Cause(err))
 	case last.code/100 == 3:

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -12,11 +13,12 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
+// hook asks one webhook. A rollback hook that agrees has passed as well: what that means is the rollout's affair.
 func (a *Analyst) hook(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook) rollout.Finding {
 	f := rollout.Finding{Name: h.Name, Moment: moment(h), Verdict: v1beta1.Passed}
-	if err := a.hooks.call(ctx, c, h); err != nil {
+	if err := a.ask(ctx, c, h); err != nil {
 		f.Verdict = v1beta1.Failed
-		f.Message = fmt.Sprintf(refusals[f.Moment], c.Name, c.Namespace, h.Name) + err.Error()
+		f.Message = bounded(fmt.Sprintf(refusals[f.Moment], c.Name, c.Namespace, h.Name)+err.Error(), maxMessage)
 	}
 	return f
 }
@@ -39,6 +41,62 @@ func moment(h v1beta1.CanaryWebhook) v1beta1.HookType {
 	return h.Type
 }
 
+// ask calls a hook at its moment of a rollout.
+func (a *Analyst) ask(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook) error {
+	return a.call(ctx, c, h, payload{Phase: phase(c, moment(h)), Metadata: h.Metadata})
+}
+
+// phase is what a hook is told. Hooks that judge the canary were always told Progressing, also while it waits for
+// its promotion.
+func phase(c *v1beta1.Canary, moment v1beta1.HookType) v1beta1.CanaryPhase {
+	switch moment {
+	case v1beta1.PreRolloutHook, v1beta1.RolloutHook, v1beta1.ConfirmTrafficIncreaseHook, v1beta1.ConfirmPromotionHook:
+		return v1beta1.PhaseProgressing
+	default:
+		return c.Status.Phase
+	}
+}
+
+// Call tells a webhook that something has happened: hooks of the types event and post-rollout, which nothing waits
+// for. It is sent the Canary's present phase, its own metadata, and more, which goes before that. The error is
+// one line, without the address and without anything secret.
+func (a *Analyst) Call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook, more map[string]string) error {
+	metadata := maps.Clone(h.Metadata)
+	if metadata == nil {
+		metadata = map[string]string{}
+	}
+	maps.Copy(metadata, more)
+	return a.call(ctx, c, h, payload{Phase: c.Status.Phase, Metadata: metadata})
+}
+
+// call sends a payload, with the credentials that the hook's Secret holds at this moment. The timeout covers all
+// of it, so that a round's length is known from the spec.
+func (a *Analyst) call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook, p payload) error {
+	timeout, err := hookTimeoutOf(h)
+	if err != nil {
+		return err
+	}
+	within, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	p.Name, p.Namespace, p.Checksum = c.Name, c.Namespace, checksum(c.Status)
+	body, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("writing the payload: %w", err)
+	}
+	pass, err := a.pass(within, c, h)
+	if err != nil {
+		return err
+	}
+	err = a.hooks.call(within, h, body, pass)
+	if err == nil {
+		return nil
+	}
+	if told := pass.hidden.in(err.Error()); told != err.Error() {
+		return errors.New(told)
+	}
+	return err
+}
+
 // payload is what a hook is sent.
 type payload struct {
 	Name      string              `json:"name"`
@@ -48,17 +106,6 @@ type payload struct {
 	// a repetition from a new rollout.
 	Checksum string            `json:"checksum"`
 	Metadata map[string]string `json:"metadata,omitempty"`
-}
-
-// body is the payload of a hook that is called during a rollout, and only then are these called.
-func body(c *v1beta1.Canary, h v1beta1.CanaryWebhook) ([]byte, error) {
-	return json.Marshal(payload{
-		Name:      c.Name,
-		Namespace: c.Namespace,
-		Phase:     v1beta1.PhaseProgressing,
-		Checksum:  checksum(c.Status),
-		Metadata:  h.Metadata,
-	})
 }
 
 // checksum stands for what is rolled out: the revision, and the configuration it reads. It is written

@@ -37,7 +37,7 @@ func TestHookAnswers(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			err := newCaller().call(t.Context(), podinfo(), v1beta1.CanaryWebhook{Name: "x", URL: serve(t, tc.answer)})
+			err := New("", "istio").ask(t.Context(), podinfo(), v1beta1.CanaryWebhook{Name: "x", URL: serve(t, tc.answer)})
 			if tc.want == "" {
 				require.NoError(t, err, tc.reason)
 				return
@@ -132,7 +132,7 @@ func TestHookRetries(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h, calls := inTurns(tc.answers...)
 			hook := v1beta1.CanaryWebhook{Name: "x", URL: serve(t, h), Retries: tc.retries}
-			err := impatient("").hooks.call(t.Context(), podinfo(), hook)
+			err := impatient("").ask(t.Context(), podinfo(), hook)
 			require.Equal(t, tc.calls, calls(), tc.reason)
 			if tc.want == "" {
 				require.NoError(t, err, tc.reason)
@@ -199,7 +199,7 @@ func TestHookTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h, _ := inTurns(tc.answers...)
 			tc.hook.URL = serve(t, h)
-			require.ErrorContains(t, impatient("").hooks.call(tc.ctx, podinfo(), tc.hook), tc.want, tc.reason)
+			require.ErrorContains(t, impatient("").ask(tc.ctx, podinfo(), tc.hook), tc.want, tc.reason)
 		})
 	}
 	d, err := hookTimeoutOf(v1beta1.CanaryWebhook{})
@@ -221,7 +221,7 @@ func TestHookPayload(t *testing.T) {
 		_ = json.Unmarshal(text, &got)
 	})
 	hook := v1beta1.CanaryWebhook{Name: "load-test", URL: url, Metadata: map[string]string{"cmd": "hey http://podinfo-canary.test:9898/"}}
-	require.NoError(t, newCaller().call(t.Context(), podinfo(), hook))
+	require.NoError(t, New("", "istio").ask(t.Context(), podinfo(), hook))
 	require.Equal(t, "POST application/json", kind)
 	require.Equal(t, map[string]any{
 		"name":      "podinfo",
@@ -277,9 +277,9 @@ func TestHookCertificates(t *testing.T) {
 	s := httptest.NewTLSServer(saying(200, ""))
 	t.Cleanup(s.Close)
 	hook := v1beta1.CanaryWebhook{Name: "x", URL: s.URL}
-	require.ErrorContains(t, newCaller().call(t.Context(), podinfo(), hook), "certificate", "An unknown signer is not trusted.")
+	require.ErrorContains(t, New("", "istio").ask(t.Context(), podinfo(), hook), "certificate", "An unknown signer is not trusted.")
 	hook.DisableTLS = true
-	require.NoError(t, newCaller().call(t.Context(), podinfo(), hook), "Unless the user says so.")
+	require.NoError(t, New("", "istio").ask(t.Context(), podinfo(), hook), "Unless the user says so.")
 }
 
 func TestHookKeepsSecrets(t *testing.T) {
@@ -299,7 +299,7 @@ func TestHookKeepsSecrets(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			url := strings.Replace(tc.url, "://", "://user:s3cret@", 1) + "/t0ken?key=k3y"
-			err := newCaller().call(t.Context(), podinfo(), v1beta1.CanaryWebhook{Name: "x", URL: url, Timeout: "200ms"})
+			err := New("", "istio").ask(t.Context(), podinfo(), v1beta1.CanaryWebhook{Name: "x", URL: url, Timeout: "200ms"})
 			require.Error(t, err, tc.reason)
 			for _, secret := range []string{"user", "s3cret", "t0ken", "k3y"} {
 				require.NotContains(t, err.Error(), secret, tc.reason)

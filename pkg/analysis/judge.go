@@ -57,15 +57,8 @@ type kind struct {
 	unit   unit
 	lower  bool // its deprecated threshold is the least value allowed, not the greatest
 	title  func(m v1beta1.CanaryMetric) string
-	silent func(s subject, err error) string // when there is no data
+	silent func(s *source, err error) string // when there is no data
 	failed func(m v1beta1.CanaryMetric, err error) string
-}
-
-// subject is what a metric without data was asked about.
-type subject struct {
-	canary   *v1beta1.Canary
-	metric   v1beta1.CanaryMetric
-	provider string
 }
 
 var (
@@ -73,23 +66,33 @@ var (
 		unit:   percent,
 		lower:  true,
 		title:  func(v1beta1.CanaryMetric) string { return "success rate" },
-		silent: func(s subject, err error) string { return fmt.Sprintf("%s: %v", s.noTraffic(), err) },
+		silent: func(s *source, err error) string { return fmt.Sprintf("%s: %v", s.noTraffic(), err) },
 		failed: func(_ v1beta1.CanaryMetric, err error) string { return fmt.Sprintf("Prometheus query failed: %v", err) },
 	}
 	latency = kind{
 		unit:   milliseconds,
 		title:  func(v1beta1.CanaryMetric) string { return "request duration" },
-		silent: func(s subject, _ error) string { return s.noTraffic() },
+		silent: func(s *source, _ error) string { return s.noTraffic() },
 		failed: successRate.failed,
 	}
 	inline = kind{
 		unit:  number,
 		title: func(m v1beta1.CanaryMetric) string { return m.Name },
-		silent: func(s subject, _ error) string {
+		silent: func(s *source, _ error) string {
 			return "Halt advancement no values found for metric: " + s.metric.Name
 		},
 		failed: func(m v1beta1.CanaryMetric, err error) string {
 			return fmt.Sprintf("Prometheus query failed for %s: %v", m.Name, err)
+		},
+	}
+	custom = kind{
+		unit:  number,
+		title: inline.title,
+		silent: func(s *source, err error) string {
+			return fmt.Sprintf("Halt advancement no values found for custom metric: %s: %v", s.metric.Name, err)
+		},
+		failed: func(m v1beta1.CanaryMetric, err error) string {
+			return fmt.Sprintf("Metric query failed for %s: %v", m.Name, err)
 		},
 	}
 )
@@ -97,6 +100,8 @@ var (
 // kindOf is nil for a metric that says nothing about what to ask.
 func kindOf(m v1beta1.CanaryMetric) *kind {
 	switch {
+	case m.TemplateRef != nil:
+		return &custom
 	case m.Query != "":
 		return &inline
 	case m.Name == metric.SuccessRate:
@@ -107,16 +112,19 @@ func kindOf(m v1beta1.CanaryMetric) *kind {
 	return nil
 }
 
-func (s subject) noTraffic() string {
+func (s *source) noTraffic() string {
 	return fmt.Sprintf("Halt advancement no values found for %s metric %s probably %s.%s is not receiving traffic",
 		s.provider, s.metric.Name, s.canary.Spec.TargetRef.Name, s.canary.Namespace)
 }
 
-// limits are the range of a metric, or what its older threshold stands for.
+// limits are the range of a metric, or what its older threshold stands for. A metric with conditions needs neither:
+// a threshold that was left out is no limit then.
 func (k *kind) limits(m v1beta1.CanaryMetric) v1beta1.ThresholdRange {
 	switch {
 	case m.ThresholdRange != nil:
 		return *m.ThresholdRange
+	case m.Threshold == 0 && conditional(m):
+		return v1beta1.ThresholdRange{}
 	case k.lower:
 		return v1beta1.ThresholdRange{Min: &m.Threshold}
 	}

@@ -4,103 +4,135 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/metric"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// defaultInterval is how far a metric looks back that does not say.
-const defaultInterval = "1m"
-
-func (a *Analyst) measure(ctx context.Context, c *v1beta1.Canary, m v1beta1.CanaryMetric) rollout.Finding {
-	f := rollout.Finding{Name: m.Name, Verdict: v1beta1.Passed, Message: a.judged(ctx, c, m)}
-	if f.Message != "" {
-		f.Verdict = v1beta1.Failed
+// measure asks for one metric and says what it means.
+func (a *Analyst) measure(ctx context.Context, r *round, c *v1beta1.Canary, m v1beta1.CanaryMetric) rollout.Finding {
+	s, err := a.source(ctx, r, c, m)
+	o := outcome{limit: accepted(m, s.kind)}
+	switch {
+	case err != nil:
+		o = s.unasked(o, err)
+	case m.Baseline != "":
+		o = a.compare(ctx, s, o)
+	default:
+		o = a.weigh(ctx, s, o)
 	}
-	return f
+	return o.finding(m, s.hidden, a.now())
 }
 
-// judged is what is wrong with a metric, or nothing.
-func (a *Analyst) judged(ctx context.Context, c *v1beta1.Canary, m v1beta1.CanaryMetric) string {
-	if ref := m.TemplateRef; ref != nil {
-		return fmt.Sprintf("Metric template %s.%s error: templates are not supported yet", ref.Name, ref.Namespace)
+// unasked is the outcome of a metric that nobody was asked for.
+func (s *source) unasked(o outcome, err error) outcome {
+	var why *snag
+	if errors.As(err, &why) && why.final {
+		return o.decided(v1beta1.Failed, why.text)
 	}
-	k := kindOf(m)
-	if k == nil {
-		return "Metric query failed for no usable metrics template and query were configured: " + m.Name
-	}
-	value, err := a.query(ctx, c, m)
+	return o.lacking(s.metric, err, err.Error())
+}
+
+// unanswered is the outcome of a query that was asked and came to nothing.
+func (s *source) unanswered(o outcome, err error) outcome {
 	if errors.Is(err, metric.ErrNoData) {
-		return k.silent(subject{canary: c, metric: m, provider: a.provider(c)}, err)
+		return o.lacking(s.metric, err, s.kind.silent(s, err))
 	}
+	return o.lacking(s.metric, err, s.kind.failed(s.metric, err))
+}
+
+// weigh holds a value against what the metric accepts.
+func (a *Analyst) weigh(ctx context.Context, s *source, o outcome) outcome {
+	query, err := s.query(s.canary.Spec.TargetRef.Name)
 	if err != nil {
-		return k.failed(m, err)
+		return s.unasked(o, err)
 	}
+	o.query = query
+	values, err := s.values(ctx, query)
+	if err != nil {
+		return s.unanswered(o, err)
+	}
+	o.value = numbers(values)
 	if a.Observe != nil {
-		a.Observe(c, m.Name, value)
+		a.Observe(s.canary, s.metric.Name, values[len(values)-1])
 	}
-	if told := judge(value, k.limits(m), k.unit); told != "" {
-		return fmt.Sprintf("Halt %s.%s advancement %s %s", c.Name, c.Namespace, k.title(m), told)
+	v, told := s.verdict(ctx, values)
+	if told != "" {
+		told = s.halt(told)
 	}
-	return ""
+	return o.decided(v, told)
 }
 
-func (a *Analyst) query(ctx context.Context, c *v1beta1.Canary, m v1beta1.CanaryMetric) (float64, error) {
-	text, err := a.text(c, m)
-	if err != nil {
-		return 0, err
-	}
-	address := a.MetricsServer
-	if c.Spec.MetricsServer != "" {
-		address = c.Spec.MetricsServer
-	}
-	server, err := a.pool.Prometheus(address)
-	if err != nil {
-		return 0, err
-	}
-	return server.Query(ctx, text)
-}
-
-// text is the query of a metric. One that the user wrote goes before a built-in one of the same name.
-func (a *Analyst) text(c *v1beta1.Canary, m v1beta1.CanaryMetric) (string, error) {
-	template := m.Query
-	if template == "" {
-		builtin, err := metric.Builtin(a.provider(c), m.Name)
-		if err != nil {
-			return "", err
+// values are all that a query returns where a condition may want them, else the one that counts.
+func (s *source) values(ctx context.Context, query string) ([]float64, error) {
+	sampler, ok := s.system.(metric.Sampler)
+	if !ok || !conditional(s.metric) {
+		v, err := s.system.Query(ctx, query)
+		if err == nil && math.IsNaN(v) {
+			err = metric.ErrNaN
 		}
-		template = builtin
+		return []float64{v}, err
 	}
-	return metric.Render(template, vars(c, m))
+	found, err := sampler.Samples(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	values := make([]float64, len(found))
+	for i, f := range found {
+		values[i] = f.Value
+	}
+	// In a list that only conditions look at a NaN is theirs to judge.
+	if last := values[len(values)-1]; math.IsNaN(last) && (len(values) == 1 || s.metric.ThresholdRange != nil) {
+		return nil, metric.ErrNaN
+	}
+	return values, nil
 }
 
-func (a *Analyst) provider(c *v1beta1.Canary) string {
-	if c.Spec.Provider != "" {
-		return c.Spec.Provider
+// verdict is about the last value, as far as the range is concerned, and about all of them, as far as conditions
+// are. A failure is one, whatever else holds.
+func (s *source) verdict(ctx context.Context, values []float64) (v1beta1.Verdict, string) {
+	last := values[len(values)-1]
+	if told := judge(last, s.kind.limits(s.metric), s.kind.unit); told != "" {
+		return v1beta1.Failed, told
 	}
-	return a.Provider
+	success, failure := s.metric.SuccessCondition, s.metric.FailureCondition
+	value := numbers(values)
+	failed, err := met(ctx, failure, values)
+	if err != nil {
+		return v1beta1.Failed, fmt.Sprintf("%s failureCondition %s: %v", value, failure, err)
+	}
+	if failed {
+		return v1beta1.Failed, fmt.Sprintf("%s meets failureCondition %s", value, failure)
+	}
+	passed, err := met(ctx, success, values)
+	switch {
+	case err != nil:
+		return v1beta1.Failed, fmt.Sprintf("%s successCondition %s: %v", value, success, err)
+	case passed, success == "":
+		return v1beta1.Passed, ""
+	case failure == "":
+		return v1beta1.Failed, fmt.Sprintf("%s does not meet successCondition %s", value, success)
+	}
+	return v1beta1.Inconclusive, fmt.Sprintf("%s meets neither successCondition %s nor failureCondition %s", value, success, failure)
 }
 
-func vars(c *v1beta1.Canary, m v1beta1.CanaryMetric) metric.Vars {
-	v := metric.Vars{
-		Name:      c.Name,
-		Namespace: c.Namespace,
-		Target:    c.Spec.TargetRef.Name,
-		Service:   c.ApexName(),
-		Ingress:   c.Spec.TargetRef.Name,
-		Route:     c.Spec.TargetRef.Name,
-		Interval:  m.Interval,
-		Variables: m.TemplateVariables,
+// met says whether a condition is given and holds.
+func met(ctx context.Context, expression string, values []float64) (bool, error) {
+	if expression == "" {
+		return false, nil
 	}
-	if ref := c.Spec.IngressRef; ref != nil {
-		v.Ingress = ref.Name
+	all, err := lexicon()
+	if err != nil {
+		return false, err
 	}
-	if ref := c.Spec.RouteRef; ref != nil {
-		v.Route = ref.Name
-	}
-	if v.Interval == "" {
-		v.Interval = defaultInterval
-	}
-	return v
+	return all.find(expression).holds(ctx, values)
+}
+
+func conditional(m v1beta1.CanaryMetric) bool { return m.SuccessCondition+m.FailureCondition != "" }
+
+// halt words why a rollout does not go on.
+func (s *source) halt(told string) string {
+	return fmt.Sprintf("Halt %s.%s advancement %s %s", s.canary.Name, s.canary.Namespace, s.kind.title(s.metric), told)
 }

@@ -16,36 +16,44 @@ type group struct {
 // exactUpTo is the greatest size of a side whose distribution of U is counted out.
 const exactUpTo = 20
 
+// ranks sums up how the values of two sides lie among each other.
+type ranks struct {
+	n, m float64 // values of the canary and of the primary
+	u    float64 // pairs of one of each in which the canary's is the higher one; one that ties counts half
+	ties float64
+}
+
+// ranked takes groups in ascending order of their values.
+func ranked(groups []group) ranks {
+	var r ranks
+	for _, g := range groups {
+		t := g.canary + g.primary
+		r.u += g.canary * (r.m + g.primary/2)
+		r.ties += t * (t*t - 1)
+		r.n += g.canary
+		r.m += g.primary
+	}
+	return r
+}
+
 // higher is the probability, were both sides alike, of a canary whose values are as much higher than the
-// primary's as they are: the smaller, the surer they are higher. Groups are in ascending order of their values.
+// primary's as they are: the smaller, the surer they are higher.
 //
 // It is the test of Mann and Whitney, one-sided: exact for small sides without ties, else by the normal
 // distribution with the correction for ties and for continuity.
 //
 // Sources: H. B. Mann, D. R. Whitney, On a test of whether one of two random variables is stochastically larger than
 // the other, Ann. Math. Statist. 18 (1947) 50-60; for ties E. L. Lehmann, Nonparametrics (1975), ch. 1 §4.
-func higher(groups []group) float64 {
-	var (
-		n, m float64 // sizes of canary and primary
-		u    float64 // pairs in which the canary's value is the higher one; one that ties counts half
-		ties float64
-	)
-	for _, g := range groups {
-		t := g.canary + g.primary
-		u += g.canary * (m + g.primary/2)
-		ties += t * (t*t - 1)
-		n += g.canary
-		m += g.primary
+func (r ranks) higher() float64 {
+	if r.ties == 0 && max(r.n, r.m) <= exactUpTo {
+		return countedOut(int(r.n), int(r.m), int(r.u))
 	}
-	if ties == 0 && max(n, m) <= exactUpTo {
-		return countedOut(int(n), int(m), int(u))
-	}
-	all := n + m
-	sd := math.Sqrt(n * m / 12 * (all + 1 - ties/(all*(all-1))))
+	all := r.n + r.m
+	sd := math.Sqrt(r.n * r.m / 12 * (all + 1 - r.ties/(all*(all-1))))
 	if sd == 0 || math.IsNaN(sd) { // all values are the same
 		return 1
 	}
-	return distuv.UnitNormal.Survival((u - n*m/2 - 0.5) / sd)
+	return distuv.UnitNormal.Survival((r.u - r.n*r.m/2 - 0.5) / sd)
 }
 
 // countedOut is the share of all orders of n and m values whose U is at least u. The number of orders with each
@@ -97,20 +105,9 @@ func grouped(canary, primary []float64) []group {
 	return groups
 }
 
-// swapped has the sides the other way round, for values of which the lower ones are worse.
-func swapped(groups []group) []group {
-	other := make([]group, len(groups))
-	for i, g := range groups {
-		other[i] = group{canary: g.primary, primary: g.canary}
-	}
+// reversed has the values in descending order, for those of which the lower ones are worse.
+func reversed(groups []group) []group {
+	other := slices.Clone(groups)
+	slices.Reverse(other)
 	return other
-}
-
-// sizes are the numbers of values of both sides.
-func sizes(groups []group) (canary, primary float64) {
-	for _, g := range groups {
-		canary += g.canary
-		primary += g.primary
-	}
-	return canary, primary
 }

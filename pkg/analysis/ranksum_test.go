@@ -44,7 +44,7 @@ func TestHigherPublished(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			require.InDelta(t, tc.want, higher(grouped(tc.canary, tc.primary)), tc.within, tc.reason)
+			require.InDelta(t, tc.want, ranked(grouped(tc.canary, tc.primary)).higher(), tc.within, tc.reason)
 		})
 	}
 }

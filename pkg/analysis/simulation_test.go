@@ -15,7 +15,7 @@ import (
 const (
 	runs  = 2000
 	level = 0.05 // 1 - confidence
-	share = 4    // the primary has so many times the canary's requests, as at a weight of 20
+	ratio = 4    // the primary has so many times the canary's requests, as at a weight of 20
 )
 
 // alarms is the share of runs whose p is below the level. Each name has a seed of its own.
@@ -57,13 +57,13 @@ func TestSimulatedProportions(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			same := alarms(name, runs, func(r *rand.Rand) float64 {
-				return successes(r, tc.n, tc.primed).worse(successes(r, share*tc.n, tc.primed))
+				return successes(r, tc.n, tc.primed).worse(successes(r, ratio*tc.n, tc.primed))
 			})
 			t.Logf("n %6v  %.2f %% against %.2f %%: alarms %.3f", tc.n, 100*tc.primed, 100*tc.primed, same)
 			require.LessOrEqual(t, same, level+margin(runs), "False alarms. %s", tc.reason)
 			for _, p := range tc.powers {
 				seen := alarms(fmt.Sprint(name, p.worse), runs, func(r *rand.Rand) float64 {
-					return successes(r, tc.n, p.worse).worse(successes(r, share*tc.n, tc.primed))
+					return successes(r, tc.n, p.worse).worse(successes(r, ratio*tc.n, tc.primed))
 				})
 				t.Logf("n %6v  %.2f %% against %.2f %%: alarms %.3f", tc.n, 100*p.worse, 100*tc.primed, seen)
 				require.GreaterOrEqual(t, seen, p.least, "Power against %v. %s", p.worse, tc.reason)
@@ -85,8 +85,8 @@ func durations(r *rand.Rand, n int, slower float64) []float64 {
 // bounds are the upper ends, in milliseconds, of the first buckets of istio_request_duration_milliseconds.
 var bounds = []float64{0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000}
 
-// bucketed draws how many of n requests fall into each bucket.
-func bucketed(r *rand.Rand, n int, slower float64) []float64 {
+// drawn is how many of n requests fall into each bucket, by chance.
+func drawn(r *rand.Rand, n int, slower float64) []float64 {
 	d := distuv.LogNormal{Mu: math.Log(40 * slower), Sigma: 1}
 	counts := make([]float64, len(bounds)+1)
 	left, below := float64(n), 0.0
@@ -109,10 +109,10 @@ func bucketed(r *rand.Rand, n int, slower float64) []float64 {
 
 func TestSimulatedDistributions(t *testing.T) {
 	values := func(r *rand.Rand, n int, slower float64) []group {
-		return grouped(durations(r, n, slower), durations(r, share*n, 1))
+		return grouped(durations(r, n, slower), durations(r, ratio*n, 1))
 	}
 	buckets := func(r *rand.Rand, n int, slower float64) []group {
-		canary, primary := bucketed(r, n, slower), bucketed(r, share*n, 1)
+		canary, primary := drawn(r, n, slower), drawn(r, ratio*n, 1)
 		groups := make([]group, len(canary))
 		for i := range groups {
 			groups[i] = group{canary: canary[i], primary: primary[i]}
@@ -136,11 +136,11 @@ func TestSimulatedDistributions(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			same := alarms(name, tc.runs, func(r *rand.Rand) float64 { return higher(tc.draw(r, tc.n, 1)) })
+			same := alarms(name, tc.runs, func(r *rand.Rand) float64 { return ranked(tc.draw(r, tc.n, 1)).higher() })
 			t.Logf("n %6v  as slow: alarms %.3f", tc.n, same)
 			require.LessOrEqual(t, same, level+margin(tc.runs), "False alarms. %s", tc.reason)
 			for _, p := range tc.powers {
-				seen := alarms(fmt.Sprint(name, p.slower), tc.runs, func(r *rand.Rand) float64 { return higher(tc.draw(r, tc.n, p.slower)) })
+				seen := alarms(fmt.Sprint(name, p.slower), tc.runs, func(r *rand.Rand) float64 { return ranked(tc.draw(r, tc.n, p.slower)).higher() })
 				t.Logf("n %6v  %v times as slow: alarms %.3f", tc.n, p.slower, seen)
 				require.GreaterOrEqual(t, seen, p.least, "Power against %v. %s", p.slower, tc.reason)
 			}

@@ -1,0 +1,184 @@
+package analysis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/metric"
+)
+
+// What a comparison needs that its metric leaves out.
+const (
+	defaultConfidence = 0.95
+	minEvents         = 100 // of proportions
+	minValues         = 20  // of a distribution
+)
+
+// The tests a comparison can use, and which values of a distribution can be worse.
+const (
+	proportions  = "proportions"
+	distribution = "distribution"
+	lower        = "lower"
+)
+
+// evidence is what both sides together say.
+type evidence struct {
+	canary, primary float64 // events or values of each side
+	p               float64 // probability of it, or of worse, were both sides alike; not computed for an empty side
+	shown           string  // what was found, for people
+	number          float64 // the canary's own number, where it has one
+	numbered        bool
+}
+
+// compare holds the canary against the primary, over the same time: both are asked at once.
+func (a *Analyst) compare(ctx context.Context, s *source, o outcome) outcome {
+	sampler, ok := s.system.(metric.Sampler)
+	if !ok {
+		return o.decided(v1beta1.Failed, s.kind.failed(s.metric,
+			errors.New("this monitoring system returns one number, and a comparison needs counts, buckets or values")))
+	}
+	var (
+		both  sync.WaitGroup
+		sides [2]side
+	)
+	for i, target := range []string{s.canary.Spec.TargetRef.Name, s.canary.PrimaryWorkload()} {
+		both.Go(func() { sides[i] = s.sample(ctx, sampler, target) })
+	}
+	both.Wait()
+	canary, primary := sides[0], sides[1]
+	o.query = canary.query
+	switch {
+	case canary.err != nil:
+		return s.lost(o, canary.err)
+	case errors.Is(primary.err, metric.ErrNoData) && !errors.Is(primary.err, metric.ErrNaN):
+		// A primary without requests leaves nothing to compare with, and is not the canary's fault.
+	case primary.err != nil:
+		return s.lost(o, primary.err)
+	}
+	e, err := examine(s.metric, canary.samples, primary.samples)
+	if err != nil {
+		return s.unanswered(o, err)
+	}
+	if e.numbered && a.Observe != nil {
+		a.Observe(s.canary, s.metric.Name, e.number)
+	}
+	return s.conclude(o, e)
+}
+
+// side is what one workload was found to be.
+type side struct {
+	query   string
+	samples []metric.Sample
+	err     error
+}
+
+func (s *source) sample(ctx context.Context, from metric.Sampler, target string) side {
+	query, err := s.query(target)
+	if err != nil {
+		return side{err: err}
+	}
+	samples, err := from.Samples(ctx, query)
+	return side{query: query, samples: samples, err: err}
+}
+
+// lost is the outcome of a side that could not be asked, or did not answer.
+func (s *source) lost(o outcome, err error) outcome {
+	var why *snag
+	if errors.As(err, &why) {
+		return s.unasked(o, err)
+	}
+	return s.unanswered(o, err)
+}
+
+// examine reads the samples of both sides and tests them.
+func examine(m v1beta1.CanaryMetric, canary, primary []metric.Sample) (evidence, error) {
+	if testOf(m) == proportions {
+		return contrast(canary, primary)
+	}
+	groups, err := arrange(canary, primary)
+	if err != nil {
+		return evidence{}, err
+	}
+	return rank(groups, m.Worse == lower), nil
+}
+
+// contrast compares shares of good events.
+func contrast(canary, primary []metric.Sample) (evidence, error) {
+	c, err := tally(canary)
+	if err != nil {
+		return evidence{}, fmt.Errorf("canary: %w", err)
+	}
+	p, err := tally(primary)
+	if err != nil {
+		return evidence{}, fmt.Errorf("primary: %w", err)
+	}
+	e := evidence{canary: c.all, primary: p.all}
+	if min(c.all, p.all) == 0 {
+		e.shown = fmt.Sprintf("%v of %v", c.good, c.all)
+		return e, nil
+	}
+	e.p = c.worse(p)
+	e.number, e.numbered = c.share(), true
+	e.shown = fmt.Sprintf("%.2f%% (%.0f of %.0f), primary %.2f%% (%.0f of %.0f), p = %.3g",
+		c.share(), c.good, c.all, p.share(), p.good, p.all, e.p)
+	return e, nil
+}
+
+// rank compares values by their order.
+func rank(groups []group, lower bool) evidence {
+	word := "higher"
+	if lower {
+		word, groups = "lower", reversed(groups)
+	}
+	r := ranked(groups)
+	e := evidence{canary: r.n, primary: r.m}
+	if min(r.n, r.m) == 0 {
+		e.shown = fmt.Sprintf("%.0f values", r.n)
+		return e
+	}
+	e.p = r.higher()
+	e.shown = fmt.Sprintf("%s in %.1f%% of pairs (%.0f values, primary %.0f), p = %.3g", word, 100*r.u/(r.n*r.m), r.n, r.m, e.p)
+	return e
+}
+
+// conclude turns evidence into a verdict.
+func (s *source) conclude(o outcome, e evidence) outcome {
+	o.value = e.shown
+	if least := s.least(); e.canary < least || e.primary < least {
+		return o.decided(v1beta1.Inconclusive, s.halt(fmt.Sprintf(
+			"cannot be compared yet: %.0f of the canary and %.0f of the primary, %.0f of each are needed", e.canary, e.primary, least)))
+	}
+	if alpha := 1 - confidence(s.metric); e.p <= alpha {
+		return o.decided(v1beta1.Failed, s.halt(fmt.Sprintf("%s <= %.3g", e.shown, alpha)))
+	}
+	return o.decided(v1beta1.Passed, "")
+}
+
+// least is how many events or values a side must have.
+func (s *source) least() float64 {
+	switch {
+	case s.metric.MinSamples > 0:
+		return float64(s.metric.MinSamples)
+	case testOf(s.metric) == proportions:
+		return minEvents
+	}
+	return minValues
+}
+
+func confidence(m v1beta1.CanaryMetric) float64 {
+	if m.Confidence == nil {
+		return defaultConfidence
+	}
+	return *m.Confidence
+}
+
+// testOf is the test of a comparison. Of the built-in success rate there are counts, of anything else values.
+func testOf(m v1beta1.CanaryMetric) string {
+	if m.Test == "" && kindOf(m) == &successRate {
+		return proportions
+	}
+	return orDefault(m.Test, distribution)
+}

@@ -1,0 +1,174 @@
+package analysis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/ext"
+)
+
+const (
+	// maxConditions is more expressions than a cluster has. They come from Canaries: their number must be bounded.
+	maxConditions = 512
+	// maxExpression is the greatest length of an expression, in bytes, as the schema has it.
+	maxExpression = 4096
+	// maxCost bounds what one evaluation may take, in steps of CEL: some milliseconds.
+	maxCost = 1_000_000
+	// checkEvery is after how many elements of a list a cancelled round is noticed.
+	checkEvery = 100
+)
+
+// conditions compiles the expressions of metrics, and keeps what came of that: every pass over a Canary looks at
+// its expressions, and compiling one takes a thousand times as long as running it.
+//
+// An expression is compiled twice, with `result` as a number and as a list of numbers, and is good when one of the
+// two is: so a number that is multiplied by a list is found when the Canary is applied and not in mid-rollout.
+type conditions struct {
+	number, list *cel.Env
+
+	mu    sync.Mutex
+	known map[string]*condition
+}
+
+// condition is one expression. A reading that does not compile is nil.
+type condition struct {
+	number, list cel.Program
+	err          error // of both, as one line with the position
+}
+
+// lexicon is built when the first condition is met and shared from then on: an environment takes half a
+// megabyte, and most operators never meet one.
+var lexicon = sync.OnceValues(newConditions)
+
+func newConditions() (*conditions, error) {
+	base, err := cel.NewEnv(
+		cel.CrossTypeNumericComparisons(true), // result < 5 reads better than result < 5.0
+		cel.ParserExpressionSizeLimit(maxExpression),
+		ext.Math(),
+		test("isNaN", math.IsNaN),
+		test("isInf", func(v float64) bool { return math.IsInf(v, 0) }),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("prepare conditions: %w", err)
+	}
+	number, err := base.Extend(cel.Variable("result", cel.DoubleType))
+	if err != nil {
+		return nil, fmt.Errorf("prepare conditions: %w", err)
+	}
+	list, err := base.Extend(cel.Variable("result", cel.ListType(cel.DoubleType)))
+	if err != nil {
+		return nil, fmt.Errorf("prepare conditions: %w", err)
+	}
+	return &conditions{number: number, list: list, known: map[string]*condition{}}, nil
+}
+
+// test is a function of expressions that tells something about a number.
+func test(name string, is func(float64) bool) cel.EnvOption {
+	return cel.Function(name, cel.Overload(name+"_double", []*cel.Type{cel.DoubleType}, cel.BoolType,
+		cel.UnaryBinding(func(v ref.Val) ref.Val {
+			number, ok := v.(types.Double)
+			if !ok {
+				return types.MaybeNoSuchOverloadErr(v)
+			}
+			return types.Bool(is(float64(number)))
+		})))
+}
+
+// find is the condition of an expression, compiled now or before.
+func (c *conditions) find(expression string) *condition {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known, ok := c.known[expression]; ok {
+		return known
+	}
+	made := c.compile(expression)
+	if len(c.known) >= maxConditions { // starting over is as good as any rule of who has to go
+		clear(c.known)
+	}
+	c.known[expression] = made
+	return made
+}
+
+func (c *conditions) compile(expression string) *condition {
+	number, inNumber := program(c.number, expression)
+	list, inList := program(c.list, expression)
+	made := &condition{number: number, list: list}
+	if inNumber != nil && inList != nil {
+		made.err = inNumber
+		if inNumber.before(inList) { // the reading that got further is the one that was meant
+			made.err = inList
+		}
+	}
+	return made
+}
+
+func program(env *cel.Env, expression string) (cel.Program, *syntaxError) {
+	tree, issues := env.Compile(expression)
+	if err := issues.Err(); err != nil {
+		return nil, firstOf(issues)
+	}
+	if tree.OutputType() != cel.BoolType {
+		return nil, &syntaxError{what: fmt.Sprintf("is a %s; it has to be true or false", tree.OutputType())}
+	}
+	p, err := env.Program(tree, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(checkEvery))
+	if err != nil {
+		return nil, &syntaxError{what: err.Error()}
+	}
+	return p, nil
+}
+
+// syntaxError is the first thing that is wrong with an expression.
+type syntaxError struct {
+	line, column int // from 1 and 0; a line of 0: it is about all of the expression
+	what         string
+}
+
+func firstOf(issues *cel.Issues) *syntaxError {
+	all := issues.Errors()
+	if len(all) == 0 {
+		return &syntaxError{what: oneLine([]byte(issues.Err().Error()))}
+	}
+	first := all[0]
+	return &syntaxError{line: first.Location.Line(), column: first.Location.Column(), what: oneLine([]byte(first.Message))}
+}
+
+func (s *syntaxError) before(other *syntaxError) bool {
+	if s.line == 0 || other.line == 0 {
+		return s.line != 0
+	}
+	return s.line < other.line || s.line == other.line && s.column < other.column
+}
+
+// Error says where, as editors count.
+func (s *syntaxError) Error() string {
+	if s.line == 0 {
+		return s.what
+	}
+	return fmt.Sprintf("line %d, column %d: %s", s.line, s.column+1, s.what)
+}
+
+// holds says whether an expression is true of what a query returned. One that only makes sense of a list is given
+// one, also of a single value.
+func (c *condition) holds(ctx context.Context, values []float64) (bool, error) {
+	if c.err != nil {
+		return false, c.err
+	}
+	run, result := c.list, any(values)
+	if len(values) == 1 && c.number != nil {
+		run, result = c.number, values[0]
+	}
+	if run == nil {
+		return false, fmt.Errorf("it is about one number, and the query returned %d", len(values))
+	}
+	out, _, err := run.ContextEval(ctx, map[string]any{"result": result})
+	if err != nil {
+		return false, errors.New(oneLine([]byte(err.Error())))
+	}
+	return out == types.True, nil
+}

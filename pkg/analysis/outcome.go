@@ -1,0 +1,138 @@
+package analysis
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/metric"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// What a finding may hold, in bytes: it is stored in a status, several times over, and goes into events.
+const (
+	maxMessage = 1024
+	maxQuery   = 1024
+	maxValue   = 256
+	maxLimit   = 512
+)
+
+// outcome is what came of one metric.
+type outcome struct {
+	query, value, limit string
+	verdict             v1beta1.Verdict
+	message             string // of anything but a value that is accepted
+}
+
+// decided is an outcome with a verdict.
+func (o outcome) decided(v v1beta1.Verdict, message string) outcome {
+	o.verdict, o.message = v, message
+	return o
+}
+
+// lacking is an outcome without a usable value. What that means is the metric's choice.
+func (o outcome) lacking(m v1beta1.CanaryMetric, err error, message string) outcome {
+	policy := m.OnError
+	switch {
+	case errors.Is(err, metric.ErrNaN) && m.OnNaN != "":
+		policy = m.OnNaN
+	case errors.Is(err, metric.ErrNoData):
+		policy = m.OnNoData
+	}
+	return o.decided(meaning(policy), message)
+}
+
+// meaning is the verdict that a policy stands for; what is left out is a failure.
+func meaning(p v1beta1.ResultPolicy) v1beta1.Verdict {
+	switch p {
+	case v1beta1.ResultPass:
+		return v1beta1.Passed
+	case v1beta1.ResultWait:
+		return v1beta1.Waiting
+	case v1beta1.ResultInconclusive:
+		return v1beta1.Inconclusive
+	default:
+		return v1beta1.Failed
+	}
+}
+
+// finding is what the rollout is told. Everything in it is bounded, on one line, and shows no secret.
+func (o outcome) finding(m v1beta1.CanaryMetric, secret hidden, at time.Time) rollout.Finding {
+	clean := func(text string, most int) string { return bounded(line(secret.in(text)), most) }
+	f := rollout.Finding{
+		Name:    m.Name,
+		Verdict: o.verdict,
+		Measurement: &v1beta1.Measurement{
+			Time:    metav1.NewTime(at),
+			Value:   clean(o.value, maxValue),
+			Limit:   clean(o.limit, maxLimit),
+			Query:   clean(o.query, maxQuery),
+			Verdict: o.verdict,
+			Message: clean(o.message, maxMessage),
+		},
+	}
+	if o.verdict != v1beta1.Passed {
+		f.Message = f.Measurement.Message
+	}
+	return f
+}
+
+// line makes one line of several, also of a query.
+func line(text string) string {
+	return strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
+}
+
+// bounded cuts a text off, at the end of a character.
+func bounded(text string, most int) string {
+	const more = "…"
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most-len(more)], "") + more
+}
+
+// numbers writes values as short as they can be without losing anything.
+func numbers(values []float64) string {
+	texts := make([]string, 0, len(values))
+	for _, v := range values[:min(len(values), maxValue)] { // more would be cut off anyway
+		texts = append(texts, strconv.FormatFloat(v, 'g', -1, 64))
+	}
+	if len(values) == 1 {
+		return texts[0]
+	}
+	return "[" + strings.Join(texts, ", ") + "]"
+}
+
+// accepted is what a metric accepts, in the order in which that is looked at.
+func accepted(m v1beta1.CanaryMetric, k *kind) string {
+	if m.Baseline != "" {
+		return fmt.Sprintf("not worse than the primary, confidence %v", confidence(m))
+	}
+	var parts []string
+	limits := k.limits(m)
+	if limits.Min != nil {
+		parts = append(parts, fmt.Sprintf(">= %v", *limits.Min))
+	}
+	if limits.Max != nil {
+		parts = append(parts, fmt.Sprintf("<= %v", *limits.Max))
+	}
+	if m.SuccessCondition != "" {
+		parts = append(parts, m.SuccessCondition)
+	}
+	if m.FailureCondition != "" {
+		parts = append(parts, "not ("+m.FailureCondition+")")
+	}
+	return strings.Join(parts, " and ")
+}
+
+func orDefault(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}

@@ -1,0 +1,48 @@
+package analysis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// online is a monitoring system that can be asked whether it is there, without asking for any number.
+type online interface {
+	Online(ctx context.Context) error
+}
+
+// Probe says whether the metrics of a Canary can be asked for: their templates and Secrets are there, their queries
+// render, their monitoring systems answer. The error is about the first metric that cannot.
+func (a *Analyst) Probe(ctx context.Context, c *v1beta1.Canary) error {
+	if c.Spec.Analysis == nil {
+		return nil
+	}
+	shared := newRound()
+	defer shared.close()
+	for _, m := range c.Spec.Analysis.Metrics {
+		if err := a.probe(ctx, shared, c, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Analyst) probe(ctx context.Context, r *round, c *v1beta1.Canary, m v1beta1.CanaryMetric) error {
+	s, err := a.source(ctx, r, c, m)
+	if err != nil {
+		return err
+	}
+	if _, err := s.query(c.Spec.TargetRef.Name); err != nil {
+		return err
+	}
+	system, ok := s.system.(online)
+	if !ok {
+		return nil
+	}
+	if err := system.Online(ctx); err != nil {
+		return errors.New(s.hidden.in(fmt.Sprintf("metric %s: %v", m.Name, err)))
+	}
+	return nil
+}

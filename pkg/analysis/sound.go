@@ -1,0 +1,96 @@
+package analysis
+
+import (
+	"crypto/x509"
+	"fmt"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// Sound refuses what could never be judged or asked, when a Canary is applied rather than in the middle of a rollout.
+// Its error is a *rollout.InvalidError with the field's path and, for a condition that does not compile, the place in
+// it. What was compiled is kept, so that asking again costs next to nothing.
+func Sound(spec v1beta1.CanarySpec) error {
+	if spec.Analysis == nil {
+		return nil
+	}
+	for i, m := range spec.Analysis.Metrics {
+		field := fmt.Sprintf("spec.analysis.metrics[%d]", i)
+		for _, check := range []func(string, v1beta1.CanaryMetric) error{soundConditions, soundComparison, soundQuery} {
+			if err := check(field, m); err != nil {
+				return err
+			}
+		}
+	}
+	for i, h := range spec.Analysis.Webhooks {
+		if len(h.CABundle) > 0 && !x509.NewCertPool().AppendCertsFromPEM(h.CABundle) {
+			return invalid(fmt.Sprintf("spec.analysis.webhooks[%d].caBundle", i), errNoCertificate.Error())
+		}
+	}
+	return nil
+}
+
+func soundConditions(field string, m v1beta1.CanaryMetric) error {
+	for _, c := range []struct{ name, expression string }{
+		{"successCondition", m.SuccessCondition},
+		{"failureCondition", m.FailureCondition},
+	} {
+		if c.expression == "" {
+			continue
+		}
+		all, err := lexicon()
+		if err != nil {
+			return err
+		}
+		if err := all.find(c.expression).err; err != nil {
+			return invalid(field+"."+c.name, "does not compile: "+err.Error())
+		}
+	}
+	return nil
+}
+
+// soundComparison refuses what a comparison would silently leave out, and tests there is no data for.
+func soundComparison(field string, m v1beta1.CanaryMetric) error {
+	if m.Baseline == "" {
+		return nil
+	}
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"thresholdRange", m.ThresholdRange != nil},
+		{"threshold", m.Threshold != 0},
+		{"successCondition", m.SuccessCondition != ""},
+		{"failureCondition", m.FailureCondition != ""},
+	} {
+		if f.set {
+			return invalid(field+"."+f.name, "does nothing beside baseline, which compares with the primary instead; use a metric for each")
+		}
+	}
+	switch k := kindOf(m); {
+	case k == &successRate && testOf(m) != proportions:
+		return invalid(field+".test", "has to be proportions for "+m.Name+", of which there are counts and no values")
+	case k == &latency && testOf(m) != distribution:
+		return invalid(field+".test", "has to be distribution for "+m.Name+", of which there are values and no counts")
+	case m.Worse != "" && testOf(m) == proportions:
+		return invalid(field+".worse", "is about a distribution; of proportions fewer good events are worse")
+	}
+	return nil
+}
+
+// soundQuery renders a query as it will be asked: a word that is missing is missing at every check.
+func soundQuery(field string, m v1beta1.CanaryMetric) error {
+	if m.TemplateRef != nil || m.Query == "" {
+		return nil
+	}
+	s := source{canary: &v1beta1.Canary{}, metric: m, kind: &inline, template: m.Query}
+	if _, err := s.render(""); err != nil {
+		return invalid(field+".query", err.Error())
+	}
+	return nil
+}
+
+func invalid(field, problem string) error {
+	return &rollout.InvalidError{Field: field, Problem: line(problem)}
+}

@@ -13,6 +13,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -38,22 +39,27 @@ type validator struct {
 
 // Load reads the custom resources of a Go module that ships them. Nothing is fetched: the module is one
 // that the router itself needs.
-func Load(t *testing.T, module, file string) *Schemas {
+func Load(t *testing.T, module string, files ...string) *Schemas {
 	t.Helper()
 	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
 	require.NoError(t, err)
-	return Read(t, filepath.Join(strings.TrimSpace(string(dir)), file))
+	for i := range files {
+		files[i] = filepath.Join(strings.TrimSpace(string(dir)), files[i])
+	}
+	return Read(t, files...)
 }
 
-// Read reads the custom resources of a file. Those of a provider whose Go module is not needed for anything else are
+// Read reads the custom resources of files. Those of a provider whose Go module is not needed for anything else are
 // in the test data.
-func Read(t *testing.T, file string) *Schemas {
+func Read(t *testing.T, files ...string) *Schemas {
 	t.Helper()
-	raw, err := os.ReadFile(file)
-	require.NoError(t, err)
 	s := Core()
-	for _, text := range bytes.Split(raw, []byte("\n---\n")) {
-		s.add(t, text)
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, text := range bytes.Split(raw, []byte("\n---\n")) {
+			s.add(t, text)
+		}
 	}
 	return s
 }
@@ -94,8 +100,10 @@ func (s *Schemas) Problems(t *testing.T, o *unstructured.Unstructured) []string 
 	}
 	v := s.validator(t, o.GroupVersionKind())
 	var problems []string
-	errs := validation.ValidateCustomResource(nil, o.Object, v.schema)
-	broken, _ := v.rules.Validate(t.Context(), nil, v.structural, o.Object, nil, celconfig.RuntimeCELCostBudget)
+	full := o.DeepCopy().Object // rules are about an object that defaults were filled into
+	defaulting.Default(full, v.structural)
+	errs := validation.ValidateCustomResource(nil, full, v.schema)
+	broken, _ := v.rules.Validate(t.Context(), nil, v.structural, full, nil, celconfig.RuntimeCELCostBudget)
 	for _, err := range append(errs, broken...) {
 		problems = append(problems, err.Error())
 	}

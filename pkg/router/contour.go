@@ -38,6 +38,9 @@ func (contour) Reads(*v1beta1.Canary) []Ref { return nil }
 
 // Render writes a route for each match. Contour tries the more specific one first, which is the one with headers.
 func (r contour) Render(in Input) ([]runtime.ApplyConfiguration, error) {
+	if err := tellable(in.Canary, "contour compares paths, headers and query parameters, and nothing else", contourTells); err != nil {
+		return nil, err
+	}
 	lines, err := table(in)
 	if err != nil {
 		return nil, err
@@ -67,12 +70,8 @@ func (r contour) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 
 func (r contour) route(c *v1beta1.Canary, m v1beta1.HTTPMatchRequest, weight int) (any, error) {
 	s := c.Spec.Service
-	conditions, err := conditions(m)
-	if err != nil {
-		return nil, err
-	}
 	route := map[string]any{
-		"conditions": conditions,
+		"conditions": conditions(m),
 		"services":   each(c, weight, func(to side) any { return r.service(c, to) }),
 	}
 	var first problem
@@ -112,13 +111,13 @@ func retry(r *v1beta1.HTTPRetry) any {
 	return policy
 }
 
+func contourTells(m v1beta1.HTTPMatchRequest) bool {
+	m.Name, m.URI, m.Headers, m.QueryParams = "", nil, nil, nil
+	return reflect.DeepEqual(m, v1beta1.HTTPMatchRequest{})
+}
+
 // conditions of one route hold all at once. A path is always among them, for any of which there is a prefix.
-func conditions(m v1beta1.HTTPMatchRequest) ([]any, error) {
-	rest := m
-	rest.Name, rest.URI, rest.Headers, rest.QueryParams = "", nil, nil, nil
-	if !reflect.DeepEqual(rest, v1beta1.HTTPMatchRequest{}) {
-		return nil, &rollout.InvalidError{Field: "spec.analysis.match", Problem: "contour compares paths, headers and query parameters, and nothing else"}
-	}
+func conditions(m v1beta1.HTTPMatchRequest) []any {
 	all := []any{map[string]any{"prefix": "/"}}
 	if m.URI != nil && !present(m.URI) {
 		all[0] = compared(*m.URI, map[string]any{}, "prefix")
@@ -129,7 +128,7 @@ func conditions(m v1beta1.HTTPMatchRequest) ([]any, error) {
 	for _, name := range slices.Sorted(maps.Keys(m.QueryParams)) {
 		all = append(all, map[string]any{"queryParameter": compared(m.QueryParams[name], map[string]any{"name": name}, "prefix", "suffix")})
 	}
-	return all, nil
+	return all
 }
 
 // compared writes a comparison into a condition: by a word of its own where Contour has one, else as an expression.

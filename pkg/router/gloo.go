@@ -1,7 +1,6 @@
 package router
 
 import (
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -59,44 +58,17 @@ func (r gloo) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 	c := in.Canary
 	var all []runtime.ApplyConfiguration
 	for _, s := range sides(c, in.Traffic.Weight) {
-		spec := runtime.DeepCopyJSON(settings)
-		kube, _ := spec["kube"].(map[string]any)
-		if kube == nil {
-			kube = map[string]any{}
-		}
-		kube["serviceName"], kube["serviceNamespace"], kube["servicePort"] = s.name, c.Namespace, int64(c.Spec.Service.Port)
-		spec["kube"] = kube
-		all = append(all, object(r.upstreams.WithKind("Upstream"), upstream(c, s.name), c, nil, spec))
+		all = append(all, r.upstream(c, s.name, settings))
 	}
 	spec := map[string]any{"routes": routes}
 	return append(all, object(r.tables.WithKind("RouteTable"), c.ApexName(), c, c.Spec.Service.Apex, spec)), nil
 }
 
-// settings are how the user's Upstream treats connections, without where it leads to.
-func (r gloo) settings(in Input) (map[string]any, error) {
-	refs := r.Reads(in.Canary)
-	if len(refs) == 0 {
-		return map[string]any{}, nil
-	}
-	from, err := source(in, refs[0], "spec.upstreamRef.name")
-	if err != nil {
-		return nil, err
-	}
-	spec, _ := from.Object["spec"].(map[string]any)
-	spec = runtime.DeepCopyJSON(spec)
-	kube, _ := spec["kube"].(map[string]any)
-	for _, place := range []string{"ai", "aws", "awsEc2", "azure", "consul", "discoveryMetadata", "gcp", "kube", "pipe", "static"} {
-		delete(spec, place)
-	}
-	// What speaks to the pods stays; which pods these are is the Services' to say.
-	if described, ok := kube["serviceSpec"]; ok {
-		spec["kube"] = map[string]any{"serviceSpec": described}
-	}
-	return spec, nil
-}
-
 // routes are tried in their order. Paths are those of the route that delegates here, unless a match has one.
 func (r gloo) routes(in Input) ([]any, error) {
+	if err := tellable(in.Canary, "gloo compares paths, headers, query parameters and exact methods, and nothing else", glooTells); err != nil {
+		return nil, err
+	}
 	lines, err := table(in)
 	if err != nil {
 		return nil, err
@@ -105,12 +77,8 @@ func (r gloo) routes(in Input) ([]any, error) {
 	for i, l := range lines {
 		route := map[string]any{"inheritablePathMatchers": true}
 		for _, m := range l.match {
-			one, err := matcher(m)
-			if err != nil {
-				return nil, err
-			}
 			matchers, _ := route["matchers"].([]any)
-			route["matchers"] = append(matchers, one)
+			route["matchers"] = append(matchers, matcher(m))
 		}
 		route["routeAction"] = map[string]any{"multi": map[string]any{"destinations": each(in.Canary, l.weight, func(s side) any {
 			to := map[string]any{"name": upstream(in.Canary, s.name), "namespace": in.Canary.Namespace}
@@ -121,18 +89,17 @@ func (r gloo) routes(in Input) ([]any, error) {
 	return routes, nil
 }
 
-// upstream is the name under which dashboards and built-in metrics look for a side.
-func upstream(c *v1beta1.Canary, service string) string {
-	return fmt.Sprintf("%s-%supstream-%d", c.Namespace, service, c.Spec.Service.Port)
+func glooTells(m v1beta1.HTTPMatchRequest) bool {
+	if m.Method != nil && m.Method.Exact == nil {
+		return false
+	}
+	m.Name, m.URI, m.Method, m.Headers, m.QueryParams = "", nil, nil, nil, nil
+	return reflect.DeepEqual(m, v1beta1.HTTPMatchRequest{})
 }
 
 // matcher asks for all of its parts at once.
-func matcher(m v1beta1.HTTPMatchRequest) (any, error) {
-	rest, out := m, map[string]any{}
-	rest.Name, rest.URI, rest.Method, rest.Headers, rest.QueryParams = "", nil, nil, nil, nil
-	if !reflect.DeepEqual(rest, v1beta1.HTTPMatchRequest{}) || m.Method != nil && m.Method.Exact == nil {
-		return nil, &rollout.InvalidError{Field: "spec.analysis.match", Problem: "gloo compares paths, headers, query parameters and exact methods, and nothing else"}
-	}
+func matcher(m v1beta1.HTTPMatchRequest) any {
+	out := map[string]any{}
 	if m.URI != nil && !present(m.URI) {
 		compared(*m.URI, out, "prefix")
 	}
@@ -141,7 +108,7 @@ func matcher(m v1beta1.HTTPMatchRequest) (any, error) {
 	}
 	set(out, "headers", named(m.Headers))
 	set(out, "queryParameters", named(m.QueryParams))
-	return out, nil
+	return out
 }
 
 func named(texts map[string]v1beta1.StringMatch) any {

@@ -45,6 +45,30 @@ func copied(from *unstructured.Unstructured, annotation func(key string) bool, m
 	return &v1beta1.CustomMetadata{Labels: labels, Annotations: annotations}
 }
 
+// tellable refuses matches that a provider has no words for. The whole spec is looked at, so that this is said when a
+// Canary is applied and not in the middle of a rollout.
+func tellable(c *v1beta1.Canary, problem string, can func(v1beta1.HTTPMatchRequest) bool) error {
+	a := c.Spec.Analysis
+	if a == nil {
+		a = &v1beta1.CanaryAnalysis{}
+	}
+	for _, list := range []struct {
+		field   string
+		matches []v1beta1.HTTPMatchRequest
+	}{
+		{"spec.service.match", c.Spec.Service.Match},
+		{"spec.analysis.match", a.Match},
+		{"spec.analysis.previewMatch", a.PreviewMatch},
+	} {
+		for i, m := range list.matches {
+			if !can(m) {
+				return &rollout.InvalidError{Field: fmt.Sprintf("%s[%d]", list.field, i), Problem: problem}
+			}
+		}
+	}
+	return nil
+}
+
 // side is one of the two Services that requests are divided between.
 type side struct {
 	name   string

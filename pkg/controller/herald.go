@@ -45,14 +45,16 @@ type News struct {
 	Canary  *v1beta1.Canary // as it was stored
 	Plan    rollout.Plan
 	Notices []rollout.Notice
-	Target  *corev1.PodTemplateSpec // nil: there is none
-	Primary *corev1.PodTemplateSpec
+
+	Revision string                  // of the target, as it is
+	Target   *corev1.PodTemplateSpec // nil: there is none
+	Primary  *corev1.PodTemplateSpec
 }
 
 func (v *view) news(after *v1beta1.Canary, notices []rollout.Notice) News {
 	return News{
 		Before: v.canary.Status, Canary: after, Plan: v.snapshot.Plan, Notices: notices,
-		Target: podTemplate(v.target), Primary: podTemplate(v.primary),
+		Revision: v.snapshot.Revision, Target: podTemplate(v.target), Primary: podTemplate(v.primary),
 	}
 }
 
@@ -81,7 +83,7 @@ func alarmed(n News) []rollout.Notice {
 		return n.Notices
 	}
 	for _, said := range n.Notices {
-		if said.Alert != nil && said.Alert.Severity == v1beta1.SeverityError {
+		if said.Alert != nil {
 			return n.Notices
 		}
 	}

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // past is what the herald remembers of the Canaries, for its messages only. After a restart it begins anew: a
@@ -74,29 +76,52 @@ func (p *past) learn(n News) (was, is rolling) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.of(n.Canary.UID)
-	before, after := n.Before, n.Canary.Status
-	was = s.rolling
-	if was.revision != before.LastAppliedSpec {
-		was = rolling{revision: before.LastAppliedSpec}
-		if under(before.Phase) {
-			was.began, was.images = unknownSince(before), changes(n)
-		}
-	}
+	was = s.recall(n)
 	is = was
-	if begins(before, after) {
+	switch after := n.Canary.Status; {
+	case begins(n.Before, after):
 		is = rolling{revision: after.LastAppliedSpec, began: sinceOf(after), images: changes(n)}
+		if after.Phase == v1beta1.PhaseWaiting {
+			is.revision = n.Revision // it is applied once it may be
+		}
+	case is.revision == "":
+		is.revision = after.LastAppliedSpec // the first gets its name when its target is seen
 	}
 	s.rolling = is
-	was.outcome = outcomeOf(before, after)
+	was.outcome = outcomeOf(n.Before, n.Canary.Status)
 	if is.revision == was.revision {
 		is.outcome = was.outcome
 	}
 	return was, is
 }
 
+// recall is what is known of the rollout before a decision, or what its status tells of it.
+func (s *story) recall(n News) rolling {
+	before, was := n.Before, s.rolling
+	switch {
+	case before.Phase == v1beta1.PhaseWaiting:
+		if n.Revision != "" && outcomeOf(before, n.Canary.Status) != calledOff {
+			was.revision = n.Revision // the newest that waits
+		}
+	case was.revision != before.LastAppliedSpec:
+		was = rolling{revision: before.LastAppliedSpec}
+	}
+	if under(before.Phase) && was.began.IsZero() {
+		was.began, was.images = unknownSince(before), changes(n)
+	}
+	return was
+}
+
 // begins says that a decision took up a revision.
 func begins(before, after v1beta1.CanaryStatus) bool {
-	return under(after.Phase) && (!under(before.Phase) || before.LastAppliedSpec != after.LastAppliedSpec)
+	return under(after.Phase) && (!under(before.Phase) || replaced(before, after))
+}
+
+// replaced says that a rollout under way gave way to another. While it waits it has not been applied yet, and a name
+// that another controller gave it becomes ours.
+func replaced(before, after v1beta1.CanaryStatus) bool {
+	return before.Phase != v1beta1.PhaseWaiting && before.LastAppliedSpec != after.LastAppliedSpec &&
+		strings.HasPrefix(before.LastAppliedSpec, rollout.RevisionPrefix)
 }
 
 // under says that a rollout is under way in a phase, be it the first.
@@ -119,6 +144,9 @@ func outcomeOf(before, after v1beta1.CanaryStatus) outcomeKind {
 	case v1beta1.PhaseInitialized:
 		return initialised
 	case v1beta1.PhaseFailed:
+		if before.Phase == v1beta1.PhaseWaiting && before.LastAppliedSpec == after.LastAppliedSpec {
+			return calledOff // back at a revision that has failed before
+		}
 		return failed
 	case v1beta1.PhaseSucceeded:
 		if before.Phase == v1beta1.PhaseFinalising {
@@ -128,7 +156,7 @@ func outcomeOf(before, after v1beta1.CanaryStatus) outcomeKind {
 	case v1beta1.PhaseTerminating, v1beta1.PhaseTerminated:
 		return terminated
 	default:
-		if before.LastAppliedSpec != "" && before.LastAppliedSpec != after.LastAppliedSpec {
+		if replaced(before, after) {
 			return superseded
 		}
 		return ""

@@ -143,7 +143,7 @@ func (t *Telemetry) count(n News, was rolling) {
 	switch {
 	case was.outcome == succeeded:
 		t.successes.WithLabelValues(labels...).Inc()
-	case c.Status.Phase == v1beta1.PhaseFailed && n.Before.Phase != v1beta1.PhaseFailed:
+	case was.outcome == failed:
 		t.failures.WithLabelValues(labels...).Inc()
 	}
 	t.ended(n, was)

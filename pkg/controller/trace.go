@@ -57,11 +57,11 @@ type telling struct {
 
 // record writes the spans that a decision ended. A nil Tracer writes none.
 func (t *Tracer) record(ctx context.Context, n News, was rolling) {
-	if t == nil || !under(n.Before.Phase) || n.Before.LastAppliedSpec == "" {
+	if t == nil || !under(n.Before.Phase) || was.revision == "" {
 		return
 	}
 	w := telling{Tracer: t, news: n, was: was}
-	w.rollID = fmt.Sprintf("%s/%s/%d", n.Canary.UID, n.Before.LastAppliedSpec, unknownSince(n.Before).Unix())
+	w.rollID = fmt.Sprintf("%s/%s/%d", n.Canary.UID, was.revision, unknownSince(n.Before).Unix())
 	w.measurements(ctx)
 	from, to := sinceOf(n.Before), sinceOf(n.Canary.Status)
 	if from.IsZero() || !to.After(from) {
@@ -147,7 +147,7 @@ func (w *telling) write(ctx context.Context, s span) {
 	ctx = context.WithValue(ctx, spanKey{}, own)
 	options := []trace.SpanStartOption{trace.WithTimestamp(s.from), trace.WithAttributes(s.attributes...), trace.WithAttributes(
 		attribute.String("k8s.namespace.name", c.Namespace), attribute.String("sluice.canary", c.Name),
-		attribute.String("sluice.target", c.Spec.TargetRef.Kind+"/"+c.Spec.TargetRef.Name), attribute.String("sluice.revision", w.news.Before.LastAppliedSpec))}
+		attribute.String("sluice.target", c.Spec.TargetRef.Kind+"/"+c.Spec.TargetRef.Name), attribute.String("sluice.revision", w.was.revision))}
 	if s.parent == "" {
 		options = append(options, trace.WithNewRoot())
 	} else {

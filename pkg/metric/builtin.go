@@ -33,13 +33,16 @@ func Builtin(provider, name string) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// familyOf says whose series tell of a provider's traffic. Where no proxy measures it the
-// application has to, as `http_request_duration_seconds`.
+// familyOf says whose series tell of a provider's traffic; `gloo` and `smi:v1alpha2` are providers. Where no
+// proxy measures it the application has to, as `http_request_duration_seconds`.
 func familyOf(provider string) (family string, known bool) {
-	switch {
-	case provider == "istio":
+	name, _, _ := strings.Cut(provider, ":") // an API version says nothing of who measures
+	switch name {
+	case "istio", "linkerd", "nginx", "contour", "gloo", "knative", "kuma", "traefik", "skipper", "apisix", "appmesh", "osm":
+		return name, true
+	case "smi": // whose implementation is not known; manifests of this API rely on Istio's names
 		return "istio", true
-	case provider == "kubernetes", strings.HasPrefix(provider, "gatewayapi"):
+	case "kubernetes", "gatewayapi":
 		return "http", true
 	}
 	return "", false

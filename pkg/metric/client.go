@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -67,9 +68,25 @@ func Cause(err error) error {
 	if errors.As(err, &op) {
 		return fmt.Errorf("%s: %w", op.Op, op.Err)
 	}
+	if refused := certificate(err); refused != nil {
+		return refused
+	}
 	var u *url.Error
 	if errors.As(err, &u) {
 		return u.Err
 	}
 	return err
+}
+
+// certificate says what is wrong with the server's, without the time at which that was seen.
+func certificate(err error) error {
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
+		return errors.New("the server's certificate has expired, or is not valid yet")
+	}
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		return errors.New("the server's certificate is signed by an unknown authority")
+	}
+	return nil
 }

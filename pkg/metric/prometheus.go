@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/prometheus/client_golang/api"
@@ -39,12 +38,9 @@ type prometheus struct {
 //
 // Source: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
 func NewPrometheus(address string, o Options) (Provider, error) {
-	u, err := url.Parse(address)
+	u, err := parseAddress(address)
 	if err != nil {
-		return nil, errors.New("the address of prometheus is not a URL") // err quotes all of it
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("the address of prometheus %q is not an http or https URL with a host", u.Redacted())
+		return nil, fmt.Errorf("the address of prometheus %w", err)
 	}
 	if o.Client == nil {
 		o.Client = NewClient(MaxAnswer)
@@ -57,6 +53,34 @@ func NewPrometheus(address string, o Options) (Provider, error) {
 		return nil, fmt.Errorf("prometheus %q: %w", u.Host, Cause(err))
 	}
 	return &prometheus{host: u.Host, api: promv1.NewAPI(c), timeout: o.Timeout}, nil
+}
+
+// newPrometheus asks with the credentials and headers of a template.
+func newPrometheus(c config) (Provider, error) {
+	h := c.header()
+	if err := c.credentials(h, "token"); err != nil {
+		return nil, err
+	}
+	client := *c.client
+	client.Transport = heading{next: c.client.Transport, header: h}
+	return NewPrometheus(c.address, Options{Client: &client, Timeout: c.Timeout})
+}
+
+// heading sends headers along with every request.
+type heading struct {
+	next   http.RoundTripper
+	header http.Header
+}
+
+func (h heading) RoundTrip(r *http.Request) (*http.Response, error) {
+	sent := r.Clone(r.Context()) // a request belongs to its sender
+	for name, values := range h.header {
+		sent.Header[name] = values
+	}
+	if host := h.header.Get("Host"); host != "" {
+		sent.Host = host
+	}
+	return h.next.RoundTrip(sent)
 }
 
 // Query runs an instant query and takes its scalar, or the last element of its vector.

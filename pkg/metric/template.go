@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"text/template"
 )
 
@@ -52,8 +53,20 @@ func (v Vars) functions() template.FuncMap {
 		"ingress":   is(v.Ingress),
 		"route":     is(v.Route),
 		"interval":  is(v.Interval),
+		"word":      word,
 		"variables": func() map[string]string { return v.Variables },
 	}
+}
+
+// word writes a name as proxies do that know letters, digits and `_` only: `my-app` as `my_app`.
+func word(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_':
+			return r
+		}
+		return '_'
+	}, s)
 }
 
 // capped collects what is written until there is too much of it.

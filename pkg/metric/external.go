@@ -1,0 +1,83 @@
+package metric
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// external asks the API that autoscalers read external metrics from: the cluster's, or a server of the same
+// API at an address.
+type external struct {
+	config
+	server *rest // nil: the cluster
+}
+
+func newExternal(c config) (Provider, error) {
+	if c.address == "" {
+		return &external{config: c}, nil
+	}
+	h := http.Header{}
+	if token := c.secret("token"); token != "" {
+		h.Set("Authorization", "Bearer "+token)
+	}
+	server, err := newRest(c, h)
+	return &external{config: c, server: server}, err
+}
+
+// Query takes `[namespace/]metric[?labelSelector=a%3Db]`, in the Canary's namespace unless it says so, and the
+// value of the first item.
+//
+// Source: https://pkg.go.dev/k8s.io/metrics/pkg/apis/external_metrics/v1beta1
+func (e *external) Query(ctx context.Context, query string) (float64, error) {
+	path, values, err := e.target(query)
+	if err != nil {
+		return 0, err
+	}
+	var answer struct {
+		Items []struct {
+			Value string
+		}
+	}
+	if err := e.ask(ctx, path, values, &answer); err != nil {
+		return 0, err
+	}
+	if len(answer.Items) == 0 {
+		return 0, ErrNoData
+	}
+	value, err := resource.ParseQuantity(answer.Items[0].Value)
+	if err != nil {
+		return 0, fmt.Errorf("the first item's value is %s, not a quantity", shown(answer.Items[0].Value))
+	}
+	return value.AsApproximateFloat64(), nil
+}
+
+func (e *external) ask(ctx context.Context, path string, values url.Values, out any) error {
+	if e.server != nil {
+		return e.server.ask(ctx, http.MethodGet, path, values, nil, out)
+	}
+	if len(values) > 0 {
+		path += "?" + values.Encode()
+	}
+	return read(ctx, e.Cluster, http.MethodGet, path, nil, out)
+}
+
+func (e *external) target(query string) (string, url.Values, error) {
+	name, rest, _ := strings.Cut(strings.TrimSpace(query), "?")
+	values, err := url.ParseQuery(rest)
+	if err != nil {
+		return "", nil, fmt.Errorf("the query's part after ? is not the query string of a URL")
+	}
+	namespace := e.Namespace
+	if before, after, found := strings.Cut(name, "/"); found {
+		namespace, name = before, after
+	}
+	if namespace == "" || name == "" || strings.Contains(name, "/") {
+		return "", nil, fmt.Errorf("the query %s is not of the form [namespace/]metric?labelSelector=...", shown(query))
+	}
+	return "/apis/external.metrics.k8s.io/v1beta1/namespaces/" + url.PathEscape(namespace) + "/" + url.PathEscape(name), values, nil
+}

@@ -1,0 +1,158 @@
+package metric
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// guarded keeps what all providers promise, so that none has to by itself.
+type guarded struct {
+	next    Provider
+	name    string
+	timeout time.Duration
+	veil    veil
+}
+
+// sampling is a guarded provider of which the elements can be told apart.
+type sampling struct{ guarded }
+
+// explaining is a guarded provider that has more to say than a number.
+type explaining struct{ guarded }
+
+// Explainer is a provider that has more to say than a number.
+type Explainer interface {
+	// Explain is what the last query found beside its number, of at most 2 KiB; empty: nothing.
+	Explain() string
+}
+
+func guard(p Provider, name string, timeout time.Duration, v veil) Provider {
+	g := guarded{next: p, name: name, timeout: timeout, veil: v}
+	switch p.(type) {
+	case Sampler:
+		return sampling{g}
+	case Explainer:
+		return explaining{g}
+	}
+	return g
+}
+
+func (g guarded) Query(ctx context.Context, query string) (float64, error) {
+	within, cancel := context.WithTimeout(ctx, g.timeout)
+	defer cancel()
+	value, err := g.next.Query(within, query)
+	if err == nil && math.IsNaN(value) {
+		err = ErrNaN
+	}
+	if err != nil {
+		return 0, g.told(ctx, err)
+	}
+	return value, nil
+}
+
+func (s sampling) Samples(ctx context.Context, query string) ([]Sample, error) {
+	within, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	found, err := s.next.(Sampler).Samples(within, query)
+	if err != nil {
+		return nil, s.told(ctx, err)
+	}
+	return found, nil
+}
+
+func (e explaining) Explain() string { return e.veil.text(e.next.(Explainer).Explain()) }
+
+// told says who failed, and tells a slow answer from a round that was broken off.
+func (g guarded) told(ctx context.Context, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = fmt.Errorf("no answer within %s: %w", g.timeout, context.DeadlineExceeded)
+	}
+	err = Cause(err)
+	if !strings.HasPrefix(err.Error(), g.name+" ") {
+		err = fmt.Errorf("%s: %w", g.name, err)
+	}
+	return g.veil.over(err)
+}
+
+// veil hides what must not be read in events and conditions.
+type veil struct{ words []string }
+
+// minSecret is the least length of what is hidden: to replace every `a` of a text helps nobody.
+const minSecret = 4
+
+// veilOf collects all that is secret about a provider, the longest first: one may contain another.
+func veilOf(p v1beta1.MetricProvider, s Settings) veil {
+	var v veil
+	for _, value := range s.Secret {
+		v.add(strings.TrimSpace(string(value)))
+	}
+	for _, values := range p.Headers {
+		for _, value := range values {
+			v.add(value)
+			_, credential, _ := strings.Cut(value, " ") // `Bearer` may be read
+			v.add(credential)
+		}
+	}
+	if u, err := url.Parse(p.Address); err == nil {
+		v.addURL(u)
+	}
+	slices.SortFunc(v.words, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	return v
+}
+
+func (v *veil) addURL(u *url.URL) {
+	if password, set := u.User.Password(); set {
+		v.add(password)
+	}
+	for _, values := range u.Query() {
+		for _, value := range values {
+			v.add(value)
+		}
+	}
+}
+
+func (v *veil) add(word string) {
+	if len(word) < minSecret {
+		return
+	}
+	v.words = append(v.words, word)
+	if escaped := url.QueryEscape(word); escaped != word {
+		v.words = append(v.words, escaped)
+	}
+}
+
+func (v veil) text(s string) string {
+	for _, word := range v.words {
+		s = strings.ReplaceAll(s, word, "***")
+	}
+	return s
+}
+
+// over is the error with its secrets hidden; errors.Is and errors.As see what is below.
+func (v veil) over(err error) error {
+	shown := v.text(err.Error())
+	if shown == err.Error() {
+		return err
+	}
+	return &veiled{shown: shown, err: err}
+}
+
+type veiled struct {
+	shown string
+	err   error
+}
+
+func (e *veiled) Error() string { return e.shown }
+func (e *veiled) Unwrap() error { return e.err }

@@ -1,0 +1,60 @@
+package metric
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	influx "github.com/influxdata/influxdb-client-go/v2"
+	influxapi "github.com/influxdata/influxdb-client-go/v2/api"
+	influxhttp "github.com/influxdata/influxdb-client-go/v2/api/http"
+)
+
+type influxdb struct{ api influxapi.QueryAPI }
+
+func newInflux(c config) (Provider, error) {
+	if _, err := parseAddress(c.address); err != nil {
+		return nil, fmt.Errorf("the address %w", err)
+	}
+	o := influx.DefaultOptions().SetHTTPClient(c.client).SetLogLevel(0)
+	client := influx.NewClientWithOptions(c.address, c.secret("token"), o)
+	return &influxdb{api: client.QueryAPI(c.secret("org"))}, nil
+}
+
+// Query runs Flux and takes the `_value` of the first record. No record is no data, never a zero.
+//
+// Source: https://docs.influxdata.com/influxdb/v2/query-data/execute-queries/influx-api/
+func (i *influxdb) Query(ctx context.Context, query string) (float64, error) {
+	found, err := i.api.Query(ctx, query)
+	if err != nil {
+		return 0, refusal(err)
+	}
+	defer found.Close()
+	if !found.Next() {
+		if err := found.Err(); err != nil {
+			return 0, fmt.Errorf("the answer cannot be read: %w", Cause(err))
+		}
+		return 0, ErrNoData
+	}
+	switch v := found.Record().Value().(type) {
+	case nil:
+		return 0, ErrNoData
+	case float64:
+		return v, nil
+	case int64:
+		return float64(v), nil
+	case uint64:
+		return float64(v), nil
+	default:
+		return 0, fmt.Errorf("the first record's value is %s, not a number", shown(v))
+	}
+}
+
+// refusal is what the client's error is about, in the words of the others.
+func refusal(err error) error {
+	var told *influxhttp.Error
+	if errors.As(err, &told) && told.StatusCode != 0 {
+		return &StatusError{Code: told.StatusCode, Said: said([]byte(told.Message))}
+	}
+	return Cause(err)
+}

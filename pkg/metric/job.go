@@ -1,0 +1,201 @@
+package metric
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Job is what the Jobs of a round are made from.
+type Job struct {
+	Template []byte                 // a batch/v1 Job in JSON, whose strings are templates
+	Name     string                 // what its name begins with: `podinfo-smoke`, of Canary and metric
+	Round    string                 // which round of which revision it is for: the same round is the same Job
+	Labels   map[string]string      // to put on it
+	Owner    *metav1.OwnerReference // with whom it goes; nil: nobody
+}
+
+const (
+	// jobTTL is how long an ended Job can be looked at that does not say.
+	jobTTL = time.Hour
+	// maxName leaves room for what the cluster appends to the names of Pods.
+	maxName = 52
+)
+
+type job struct {
+	config
+	body []byte
+	path string
+	name string
+	last string // what the last failed Pod wrote
+}
+
+func newJob(c config) (Provider, error) {
+	if c.Job.Round == "" || c.Namespace == "" {
+		return nil, errors.New("a Job belongs to a round and a namespace")
+	}
+	made, err := c.render()
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(made)
+	if err != nil {
+		return nil, err
+	}
+	return &job{config: c, body: body, path: "/apis/batch/v1/namespaces/" + c.Namespace + "/jobs", name: made.Name}, nil
+}
+
+// name is unique to a round, and the same for its repetition.
+func (j Job) name(begin, what string) string {
+	sum := sha256.Sum256([]byte(j.Round + "\x00" + what))
+	tail := "-" + hex.EncodeToString(sum[:5])
+	name := strings.ToLower(strings.NewReplacer("_", "-", ".", "-", " ", "-").Replace(begin))
+	return strings.Trim(name[:min(len(name), maxName-len(tail))], "-") + tail
+}
+
+// render is the Job with its strings filled in, and with what it leaves out.
+func (c config) render() (*batchv1.Job, error) {
+	var tree any
+	if err := json.Unmarshal(c.Job.Template, &tree); err != nil {
+		return nil, fmt.Errorf("spec.job is not an object: %w", unreadable(err))
+	}
+	filled, err := c.fill(tree)
+	if err != nil {
+		return nil, fmt.Errorf("spec.job: %w", err)
+	}
+	text, err := json.Marshal(filled)
+	if err != nil {
+		return nil, err
+	}
+	made := &batchv1.Job{}
+	if err := json.Unmarshal(text, made); err != nil {
+		return nil, fmt.Errorf("spec.job is not a Job: %w", unreadable(err))
+	}
+	if made.Kind != "" && made.Kind != "Job" {
+		return nil, fmt.Errorf("spec.job is a %s, not a Job", made.Kind)
+	}
+	c.complete(made)
+	return made, nil
+}
+
+// fill renders all strings of a tree.
+func (c config) fill(node any) (any, error) {
+	var err error
+	switch n := node.(type) {
+	case string:
+		return Render(n, c.Vars)
+	case []any:
+		for i := range n {
+			if n[i], err = c.fill(n[i]); err != nil {
+				return nil, err
+			}
+		}
+	case map[string]any:
+		for key := range n {
+			if n[key], err = c.fill(n[key]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return node, nil
+}
+
+func (c config) complete(made *batchv1.Job) {
+	name := c.Job.Name
+	if name == "" {
+		name = c.Vars.Name
+	}
+	made.TypeMeta = metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"}
+	made.ObjectMeta = metav1.ObjectMeta{
+		Name: c.Job.name(name, name), Namespace: c.Namespace,
+		Labels: made.Labels, Annotations: made.Annotations,
+	}
+	for key, value := range c.Job.Labels {
+		metav1.SetMetaDataLabel(&made.ObjectMeta, key, value)
+	}
+	if c.Job.Owner != nil {
+		made.OwnerReferences = []metav1.OwnerReference{*c.Job.Owner}
+	}
+	s := &made.Spec
+	s.TTLSecondsAfterFinished = orElse(s.TTLSecondsAfterFinished, int32(jobTTL.Seconds()))
+	s.BackoffLimit = orElse(s.BackoffLimit, 0) // a check that has to be tried twice has failed
+	// A Job that nobody waits for any more must end by itself.
+	s.ActiveDeadlineSeconds = orElse(s.ActiveDeadlineSeconds, max(1, int64(c.Timeout.Seconds())))
+	if s.Template.Spec.RestartPolicy == "" {
+		s.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
+	}
+}
+
+func orElse[T any](p *T, v T) *T {
+	if p != nil {
+		return p
+	}
+	return &v
+}
+
+// Query runs the Job and waits until it has ended: 1 if it completed, 0 if it failed, and then Explain has the
+// last lines of its log. A Job that could not run, or not in time, is an error that says why. The query is
+// not used.
+func (j *job) Query(ctx context.Context, _ string) (float64, error) {
+	if _, err := j.Cluster.Do(ctx, http.MethodPost, j.path, j.body); err != nil && !apierrors.IsAlreadyExists(err) {
+		return 0, fmt.Errorf("making Job %q: %w", j.name, err)
+	}
+	var value float64
+	err := poll(ctx, func() (ended bool, err error) {
+		value, ended, err = j.look(ctx)
+		return ended, err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("Job %q: %w", j.name, err)
+	}
+	return value, nil
+}
+
+// Explain is the end of the log of the Pod that failed.
+func (j *job) Explain() string { return j.last }
+
+func (j *job) look(ctx context.Context) (value float64, ended bool, err error) {
+	found := &batchv1.Job{}
+	if err := read(ctx, j.Cluster, http.MethodGet, j.path+"/"+j.name, nil, found); err != nil {
+		return 0, false, err
+	}
+	for _, c := range found.Status.Conditions {
+		switch {
+		case c.Status != corev1.ConditionTrue:
+		case c.Type == batchv1.JobComplete:
+			return 1, true, nil
+		case c.Type == batchv1.JobFailed:
+			return 0, true, j.failed(ctx, c)
+		}
+	}
+	return 0, false, j.stuck(ctx)
+}
+
+// failed is an error if the Job did not come to an end by itself.
+func (j *job) failed(ctx context.Context, c batchv1.JobCondition) error {
+	pods, err := j.pods(ctx)
+	if err != nil {
+		return err
+	}
+	j.last = j.log(ctx, pods)
+	switch c.Reason {
+	case batchv1.JobReasonBackoffLimitExceeded, batchv1.JobReasonPodFailurePolicy, batchv1.JobReasonFailedIndexes,
+		batchv1.JobReasonMaxFailedIndexesExceeded:
+		return nil
+	}
+	if j.last != "" {
+		return fmt.Errorf("%s: %s; its log ends in: %s", c.Reason, c.Message, j.last)
+	}
+	return fmt.Errorf("%s: %s", c.Reason, c.Message)
+}

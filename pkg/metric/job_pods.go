@@ -1,0 +1,97 @@
+package metric
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// Of a log that is shown, in lines and bytes.
+const (
+	logLines = 10
+	logBytes = 2 << 10
+)
+
+func (j *job) pods(ctx context.Context) ([]corev1.Pod, error) {
+	found := &corev1.PodList{}
+	selector := url.Values{"labelSelector": {batchv1.JobNameLabel + "=" + j.name}}
+	path := "/api/v1/namespaces/" + j.Namespace + "/pods?" + selector.Encode()
+	if err := read(ctx, j.Cluster, http.MethodGet, path, nil, found); err != nil {
+		return nil, fmt.Errorf("looking for its Pods: %w", err)
+	}
+	return found.Items, nil
+}
+
+// stuck is an error if a Pod waits for what will never come. The Job is removed then, since it would wait too.
+func (j *job) stuck(ctx context.Context) error {
+	pods, err := j.pods(ctx)
+	if err != nil {
+		return err
+	}
+	reason := waitsInVain(pods)
+	if reason == "" {
+		return nil
+	}
+	gone := j.path + "/" + j.name + "?propagationPolicy=Background"
+	if _, err := j.Cluster.Do(ctx, http.MethodDelete, gone, nil); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("%s; removing it: %w", reason, err)
+	}
+	return errors.New(reason)
+}
+
+func waitsInVain(pods []corev1.Pod) string {
+	for _, pod := range pods {
+		all := append(append([]corev1.ContainerStatus{}, pod.Status.InitContainerStatuses...), pod.Status.ContainerStatuses...)
+		for _, c := range all {
+			if c.State.Waiting == nil {
+				continue
+			}
+			switch c.State.Waiting.Reason {
+			case "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError":
+				return fmt.Sprintf("%s: %s", c.State.Waiting.Reason, said([]byte(c.State.Waiting.Message)))
+			}
+		}
+	}
+	return ""
+}
+
+// log is the end of what a failed Pod wrote. That there is none must not hide why the Job failed.
+func (j *job) log(ctx context.Context, pods []corev1.Pod) string {
+	for i := len(pods) - 1; i >= 0; i-- {
+		pod := pods[i]
+		if pod.Status.Phase != corev1.PodFailed || len(pod.Spec.Containers) == 0 {
+			continue
+		}
+		values := url.Values{"container": {broken(pod)}, "tailLines": {fmt.Sprint(logLines)}, "limitBytes": {fmt.Sprint(logBytes)}}
+		path := "/api/v1/namespaces/" + j.Namespace + "/pods/" + pod.Name + "/log?" + values.Encode()
+		text, err := j.Cluster.Do(ctx, http.MethodGet, path, nil)
+		if err != nil {
+			return ""
+		}
+		return lastLines(text)
+	}
+	return ""
+}
+
+// broken is the container that failed.
+func broken(pod corev1.Pod) string {
+	for _, c := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
+		if c.State.Terminated != nil && c.State.Terminated.ExitCode != 0 {
+			return c.Name
+		}
+	}
+	return pod.Spec.Containers[0].Name
+}
+
+func lastLines(text []byte) string {
+	s := strings.ToValidUTF8(string(text[max(0, len(text)-logBytes):]), "")
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.Join(lines[max(0, len(lines)-logLines):], "\n")
+}

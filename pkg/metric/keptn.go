@@ -1,0 +1,150 @@
+package metric
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+const keptnGroup = "/apis/metrics.keptn.sh"
+
+type keptn struct{ config }
+
+func newKeptn(c config) (Provider, error) { return &keptn{config: c}, nil }
+
+// Query takes one of two forms. `keptnmetric/namespace/name` is the value of a KeptnMetric.
+// `analysis/namespace/definition/duration/key=value;key=value` runs an Analysis over the time up to now, and is
+// 1 if that passed, or 0.
+//
+// Source: https://keptn.sh/stable/docs/reference/crd-reference/
+func (k *keptn) Query(ctx context.Context, query string) (float64, error) {
+	parts := strings.SplitN(strings.TrimSpace(query), "/", 5)
+	for _, part := range parts[:min(len(parts), 4)] {
+		if part == "" {
+			return 0, keptnForm(query)
+		}
+	}
+	switch {
+	case parts[0] == "keptnmetric" && len(parts) == 3:
+		return k.metric(ctx, parts[1], parts[2])
+	case parts[0] == "analysis" && len(parts) >= 4:
+		return k.analysis(ctx, append(parts, "")[1:5])
+	}
+	return 0, keptnForm(query)
+}
+
+func keptnForm(query string) error {
+	return fmt.Errorf("the query %s is neither keptnmetric/namespace/name nor analysis/namespace/definition/duration/key=value;...", shown(query))
+}
+
+// at is where objects of a kind are, in the version that the cluster prefers.
+func (k *keptn) at(ctx context.Context, namespace, kind string) (path, version string, err error) {
+	var group struct {
+		PreferredVersion struct{ GroupVersion string }
+	}
+	err = read(ctx, k.Cluster, http.MethodGet, keptnGroup, nil, &group)
+	if apierrors.IsNotFound(err) {
+		return "", "", fmt.Errorf("the cluster has no metrics.keptn.sh")
+	}
+	version = group.PreferredVersion.GroupVersion
+	return "/apis/" + version + "/namespaces/" + namespace + "/" + kind, version, err
+}
+
+func (k *keptn) metric(ctx context.Context, namespace, name string) (float64, error) {
+	path, _, err := k.at(ctx, namespace, "keptnmetrics")
+	if err != nil {
+		return 0, err
+	}
+	var found struct{ Status struct{ Value string } }
+	if err := read(ctx, k.Cluster, http.MethodGet, path+"/"+name, nil, &found); err != nil {
+		return 0, err
+	}
+	if found.Status.Value == "" {
+		return 0, ErrNoData
+	}
+	value, err := strconv.ParseFloat(found.Status.Value, 64)
+	if err != nil {
+		return 0, fmt.Errorf("the value of %s/%s is %s, not a number", namespace, name, shown(found.Status.Value))
+	}
+	return value, nil
+}
+
+type keptnAnalysis struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Metadata   struct {
+		Name      string            `json:"name"`
+		Namespace string            `json:"namespace"`
+		Labels    map[string]string `json:"labels,omitempty"`
+	} `json:"metadata"`
+	Spec struct {
+		Timeframe  map[string]string `json:"timeframe"`
+		Args       map[string]string `json:"args,omitempty"`
+		Definition map[string]string `json:"analysisDefinition"`
+	} `json:"spec"`
+	Status struct {
+		State string `json:"state"`
+		Pass  bool   `json:"pass"`
+	} `json:"status,omitzero"`
+}
+
+// analysis has a name that follows from the round, so that one that was broken off finds its own again.
+func (k *keptn) analysis(ctx context.Context, p []string) (float64, error) {
+	namespace, definition, over := p[0], p[1], p[2]
+	args, err := keptnArgs(p[3])
+	if err != nil {
+		return 0, err
+	}
+	path, version, err := k.at(ctx, namespace, "analyses")
+	if err != nil {
+		return 0, err
+	}
+	a := keptnAnalysis{APIVersion: version, Kind: "Analysis"}
+	a.Metadata.Name, a.Metadata.Namespace, a.Metadata.Labels = k.Job.name(definition, strings.Join(p, "/")), namespace, k.Job.Labels
+	a.Spec.Timeframe = map[string]string{"recent": over}
+	a.Spec.Definition = map[string]string{"name": definition, "namespace": namespace}
+	a.Spec.Args = args
+	body, err := json.Marshal(a)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := k.Cluster.Do(ctx, http.MethodPost, path, body); err != nil && !apierrors.IsAlreadyExists(err) {
+		return 0, err
+	}
+	at := path + "/" + a.Metadata.Name
+	err = poll(ctx, func() (bool, error) {
+		err := read(ctx, k.Cluster, http.MethodGet, at, nil, &a)
+		return a.Status.State == "Completed", err
+	})
+	if err != nil {
+		return 0, err
+	}
+	// What it said is what counts from here on; one for each round would pile up.
+	if _, err := k.Cluster.Do(ctx, http.MethodDelete, at, nil); err != nil && !apierrors.IsNotFound(err) {
+		return 0, err
+	}
+	if a.Status.Pass {
+		return 1, nil
+	}
+	return 0, nil
+}
+
+func keptnArgs(text string) (map[string]string, error) {
+	args := map[string]string{}
+	for _, pair := range strings.Split(text, ";") {
+		if pair == "" {
+			continue
+		}
+		key, value, found := strings.Cut(pair, "=")
+		if !found {
+			return nil, fmt.Errorf("the argument %s is not of the form key=value", shown(pair))
+		}
+		args[key] = value
+	}
+	return args, nil
+}

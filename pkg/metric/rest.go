@@ -1,0 +1,131 @@
+package metric
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// rest is a server that is asked by plain HTTP.
+type rest struct {
+	client *http.Client
+	base   *url.URL
+	header http.Header
+}
+
+// newRest has no headers but those given. Credentials in the address become basic authentication.
+func newRest(c config, header http.Header) (*rest, error) {
+	u, err := parseAddress(c.address)
+	if err != nil {
+		return nil, fmt.Errorf("the address %w", err)
+	}
+	if header == nil {
+		header = http.Header{}
+	}
+	if password, set := u.User.Password(); set && header.Get("Authorization") == "" {
+		header.Set("Authorization", basic(u.User.Username(), password))
+	}
+	u.User = nil
+	return &rest{client: c.client, base: u, header: header}, nil
+}
+
+// credentials are the header that a Secret stands for: the key `token`, or `username` and `password`. Where
+// there is a Secret with neither, the expected key is missing.
+func (c config) credentials(h http.Header, expected string) error {
+	token, user, password := c.secret("token"), c.secret("username"), c.secret("password")
+	switch {
+	case token != "":
+		h.Set("Authorization", "Bearer "+token)
+	case user != "" && password != "":
+		h.Set("Authorization", basic(user, password))
+	case user != "":
+		return missingKey(c.spec, "password")
+	case password != "":
+		return missingKey(c.spec, "username")
+	case c.Secret != nil && len(c.Secret[caKey]) == 0:
+		return missingKey(c.spec, expected)
+	}
+	return nil
+}
+
+func basic(user, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+}
+
+// StatusError is an answer that is none.
+type StatusError struct {
+	Code int
+	Said string // the beginning of what came with it, on one line
+}
+
+func (e *StatusError) Error() string {
+	text := fmt.Sprintf("the server answered %d %s", e.Code, http.StatusText(e.Code))
+	if e.Said == "" {
+		return text
+	}
+	return text + ": " + e.Said
+}
+
+// ask reads the JSON that the server answers into out.
+func (r *rest) ask(ctx context.Context, method, path string, query url.Values, body []byte, out any) error {
+	at := *r.base
+	at.Path = strings.TrimSuffix(at.Path, "/") + path
+	at.RawQuery = query.Encode()
+	code, text, err := r.send(ctx, method, at.String(), body)
+	if err != nil {
+		return err
+	}
+	if code < 200 || code > 299 {
+		return &StatusError{Code: code, Said: said(text)}
+	}
+	if err := json.Unmarshal(text, out); err != nil {
+		return fmt.Errorf("the answer cannot be read: %w", unreadable(err))
+	}
+	return nil
+}
+
+func (r *rest) send(ctx context.Context, method, to string, body []byte) (int, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, Cause(err)
+	}
+	req.Header = r.header.Clone()
+	if len(body) > 0 && req.Header.Get("Content-Type") == "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := r.client.Do(req)
+	if err != nil {
+		return 0, nil, Cause(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, nil, Cause(err)
+	}
+	return resp.StatusCode, text, nil
+}
+
+// said is the beginning of a text, on one line.
+func said(text []byte) string {
+	s := strings.Join(strings.Fields(strings.ToValidUTF8(string(text), "")), " ")
+	if len(s) > maxText {
+		return strings.ToValidUTF8(s[:maxText], "") + "…"
+	}
+	return s
+}
+
+// unreadable leaves out of a JSON error the offsets, which help nobody, but not the field.
+func unreadable(err error) error {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		return fmt.Errorf("%q is a %s, not a number or what else is due there", kind.Field, kind.Value)
+	}
+	return errors.New("it is not the JSON that was expected")
+}

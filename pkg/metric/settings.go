@@ -1,0 +1,220 @@
+package metric
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// Settings are what a provider needs to know beside its entry in a MetricTemplate.
+type Settings struct {
+	Secret    map[string][]byte // data of the Secret that the template names; nil: it names none
+	Interval  time.Duration     // how far the metric looks back; zero: one minute
+	Timeout   time.Duration     // of a query; zero: see New
+	Namespace string            // of the Canary
+	Vars      Vars              // for the strings of Web and Job
+	Web       *v1beta1.WebRequest
+	Job       Job
+	Cluster   Cluster          // asked by job, keptn and externalmetrics; nil: these are refused
+	Pool      *Pool            // nil: one of its own
+	Now       func() time.Time // nil: time.Now
+}
+
+// The time that a query may take where neither Settings nor the template say.
+const (
+	answerTimeout = 10 * time.Second
+	pollTimeout   = 5 * time.Minute // for what runs in the cluster
+)
+
+// FieldError is a mistake in a template.
+type FieldError struct {
+	Field   string // as in `spec.provider.region`
+	Problem string
+}
+
+func (e *FieldError) Error() string { return e.Field + " " + e.Problem }
+
+// sort is a kind of monitoring system.
+type sort struct {
+	make    func(c config) (Provider, error)
+	timeout time.Duration
+	address string   // where it is if nobody says; empty with needAt: somebody has to
+	needAt  bool     // it has an address
+	needs   []string // keys that its Secret must have
+	region  bool     // it needs a region
+	cluster bool     // it is asked through the Kubernetes API
+}
+
+func sorts() map[v1beta1.MetricProviderType]sort {
+	return map[v1beta1.MetricProviderType]sort{
+		"prometheus": {make: newPrometheus, timeout: defaultTimeout, needAt: true},
+		"datadog": {make: newDatadog, needAt: true, address: "https://api.datadoghq.com",
+			needs: []string{"datadog_api_key", "datadog_application_key"}},
+		"cloudwatch": {make: newCloudwatch, region: true},
+		"newrelic": {make: newNewRelic, needAt: true, address: "https://insights-api.newrelic.com",
+			needs: []string{"newrelic_account_id", "newrelic_query_key"}},
+		"graphite":        {make: newGraphite, needAt: true},
+		"influxdb":        {make: newInflux, needAt: true, needs: []string{"token", "org"}},
+		"stackdriver":     {make: newStackdriver, needAt: true, address: "https://monitoring.googleapis.com", needs: []string{"project"}},
+		"dynatrace":       {make: newDynatrace, needAt: true, needs: []string{"dynatrace_token"}},
+		"splunk":          {make: newSplunk, needAt: true, needs: []string{"sf_token_key"}},
+		"web":             {make: newWeb, needAt: true},
+		"keptn":           {make: newKeptn, timeout: pollTimeout, cluster: true},
+		"job":             {make: newJob, timeout: pollTimeout, cluster: true},
+		"externalmetrics": {make: newExternal, cluster: true},
+	}
+}
+
+// Known are the types of providers, sorted.
+func Known() []string {
+	var names []string
+	for name := range sorts() {
+		names = append(names, string(name))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Check says what a template lacks, as a *FieldError, without asking anybody.
+func Check(t v1beta1.MetricTemplateSpec) error {
+	p := t.Provider
+	s, known := sorts()[p.Type]
+	switch {
+	case !known:
+		return unknown(p.Type)
+	case s.needAt && s.address == "" && p.Address == "":
+		return lacks("spec.provider.address", p.Type)
+	case s.region && p.Region == "":
+		return lacks("spec.provider.region", p.Type)
+	case len(s.needs) > 0 && p.SecretRef == nil:
+		return lacks("spec.provider.secretRef", p.Type)
+	case p.Type == "job" && t.Job == nil:
+		return lacks("spec.job", p.Type)
+	case p.Type != "job" && p.Type != "web" && strings.TrimSpace(t.Query) == "":
+		return lacks("spec.query", p.Type)
+	}
+	if p.Address != "" {
+		if _, err := parseAddress(p.Address); err != nil {
+			return &FieldError{Field: "spec.provider.address", Problem: err.Error()}
+		}
+	}
+	return checkWeb(t)
+}
+
+func lacks(field string, t v1beta1.MetricProviderType) error {
+	return &FieldError{Field: field, Problem: fmt.Sprintf("is needed by provider %q", t)}
+}
+
+func unknown(t v1beta1.MetricProviderType) error {
+	return &FieldError{Field: "spec.provider.type",
+		Problem: fmt.Sprintf("%q is not one of %s", t, strings.Join(Known(), ", "))}
+}
+
+// config is all that a provider is made from.
+type config struct {
+	Settings
+	spec    v1beta1.MetricProvider
+	address string
+	client  *http.Client
+}
+
+// New makes the provider that a template asks for. Its queries end within Settings.Timeout: left zero that
+// is 5s for prometheus, 5m for job and keptn, and 10s for all others. Neither its own error nor those of
+// its queries show what is in the Secret, in headers or in the credentials of the address.
+func New(p v1beta1.MetricProvider, s Settings) (Provider, error) {
+	kind, known := sorts()[p.Type]
+	if !known {
+		return nil, unknown(p.Type)
+	}
+	if kind.cluster && s.Cluster == nil && p.Address == "" {
+		return nil, fmt.Errorf("%s is asked through the Kubernetes API, which is not at hand", p.Type)
+	}
+	for _, key := range kind.needs {
+		if len(s.Secret[key]) == 0 {
+			return nil, fmt.Errorf("%s: %w", p.Type, missingKey(p, key))
+		}
+	}
+	c := config{Settings: s.filled(kind), spec: p, address: p.Address}
+	if c.address == "" {
+		c.address = kind.address
+	}
+	veil := veilOf(p, s)
+	client, err := c.Pool.http(c.tls())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.Type, err)
+	}
+	c.client = client
+	made, err := kind.make(c)
+	if err != nil {
+		return nil, veil.over(fmt.Errorf("%s: %w", p.Type, err))
+	}
+	return guard(made, string(p.Type), c.Timeout, veil), nil
+}
+
+func (s Settings) filled(kind sort) Settings {
+	if s.Timeout == 0 {
+		s.Timeout = kind.timeout
+	}
+	if s.Timeout == 0 && s.Web != nil {
+		s.Timeout, _ = webTimeout(s.Web) // newWeb says what is wrong with it
+	}
+	if s.Timeout == 0 {
+		s.Timeout = answerTimeout
+	}
+	if s.Interval <= 0 {
+		s.Interval = time.Minute
+	}
+	if s.Pool == nil {
+		s.Pool = NewPool()
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	return s
+}
+
+func missingKey(p v1beta1.MetricProvider, key string) error {
+	if p.SecretRef == nil {
+		return fmt.Errorf("a secret with the key %q is needed", key)
+	}
+	return fmt.Errorf("secret %q has no key %q", p.SecretRef.Name, key)
+}
+
+func (c config) secret(key string) string { return strings.TrimSpace(string(c.Secret[key])) }
+
+// window is how far the systems are asked to look back that know points in time only: the newest point of
+// a metric may be minutes old.
+func (c config) window() (from, to time.Time) {
+	to = c.Now()
+	return to.Add(-10 * c.Interval), to
+}
+
+// parseAddress reads a URL. What cannot be read is not quoted: it may hold credentials.
+func parseAddress(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("is not a URL")
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("%q is not an http or https URL with a host", u.Redacted())
+	}
+	return u, nil
+}
+
+// header is a copy of what the template wants to be sent along: the template's own belongs to a cache.
+func (c config) header() http.Header {
+	h := http.Header{}
+	for _, name := range slices.Sorted(maps.Keys(c.spec.Headers)) {
+		for _, value := range c.spec.Headers[name] {
+			h.Add(name, value)
+		}
+	}
+	return h
+}

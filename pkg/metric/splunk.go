@@ -1,0 +1,154 @@
+package metric
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/gorilla/websocket"
+)
+
+// splunk speaks SignalFlow over a websocket of its own. The vendor's client knows neither certificates nor a
+// limit of size, and a message cut short makes it panic.
+type splunk struct {
+	config
+	to string
+}
+
+func newSplunk(c config) (Provider, error) {
+	u, err := parseAddress(c.address)
+	if err != nil {
+		return nil, fmt.Errorf("the address %w", err)
+	}
+	u.Scheme = "ws" + strings.TrimPrefix(u.Scheme, "http")
+	// Manifests name the API's host; what streams has another.
+	if realm, ok := strings.CutPrefix(u.Host, "api."); ok {
+		u.Host = "stream." + realm
+	}
+	path := strings.TrimSuffix(u.Path, "/")
+	if !strings.HasSuffix(path, "/v2/signalflow") {
+		path += "/v2/signalflow"
+	}
+	u.Path = path + "/connect"
+	return &splunk{config: c, to: u.String()}, nil
+}
+
+// Query runs a SignalFlow program over ten intervals and takes the newest value that it publishes. Several
+// series are an error.
+//
+// Source: https://dev.splunk.com/observability/docs/signalflow/messages
+func (s *splunk) Query(ctx context.Context, program string) (float64, error) {
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	// Reading knows no context: its end closes the connection.
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	value, err := s.run(conn, program)
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	return value, err
+}
+
+func (s *splunk) dial(ctx context.Context) (*websocket.Conn, error) {
+	trust, err := s.tls().config()
+	if err != nil {
+		return nil, err
+	}
+	d := websocket.Dialer{TLSClientConfig: trust, HandshakeTimeout: s.Timeout, Proxy: http.ProxyFromEnvironment}
+	conn, resp, err := d.DialContext(ctx, s.to, nil)
+	if resp != nil {
+		defer resp.Body.Close()
+	}
+	switch {
+	case err != nil && resp != nil:
+		return nil, &StatusError{Code: resp.StatusCode}
+	case err != nil:
+		return nil, Cause(err)
+	}
+	conn.SetReadLimit(MaxAnswer)
+	return conn, nil
+}
+
+func (s *splunk) run(conn *websocket.Conn, program string) (float64, error) {
+	from, to := s.window()
+	for _, message := range []map[string]any{
+		{"type": "authenticate", "token": s.secret("sf_token_key")},
+		{"type": "execute", "channel": "sluice", "program": program, "immediate": true, "compress": false,
+			"start": from.UnixMilli(), "stop": to.UnixMilli(), "resolution": s.Interval.Milliseconds()},
+	} {
+		if err := conn.WriteJSON(message); err != nil {
+			return 0, Cause(err)
+		}
+	}
+	var f flow
+	for !f.ended {
+		kind, text, err := conn.ReadMessage()
+		if err != nil {
+			return 0, s.lost(err)
+		}
+		if err := f.take(kind, text); err != nil {
+			return 0, err
+		}
+	}
+	return f.value()
+}
+
+func (s *splunk) lost(err error) error {
+	var closed *websocket.CloseError
+	switch {
+	case errors.Is(err, websocket.ErrReadLimit):
+		return &TooLargeError{Max: MaxAnswer}
+	case errors.As(err, &closed):
+		return fmt.Errorf("the connection was closed: %s", said([]byte(closed.Text)))
+	}
+	return Cause(err)
+}
+
+// flow is what a program has published up to now.
+type flow struct {
+	bytes  int
+	series map[uint64]bool
+	last   *float64
+	ended  bool
+}
+
+func (f *flow) take(kind int, text []byte) error {
+	if f.bytes += len(text); f.bytes > MaxAnswer {
+		return &TooLargeError{Max: MaxAnswer}
+	}
+	if kind == websocket.BinaryMessage {
+		return f.data(text)
+	}
+	var m struct {
+		Type, Event, Message string
+		Error                json.RawMessage
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return fmt.Errorf("a message cannot be read: %w", unreadable(err))
+	}
+	switch {
+	case m.Type == "error":
+		return fmt.Errorf("the program was refused: %s", said([]byte(m.Message+" "+string(m.Error))))
+	case m.Event == "CHANNEL_ABORT":
+		return errors.New("the program was aborted")
+	case m.Event == "END_OF_CHANNEL":
+		f.ended = true
+	}
+	return nil
+}
+
+func (f *flow) value() (float64, error) {
+	switch {
+	case len(f.series) > 1:
+		return 0, fmt.Errorf("the program publishes %d series where one is wanted", len(f.series))
+	case f.last == nil:
+		return 0, ErrNoData
+	}
+	return *f.last, nil
+}

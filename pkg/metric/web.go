@@ -1,0 +1,170 @@
+package metric
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/util/jsonpath" //nolint:depguard // it reads JSON, and knows nothing of a cluster
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// web is any server whose answer is a number, has one in it, or is judged by its status code.
+type web struct {
+	server *rest
+	method string
+	body   []byte
+	path   *jsonpath.JSONPath // nil: the status code counts
+	text   string             // of path
+}
+
+// checkWeb says what is wrong with a template's request.
+func checkWeb(t v1beta1.MetricTemplateSpec) error {
+	if t.Provider.Type != "web" || t.Web == nil {
+		return nil
+	}
+	if _, err := compilePath(t.Web.JSONPath); err != nil {
+		return &FieldError{Field: "spec.web.jsonPath", Problem: err.Error()}
+	}
+	if _, err := webTimeout(t.Web); err != nil {
+		return &FieldError{Field: "spec.web.timeout", Problem: err.Error()}
+	}
+	return nil
+}
+
+func newWeb(c config) (Provider, error) {
+	request := c.Web
+	if request == nil {
+		request = &v1beta1.WebRequest{}
+	}
+	h := c.header()
+	if err := c.credentials(h, "token"); err != nil {
+		return nil, err
+	}
+	server, err := newRest(c, h)
+	if err != nil {
+		return nil, err
+	}
+	path, err := compilePath(request.JSONPath)
+	if err != nil {
+		return nil, fmt.Errorf("spec.web.jsonPath %w", err)
+	}
+	if _, err := webTimeout(request); err != nil {
+		return nil, fmt.Errorf("spec.web.timeout %w", err)
+	}
+	body, err := Render(request.Body, c.Vars)
+	if err != nil {
+		return nil, fmt.Errorf("spec.web.body: %w", err)
+	}
+	w := &web{server: server, method: request.Method, body: []byte(body), path: path, text: request.JSONPath}
+	if w.method == "" {
+		w.method = http.MethodGet
+	}
+	return w, nil
+}
+
+func webTimeout(w *v1beta1.WebRequest) (time.Duration, error) {
+	if w == nil || w.Timeout == "" {
+		return answerTimeout, nil
+	}
+	d, err := time.ParseDuration(w.Timeout)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%q is not a duration, as in 10s", w.Timeout)
+	}
+	return d, nil
+}
+
+// compilePath takes kubectl's form of it, with braces or without.
+func compilePath(text string) (*jsonpath.JSONPath, error) {
+	if text == "" {
+		return nil, nil
+	}
+	braced := text
+	if !strings.HasPrefix(braced, "{") {
+		braced = "{" + braced + "}"
+	}
+	p := jsonpath.New("answer").AllowMissingKeys(true)
+	if err := p.Parse(braced); err != nil {
+		return nil, fmt.Errorf("%q is not a JSONPath: %w", text, err)
+	}
+	return p, nil
+}
+
+// Query makes the request, with the query as what follows `?` in its URL, and takes the value at the JSONPath,
+// or the status code where there is none. With a JSONPath a status that is not 2xx is an error.
+func (w *web) Query(ctx context.Context, query string) (float64, error) {
+	to := *w.server.base
+	if query = strings.TrimSpace(query); query != "" {
+		to.RawQuery = strings.TrimPrefix(to.RawQuery+"&"+query, "&")
+	}
+	code, text, err := w.server.send(ctx, w.method, to.String(), w.body)
+	if err != nil {
+		return 0, err
+	}
+	if w.path == nil {
+		return float64(code), nil
+	}
+	if code < 200 || code > 299 {
+		return 0, &StatusError{Code: code, Said: said(text)}
+	}
+	return w.find(text)
+}
+
+func (w *web) find(text []byte) (float64, error) {
+	var answer any
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return 0, fmt.Errorf("the answer is not JSON: %s", said(text))
+	}
+	found, err := w.path.FindResults(answer)
+	if err != nil {
+		return 0, fmt.Errorf("at %q: %w", w.text, err)
+	}
+	var values []any
+	for _, part := range found {
+		for _, value := range part {
+			values = append(values, value.Interface())
+		}
+	}
+	switch len(values) {
+	case 0:
+		return 0, fmt.Errorf("%w: nothing is at %q", ErrNoData, w.text)
+	case 1:
+		return number(values[0], w.text)
+	}
+	return 0, fmt.Errorf("at %q are %d values where one is wanted", w.text, len(values))
+}
+
+// number takes numbers, and strings that hold one.
+func number(v any, at string) (float64, error) {
+	switch v := v.(type) {
+	case nil:
+		return 0, fmt.Errorf("%w: null is at %q", ErrNoData, at)
+	case float64:
+		return v, nil
+	case string:
+		if n, err := strconv.ParseFloat(strings.TrimSpace(v), 64); err == nil || errors.Is(err, strconv.ErrRange) {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("at %q is %s, not a number", at, shown(v))
+}
+
+// shown is a value as an error may show it: what sort of thing it is, and its beginning.
+func shown(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		text = fmt.Append(nil, v)
+	}
+	kind := map[byte]string{'{': "the object", '[': "the list", '"': "the string", 't': "the boolean", 'f': "the boolean"}[text[0]]
+	short := string(text)
+	if len(short) > 100 {
+		short = strings.ToValidUTF8(short[:100], "") + "…"
+	}
+	return strings.TrimSpace(kind + " " + short)
+}

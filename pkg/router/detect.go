@@ -19,6 +19,7 @@ func signs() []sign {
 	return []sign{
 		{"istio", "networking.istio.io/v1"},
 		{"istio", "networking.istio.io/v1beta1"},
+		{"linkerd", "policy.linkerd.io/v1alpha1"},
 		{"kuma", "kuma.io/v1alpha1"},
 		{"contour", "projectcontour.io/v1"},
 		{"gloo", "gateway.solo.io/v1"},
@@ -49,7 +50,7 @@ func Detect(served []string) (name, why string) {
 // Able names the providers that can do all that is needed, in order.
 func Able(need rollout.Capabilities) []string {
 	everything := Options{APIVersions: []string{
-		"gloo.solo.io/v1", "policy.linkerd.io/v1beta1", "serving.knative.dev/v1",
+		"gloo.solo.io/v1", "serving.knative.dev/v1",
 	}}
 	for _, s := range signs() {
 		everything.APIVersions = append(everything.APIVersions, s.api)

@@ -26,6 +26,7 @@ func TestDetect(t *testing.T) {
 		},
 		"Part":    {reason: "a provider of which the cluster has a part only could never write a route", served: []string{"gateway.solo.io/v1"}, name: "kubernetes", why: "the cluster serves no API of a mesh or a gateway"},
 		"Whole":   {reason: "with the other part it can", served: []string{"gloo.solo.io/v1", "gateway.solo.io/v1"}, name: "gloo", why: "the cluster serves gateway.solo.io/v1"},
+		"Linkerd": {reason: "its policies are its own, and its routes are those of the Gateway API", served: []string{"policy.linkerd.io/v1alpha1", "gateway.networking.k8s.io/v1"}, name: "linkerd", why: "the cluster serves policy.linkerd.io/v1alpha1"},
 		"SMI":     {reason: "of several versions the newest", served: []string{"split.smi-spec.io/v1alpha1", "split.smi-spec.io/v1alpha3"}, name: "smi:v1alpha3", why: "the cluster serves split.smi-spec.io/v1alpha3"},
 		"Knative": {reason: "its targets are no Deployments, so it is chosen by the target and not by the cluster", served: []string{"serving.knative.dev/v1"}, name: "kubernetes", why: "the cluster serves no API of a mesh or a gateway"},
 		"Ingress": {reason: "an ingress controller without an API of its own cannot be seen", served: []string{"networking.k8s.io/v1"}, name: "kubernetes", why: "the cluster serves no API of a mesh or a gateway"},

@@ -112,6 +112,7 @@ func providers() map[string]builder {
 		"contour":            newContour,
 		"gloo":               newGloo,
 		"knative":            newKnative,
+		"linkerd":            newLinkerd,
 	}
 }
 

@@ -62,7 +62,7 @@ func TestNewUnknown(t *testing.T) {
 		"Typo":    {reason: "a name nobody knows is never a default", name: "itsio", want: `spec.provider: "itsio" is not a known provider, known are: `},
 		"Empty":   {reason: "neither is no name", want: `spec.provider: "" is not a known provider, known are: `},
 		"Prefix":  {reason: "nor the beginning of one", name: "smi", want: `spec.provider: "smi" is not a known provider`},
-		"Known":   {reason: "those that are known are told", name: "itsio", want: "istio, knative, kubernetes, kuma, nginx, skipper, smi:v1alpha1"},
+		"Known":   {reason: "those that are known are told", name: "itsio", want: "istio, knative, kubernetes, kuma, linkerd, nginx, skipper, smi:v1alpha1"},
 		"AppMesh": {reason: "what has ended is refused with a way out", name: "appmesh", want: `spec.provider: "appmesh" is not supported: AWS App Mesh has reached its end of life; move to one of istio, linkerd`},
 		"AppMesh2": {
 			reason: "under its second name as well", name: "appmesh:v1beta2",

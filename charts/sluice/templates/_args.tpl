@@ -1,0 +1,47 @@
+{{/* The operator's flags: only those that somebody has set, so that its own defaults stay the only ones. */}}
+{{- define "sluice.args" -}}
+{{- $metrics := .Values.metricsServer -}}
+{{- if and (not $metrics) .Values.prometheus.install -}}
+{{- $metrics = printf "http://%s.%s:9090" (include "sluice.prometheus" .) .Release.Namespace -}}
+{{- end -}}
+{{- $flags := list
+  (list "log-level" .Values.logLevel)
+  (list "zap-encoding" .Values.zapEncoding)
+  (list "mesh-provider" .Values.meshProvider)
+  (list "metrics-server" $metrics)
+  (list "namespace" .Values.namespace)
+  (list "selector-labels" .Values.selectorLabels)
+  (list "include-label-prefix" .Values.includeLabelPrefix)
+  (list "ingress-annotations-prefix" .Values.ingressAnnotationsPrefix)
+  (list "ingress-class" .Values.ingressClass)
+  (list "settle" .Values.settle)
+  (list "control-loop-interval" .Values.controlLoopInterval)
+  (list "threadiness" .Values.threadiness)
+  (list "kubeconfig-qps" .Values.kubeconfigQPS)
+  (list "kubeconfig-burst" .Values.kubeconfigBurst)
+  (list "cluster-name" .Values.clusterName)
+  (list "event-webhook" .Values.eventWebhook)
+  (list "slack-user" .Values.slack.user)
+  (list "slack-channel" .Values.slack.channel)
+  (list "slack-url" .Values.slack.url)
+  (list "slack-proxy-url" .Values.slack.proxyUrl)
+  (list "msteams-url" .Values.msteams.url)
+  (list "msteams-proxy-url" .Values.msteams.proxyUrl)
+-}}
+{{- range $flags }}
+{{- if index . 1 }}
+- {{ printf "-%s=%v" (index . 0) (index . 1) | quote }}
+{{- end }}
+{{- end }}
+- {{ printf "-enable-config-tracking=%t" .Values.configTracking.enabled | quote }}
+{{- if .Values.noCrossNamespaceRefs }}
+- "-no-cross-namespace-refs=true"
+{{- end }}
+{{- if .Values.leaderElection.enabled }}
+- "-enable-leader-election=true"
+- {{ printf "-leader-election-namespace=%s" (include "sluice.leaseNamespace" .) | quote }}
+{{- end }}
+{{- if .Values.controlplane.kubeconfig.secretName }}
+- {{ printf "-kubeconfig-service-mesh=/etc/sluice/%s" .Values.controlplane.kubeconfig.key | quote }}
+{{- end }}
+{{- end }}

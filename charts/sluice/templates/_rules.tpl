@@ -1,0 +1,110 @@
+{{/* The kinds that routes of each provider are made of. Nothing else is among the operator's rights. Those outside of
+namespaces are marked as the cluster's: no Canary can own them, so that the operator deletes them itself. */}}
+{{- define "sluice.routes" -}}
+istio:
+  - {group: networking.istio.io, resources: [virtualservices, destinationrules]}
+kubernetes: []
+gatewayapi:
+  - {group: gateway.networking.k8s.io, resources: [httproutes, grpcroutes]}
+linkerd:
+  - {group: gateway.networking.k8s.io, resources: [httproutes, grpcroutes]}
+  - {group: split.smi-spec.io, resources: [trafficsplits]}
+nginx:
+  - {group: networking.k8s.io, resources: [ingresses]}
+skipper:
+  - {group: networking.k8s.io, resources: [ingresses]}
+traefik:
+  - {group: traefik.io, resources: [traefikservices]}
+contour:
+  - {group: projectcontour.io, resources: [httpproxies]}
+smi:
+  - {group: split.smi-spec.io, resources: [trafficsplits]}
+apisix:
+  - {group: apisix.apache.org, resources: [apisixroutes]}
+gloo:
+  - {group: gateway.solo.io, resources: [routetables]}
+  - {group: gloo.solo.io, resources: [upstreams]}
+kuma:
+  - {group: kuma.io, resources: [trafficroutes], cluster: true}
+knative:
+  - {group: serving.knative.dev, resources: [services]}
+{{- end }}
+
+{{/* Providers whose kinds are needed, in JSON: meshProvider and those of rbac.providers; without the first, all. */}}
+{{- define "sluice.providers" -}}
+{{- $known := include "sluice.routes" . | fromYaml -}}
+{{- $named := .Values.rbac.providers -}}
+{{- if .Values.meshProvider -}}
+{{- $named = append $named .Values.meshProvider -}}
+{{- else -}}
+{{- $named = keys $known -}}
+{{- end -}}
+{{- $short := list -}}
+{{- range $named -}}
+{{- $short = append $short (regexReplaceAll ":.*$" . "") -}}
+{{- end -}}
+{{ $short | uniq | sortAlpha | toJson }}
+{{- end }}
+
+{{/* Rules for routes: of all providers that are needed, each kind once. */}}
+{{- define "sluice.routeRules" -}}
+{{- $known := include "sluice.routes" . | fromYaml -}}
+{{- $seen := dict -}}
+{{- range include "sluice.providers" . | fromJsonArray -}}
+{{- range get $known . -}}
+{{- if not (hasKey $seen .group) }}
+{{- $_ := set $seen .group true }}
+- apiGroups: [{{ .group }}]
+  resources: {{ .resources | toJson }}
+  verbs: [get, list, watch, create, patch{{ if .cluster }}, delete{{ end }}]
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Rules that every provider needs. Objects are written by server-side apply, which takes create and patch, and
+deleted by the cluster together with the Canary that owns them. */}}
+{{- define "sluice.rules" -}}
+- apiGroups: [flagger.app]
+  resources: [canaries]
+  verbs: [get, list, watch, patch]
+- apiGroups: [flagger.app]
+  resources: [canaries/status]
+  verbs: [patch]
+- apiGroups: [flagger.app]
+  resources: [canaries/finalizers]
+  verbs: [update]
+- apiGroups: [flagger.app]
+  resources: [alertproviders, metrictemplates]
+  verbs: [get, list, watch]
+- apiGroups: [apps]
+  resources: [deployments, daemonsets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+{{- if .Values.configTracking.enabled }}
+- apiGroups: [""]
+  resources: [configmaps, secrets]
+  verbs: [get, list, watch, create, patch]
+{{- else }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+{{- end }}
+- apiGroups: ["", events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}

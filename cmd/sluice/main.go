@@ -16,7 +16,6 @@ import (
 	"github.com/sluice-cd/sluice/pkg/analysis"
 	"github.com/sluice-cd/sluice/pkg/controller"
 	"github.com/sluice-cd/sluice/pkg/kube"
-	"github.com/sluice-cd/sluice/pkg/notify"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
@@ -73,8 +72,7 @@ func assemble(mgr manager.Manager, o *options) error {
 	if err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
-	queue := notify.NewQueue(notify.Limits{}, mgr.GetLogger().WithName("notify"))
-	herald, err := newHerald(mgr, o, queue, telemetry)
+	herald, err := newHerald(mgr, o, telemetry)
 	if err != nil {
 		return err
 	}
@@ -84,19 +82,17 @@ func assemble(mgr manager.Manager, o *options) error {
 	}
 	analyst := analysis.New(o.metricsServer, o.provider)
 	analyst.Observe = telemetry.Observe
+	herald.Hooks = analyst
 	r := &controller.Reconciler{
 		Client:  mgr.GetClient(),
 		Live:    mgr.GetAPIReader(),
 		Applier: &kube.Applier{Client: mgr.GetClient(), Reader: mgr.GetCache(), Live: mgr.GetAPIReader(), Now: time.Now},
-		Analyst: analyst,
+		Analyst: telemetry.Time(analyst),
 		Herald:  herald,
 		Routers: routers,
 		Kind:    workload.Deployment{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()},
 		Settle:  settle,
 		Now:     time.Now,
-	}
-	if err := mgr.Add(manager.RunnableFunc(queue.Run)); err != nil {
-		return err
 	}
 	return r.Setup(mgr, o.threads)
 }

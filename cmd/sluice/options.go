@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/sluice-cd/sluice/pkg/notify"
 )
 
 // options are the flags of the operator. Names are those that installations of this API already use, with
@@ -30,6 +32,8 @@ type options struct {
 	slackURL, slackToken    string
 	slackProxy, slackUser   string
 	slackChannel            string
+	teamsURL, teamsProxy    string
+	eventURL, traceURL      string
 	cluster                 string
 	settle                  string
 	showVersion             bool
@@ -41,9 +45,6 @@ type options struct {
 // released, so the operator does not start with them.
 var refused = map[string]string{
 	"kubeconfig-service-mesh": "a mesh on another cluster",
-	"event-webhook":           "sending events to a webhook",
-	"msteams-url":             "alerts to Microsoft Teams",
-	"msteams-proxy-url":       "alerts to Microsoft Teams",
 }
 
 // harmless are flags that other operators of this API need and this one does not.
@@ -72,8 +73,9 @@ func parse(args []string, env func(string) string, out io.Writer) (*options, err
 	o.slackURL = cmp.Or(env("SLACK_URL"), o.slackURL)
 	o.slackToken = cmp.Or(env("SLACK_TOKEN"), o.slackToken)
 	o.slackProxy = cmp.Or(env("SLACK_PROXY_URL"), o.slackProxy)
-	*o.unused["event-webhook"] = cmp.Or(env("EVENT_WEBHOOK_URL"), *o.unused["event-webhook"])
-	*o.unused["msteams-url"] = cmp.Or(env("MSTEAMS_URL"), *o.unused["msteams-url"])
+	o.teamsURL = cmp.Or(env("MSTEAMS_URL"), o.teamsURL)
+	o.teamsProxy = cmp.Or(env("MSTEAMS_PROXY_URL"), o.teamsProxy)
+	o.eventURL = cmp.Or(env("EVENT_WEBHOOK_URL"), o.eventURL)
 	if err := o.check(f.Args()); err != nil {
 		return nil, err
 	}
@@ -114,6 +116,10 @@ func (o *options) alerts(f *flag.FlagSet) {
 	f.StringVar(&o.slackProxy, "slack-proxy-url", "", "HTTP proxy on the way to Slack; also SLACK_PROXY_URL.")
 	f.StringVar(&o.slackUser, "slack-user", "flagger", "Name that Slack messages are written under.")
 	f.StringVar(&o.slackChannel, "slack-channel", "", "Slack channel.")
+	f.StringVar(&o.teamsURL, "msteams-url", "", "Microsoft Teams webhook or workflow, instead of Slack; also MSTEAMS_URL.")
+	f.StringVar(&o.teamsProxy, "msteams-proxy-url", "", "HTTP proxy on the way to Microsoft Teams; also MSTEAMS_PROXY_URL.")
+	f.StringVar(&o.eventURL, "event-webhook", "", "Webhook that is told of events of Canaries without event hooks; also EVENT_WEBHOOK_URL.")
+	f.StringVar(&o.traceURL, "trace-endpoint", "", "OpenTelemetry collector, over HTTP, that rollouts are written to as traces; empty: none.")
 	f.StringVar(&o.cluster, "cluster-name", "", "Name of the cluster, said in every message.")
 }
 
@@ -133,6 +139,19 @@ func (o *options) check(rest []string) error {
 		return errors.New("-selector-labels: no label is left to tell a workload's pods by")
 	}
 	return nil
+}
+
+// notifier is the channel of Canaries without alerts of their own; nil: there is none.
+func (o *options) notifier(threads *notify.Threads) (notify.Notifier, error) {
+	switch {
+	case o.teamsURL != "":
+		return notify.New("msteams", notify.Options{Address: o.teamsURL, Proxy: o.teamsProxy})
+	case o.slackURL != "" || o.slackToken != "":
+		return notify.New("slack", notify.Options{
+			Address: o.slackURL, Token: o.slackToken, Proxy: o.slackProxy, Channel: o.slackChannel, Username: o.slackUser, Threads: threads,
+		})
+	}
+	return nil, nil
 }
 
 func (o *options) labels() []string   { return list(o.selectorLabels) }

@@ -2,9 +2,14 @@ package main
 
 import (
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/pkg/notify"
 )
 
 func nothing(string) string { return "" }
@@ -49,6 +54,19 @@ func TestParseTakesInstallationsFlags(t *testing.T) {
 			got:    func(o *options) any { return o.slackURL },
 			want:   "http://environment",
 		},
+		"TeamsFromEnvironment": {
+			reason: "so is that of Teams, and its proxy",
+			args:   []string{"-msteams-url=http://flag"},
+			env:    map[string]string{"MSTEAMS_URL": "http://environment", "MSTEAMS_PROXY_URL": "http://proxy"},
+			got:    func(o *options) any { return []string{o.teamsURL, o.teamsProxy} },
+			want:   []string{"http://environment", "http://proxy"},
+		},
+		"EventsFromEnvironment": {
+			reason: "and that of the event webhook",
+			env:    map[string]string{"EVENT_WEBHOOK_URL": "http://environment"},
+			got:    func(o *options) any { return o.eventURL },
+			want:   "http://environment",
+		},
 		"HarmlessOnes": {
 			reason: "flags that set nothing here are no reason not to start",
 			args:   []string{"-control-loop-interval=10s", "-zap-replace-globals", "-enable-config-tracking=true", "-ingress-class=nginx"},
@@ -85,9 +103,7 @@ func TestParseRefuses(t *testing.T) {
 	}{
 		"Unknown":     {reason: "a mistyped flag would be ignored", args: []string{"-mesh-providr=istio"}, says: "mesh-providr"},
 		"Argument":    {reason: "a flag without its dash would be", args: []string{"istio"}, says: `unexpected argument "istio"`},
-		"Teams":       {reason: "alerts would be lost", args: []string{"-msteams-url=http://x"}, says: "-msteams-url"},
-		"TeamsByEnv":  {reason: "alerts would be lost", env: map[string]string{"MSTEAMS_URL": "http://x"}, says: "-msteams-url"},
-		"EventHook":   {reason: "events would be lost", env: map[string]string{"EVENT_WEBHOOK_URL": "http://x"}, says: "-event-webhook"},
+		"OtherMesh":   {reason: "another cluster would be written to", args: []string{"-kubeconfig-service-mesh=x"}, says: "-kubeconfig-service-mesh"},
 		"NoWorkers":   {reason: "nothing would ever happen", args: []string{"-threadiness=0"}, says: "-threadiness"},
 		"NoSelectors": {reason: "no workload could be told", args: []string{"-selector-labels=,"}, says: "-selector-labels"},
 	} {
@@ -108,4 +124,44 @@ func TestLoggerNamesTheFlag(t *testing.T) {
 	require.NoError(t, err)
 	_, err = logger(o)
 	require.ErrorContains(t, err, `"xml" is neither json nor console`)
+}
+
+func TestDefaultChannel(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		args   []string
+		posts  string // to where, at the host that stands for all
+		says   string
+	}{
+		"None":     {reason: "nobody asked for one"},
+		"Slack":    {reason: "a webhook is a channel", args: []string{"-slack-url=HOST/slack"}, posts: "/slack"},
+		"Bot":      {reason: "so is a bot", args: []string{"-slack-url=HOST/api/chat.postMessage", "-slack-token=xoxb-1"}, posts: "/api/chat.postMessage"},
+		"Teams":    {reason: "Teams takes the place of Slack", args: []string{"-slack-url=HOST/slack", "-msteams-url=HOST/teams"}, posts: "/teams"},
+		"BadSlack": {reason: "a mistake is told at the start", args: []string{"-slack-url=s3cret"}, says: "slack: address: not an http or https URL"},
+		"BadTeams": {reason: "and quotes nothing", args: []string{"-msteams-url=s3cret"}, says: "msteams: address: not an http or https URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var posts string
+			s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { posts = r.URL.Path }))
+			t.Cleanup(s.Close)
+			for i := range tc.args {
+				tc.args[i] = strings.Replace(tc.args[i], "HOST", s.URL, 1)
+			}
+			o, err := parse(tc.args, nothing, io.Discard)
+			require.NoError(t, err)
+			n, err := o.notifier(notify.NewThreads())
+			if tc.says != "" {
+				require.ErrorContains(t, err, tc.says, tc.reason)
+				require.NotContains(t, err.Error(), "s3cret", tc.reason)
+				return
+			}
+			require.NoError(t, err)
+			if tc.posts == "" {
+				require.Nil(t, n, tc.reason)
+				return
+			}
+			require.NoError(t, n.Notify(t.Context(), notify.Message{Text: "hello"}))
+			require.Equal(t, tc.posts, posts, tc.reason)
+		})
+	}
 }

@@ -61,7 +61,7 @@ const (
 	eventAlike = 50
 )
 
-func newHerald(mgr manager.Manager, o *options, queue *notify.Queue, t *controller.Telemetry) (*controller.Herald, error) {
+func newHerald(mgr manager.Manager, o *options, t *controller.Telemetry) (*controller.Herald, error) {
 	clients, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("set up the client of events: %w", err)
@@ -70,20 +70,32 @@ func newHerald(mgr manager.Manager, o *options, queue *notify.Queue, t *controll
 	events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: clients.CoreV1().Events("")})
 	h := &controller.Herald{
 		Events:    events.NewRecorder(mgr.GetScheme(), corev1.EventSource{Component: "sluice"}),
-		Queue:     queue,
 		Telemetry: t,
 		Providers: mgr.GetClient(),
 		Secrets:   mgr.GetAPIReader(),
 		Cluster:   o.cluster,
 		Local:     o.localRefs,
+		Threads:   notify.NewThreads(),
+		EventURL:  o.eventURL,
 	}
-	if o.slackURL == "" && o.slackToken == "" {
-		return h, nil
+	if h.Queue, err = newQueue(mgr, t, "alerts"); err != nil {
+		return nil, err
 	}
-	h.Default, err = notify.New("slack", notify.Options{
-		Address: o.slackURL, Token: o.slackToken, Proxy: o.slackProxy, Channel: o.slackChannel, Username: o.slackUser,
-	})
+	if h.Calls, err = newQueue(mgr, t, "hooks"); err != nil {
+		return nil, err
+	}
+	if h.Tracer, err = newTracer(mgr, o); err != nil {
+		return nil, err
+	}
+	h.Default, err = o.notifier(h.Threads)
 	return h, err
+}
+
+// newQueue is a queue that works while the manager runs.
+func newQueue(mgr manager.Manager, t *controller.Telemetry, name string) (*notify.Queue, error) {
+	q := notify.NewQueue(notify.Limits{}, mgr.GetLogger().WithName(name))
+	t.Watch(name, q)
+	return q, mgr.Add(manager.RunnableFunc(q.Run))
 }
 
 func newRouters(mgr manager.Manager, o *options) (*controller.Routers, error) {

@@ -117,29 +117,6 @@ func (j *junction) without(a, b map[string]v1beta1.StringMatch) map[string]v1bet
 	return all
 }
 
-func (j *junction) labels(a, b map[string]string) map[string]string {
-	all := maps.Clone(b)
-	if all == nil {
-		return a
-	}
-	for name, value := range a {
-		if theirs, ok := all[name]; ok && theirs != value {
-			j.never = true
-		}
-		all[name] = value
-	}
-	return all
-}
-
-func (j *junction) gateways(a, b []string) []string {
-	if len(a) == 0 || len(b) == 0 {
-		return slices.Concat(a, b)
-	}
-	common := slices.DeleteFunc(slices.Clone(a), func(g string) bool { return !slices.Contains(b, g) })
-	j.never = j.never || len(common) == 0
-	return common
-}
-
 func (j *junction) clashes(field string) { j.clash = cmp.Or(j.clash, field) }
 
 func lower(headers map[string]v1beta1.StringMatch) map[string]v1beta1.StringMatch {

@@ -1,8 +1,10 @@
 package router
 
 import (
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -81,4 +83,27 @@ func pattern(s v1beta1.StringMatch) string {
 		return *s.Regex
 	}
 	return ".*"
+}
+
+func (j *junction) labels(a, b map[string]string) map[string]string {
+	all := maps.Clone(b)
+	if all == nil {
+		return a
+	}
+	for name, value := range a {
+		if theirs, ok := all[name]; ok && theirs != value {
+			j.never = true
+		}
+		all[name] = value
+	}
+	return all
+}
+
+func (j *junction) gateways(a, b []string) []string {
+	if len(a) == 0 || len(b) == 0 {
+		return slices.Concat(a, b)
+	}
+	common := slices.DeleteFunc(slices.Clone(a), func(g string) bool { return !slices.Contains(b, g) })
+	j.never = j.never || len(common) == 0
+	return common
 }

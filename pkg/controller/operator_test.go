@@ -94,8 +94,8 @@ func (j *judge) Answer(_ context.Context, _ *v1beta1.Canary, q rollout.Questions
 	}
 	for _, m := range q.Metrics {
 		f := rollout.Finding{Name: m.Name, Verdict: v1beta1.Passed}
-		if j.fails > 0 {
-			j.fails--
+		if j.fails != 0 {
+			j.fails = max(j.fails-1, -1)
 			f.Verdict, f.Message = v1beta1.Failed, "Halt advancement success rate 97.50% < 99%"
 		}
 		found = append(found, f)

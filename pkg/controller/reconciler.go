@@ -5,7 +5,7 @@
 //
 //	observe   cached reads → facts, intent, objects
 //	moves     would this pass write or ask anything? no ─▶ nothing is requested at all
-//	refresh   the Canary and its target, live; the cache must know our own writes
+//	refresh   the target live, and the Canary unless its status is ours; the cache must know our own writes
 //	converge  add, then, once routed, remove;  changed ─▶ the pass ends
 //	decide    ask, answer, decide, record;  stored ─▶ announce, and the next pass begins
 //
@@ -43,6 +43,8 @@ type Reconciler struct {
 	Kind    workload.Deployment
 	Settle  time.Duration // that proxies are given to take routes they do not report on
 	Now     func() time.Time
+
+	memo routesMemo
 }
 
 const (
@@ -87,8 +89,11 @@ func gone(c *v1beta1.Canary) bool {
 	return !c.DeletionTimestamp.IsZero() && !held(c)
 }
 
-// refresh reads the Canary live. Nil: it is gone.
+// refresh reads the Canary live, unless nobody but this process can have stored its status since. Nil: it is gone.
 func (r *Reconciler) refresh(ctx context.Context, c *v1beta1.Canary) (*v1beta1.Canary, client.Reader, error) {
+	if r.Applier.Stored(c) {
+		return c, &once{Reader: r.Live}, nil
+	}
 	now := &v1beta1.Canary{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(c), now); err != nil {
 		return nil, nil, client.IgnoreNotFound(err)
@@ -112,6 +117,7 @@ func (r *Reconciler) advance(ctx context.Context, c *v1beta1.Canary, live client
 		}
 		next, err := r.pass(ctx, v)
 		if apierrors.IsConflict(err) {
+			r.Applier.Doubt(c)
 			return reconcile.Result{RequeueAfter: time.Millisecond}, nil // decided on what is no longer so
 		}
 		if err != nil || next == nil {

@@ -41,7 +41,7 @@ func (r *Reconciler) render(ctx context.Context, v *view) ([]runtime.ApplyConfig
 			in.Ports[*p.Name] = *p.Port
 		}
 	}
-	return v.router.Render(in)
+	return r.memo.render(v.router, in)
 }
 
 // settle finds out whether the routes are in effect. A provider that reports on them is asked; one that does not

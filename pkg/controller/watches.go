@@ -38,11 +38,11 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 	built, err := ctrl.NewControllerManagedBy(mgr).
 		Named("canary").
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
-		Watches(&v1beta1.Canary{}, inbox.canaries()).
+		Watches(&v1beta1.Canary{}, coalesced(inbox.canaries())).
 		Watches(&v1beta1.AlertProvider{}, r.alerting()).
-		Watches(&appsv1.Deployment{}, r.concerning()).
-		Watches(&corev1.Service{}, r.concerning()).
-		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, r.concerning()).
+		Watches(&appsv1.Deployment{}, coalesced(r.concerning())).
+		Watches(&corev1.Service{}, coalesced(r.concerning())).
+		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, coalesced(r.concerning())).
 		Build(between(inbox))
 	if err != nil {
 		return fmt.Errorf("build the controller: %w", err)
@@ -53,7 +53,7 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 		if err != nil {
 			return err
 		}
-		return built.Watch(source.Kind(mgr.GetCache(), obj, r.concerning()))
+		return built.Watch(source.Kind(mgr.GetCache(), obj, coalesced(r.concerning())))
 	}
 	return nil
 }
@@ -131,6 +131,7 @@ func (i *inbox) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 			return reconcile.Result{RequeueAfter: lagging}, err
 		}
 		i.Applier.Forget(ghost)
+		i.memo.forget(ghost)
 	}
 	c := &v1beta1.Canary{}
 	if err := i.Client.Get(ctx, req.NamespacedName, c); err != nil {

@@ -112,7 +112,7 @@ func (a *Applier) remember(owner *v1beta1.Canary, t *task, sent *unstructured.Un
 	}
 	version, now := back.GetResourceVersion(), a.Now()
 	a.memory.set(t.ref, func(m *mark) {
-		*m = mark{owner: owner.UID, version: version, wrote: now, settled: version, sum: t.sum, refused: refused}
+		*m = mark{owner: owner.UID, version: version, wrote: now, settled: version, sum: t.sum, wish: t.fulfilled(), refused: refused}
 	})
 	return nil
 }

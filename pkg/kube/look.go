@@ -34,7 +34,7 @@ type task struct {
 
 // look decides what is to be done, in the order of what it costs to find out.
 func (a *Applier) look(ctx context.Context, owner *v1beta1.Canary, obj runtime.ApplyConfiguration) (*task, error) {
-	w, err := wishFor(obj)
+	w, err := a.wishFor(obj)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (a *Applier) compare(owner *v1beta1.Canary, t *task) error {
 }
 
 func (a *Applier) settle(owner *v1beta1.Canary, t *task, version string) {
-	a.memory.set(t.ref, func(m *mark) { m.owner, m.settled, m.sum = owner.UID, version, t.sum })
+	a.memory.set(t.ref, func(m *mark) { m.owner, m.settled, m.sum, m.wish = owner.UID, version, t.sum, t.fulfilled() })
 }
 
 func (t *task) decode() (err error) {

@@ -29,11 +29,14 @@ type mark struct {
 	// version is what our last write came back with, until the cache has it.
 	version string
 	wrote   time.Time
+	// stored is the Canary whose status we were the last to store, of a mark of a Canary.
+	stored types.UID
 	// deleted is the object that our last write deleted, until the cache knows.
 	deleted types.UID
 	// settled is the version of the object that was found to be as wished.
 	settled string
 	sum     [sha256.Size]byte
+	wish    *wish // that it was found to fulfil
 	// refused is what the object looked like right after a write that did not
 	// make it as wished, because something in the server changes what we send.
 	// Writing the same again would go on for ever.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"strings"
 	"time"
 
@@ -129,8 +130,23 @@ type wish struct {
 	ref
 	bare  bool
 	merge bool // of a bare one: nulls take fields away
-	json  []byte
+	obj   runtime.ApplyConfiguration
+	json  []byte            // of obj; nil while nobody needed it
 	sum   [sha256.Size]byte // of json: enough to know a wish again in this process
+}
+
+// wishFor recognises a wish by comparing it with the one that was found fulfilled last, which costs a tenth of
+// encoding it. What is asked of an object seldom changes, and every look asks again.
+func (a *Applier) wishFor(obj runtime.ApplyConfiguration) (*wish, error) {
+	r, err := refOf(obj)
+	if err != nil {
+		return nil, err
+	}
+	if last := a.memory.of(r).wish; last != nil && reflect.DeepEqual(last.obj, obj) {
+		w := *last
+		return &w, nil
+	}
+	return wishFor(obj)
 }
 
 func wishFor(obj runtime.ApplyConfiguration) (*wish, error) {
@@ -139,18 +155,39 @@ func wishFor(obj runtime.ApplyConfiguration) (*wish, error) {
 		return nil, err
 	}
 	inner, isBare := obj.(bare)
-	if isBare {
+	w := &wish{ref: r, bare: isBare, merge: inner.merge, obj: obj}
+	if err := w.encode(); err != nil {
+		return nil, err
+	}
+	w.sum = sha256.Sum256(w.json)
+	return w, nil
+}
+
+func (w *wish) encode() (err error) {
+	obj := w.obj
+	if inner, ok := obj.(bare); ok {
 		obj = inner.ApplyConfiguration
 	}
-	text, err := json.Marshal(obj)
-	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", r, err)
+	if w.json, err = json.Marshal(obj); err != nil {
+		return fmt.Errorf("encode %s: %w", w.ref, err)
 	}
-	return &wish{ref: r, bare: isBare, merge: inner.merge, json: text, sum: sha256.Sum256(text)}, nil
+	return nil
+}
+
+// fulfilled is what is kept of a wish: its text is needed again only when the object is no longer so.
+func (w *wish) fulfilled() *wish {
+	kept := *w
+	kept.json = nil
+	return &kept
 }
 
 // content is the wish as a map, without what means nothing to the API server.
 func (w *wish) content() (map[string]any, error) {
+	if w.json == nil {
+		if err := w.encode(); err != nil {
+			return nil, err
+		}
+	}
 	var content map[string]any
 	if err := utiljson.Unmarshal(w.json, &content); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", w.ref, err)

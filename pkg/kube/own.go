@@ -15,9 +15,18 @@ func (a *Applier) Record(ctx context.Context, before, after *v1beta1.Canary) err
 		return err
 	}
 	a.memory.set(canaryRef(after), func(m *mark) {
-		m.owner, m.version, m.wrote = after.UID, after.ResourceVersion, a.Now()
+		m.owner, m.version, m.wrote, m.stored = after.UID, after.ResourceVersion, a.Now(), after.UID
 	})
 	return nil
+}
+
+// Stored says whether it was this process that stored the status of a Canary last, as far as is known. Nobody else
+// does while it is in charge, so that a cached one which it Knows need not be read again to be acted on.
+func (a *Applier) Stored(c *v1beta1.Canary) bool { return a.memory.of(canaryRef(c)).stored == c.UID }
+
+// Doubt takes back what Stored says, for when the server has told of a conflict.
+func (a *Applier) Doubt(c *v1beta1.Canary) {
+	a.memory.set(canaryRef(c), func(m *mark) { m.stored = "" })
 }
 
 // Knows says whether a cached Canary has the status that we stored last.

@@ -257,6 +257,6 @@ func TestAlertsThatCannotBeSentAreSaid(t *testing.T) {
 		return strings.Contains(says(), "is not sent: caBundle of AlertProvider \""+w.ns+"/on-call\": no certificate")
 	})
 	w.amend("on-call", func(p *v1beta1.AlertProvider) { p.Spec.CABundle = nil })
-	w.await("nothing is wrong with it", func() bool { return says() == "The spec is valid." })
+	w.await("nothing is wrong with it", func() bool { return says() == "The spec is valid for provider istio." })
 	require.Contains(t, strings.Join(o.events(), "\n"), "Warning AlertUnsent spec.analysis.alerts[0] is not sent")
 }

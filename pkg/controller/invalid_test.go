@@ -63,8 +63,10 @@ func mistakes() map[string]mistake {
 			want:   "spec.analysis.maxWeight: 20 is below stepWeight 50",
 		},
 		"NotBuilt": {
-			change: func(c *v1beta1.Canary) { c.Spec.Analysis.Mirror = true },
-			want:   "spec.analysis.mirror: is not supported yet",
+			change: func(c *v1beta1.Canary) {
+				c.Spec.Provider, c.Spec.Analysis.Mirror = "kubernetes", true
+			},
+			want: "spec.analysis.mirror: the provider cannot copy requests; these can: gatewayapi",
 		},
 		"ProviderNotBuilt": {
 			change: func(c *v1beta1.Canary) { c.Spec.Provider = "nginx" },
@@ -92,7 +94,7 @@ func TestNewCanaryIsRefused(t *testing.T) {
 		require.Equal(t, int32(2), *w.live("podinfo").Spec.Replicas, name)
 	}
 	w.respec(w.sound)
-	w.told(v1beta1.ConditionValid, metav1.ConditionTrue, "The spec is valid.")
+	w.told(v1beta1.ConditionValid, metav1.ConditionTrue, "The spec is valid for provider istio.")
 	w.settles(v1beta1.PhaseInitialized, imageOne)
 }
 

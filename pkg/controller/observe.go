@@ -55,21 +55,6 @@ func names(c *v1beta1.Canary) rollout.Names {
 	}
 }
 
-// readPlan finds the provider and compiles the spec for it.
-func (r *Reconciler) readPlan(ctx context.Context, v *view, _ client.Reader) error {
-	route, can, err := r.Routers.For(ctx, v.canary)
-	if err != nil {
-		return err
-	}
-	v.router = route
-	v.snapshot.Plan, err = rollout.Compile(v.canary.Spec, can)
-	if err != nil {
-		return err
-	}
-	v.intent = rollout.IntentOf(v.snapshot.Plan, v.canary.Status)
-	return nil
-}
-
 func (r *Reconciler) readTarget(ctx context.Context, v *view, targets client.Reader) error {
 	d, err := deployment(ctx, targets, v.canary.Namespace, v.canary.Spec.TargetRef.Name)
 	if err != nil || d == nil {

@@ -34,6 +34,14 @@ type Routers struct {
 // rediscover is how long an answer about what the cluster serves is good for, when something was missing in it.
 const rediscover = 5 * time.Second
 
+// Name is the provider of a Canary.
+func (r *Routers) Name(c *v1beta1.Canary) string {
+	if c.Spec.Provider != "" {
+		return c.Spec.Provider
+	}
+	return r.Default
+}
+
 // For returns the router of a Canary's provider and what it can do.
 func (r *Routers) For(ctx context.Context, c *v1beta1.Canary) (router.Router, rollout.Capabilities, error) {
 	r.mu.Lock()

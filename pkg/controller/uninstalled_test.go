@@ -47,7 +47,7 @@ func TestIstioComesLate(t *testing.T) {
 	require.Equal(t, int32(2), replicas(w.live("podinfo")))
 
 	kubetest.Install(t, cfg, istioCRDs())
-	w.told(v1beta1.ConditionValid, metav1.ConditionTrue, "The spec is valid.")
+	w.told(v1beta1.ConditionValid, metav1.ConditionTrue, "The spec is valid for provider istio.")
 	w.await("the primary is made", func() bool {
 		return c.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo-primary"}, w.deployment()) == nil
 	})

@@ -50,6 +50,7 @@ const (
 
 // Plan is a spec reduced to what the machine runs on.
 type Plan struct {
+	Provider string // that divides the requests, for people
 	Strategy Strategy
 	Steps    []Step // what the canary goes through, in order
 	Retreat  []Step // how traffic comes back once the primary is promoted

@@ -64,6 +64,9 @@ func Refuse(s Snapshot, why error) Decision {
 // accept takes back an earlier complaint about the spec, and says the plan's remarks once.
 func (t *turn) accept() {
 	text := "The spec is valid."
+	if t.Plan.Provider != "" {
+		text = "The spec is valid for provider " + t.Plan.Provider + "."
+	}
 	for _, r := range t.Plan.Remarks {
 		text += " " + r.Text + "."
 	}

@@ -7,8 +7,8 @@
 // its own (Namespace) and a client from Config.
 //
 // No controller-manager and no kubelet run. Workloads plays both for the
-// Deployments of a namespace, with faults on demand, and Collector deletes
-// what has lost its owner. They are clients like any other: what they do is
+// Deployments or the DaemonSets of a namespace, with faults on demand, and
+// Collector deletes what has lost its owner. They are clients like any other: what they do is
 // seen through the API server or not at all.
 //
 // Crasher stands between a client and the server, counts what passes and cuts

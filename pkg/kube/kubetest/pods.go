@@ -170,7 +170,7 @@ func statusOf(pod *corev1.Pod, faults map[string]Fault, started bool) corev1.Pod
 	whole := true
 	for _, spec := range pod.Spec.Containers {
 		c := corev1.ContainerStatus{Name: spec.Name, Image: spec.Image}
-		state(&c, cmp.Or(faults[spec.Image], faults[deploymentOf(pod)+" "+spec.Image]), started)
+		state(&c, cmp.Or(faults[spec.Image], faults[workloadOf(pod)+" "+spec.Image]), started)
 		if c.State.Running != nil {
 			c.State.Running.StartedAt = metav1.NewTime(born(pod).Truncate(time.Second))
 		} else if c.LastTerminationState.Terminated == nil {
@@ -183,11 +183,14 @@ func statusOf(pod *corev1.Pod, faults map[string]Fault, started bool) corev1.Pod
 	return s
 }
 
-// deploymentOf reads the name off the ReplicaSet's, which has a hash behind it.
-func deploymentOf(pod *corev1.Pod) string {
+// workloadOf is the name of the DaemonSet, or read off the ReplicaSet's, which has a hash behind it.
+func workloadOf(pod *corev1.Pod) string {
 	set := metav1.GetControllerOf(pod)
 	if set == nil {
 		return ""
+	}
+	if set.Kind == "DaemonSet" {
+		return set.Name
 	}
 	return set.Name[:max(strings.LastIndex(set.Name, "-"), 0)]
 }

@@ -39,8 +39,8 @@ const (
 type Workloads struct {
 	client client.Client
 	live   client.Reader
-	ns     string
 	kick   chan event.GenericEvent
+	list   func(context.Context) ([]client.Object, error)
 
 	mu     sync.Mutex
 	delay  time.Duration
@@ -51,7 +51,16 @@ type Workloads struct {
 func Deployments(t testing.TB, ns string) *Workloads {
 	t.Helper()
 	mgr := newManager(t, ns)
-	w := &Workloads{client: mgr.GetClient(), live: mgr.GetAPIReader(), ns: ns, kick: make(chan event.GenericEvent), faults: map[string]Fault{}}
+	w := &Workloads{client: mgr.GetClient(), live: mgr.GetAPIReader(), kick: make(chan event.GenericEvent), faults: map[string]Fault{}}
+	w.list = func(ctx context.Context) ([]client.Object, error) {
+		list := &appsv1.DeploymentList{}
+		err := w.live.List(ctx, list, client.InNamespace(ns))
+		var all []client.Object
+		for i := range list.Items {
+			all = append(all, &list.Items[i])
+		}
+		return all, err
+	}
 	err := builder.ControllerManagedBy(mgr).
 		For(&appsv1.Deployment{}).
 		WatchesRawSource(source.Channel(w.kick, &handler.EnqueueRequestForObject{})).
@@ -79,19 +88,19 @@ func (w *Workloads) Fault(t testing.TB, image string, f Fault) {
 	w.lookAgain(t)
 }
 
-// FaultOf is Fault for the Pods of one Deployment only: a primary and its target
+// FaultOf is Fault for the Pods of one workload only: a primary and its target
 // have the same images.
-func (w *Workloads) FaultOf(t testing.TB, deployment, image string, f Fault) {
-	w.Fault(t, deployment+" "+image, f)
+func (w *Workloads) FaultOf(t testing.TB, workload, image string, f Fault) {
+	w.Fault(t, workload+" "+image, f)
 }
 
 // lookAgain makes what was set take effect on what is there already.
 func (w *Workloads) lookAgain(t testing.TB) {
 	t.Helper()
-	list := &appsv1.DeploymentList{}
-	require.NoError(t, w.live.List(t.Context(), list, client.InNamespace(w.ns)))
-	for i := range list.Items {
-		w.kick <- event.GenericEvent{Object: &list.Items[i]}
+	all, err := w.list(t.Context())
+	require.NoError(t, err)
+	for _, o := range all {
+		w.kick <- event.GenericEvent{Object: o}
 	}
 }
 

@@ -31,6 +31,8 @@ type Analyst struct {
 	Observe func(c *v1beta1.Canary, metric string, value float64)
 	// Library reads templates and Secrets. Without one, metrics and hooks that refer to any fail.
 	Library Library
+	// Cluster is the Kubernetes API, for metrics that are measured through it. Without it they fail.
+	Cluster metric.Cluster
 
 	pool  *metric.Pool
 	hooks *caller
@@ -46,7 +48,6 @@ func New(metricsServer, provider string) *Analyst {
 // that they were broken off: they must not be judged by then.
 func (a *Analyst) Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Questions) rollout.Findings {
 	shared := newRound()
-	defer shared.close()
 	found := make(rollout.Findings, len(q.Hooks)+len(q.Metrics))
 	hooked, measured := found[:len(q.Hooks)], found[len(q.Hooks):]
 	var asking, measuring sync.WaitGroup

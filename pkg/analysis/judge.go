@@ -55,7 +55,8 @@ func duration(ms float64) string {
 // kind is a sort of metric: how it is judged and spoken of.
 type kind struct {
 	unit   unit
-	lower  bool // its deprecated threshold is the least value allowed, not the greatest
+	lower  bool    // its deprecated threshold is the least value allowed, not the greatest
+	floor  float64 // what that threshold is when it is left out
 	title  func(m v1beta1.CanaryMetric) string
 	silent func(s *source, err error) string // when there is no data
 	failed func(m v1beta1.CanaryMetric, err error) string
@@ -95,6 +96,8 @@ var (
 			return fmt.Sprintf("Metric query failed for %s: %v", m.Name, err)
 		},
 	}
+	// A Job's success is a 1, its failure a 0.
+	work = kind{unit: number, lower: true, floor: 1, title: custom.title, silent: custom.silent, failed: custom.failed}
 )
 
 // kindOf is nil for a metric that says nothing about what to ask.
@@ -125,6 +128,8 @@ func (k *kind) limits(m v1beta1.CanaryMetric) v1beta1.ThresholdRange {
 		return *m.ThresholdRange
 	case m.Threshold == 0 && conditional(m):
 		return v1beta1.ThresholdRange{}
+	case k.lower && m.Threshold == 0:
+		return v1beta1.ThresholdRange{Min: &k.floor}
 	case k.lower:
 		return v1beta1.ThresholdRange{Min: &m.Threshold}
 	}

@@ -3,11 +3,10 @@ package analysis
 import (
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"sync"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
-	"github.com/sluice-cd/sluice/pkg/metric"
 )
 
 // Library reads what Canaries refer to.
@@ -38,10 +37,10 @@ func (a *Analyst) library() Library {
 	return a.Library
 }
 
-// system is a monitoring system that a template stands for.
-type system struct {
-	metric.Provider
+// entry is a template as it was read, with the Secret that belongs to it.
+type entry struct {
 	template *v1beta1.MetricTemplate
+	secret   map[string][]byte // nil: it needs none
 	hidden   hidden
 }
 
@@ -49,34 +48,42 @@ type system struct {
 // so is its Secret. Nothing of it outlives the round.
 type round struct {
 	mu   sync.Mutex
-	made map[v1beta1.CrossNamespaceRef]func() (*system, error)
+	read map[v1beta1.CrossNamespaceRef]func() (*entry, error)
 }
 
-func newRound() *round { return &round{made: map[v1beta1.CrossNamespaceRef]func() (*system, error){}} }
+func newRound() *round { return &round{read: map[v1beta1.CrossNamespaceRef]func() (*entry, error){}} }
 
-// once makes the system of a template, for the first who asks.
-func (r *round) once(ref v1beta1.CrossNamespaceRef, make func() (*system, error)) (*system, error) {
+// once reads a template for the first who asks.
+func (r *round) once(ref v1beta1.CrossNamespaceRef, read func() (*entry, error)) (*entry, error) {
 	r.mu.Lock()
-	made, ok := r.made[ref]
+	known, ok := r.read[ref]
 	if !ok {
-		made = sync.OnceValues(make)
-		r.made[ref] = made
+		known = sync.OnceValues(read)
+		r.read[ref] = known
 	}
 	r.mu.Unlock()
-	return made()
+	return known()
 }
 
-// close gives back what systems hold on to, such as connections of their own. Nobody asks any more by then.
-func (r *round) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, made := range r.made {
-		s, err := made()
-		if err != nil {
-			continue
-		}
-		if c, ok := s.Provider.(io.Closer); ok {
-			_ = c.Close() // the answers are there, and nothing depends on how the connections end
+// look reads a template, and its Secret as it is now.
+func (a *Analyst) look(ctx context.Context, c *v1beta1.Canary, ref v1beta1.CrossNamespaceRef) (*entry, error) {
+	template, err := a.library().Template(ctx, c, ref)
+	if err != nil {
+		return nil, fmt.Errorf("error: %w", err)
+	}
+	p := template.Spec.Provider
+	e := &entry{template: template, hidden: hidden(nil).hideURL(p.Address)}
+	for name, values := range p.Headers {
+		if private(name) {
+			e.hidden = e.hidden.hide(values...)
 		}
 	}
+	if p.SecretRef == nil {
+		return e, nil
+	}
+	if e.secret, err = a.library().Secret(ctx, ref.Namespace, p.SecretRef.Name); err != nil {
+		return nil, fmt.Errorf("secret %s error: %w", p.SecretRef.Name, err)
+	}
+	e.hidden = e.hidden.hideData(e.secret)
+	return e, nil
 }

@@ -62,6 +62,9 @@ func (a *Analyst) weigh(ctx context.Context, s *source, o outcome) outcome {
 	if told != "" {
 		told = s.halt(told)
 	}
+	if e, ok := s.system.(metric.Explainer); ok && told != "" && e.Explain() != "" {
+		told += ": " + e.Explain()
+	}
 	return o.decided(v, told)
 }
 

@@ -8,19 +8,14 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// online is a monitoring system that can be asked whether it is there, without asking for any number.
-type online interface {
-	Online(ctx context.Context) error
-}
-
 // Probe says whether the metrics of a Canary can be asked for: their templates and Secrets are there, their queries
-// render, their monitoring systems answer. The error is about the first metric that cannot.
+// can be rendered, and a Prometheus answers; other systems are not asked, since that may cost money. The error is about
+// the first metric that cannot.
 func (a *Analyst) Probe(ctx context.Context, c *v1beta1.Canary) error {
 	if c.Spec.Analysis == nil {
 		return nil
 	}
 	shared := newRound()
-	defer shared.close()
 	for _, m := range c.Spec.Analysis.Metrics {
 		if err := a.probe(ctx, shared, c, m); err != nil {
 			return err
@@ -37,11 +32,10 @@ func (a *Analyst) probe(ctx context.Context, r *round, c *v1beta1.Canary, m v1be
 	if _, err := s.query(c.Spec.TargetRef.Name); err != nil {
 		return err
 	}
-	system, ok := s.system.(online)
-	if !ok {
+	if !s.promql {
 		return nil
 	}
-	if err := system.Online(ctx); err != nil {
+	if _, err := s.system.Query(ctx, "vector(1)"); err != nil {
 		return errors.New(s.hidden.in(fmt.Sprintf("metric %s: %v", m.Name, err)))
 	}
 	return nil

@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/metric"
@@ -20,6 +24,7 @@ type source struct {
 	kind     *kind
 	system   metric.Provider
 	template string // of the query
+	promql   bool   // the system understands PromQL
 	hidden   hidden
 }
 
@@ -54,7 +59,7 @@ func (a *Analyst) source(ctx context.Context, r *round, c *v1beta1.Canary, m v1b
 	if err != nil {
 		return s, &snag{text: fmt.Sprintf("Error building Prometheus client for %s %v", shown(address), err), final: true}
 	}
-	s.system = server
+	s.system, s.promql = server, true
 	s.hidden = s.hidden.hideURL(address)
 	return s, nil
 }
@@ -79,38 +84,76 @@ func (s *source) builtin() (string, error) {
 func (a *Analyst) refer(ctx context.Context, r *round, s *source) error {
 	ref := *s.metric.TemplateRef
 	ref.Namespace = orDefault(ref.Namespace, s.canary.Namespace)
-	found, err := r.once(ref, func() (*system, error) { return a.system(ctx, s.canary, ref) })
+	e, err := r.once(ref, func() (*entry, error) { return a.look(ctx, s.canary, ref) })
 	if err != nil {
 		return &snag{text: fmt.Sprintf("Metric template %s.%s %v", ref.Name, ref.Namespace, err)}
 	}
-	s.system, s.template, s.hidden = found.Provider, found.template.Spec.Query, found.hidden
+	spec := e.template.Spec
+	s.template, s.hidden, s.promql = spec.Query, e.hidden, spec.Provider.Type == "prometheus"
+	if spec.Provider.Type == "job" {
+		s.kind = &work
+	}
+	if err := metric.Check(spec); err != nil {
+		return s.unmade(ref, spec, err)
+	}
+	if s.system, err = metric.New(spec.Provider, a.settings(s, e)); err != nil {
+		return s.unmade(ref, spec, err)
+	}
 	return nil
 }
 
-// system makes the monitoring system of a template, with the credentials as they are now.
-func (a *Analyst) system(ctx context.Context, c *v1beta1.Canary, ref v1beta1.CrossNamespaceRef) (*system, error) {
-	template, err := a.library().Template(ctx, c, ref)
-	if err != nil {
-		return nil, fmt.Errorf("error: %w", err)
+func (s *source) unmade(ref v1beta1.CrossNamespaceRef, spec v1beta1.MetricTemplateSpec, err error) error {
+	return &snag{text: fmt.Sprintf("Metric template %s.%s provider %s error: %v", ref.Name, ref.Namespace, spec.Provider.Type, err)}
+}
+
+// settings are what a monitoring system needs to know beside its address.
+func (a *Analyst) settings(s *source, e *entry) metric.Settings {
+	vars := s.vars(s.canary.Spec.TargetRef.Name)
+	interval, err := time.ParseDuration(vars.Interval)
+	if err != nil { // the Canary would have been refused
+		interval = 0
 	}
-	p := template.Spec.Provider
-	s := &system{template: template, hidden: hidden(nil).hideURL(p.Address)}
-	var secret map[string][]byte
-	if p.SecretRef != nil {
-		if secret, err = a.library().Secret(ctx, ref.Namespace, p.SecretRef.Name); err != nil {
-			return nil, fmt.Errorf("secret %s error: %w", p.SecretRef.Name, err)
+	set := metric.Settings{
+		Secret:    e.secret,
+		Interval:  interval,
+		Namespace: s.canary.Namespace,
+		Vars:      vars,
+		Web:       e.template.Spec.Web,
+		Cluster:   a.Cluster,
+		Pool:      a.pool,
+		Now:       a.now,
+	}
+	if raw := e.template.Spec.Job; raw != nil {
+		set.Job = s.job(raw.Raw)
+	}
+	return set
+}
+
+// job names the Job of a round: the same for as long as this check is not decided, so that one which was broken off
+// by a restart of the operator is found again and not run twice.
+func (s *source) job(template []byte) metric.Job {
+	c := s.canary
+	due := ""
+	if c.Status.NextCheck != nil {
+		due = c.Status.NextCheck.UTC().Format(time.RFC3339Nano)
+	}
+	return metric.Job{
+		Template: template,
+		Name:     label(c.Name + "-" + s.metric.Name),
+		Round:    strings.Join([]string{string(c.UID), s.metric.Name, c.Status.LastAppliedSpec, due}, " "),
+		Labels:   map[string]string{"app.kubernetes.io/managed-by": "sluice"},
+		Owner:    &metav1.OwnerReference{APIVersion: v1beta1.GroupVersion.String(), Kind: "Canary", Name: c.Name, UID: c.UID},
+	}
+}
+
+// label leaves of a text what the name of an object may have.
+func label(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
 		}
-		s.hidden = s.hidden.hideData(secret)
-	}
-	for name, values := range p.Headers {
-		if private(name) {
-			s.hidden = s.hidden.hide(values...)
-		}
-	}
-	if s.Provider, err = a.provide(template, secret); err != nil {
-		return nil, fmt.Errorf("provider %s error: %s", p.Type, s.hidden.in(err.Error()))
-	}
-	return s, nil
+		return '-'
+	}, strings.ToLower(text))
 }
 
 // query is what to ask about one workload.

@@ -68,9 +68,9 @@ func mistakes() map[string]mistake {
 			},
 			want: "spec.analysis.mirror: the provider cannot copy requests; these can: gatewayapi",
 		},
-		"ProviderNotBuilt": {
+		"NoIngress": {
 			change: func(c *v1beta1.Canary) { c.Spec.Provider = "nginx" },
-			want:   `spec.provider: "nginx" is not a known provider, known are: istio, kubernetes`,
+			want:   "spec.ingressRef: is missing",
 		},
 	}
 }

@@ -90,7 +90,7 @@ func assemble(mgr manager.Manager, o *options) error {
 		Analyst: telemetry.Time(analyst),
 		Herald:  herald,
 		Routers: routers,
-		Kind:    workload.Deployment{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()},
+		Kinds:   workload.Kinds{Rules: workload.Rules{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()}},
 		Settle:  settle,
 		Now:     time.Now,
 	}

@@ -8,7 +8,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
-	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
@@ -86,9 +85,9 @@ func (r *Reconciler) runTarget(ctx context.Context, v *view) (bool, error) {
 	if v.primary != nil {
 		size = max(size, replicas(v.primary))
 	}
-	changed, err := r.Applier.Apply(ctx, v.canary, kube.Bare(r.Kind.Run(v.target, max(size, 1))))
+	changed, err := r.Applier.Apply(ctx, v.canary, v.sized(max(size, 1)))
 	if err != nil {
-		return changed, fmt.Errorf("give deployment %q its replicas back: %w", v.target.Name, err)
+		return changed, fmt.Errorf("give %s %q its replicas back: %w", v.lowerKind(), v.target.GetName(), err)
 	}
 	return changed, nil
 }
@@ -102,7 +101,7 @@ func (r *Reconciler) giveBack(ctx context.Context, v *view) error {
 	if _, ok := apex.Annotations[workload.OriginalSelectorAnnotation]; !ok {
 		return nil // never taken over
 	}
-	original, err := r.Kind.Restore(apex, v.target)
+	original, err := r.Kinds.Restore(apex, v.target)
 	if err != nil {
 		return err
 	}

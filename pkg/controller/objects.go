@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -61,7 +61,7 @@ func (r *Reconciler) readObjects(ctx context.Context, v *view, _ client.Reader) 
 		return nil
 	}
 	v.run()
-	if err := r.addPrimary(v); err != nil {
+	if err := r.addPrimary(ctx, v); err != nil {
 		return err
 	}
 	return r.addAutoscaler(ctx, v)
@@ -79,7 +79,7 @@ func (r *Reconciler) addServices(ctx context.Context, v *view) error {
 	if !workload.Foreign(adopted, v.canary) {
 		adopted = nil
 	}
-	services, err := r.Kind.Services(v.canary, like, v.intent.Apex, adopted)
+	services, err := r.Kinds.Services(v.canary, like, v.intent.Apex, adopted)
 	if err != nil {
 		return err
 	}
@@ -101,16 +101,20 @@ func (r *Reconciler) apex(ctx context.Context, c *v1beta1.Canary) (*corev1.Servi
 	return s, nil
 }
 
-// template is a Deployment with the target's labels and ports: the target itself, or, when somebody deleted
+// template is a workload with the target's labels and ports: the target itself, or, when somebody deleted
 // that in the middle of a rollout, what its primary still tells of it. Traffic must be moved all the same.
-func (v *view) template() *appsv1.Deployment {
+func (v *view) template() client.Object {
 	if v.target != nil || v.primary == nil {
 		return v.target
 	}
-	like := v.primary.DeepCopy()
-	like.Name = v.canary.Spec.TargetRef.Name
-	for k, val := range like.Spec.Selector.MatchLabels {
-		like.Spec.Selector.MatchLabels[k] = strings.TrimSuffix(val, "-primary")
+	like, ok := v.primary.DeepCopyObject().(client.Object)
+	if !ok {
+		return nil
+	}
+	like.SetName(v.canary.Spec.TargetRef.Name)
+	labels := workload.SketchOf(like).Selector.MatchLabels
+	for k, val := range labels {
+		labels[k] = strings.TrimSuffix(val, "-primary")
 	}
 	return like
 }
@@ -120,25 +124,47 @@ func (v *view) run() {
 	have, want := replicas(v.target), v.intent.Floor
 	switch {
 	case !v.intent.Canary && have > 0:
-		v.remove = append(v.remove, kube.Bare(workload.Deployment{}.Run(v.target, 0)))
+		v.remove = append(v.remove, v.sized(0))
 	case !v.intent.Canary, have >= want:
 	case have == 0 && v.primary == nil:
 		// A target that was at zero before there was a primary is meant to be.
 	case have == 0:
-		v.add = append(v.add, kube.Bare(workload.Deployment{}.Run(v.target, max(want, replicas(v.primary)))))
+		v.add = append(v.add, v.sized(max(want, replicas(v.primary))))
 	default:
-		v.add = append(v.add, kube.Bare(workload.Deployment{}.Run(v.target, want)))
+		v.add = append(v.add, v.sized(want))
 	}
 }
 
+// sized is the target at a size, and nothing else of it.
+func (v *view) sized(size int32) runtime.ApplyConfiguration {
+	return touched(v.kind.Run(v.target, size))
+}
+
+// touched is a change of some fields of an object of the user's.
+func touched(fields runtime.ApplyConfiguration) runtime.ApplyConfiguration {
+	if _, ok := fields.(workload.Patch); ok {
+		return kube.Merge(fields)
+	}
+	return kube.Bare(fields)
+}
+
 // addPrimary renders the primary from the target as it was just read, and only if that is the revision
-// the primary is to run.
-func (r *Reconciler) addPrimary(v *view) error {
-	if v.intent.Primary == "" || v.intent.Primary != v.snapshot.Revision {
+// the primary is to run. Its configs come first: pods do not start without them. At rest only a copy that somebody
+// deleted is made again, from a config that is still what was promoted.
+func (r *Reconciler) addPrimary(ctx context.Context, v *view) error {
+	if !v.promotes() && (v.primary == nil || v.snapshot.Revision != v.canary.Status.LastPromotedSpec) {
 		return nil
 	}
-	size := v.primarySize()
-	primary, err := r.Kind.Primary(v.target, v.canary, v.intent.Primary, &size)
+	copies, complete, err := r.copies(ctx, v)
+	if err != nil || !complete {
+		return err
+	}
+	v.add = append(v.add, copies...)
+	if !v.promotes() {
+		return nil
+	}
+	size := v.primarySize(r.memory.size(v.canary))
+	primary, err := v.kind.Primary(v.target, v.canary, workload.Model{Revision: v.intent.Primary, Replicas: &size, Configs: v.configs})
 	if err != nil {
 		return err
 	}
@@ -147,10 +173,13 @@ func (r *Reconciler) addPrimary(v *view) error {
 }
 
 // primarySize is the number of pods the primary is given. An autoscaler's choice is kept, and nothing
-// makes it smaller than it was when the rollout began.
-func (v *view) primarySize() int32 {
+// makes it smaller than it was when the rollout began. One that was deleted comes back at the size that it had.
+func (v *view) primarySize(before int32) int32 {
 	if v.primary != nil && v.canary.Spec.AutoscalerRef != nil {
 		return max(replicas(v.primary), 1)
+	}
+	if v.primary == nil {
+		return max(replicas(v.target), v.canary.Status.PrimaryReplicas, before, 1)
 	}
 	return max(replicas(v.target), v.canary.Status.PrimaryReplicas, 1)
 }
@@ -174,7 +203,7 @@ func (r *Reconciler) addAutoscaler(ctx context.Context, v *view) error {
 			Problem: fmt.Sprintf("%s %q does not exist in namespace %q", ref.Kind, ref.Name, v.canary.Namespace),
 		}
 	}
-	scaler, err := r.Kind.Autoscaler(source, v.canary, v.intent.Guard)
+	scaler, err := r.Kinds.Autoscaler(source, v.canary, v.intent.Guard)
 	if err != nil {
 		return err
 	}
@@ -182,12 +211,7 @@ func (r *Reconciler) addAutoscaler(ctx context.Context, v *view) error {
 	return nil
 }
 
-func replicas(d *appsv1.Deployment) int32 {
-	if d.Spec.Replicas == nil {
-		return 1
-	}
-	return *d.Spec.Replicas
-}
+func replicas(o client.Object) int32 { return workload.SketchOf(o).Size }
 
 // held says that a Canary cannot go before we let it.
 func held(c *v1beta1.Canary) bool {

@@ -3,15 +3,16 @@ package controller
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 // slow is how long a workload may take to start before its pods are looked at: most are up by then,
@@ -55,17 +56,23 @@ func names(c *v1beta1.Canary) rollout.Names {
 	}
 }
 
-func (r *Reconciler) readTarget(ctx context.Context, v *view, targets client.Reader) error {
-	d, err := deployment(ctx, targets, v.canary.Namespace, v.canary.Spec.TargetRef.Name)
-	if err != nil || d == nil {
+func (r *Reconciler) readTarget(ctx context.Context, v *view, targets client.Reader) (err error) {
+	if v.kind, err = r.Kinds.Of(v.canary.Spec.TargetRef); err != nil {
 		return err
 	}
-	if _, _, err := r.Kind.SelectorLabel(d); err != nil {
+	o, err := v.fetch(ctx, targets, v.canary.Spec.TargetRef.Name)
+	if err != nil || o == nil {
 		return err
 	}
-	v.target = d
-	v.snapshot.Target, err = r.workload(ctx, v, d, threshold(v.canary, canarySide))
-	v.snapshot.Revision = v.snapshot.Target.Revision
+	if err := v.kind.Check(o); err != nil {
+		return err
+	}
+	v.target = o
+	if err := r.readConfigs(ctx, v, targets); err != nil {
+		return err
+	}
+	v.snapshot.Target, err = r.workload(ctx, v, o, threshold(v.canary, canarySide))
+	r.identify(v)
 	if _, live := targets.(*once); err == nil && live && v.opening() {
 		err = r.confirm(ctx, v)
 	}
@@ -85,43 +92,47 @@ func (r *Reconciler) confirm(ctx context.Context, v *view) error {
 	if err != nil {
 		return err
 	}
-	v.snapshot.Target = r.Kind.Confirm(v.snapshot.Target, pods, threshold(v.canary, canarySide))
+	wanted := workload.SketchOf(v.target).Pods
+	v.snapshot.Target = workload.Confirm(v.snapshot.Target, pods, wanted, threshold(v.canary, canarySide))
 	return nil
 }
 
 func (r *Reconciler) readPrimary(ctx context.Context, v *view, _ client.Reader) error {
-	d, err := deployment(ctx, r.Client, v.canary.Namespace, v.canary.PrimaryWorkload())
-	if err != nil || d == nil {
+	o, err := v.fetch(ctx, r.Client, v.canary.PrimaryWorkload())
+	if err != nil || o == nil {
 		return err
 	}
-	if o := metav1.GetControllerOf(d); o != nil && o.UID != v.canary.UID {
+	if by := metav1.GetControllerOf(o); by != nil && by.UID != v.canary.UID {
 		return &rollout.InvalidError{
 			Field:   "spec.targetRef.name",
-			Problem: fmt.Sprintf("deployment %q, which the primary would be, belongs to %s %q", d.Name, o.Kind, o.Name),
+			Problem: fmt.Sprintf("%s %q, which the primary would be, belongs to %s %q", v.lowerKind(), o.GetName(), by.Kind, by.Name),
 		}
 	}
-	v.primary = d
-	v.snapshot.Primary, err = r.workload(ctx, v, d, threshold(v.canary, primarySide))
+	v.primary = o
+	v.snapshot.Primary, err = r.workload(ctx, v, o, threshold(v.canary, primarySide))
+	r.memory.picture(v)
 	return err
 }
 
-// deployment reads one Deployment; nil when there is none, or when it is being deleted.
-func deployment(ctx context.Context, from client.Reader, namespace, name string) (*appsv1.Deployment, error) {
-	d := &appsv1.Deployment{}
-	err := from.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, d)
+func (v *view) lowerKind() string { return strings.ToLower(v.canary.Spec.TargetRef.Kind) }
+
+// fetch reads one workload of the target's kind; nil when there is none, or when it is being deleted.
+func (v *view) fetch(ctx context.Context, from client.Reader, name string) (client.Object, error) {
+	o := v.kind.New()
+	err := from.Get(ctx, client.ObjectKey{Namespace: v.canary.Namespace, Name: name}, o)
 	if client.IgnoreNotFound(err) != nil {
-		return nil, fmt.Errorf("read deployment %q: %w", name, err)
+		return nil, fmt.Errorf("read %s %q: %w", v.lowerKind(), name, err)
 	}
-	if err != nil || !d.DeletionTimestamp.IsZero() {
+	if err != nil || o.GetDeletionTimestamp() != nil {
 		return nil, nil
 	}
-	return d, nil
+	return o, nil
 }
 
 // workload observes one side. The pods of one that takes long, or got stuck, are looked at for what keeps them;
 // until then it is simply starting.
-func (r *Reconciler) workload(ctx context.Context, v *view, d *appsv1.Deployment, ready int) (rollout.Workload, error) {
-	w := r.Kind.Observe(d, nil, ready, v.snapshot.Now)
+func (r *Reconciler) workload(ctx context.Context, v *view, o client.Object, ready int) (rollout.Workload, error) {
+	w := v.kind.Observe(o, nil, ready, v.snapshot.Now)
 	if w.Health != rollout.Starting && w.Health != rollout.Stuck || v.settled() {
 		return w, nil
 	}
@@ -129,11 +140,11 @@ func (r *Reconciler) workload(ctx context.Context, v *view, d *appsv1.Deployment
 		w.Reason = ""
 		return w, nil
 	}
-	pods, err := r.pods(ctx, d)
+	pods, err := r.pods(ctx, o)
 	if err != nil {
 		return w, err
 	}
-	return r.Kind.Observe(d, pods, ready, v.snapshot.Now), nil
+	return v.kind.Observe(o, pods, ready, v.snapshot.Now), nil
 }
 
 // settled says that no rollout waits for a workload: what its pods do is its owner's concern, and not worth a request.
@@ -152,14 +163,14 @@ func (v *view) slow() bool {
 	return since != nil && v.snapshot.Now.Sub(since.Time) >= slow
 }
 
-func (r *Reconciler) pods(ctx context.Context, d *appsv1.Deployment) ([]corev1.Pod, error) {
-	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
+func (r *Reconciler) pods(ctx context.Context, o client.Object) ([]corev1.Pod, error) {
+	selector, err := metav1.LabelSelectorAsSelector(workload.SketchOf(o).Selector)
 	if err != nil {
-		return nil, fmt.Errorf("select pods of deployment %q: %w", d.Name, err)
+		return nil, fmt.Errorf("select pods of %q: %w", o.GetName(), err)
 	}
 	pods := &corev1.PodList{}
-	if err := r.Live.List(ctx, pods, client.InNamespace(d.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
-		return nil, fmt.Errorf("list pods of deployment %q: %w", d.Name, err)
+	if err := r.Live.List(ctx, pods, client.InNamespace(o.GetNamespace()), client.MatchingLabelsSelector{Selector: selector}); err != nil {
+		return nil, fmt.Errorf("list pods of %q: %w", o.GetName(), err)
 	}
 	return pods.Items, nil
 }

@@ -181,7 +181,7 @@ func assemble(t *testing.T, mgr ctrl.Manager, tell clock, a Analyst) *Reconciler
 			Secrets:   mgr.GetAPIReader(),
 		},
 		Routers: &Routers{Default: "istio", Discovery: d, Now: tell.now},
-		Kind:    workload.Deployment{SelectorLabels: []string{"app"}},
+		Kinds:   workload.Kinds{Rules: workload.Rules{SelectorLabels: []string{"app"}}},
 		Settle:  2 * time.Second,
 		Now:     tell.now,
 	}

@@ -40,11 +40,14 @@ type Reconciler struct {
 	Analyst Analyst
 	Herald  *Herald
 	Routers *Routers
-	Kind    workload.Deployment
+	Kinds   workload.Kinds
 	Settle  time.Duration // that proxies are given to take routes they do not report on
 	Now     func() time.Time
+	// Tracking has ConfigMaps and Secrets of the target's pods be part of its revision.
+	Tracking bool
 
-	memo routesMemo
+	memory memory
+	memo   routesMemo
 }
 
 const (

@@ -3,9 +3,10 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
+	"reflect"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,12 +15,15 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/router"
+	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 // view is what one pass has read, and what it makes of it.
 type view struct {
 	canary          *v1beta1.Canary
-	target, primary *appsv1.Deployment // nil: there is none
+	kind            workload.Kind
+	target, primary client.Object // nil: there is none
+	configs         workload.Configs
 	router          router.Router
 
 	snapshot rollout.Snapshot
@@ -29,6 +33,7 @@ type view struct {
 	routes []runtime.ApplyConfiguration // what moves traffic; part of add
 	add    []runtime.ApplyConfiguration // what must be there
 	remove []runtime.ApplyConfiguration // what must no longer run, once routed
+	strays []client.Object              // what we have made and nothing calls for any more
 	after  time.Duration
 }
 
@@ -78,31 +83,36 @@ func changed(before, after v1beta1.CanaryStatus) bool {
 	return !equality.Semantic.DeepEqual(before, after)
 }
 
-// once reads each object live one time only: within one call, a moment ago is now. It holds a single
-// object, since a Canary has one target.
+// once reads each object live one time only: within one call, a moment ago is now. It keeps what a decision is about:
+// the target, and the metadata of its configs.
 type once struct {
 	client.Reader
-	key  client.ObjectKey
-	seen *appsv1.Deployment
-	at   time.Time
+	seen map[string]glance
+}
+
+type glance struct {
+	object client.Object
+	at     time.Time
 }
 
 // freshFor bounds how long a read counts as live; asking a slow hook takes longer than that.
 const freshFor = time.Second
 
-// Get reads a Deployment that was read just now from memory, and everything else live.
+// Get reads what was read just now from memory, and everything else live.
 func (o *once) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
-	d, ok := obj.(*appsv1.Deployment)
-	if !ok {
-		return o.Reader.Get(ctx, key, obj, opts...)
-	}
-	if o.seen != nil && o.key == key && time.Since(o.at) < freshFor {
-		o.seen.DeepCopyInto(d)
+	name := fmt.Sprintf("%T %s %s", obj, obj.GetObjectKind().GroupVersionKind().Kind, key)
+	if g, ok := o.seen[name]; ok && time.Since(g.at) < freshFor {
+		reflect.ValueOf(obj).Elem().Set(reflect.ValueOf(g.object.DeepCopyObject()).Elem())
 		return nil
 	}
-	if err := o.Reader.Get(ctx, key, d, opts...); err != nil {
+	if err := o.Reader.Get(ctx, key, obj, opts...); err != nil {
 		return err
 	}
-	o.key, o.seen, o.at = key, d.DeepCopy(), time.Now()
+	if o.seen == nil {
+		o.seen = map[string]glance{}
+	}
+	if seen, ok := obj.DeepCopyObject().(client.Object); ok {
+		o.seen[name] = glance{object: seen, at: time.Now()}
+	}
 	return nil
 }

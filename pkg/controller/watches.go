@@ -41,6 +41,7 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 		Watches(&v1beta1.Canary{}, coalesced(inbox.canaries())).
 		Watches(&v1beta1.AlertProvider{}, r.alerting()).
 		Watches(&appsv1.Deployment{}, coalesced(r.concerning())).
+		Watches(&appsv1.DaemonSet{}, coalesced(r.concerning())).
 		Watches(&corev1.Service{}, coalesced(r.concerning())).
 		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, coalesced(r.concerning())).
 		Build(between(inbox))
@@ -132,6 +133,7 @@ func (i *inbox) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 		}
 		i.Applier.Forget(ghost)
 		i.memo.forget(ghost)
+		i.memory.forget(ghost)
 	}
 	c := &v1beta1.Canary{}
 	if err := i.Client.Get(ctx, req.NamespacedName, c); err != nil {

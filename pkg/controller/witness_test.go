@@ -20,9 +20,10 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
+	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
-// witness sees every version of the objects that decide who answers a request. Three watches come in any order,
+// witness sees every version of the objects that decide who answers a request. Several watches come in any order,
 // but versions are counted by one etcd, so that what was so at any moment is known in the end.
 type witness struct {
 	mu   sync.Mutex
@@ -46,7 +47,7 @@ func (w *world) witness() {
 	one := &witness{}
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
-	for _, list := range []client.ObjectList{&appsv1.DeploymentList{}, &corev1.ServiceList{}, routes} {
+	for _, list := range []client.ObjectList{&appsv1.DeploymentList{}, &appsv1.DaemonSetList{}, &corev1.ServiceList{}, routes} {
 		events, err := c.Watch(ctx, list, client.InNamespace(w.ns))
 		require.NoError(w, err)
 		watching.Go(func() { one.follow(events.ResultChan()) })
@@ -111,16 +112,9 @@ func (o *witness) testify() []string {
 func (s scene) after(e sighting) scene {
 	switch obj := e.object.(type) {
 	case *appsv1.Deployment:
-		runs := map[string]workings{obj.Name: {wanted: replicas(obj), able: obj.Status.AvailableReplicas}}
-		for name, r := range s.runs {
-			if name != obj.Name {
-				runs[name] = r
-			}
-		}
-		s.runs = runs
-		if e.gone {
-			delete(s.runs, obj.Name)
-		}
+		s.runs = s.with(e, workings{wanted: replicas(obj), able: obj.Status.AvailableReplicas})
+	case *appsv1.DaemonSet:
+		s.runs = s.with(e, workings{wanted: replicas(obj), able: obj.Status.NumberAvailable})
 	case *corev1.Service:
 		if obj.Name == "podinfo" {
 			s.apex = obj.Spec.Selector["app"]
@@ -135,6 +129,20 @@ func (s scene) after(e sighting) scene {
 		}
 	}
 	return s
+}
+
+// with is what runs after a workload was seen.
+func (s scene) with(e sighting, w workings) map[string]workings {
+	runs := map[string]workings{e.object.GetName(): w}
+	for name, r := range s.runs {
+		if name != e.object.GetName() {
+			runs[name] = r
+		}
+	}
+	if e.gone {
+		delete(runs, e.object.GetName())
+	}
+	return runs
 }
 
 func splitOf(route *unstructured.Unstructured) map[string]int64 {
@@ -156,12 +164,12 @@ func splitOf(route *unstructured.Unstructured) map[string]int64 {
 // there is nothing to lose.
 func blame(e sighting, before, now scene, side string) string {
 	switch obj := e.object.(type) {
-	case *appsv1.Deployment:
-		if obj.Name == "podinfo-primary" && image(obj) == imageBad {
+	case *appsv1.Deployment, *appsv1.DaemonSet:
+		if pods := workload.SketchOf(obj).Template.Spec; obj.GetName() == "podinfo-primary" && pods.Containers[0].Image == imageBad {
 			return "the primary was given a revision that cannot have passed"
 		}
-		stopped := obj.Name == side && !e.gone && before.runs[side].wanted > 0 && now.runs[side].wanted == 0
-		if stopped && now.asked(side) && sets(obj, "f:replicas") {
+		stopped := obj.GetName() == side && !e.gone && before.runs[side].wanted > 0 && now.runs[side].wanted == 0
+		if stopped && now.asked(side) && (sets(obj, "f:replicas") || sets(obj, "f:nodeSelector")) {
 			return fmt.Sprintf("%s was stopped with requests sent to it: %+v", side, now)
 		}
 	default:

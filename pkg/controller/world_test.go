@@ -41,16 +41,24 @@ const patience = 60 * time.Second
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	w := newEmptyWorld(t)
+	w.pods = kubetest.Deployments(t, w.ns)
+	require.NoError(t, w.Create(t.Context(), w.deployment()))
+	w.await("the Deployment runs", func() bool { return w.live("podinfo").Status.AvailableReplicas == 2 })
+	return w
+}
+
+// newEmptyWorld is one in which nothing runs yet.
+func newEmptyWorld(t *testing.T) *world {
+	t.Helper()
 	scheme := runtime.NewScheme()
 	require.NoError(t, clientgoscheme.AddToScheme(scheme))
 	require.NoError(t, v1beta1.AddToScheme(scheme))
 	c, err := client.New(kubetest.Config(t), client.Options{Scheme: scheme})
 	require.NoError(t, err)
 	ns := kubetest.Namespace(t)
-	w := &world{T: t, Client: c, ns: ns, clock: clock{from: time.Now()}, judge: &judge{}, pods: kubetest.Deployments(t, ns)}
+	w := &world{T: t, Client: c, ns: ns, clock: clock{from: time.Now()}, judge: &judge{}}
 	w.witness()
-	require.NoError(t, c.Create(t.Context(), w.deployment()))
-	w.await("the Deployment runs", func() bool { return w.live("podinfo").Status.AvailableReplicas == 2 })
 	return w
 }
 

@@ -23,10 +23,13 @@ var checks = []func(v1beta1.CanarySpec, Capabilities) error{
 
 func soundTarget(spec v1beta1.CanarySpec, _ Capabilities) error {
 	if spec.TargetRef.Name == "" {
-		return invalid("spec.targetRef.name", "is empty; name the Deployment to release")
+		return invalid("spec.targetRef.name", "is empty; name the workload to release")
 	}
-	if spec.TargetRef.Kind != "Deployment" {
-		return invalid("spec.targetRef.kind", "%q is not supported yet, only Deployment is", spec.TargetRef.Kind)
+	if kind := spec.TargetRef.Kind; kind != "Deployment" && kind != "DaemonSet" {
+		return invalid("spec.targetRef.kind", "%q is not supported yet, only Deployment and DaemonSet are", kind)
+	}
+	if spec.TargetRef.Kind == "DaemonSet" && spec.AutoscalerRef != nil {
+		return invalid("spec.autoscalerRef", "a DaemonSet has one pod on each node and takes no autoscaler")
 	}
 	if ref := spec.AutoscalerRef; ref != nil && ref.Kind != "HorizontalPodAutoscaler" {
 		return invalid("spec.autoscalerRef.kind", "%q is not supported yet, only HorizontalPodAutoscaler is", ref.Kind)

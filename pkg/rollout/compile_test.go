@@ -214,8 +214,11 @@ func TestCompileRefuses(t *testing.T) {
 		field  string
 		change change
 	}{
-		"NoTarget":           {"spec.targetRef.name", func(s *v1beta1.CanarySpec) { s.TargetRef.Name = "" }},
-		"ForeignKind":        {"spec.targetRef.kind", func(s *v1beta1.CanarySpec) { s.TargetRef.Kind = "DaemonSet" }},
+		"NoTarget":    {"spec.targetRef.name", func(s *v1beta1.CanarySpec) { s.TargetRef.Name = "" }},
+		"ForeignKind": {"spec.targetRef.kind", func(s *v1beta1.CanarySpec) { s.TargetRef.Kind = "StatefulSet" }},
+		"ScaledDaemonSet": {"spec.autoscalerRef", func(s *v1beta1.CanarySpec) {
+			s.TargetRef.Kind, s.AutoscalerRef = "DaemonSet", &v1beta1.AutoscalerRef{Kind: "HorizontalPodAutoscaler"}
+		}},
 		"ForeignAutoscaler":  {"spec.autoscalerRef.kind", func(s *v1beta1.CanarySpec) { s.AutoscalerRef = &v1beta1.AutoscalerRef{Kind: "ScaledObject"} }},
 		"StepOverAll":        {"spec.analysis.stepWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight = 101 })},
 		"NegativeTop":        {"spec.analysis.maxWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.MaxWeight = -1 })},

@@ -34,8 +34,11 @@ type Snapshot struct {
 
 	// Revision of the target's pod template and tracked configs; empty while there is no target.
 	Revision string
-	Target   Workload
-	Primary  Workload
+	// Configs are the checksums of the configs that the target uses, by `configmap/<name>`; nil when they are not
+	// tracked. They are part of Revision.
+	Configs map[string]string
+	Target  Workload
+	Primary Workload
 
 	// Routed says that the proxies have taken the routes this status calls for; until then Settles
 	// is when that may be assumed, or zero when an event will tell.

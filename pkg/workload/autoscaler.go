@@ -16,7 +16,7 @@ import (
 //
 // The version in the Canary's reference is not looked at: the source was read as autoscaling/v2, which
 // every supported cluster serves. Other kinds are refused by a *rollout.InvalidError.
-func (k Deployment) Autoscaler(source *autoscalingv2.HorizontalPodAutoscaler, c *v1beta1.Canary, floor int32) (*autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration, error) {
+func (k Rules) Autoscaler(source *autoscalingv2.HorizontalPodAutoscaler, c *v1beta1.Canary, floor int32) (*autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration, error) {
 	ref := c.Spec.AutoscalerRef
 	if ref.Kind != "HorizontalPodAutoscaler" {
 		return nil, &rollout.InvalidError{Field: "spec.autoscalerRef.kind", Problem: fmt.Sprintf("%q is not built yet", ref.Kind)}

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
@@ -26,6 +27,15 @@ func canary() *v1beta1.Canary {
 		ObjectMeta: metav1.ObjectMeta{Name: "podinfo", Namespace: "test", UID: "1b3e"},
 		Spec:       v1beta1.CanarySpec{TargetRef: v1beta1.TargetRef{Kind: "Deployment", Name: "podinfo"}},
 	}
+}
+
+func primaryOf(t *testing.T, target *appsv1.Deployment) *appsv1ac.DeploymentApplyConfiguration {
+	t.Helper()
+	applied, err := golden{}.kind().Primary(target, canary(), workload.Model{Revision: "r1-1"})
+	require.NoError(t, err)
+	primary, ok := applied.(*appsv1ac.DeploymentApplyConfiguration)
+	require.True(t, ok)
+	return primary
 }
 
 func TestSelectorLabel(t *testing.T) {
@@ -65,7 +75,7 @@ func TestSelectorLabelMissing(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			_, _, label := k.SelectorLabel(tc.target)
-			_, primary := k.Primary(tc.target, c, "r1-1", nil)
+			_, primary := k.Primary(tc.target, c, workload.Model{Revision: "r1-1"})
 			_, services := k.Services(c, tc.target, rollout.TargetSide, nil)
 			_, restored := k.Restore(&corev1.Service{}, tc.target)
 			for _, err := range []error{label, primary, services, restored} {
@@ -104,8 +114,7 @@ func TestRun(t *testing.T) {
 func TestPrimarySelectsItsOwnPodsOnly(t *testing.T) {
 	target := deployment(map[string]string{"app": "podinfo", "tier": "web"})
 	target.Spec.Template.Labels = map[string]string{"app": "podinfo", "tier": "web"}
-	primary, err := golden{}.kind().Primary(target, canary(), "r1-1", nil)
-	require.NoError(t, err)
+	primary := primaryOf(t, target)
 	selects, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{MatchLabels: primary.Spec.Selector.MatchLabels})
 	require.NoError(t, err)
 	require.True(t, selects.Matches(set(primary.Spec.Template.Labels)), "its own pods")
@@ -116,8 +125,7 @@ func TestPrimarySelectsItsOwnPodsOnly(t *testing.T) {
 }
 
 func TestPrimaryOfTargetWithoutPodLabels(t *testing.T) {
-	primary, err := golden{}.kind().Primary(deployment(map[string]string{"app": "podinfo"}), canary(), "r1-1", nil)
-	require.NoError(t, err)
+	primary := primaryOf(t, deployment(map[string]string{"app": "podinfo"}))
 	require.Equal(t, map[string]string{"app": "podinfo-primary"}, primary.Spec.Template.Labels)
 }
 

@@ -42,8 +42,7 @@ func TestPrimaryLosesNoField(t *testing.T) {
 	for seed := range int64(5) {
 		target := filled(t, seed)
 		untouched := target.DeepCopy()
-		applied, err := golden{}.kind().Primary(target, canary(), "r1-1", nil)
-		require.NoError(t, err)
+		applied := primaryOf(t, target)
 		require.Equal(t, untouched, target, "rendering must not change its input")
 
 		raw, err := json.Marshal(applied.Spec.Template)

@@ -38,19 +38,33 @@ type golden struct {
 	Replicas *int32                                 `json:"replicas"`
 	Floor    int32                                  `json:"floor"`
 	Prefixes []string                               `json:"prefixes"`
+	Configs  workload.Configs                       `json:"configs"`
+	Daemons  *appsv1.DaemonSet                      `json:"daemons"`
 }
 
 func (g golden) kind() workload.Deployment {
-	return workload.Deployment{
+	return workload.Deployment{Rules: g.rules()}
+}
+
+func (g golden) rules() workload.Rules {
+	return workload.Rules{
 		SelectorLabels:       []string{"app", "name", "app.kubernetes.io/name"},
 		IncludeLabelPrefixes: g.Prefixes,
 	}
 }
 
+func (g golden) model() workload.Model {
+	return workload.Model{Revision: g.Revision, Replicas: g.Replicas, Configs: g.Configs}
+}
+
 func TestGolden(t *testing.T) {
 	kinds := map[string]func(golden) ([]runtime.ApplyConfiguration, error){
 		"deployment": func(g golden) ([]runtime.ApplyConfiguration, error) {
-			d, err := g.kind().Primary(g.Target, g.Canary, g.Revision, g.Replicas)
+			d, err := g.kind().Primary(g.Target, g.Canary, g.model())
+			return []runtime.ApplyConfiguration{d}, err
+		},
+		"daemonset": func(g golden) ([]runtime.ApplyConfiguration, error) {
+			d, err := workload.DaemonSet{Rules: g.rules()}.Primary(g.Daemons, g.Canary, g.model())
 			return []runtime.ApplyConfiguration{d}, err
 		},
 		"service": func(g golden) ([]runtime.ApplyConfiguration, error) {

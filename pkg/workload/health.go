@@ -7,9 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
@@ -24,14 +22,11 @@ const (
 	overdue    = "ProgressDeadlineExceeded: the Deployment exceeded its progress deadline"
 )
 
-// Observe says how far a Deployment is from serving; nil means that there is none. Its pods are needed
-// only while a rollout waits for it. Ready is the percentage of its pods that have to be available;
-// anything outside 1 to 100 stands for 100.
-//
-// A Deployment that starts with a pod in trouble has as Since the time that this began: at Since plus
-// Grace it is stuck, unless the trouble passes.
-func (Deployment) Observe(d *appsv1.Deployment, pods []corev1.Pod, ready int, now time.Time) rollout.Workload {
-	if d == nil {
+// Observe implements Kind. A Deployment that starts with a pod in trouble has as Since the time that this began:
+// at Since plus Grace it is stuck, unless the trouble passes.
+func (Deployment) Observe(o Object, pods []corev1.Pod, ready int, now time.Time) rollout.Workload {
+	d, ok := o.(*appsv1.Deployment)
+	if !ok || d == nil {
 		return rollout.Workload{Health: rollout.Absent}
 	}
 	w := rollout.Workload{
@@ -57,7 +52,7 @@ func health(d *appsv1.Deployment, pods []corev1.Pod, ready int, now time.Time) (
 		// Everything below would speak of an older version.
 		return rollout.Starting, lack, time.Time{}
 	}
-	t, found := worst(newest(pods))
+	t, found := worst(newest(pods, appsv1.DefaultDeploymentUniqueLabelKey))
 	if c := condition(d, appsv1.DeploymentProgressing); c.Reason == "ProgressDeadlineExceeded" {
 		return rollout.Stuck, late(d, t), c.LastTransitionTime.Time
 	}
@@ -120,15 +115,6 @@ func refused(d *appsv1.Deployment, lack string) string {
 	return c.Reason + ": its pods are refused"
 }
 
-// revisionOf reads a primary's revision off its annotation: its template is not what was promoted but
-// rendered from it. A target's is computed, whatever its annotations say.
-func revisionOf(d *appsv1.Deployment) string {
-	if o := metav1.GetControllerOf(d); o != nil && o.Kind == "Canary" && o.APIVersion == v1beta1.GroupVersion.String() {
-		return d.Annotations[RevisionAnnotation]
-	}
-	return Revision(d.Spec.Template, nil)
-}
-
 // size is the number of pods asked for; the API's default is one.
 func size(d *appsv1.Deployment) int32 {
 	if d.Spec.Replicas == nil {
@@ -162,10 +148,10 @@ func condition(d *appsv1.Deployment, t appsv1.DeploymentConditionType) appsv1.De
 	return appsv1.DeploymentCondition{}
 }
 
-// Confirm corrects what a status says by the pods themselves. A Deployment that is stopped and started again in one
-// moment counts pods as available that are already ending: its status is put together from that of its ReplicaSets,
-// which may be older than the generation it claims to have seen.
-func (Deployment) Confirm(w rollout.Workload, pods []corev1.Pod, ready int) rollout.Workload {
+// Confirm corrects what a status says by the pods themselves: wanted is how many there should be. A Deployment that is
+// stopped and started again in one moment counts pods as available that are already ending: its status is put together
+// from that of its ReplicaSets, which may be older than the generation it claims to have seen.
+func Confirm(w rollout.Workload, pods []corev1.Pod, wanted int32, ready int) rollout.Workload {
 	var serving int32
 	for i := range pods {
 		if pods[i].DeletionTimestamp == nil && isReady(&pods[i]) {
@@ -173,7 +159,7 @@ func (Deployment) Confirm(w rollout.Workload, pods []corev1.Pod, ready int) roll
 		}
 	}
 	w.Available = min(w.Available, serving)
-	if w.Health == rollout.Available && serving < enough(w.Replicas, ready) {
+	if w.Health == rollout.Available && serving < enough(wanted, ready) {
 		w.Health, w.Since = rollout.Starting, time.Time{}
 	}
 	return w

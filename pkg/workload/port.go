@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
@@ -15,7 +14,7 @@ import (
 
 // Ports are the ports of a Canary's Services: the one that its spec names and, where asked for, the
 // others of the target's containers.
-func Ports(c *v1beta1.Canary, target *appsv1.Deployment) []*corev1ac.ServicePortApplyConfiguration {
+func Ports(c *v1beta1.Canary, target Object) []*corev1ac.ServicePortApplyConfiguration {
 	s := c.Spec.Service
 	main := corev1ac.ServicePort().
 		WithName(cmp.Or(s.PortName, "http")).
@@ -29,7 +28,7 @@ func Ports(c *v1beta1.Canary, target *appsv1.Deployment) []*corev1ac.ServicePort
 	if !s.PortDiscovery {
 		return ports
 	}
-	for _, container := range target.Spec.Template.Spec.Containers {
+	for _, container := range SketchOf(target).Template.Spec.Containers {
 		ports = discover(ports, container)
 	}
 	return ports

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -20,8 +19,8 @@ import (
 // Adopted is the live apex Service where that is the user's own (see Foreign), else nil. Such a Service
 // keeps its type, its labels and all that is on it; only its ports and its selector become ours, and
 // what it selected is remembered on it.
-func (k Deployment) Services(c *v1beta1.Canary, target *appsv1.Deployment, apex rollout.Side, adopted *corev1.Service) ([]runtime.ApplyConfiguration, error) {
-	key, value, err := k.SelectorLabel(target)
+func (r Rules) Services(c *v1beta1.Canary, target Object, apex rollout.Side, adopted *corev1.Service) ([]runtime.ApplyConfiguration, error) {
+	key, value, err := r.SelectorLabel(target)
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +46,8 @@ func Foreign(live *corev1.Service, c *v1beta1.Canary) bool {
 // Restore renders an adopted apex Service as its owner had it, which leaves nothing of ours on it. A
 // Service that holds no note of what it selected once, as one adopted by another controller of this
 // API does, is made to select the target.
-func (k Deployment) Restore(apex *corev1.Service, target *appsv1.Deployment) (runtime.ApplyConfiguration, error) {
-	key, value, err := k.SelectorLabel(target)
+func (r Rules) Restore(apex *corev1.Service, target Object) (runtime.ApplyConfiguration, error) {
+	key, value, err := r.SelectorLabel(target)
 	if err != nil {
 		return nil, err
 	}

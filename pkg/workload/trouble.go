@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -27,18 +26,18 @@ func (t trouble) outlasted(now time.Time) bool {
 	return t.final || !now.Before(t.since.Add(Grace))
 }
 
-// newest returns the pods of the template that made pods last. An older template's pods may be in any
-// state: what is rolled out replaces them.
-func newest(pods []corev1.Pod) []corev1.Pod {
+// newest returns the pods of the template that made pods last, by the label that tells templates apart. An older
+// template's pods may be in any state: what is rolled out replaces them.
+func newest(pods []corev1.Pod, label string) []corev1.Pod {
 	var template string
 	var made time.Time
 	for _, p := range pods {
 		if at := p.CreationTimestamp.Time; p.DeletionTimestamp == nil && !at.Before(made) {
-			template, made = p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], at
+			template, made = p.Labels[label], at
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool {
-		return p.DeletionTimestamp != nil || p.Labels[appsv1.DefaultDeploymentUniqueLabelKey] != template
+		return p.DeletionTimestamp != nil || p.Labels[label] != template
 	})
 }
 

@@ -243,7 +243,7 @@ func TestConfirm(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, tc.want, workload.Deployment{}.Confirm(said, tc.pods, tc.ready), tc.reason)
+			require.Equal(t, tc.want, workload.Confirm(said, tc.pods, said.Replicas, tc.ready), tc.reason)
 		})
 	}
 }

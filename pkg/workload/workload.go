@@ -85,6 +85,7 @@ func private(key string) bool {
 	return strings.Contains(key, "toolkit.fluxcd.io") ||
 		strings.HasPrefix(key, "sluice.dev/") ||
 		strings.HasPrefix(key, "deployment.kubernetes.io/") ||
+		key == "deprecated.daemonset.template.generation" || // counted by the API server
 		key == "kubectl.kubernetes.io/last-applied-configuration"
 }
 

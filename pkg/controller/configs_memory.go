@@ -1,0 +1,164 @@
+package controller
+
+import (
+	"maps"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+// memory is what was found out about Canaries and need not be found out again. To lose it costs requests and time,
+// and the size of a primary that is deleted by hand before it was looked at again.
+type memory struct {
+	mu    sync.Mutex
+	of    map[types.UID]*memo
+	users map[configKey]map[types.NamespacedName]bool
+}
+
+// memo is what is remembered of one Canary.
+type memo struct {
+	revisions [2]naming // the last ones that were computed: with configs and without
+	contents  map[string]content
+	refers    map[configKey]bool
+	labels    map[string]string // of the target's pods
+	size      int32             // of the primary
+}
+
+// naming is a revision and what it is of. A pod template is the same for as long as the generation is.
+type naming struct {
+	target     types.UID
+	generation int64
+	sums       map[string]string
+	revision   string
+}
+
+// content is what one version of a config holds, as far as that may be remembered.
+type content struct {
+	uid     types.UID
+	version string
+	sum     string
+	tracked bool
+}
+
+type configKey struct{ kind, namespace, name string }
+
+// about returns what is remembered of a Canary. The lock is held.
+func (m *memory) about(c *v1beta1.Canary) *memo {
+	if m.of == nil {
+		m.of = map[types.UID]*memo{}
+		m.users = map[configKey]map[types.NamespacedName]bool{}
+	}
+	t, ok := m.of[c.UID]
+	if !ok {
+		t = &memo{contents: map[string]content{}}
+		m.of[c.UID] = t
+	}
+	return t
+}
+
+// forget drops all of a Canary that is gone.
+func (m *memory) forget(c *v1beta1.Canary) {
+	m.refer(c, nil)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.of, c.UID)
+}
+
+// revision is that of the target, computed when its template or its configs are not those of before.
+func (m *memory) revision(v *view, template corev1.PodTemplateSpec, sums map[string]string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	slot := &m.about(v.canary).revisions[0]
+	if len(sums) == 0 {
+		slot = &m.about(v.canary).revisions[1]
+	}
+	target, generation := v.target.GetUID(), v.target.GetGeneration()
+	if slot.revision == "" || slot.target != target || slot.generation != generation || !maps.Equal(slot.sums, sums) {
+		*slot = naming{target: target, generation: generation, sums: sums, revision: workload.Revision(template, sums)}
+	}
+	return slot.revision
+}
+
+// content is what is known of a config at its present version.
+func (m *memory) content(c *v1beta1.Canary, ref workload.Config, head metav1.Object) (content, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known, ok := m.about(c).contents[ref.Key()]
+	return known, ok && known.uid == head.GetUID() && known.version == head.GetResourceVersion()
+}
+
+func (m *memory) keep(c *v1beta1.Canary, ref workload.Config, found content) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.about(c).contents[ref.Key()] = found
+}
+
+// refer notes which configs wake a Canary, and drops what is known of others.
+func (m *memory) refer(c *v1beta1.Canary, refs []workload.Config) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t, key := m.about(c), client.ObjectKeyFromObject(c)
+	now := make(map[configKey]bool, len(refs))
+	keys := make(map[string]bool, len(refs))
+	for _, ref := range refs {
+		now[configKey{ref.Kind, c.Namespace, ref.Name}] = true
+		keys[ref.Key()] = true
+	}
+	maps.DeleteFunc(t.contents, func(key string, _ content) bool { return !keys[key] })
+	for k := range t.refers {
+		if delete(m.users[k], key); len(m.users[k]) == 0 {
+			delete(m.users, k)
+		}
+	}
+	for k := range now {
+		if m.users[k] == nil {
+			m.users[k] = map[types.NamespacedName]bool{}
+		}
+		m.users[k][key] = true
+	}
+	t.refers = now
+}
+
+// referring are the Canaries whose targets refer to a config.
+func (m *memory) referring(kind string, o metav1.Object) []types.NamespacedName {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []types.NamespacedName
+	for key := range m.users[configKey{kind, o.GetNamespace(), o.GetName()}] {
+		all = append(all, key)
+	}
+	return all
+}
+
+// picture notes how a Canary's workloads look.
+func (m *memory) picture(v *view) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.about(v.canary)
+	if v.target != nil {
+		t.labels = workload.SketchOf(v.target).Template.Labels
+	}
+	if v.primary != nil {
+		t.size = replicas(v.primary)
+	}
+}
+
+// size is that of the primary when it was last there, zero when that is not known.
+func (m *memory) size(c *v1beta1.Canary) int32 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.about(c).size
+}
+
+// labels are those of the target's pods, nil when they are not known.
+func (m *memory) labels(c *v1beta1.Canary) map[string]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.about(c).labels
+}

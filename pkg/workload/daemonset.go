@@ -1,0 +1,116 @@
+package workload
+
+import (
+	"fmt"
+	"maps"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// ScaleToZero is a label that no node has. A DaemonSet whose pods ask for it is stopped.
+const ScaleToZero = "flagger.app/scale-to-zero"
+
+// DaemonSet renders and reads targets of kind DaemonSet.
+//
+// How many pods one has is the cluster's affair: one for each node that it may run on, which differs between
+// revisions and changes with the nodes. To a rollout a DaemonSet is therefore whole or not there, of size one or
+// zero: no share of it could be asked for, and waiting for the number of pods that it had once could last for ever.
+type DaemonSet struct{ Rules }
+
+// New implements Kind.
+func (DaemonSet) New() Object { return &appsv1.DaemonSet{} }
+
+// Sketch implements Kind.
+func (DaemonSet) Sketch(o Object) Sketch {
+	d, ok := o.(*appsv1.DaemonSet)
+	if !ok {
+		return Sketch{}
+	}
+	s := Sketch{Kind: "DaemonSet", Template: &d.Spec.Template, Selector: d.Spec.Selector, Size: 1, Pods: d.Status.DesiredNumberScheduled}
+	if stopped(d) {
+		s.Template, s.Size, s.Pods = startable(d.Spec.Template), 0, 0
+	}
+	return s
+}
+
+func stopped(d *appsv1.DaemonSet) bool {
+	_, ok := d.Spec.Template.Spec.NodeSelector[ScaleToZero]
+	return ok
+}
+
+// startable is a template without the label that no node has. What is left empty goes: a DaemonSet that was
+// stopped and started again has the template that it had.
+func startable(t corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
+	nodes := maps.Clone(t.Spec.NodeSelector)
+	delete(nodes, ScaleToZero)
+	if len(nodes) == 0 {
+		nodes = nil
+	}
+	t.Spec.NodeSelector = nodes
+	return &t
+}
+
+// Check implements Kind. Pods that are only replaced when somebody deletes them would never be promoted.
+func (k DaemonSet) Check(target Object) error {
+	if _, _, err := k.SelectorLabel(target); err != nil {
+		return err
+	}
+	d, ok := target.(*appsv1.DaemonSet)
+	if ok && d.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType {
+		return &rollout.InvalidError{
+			Field:   "spec.targetRef",
+			Problem: fmt.Sprintf("daemonset %s.%s spec.updateStrategy.type must be RollingUpdate, it is OnDelete", d.Name, d.Namespace),
+		}
+	}
+	return nil
+}
+
+// Primary implements Kind. It always runs: the target may be stopped when it is copied.
+func (k DaemonSet) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.ApplyConfiguration, error) {
+	target, ok := o.(*appsv1.DaemonSet)
+	if !ok {
+		return nil, fmt.Errorf("copy daemonset: %T is none", o)
+	}
+	key, value, err := k.SelectorLabel(target)
+	if err != nil {
+		return nil, err
+	}
+	spec := appsv1ac.DaemonSetSpec().WithMinReadySeconds(target.Spec.MinReadySeconds)
+	spec.RevisionHistoryLimit = target.Spec.RevisionHistoryLimit
+	if target.Spec.UpdateStrategy.Type != "" {
+		spec.UpdateStrategy, err = into[appsv1ac.DaemonSetUpdateStrategyApplyConfiguration](target.Spec.UpdateStrategy)
+		if err != nil {
+			return nil, fmt.Errorf("copy daemonset %q: %w", target.Name, err)
+		}
+	}
+	if spec.Template, err = primaryTemplate(startable(target.Spec.Template), key, value, m.Configs); err != nil {
+		return nil, fmt.Errorf("copy daemonset %q: %w", target.Name, err)
+	}
+	side := map[string]string{key: value + primarySuffix}
+	spec.Selector = metav1ac.LabelSelector().WithMatchLabels(side)
+	return appsv1ac.DaemonSet(c.PrimaryWorkload(), target.Namespace).
+		WithOwnerReferences(owner(c)).
+		WithLabels(merge(labelsOf(target, k.IncludeLabelPrefixes), side)).
+		WithAnnotations(merge(annotationsOf(target), map[string]string{RevisionAnnotation: m.Revision})).
+		WithSpec(spec), nil
+}
+
+// Run implements Kind. It renders a Patch: to an apply the node selector is one value, and the user's.
+func (DaemonSet) Run(target Object, size int32) runtime.ApplyConfiguration {
+	var label any = "true"
+	if size > 0 {
+		label = nil
+	}
+	return patch("apps/v1", "DaemonSet", target, map[string]any{
+		"spec": map[string]any{"template": map[string]any{"spec": map[string]any{
+			"nodeSelector": map[string]any{ScaleToZero: label},
+		}}},
+	})
+}

@@ -1,0 +1,68 @@
+package workload
+
+import (
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// What only a DaemonSet waits for.
+const (
+	unseenDaemons = "the DaemonSet controller has not seen its newest version"
+	homeless      = "no node takes its pods"
+	replacing     = "its pods are still to be replaced"
+)
+
+// Observe implements Kind. A DaemonSet has no conditions that could tell since when it is as it is, and no deadline of
+// its own: only its pods say that it is stuck.
+func (DaemonSet) Observe(o Object, pods []corev1.Pod, ready int, now time.Time) rollout.Workload {
+	d, ok := o.(*appsv1.DaemonSet)
+	if !ok || d == nil {
+		return rollout.Workload{Health: rollout.Absent}
+	}
+	w := rollout.Workload{Revision: revisionOf(d), Available: min(d.Status.NumberAvailable, 1)}
+	if stopped(d) {
+		w.Health = rollout.Stopped
+		return w
+	}
+	w.Replicas = 1
+	w.Health, w.Reason, w.Since = daemonHealth(d, pods, ready, now)
+	return w
+}
+
+func daemonHealth(d *appsv1.DaemonSet, pods []corev1.Pod, ready int, now time.Time) (rollout.Health, string, time.Time) {
+	lack := lackingDaemons(d, ready)
+	switch lack {
+	case "":
+		return rollout.Available, "", time.Time{}
+	case unseenDaemons:
+		return rollout.Starting, lack, time.Time{}
+	}
+	t, found := worst(newest(pods, appsv1.DefaultDaemonSetUniqueLabelKey))
+	switch {
+	case !found:
+		return rollout.Starting, lack, time.Time{}
+	case t.outlasted(now):
+		return rollout.Stuck, t.reason, t.since
+	}
+	return rollout.Starting, t.reason, t.since
+}
+
+// lackingDaemons says what is missing before a DaemonSet serves its present template; empty: nothing.
+func lackingDaemons(d *appsv1.DaemonSet, ready int) string {
+	s := d.Status
+	switch {
+	case s.ObservedGeneration < d.Generation:
+		return unseenDaemons
+	case s.DesiredNumberScheduled == 0:
+		return homeless
+	case s.UpdatedNumberScheduled < s.DesiredNumberScheduled:
+		return replacing
+	case s.NumberAvailable < enough(s.DesiredNumberScheduled, ready):
+		return unready
+	}
+	return ""
+}

@@ -1,0 +1,123 @@
+package workload
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// Object is a live object of the cluster.
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// Kind is one kind of target. Objects that are handed to it are of its own type.
+type Kind interface {
+	// New is an empty object of the kind, to read one into.
+	New() Object
+	// Sketch reads off what is common to all kinds.
+	Sketch(o Object) Sketch
+	// Check refuses a target that cannot be rolled out, by a *rollout.InvalidError.
+	Check(target Object) error
+	// Observe says how far a workload is from serving; nil means that there is none. Its pods are needed only while
+	// a rollout waits for it. Ready is the percentage of its pods that have to be available; anything outside 1 to
+	// 100 stands for 100. The revision is filled in for a primary only.
+	Observe(o Object, pods []corev1.Pod, ready int, now time.Time) rollout.Workload
+	// Primary renders the copy of a target that serves its users.
+	Primary(target Object, c *v1beta1.Canary, m Model) (runtime.ApplyConfiguration, error)
+	// Run renders what starts a target at a size, or stops it, and nothing else: the rest of it is the user's.
+	Run(target Object, size int32) runtime.ApplyConfiguration
+}
+
+// Sketch is what a rollout has to know of a workload, whatever its kind. It shares its parts with the object.
+type Sketch struct {
+	Kind     string
+	Template *corev1.PodTemplateSpec // without what Sluice itself has put there
+	Selector *metav1.LabelSelector   // of its pods
+	Size     int32                   // that Run would set to have it as it is; zero: it is stopped
+	Pods     int32                   // that it should have
+}
+
+// Model is what a primary is made to be, beside what its target tells.
+type Model struct {
+	Revision string // that the target has
+	Replicas *int32 // nil: left to an autoscaler, or to whoever sized the primary before
+	Configs  Configs
+}
+
+// Kinds finds the kind of a target.
+type Kinds struct{ Rules }
+
+// Of returns the kind that a Canary refers to. One that cannot be rolled out is a *rollout.InvalidError.
+func (k Kinds) Of(ref v1beta1.TargetRef) (Kind, error) {
+	switch ref.Kind {
+	case "Deployment":
+		return Deployment(k), nil
+	case "DaemonSet":
+		return DaemonSet(k), nil
+	case "Service":
+		return nil, &rollout.InvalidError{
+			Field: "spec.targetRef.kind",
+			Problem: "\"Service\" has no pods to make a new revision of; name the Deployment or the DaemonSet behind it, " +
+				"and the Service in spec.service.name",
+		}
+	}
+	return nil, &rollout.InvalidError{
+		Field:   "spec.targetRef.kind",
+		Problem: fmt.Sprintf("%q is not a kind of workload that can be rolled out, those are Deployment and DaemonSet", ref.Kind),
+	}
+}
+
+// SketchOf is the sketch of a workload of any kind.
+func SketchOf(o Object) Sketch {
+	if _, ok := o.(*appsv1.DaemonSet); ok {
+		return DaemonSet{}.Sketch(o)
+	}
+	return Deployment{}.Sketch(o)
+}
+
+// Rules are how both sides of any kind are told apart.
+type Rules struct {
+	// SelectorLabels are the labels that may tell a primary's pods from its target's: the first that
+	// the target's selector has is used.
+	SelectorLabels []string
+	// IncludeLabelPrefixes choose the labels of a target that its primary gets; `*` means all.
+	IncludeLabelPrefixes []string
+}
+
+// SelectorLabel is the label that tells the two sides apart, with the target's value. The primary's
+// value is the same with `-primary` appended. A target without any is refused by a
+// *rollout.InvalidError.
+func (r Rules) SelectorLabel(target Object) (key, value string, err error) {
+	sketch := SketchOf(target)
+	if s := sketch.Selector; s != nil {
+		for _, l := range r.SelectorLabels {
+			if v, ok := s.MatchLabels[l]; ok {
+				return l, v, nil
+			}
+		}
+	}
+	return "", "", &rollout.InvalidError{
+		Field: "spec.targetRef",
+		Problem: fmt.Sprintf("%s %s.%s spec.selector.matchLabels must contain one of [%s]",
+			strings.ToLower(sketch.Kind), target.GetName(), target.GetNamespace(), strings.Join(r.SelectorLabels, " ")),
+	}
+}
+
+// revisionOf reads a primary's revision off its annotation: its template is not what was promoted but
+// rendered from it. A target has none, whatever its annotations say.
+func revisionOf(o Object) string {
+	if c := metav1.GetControllerOf(o); c != nil && c.Kind == "Canary" && c.APIVersion == v1beta1.GroupVersion.String() {
+		return o.GetAnnotations()[RevisionAnnotation]
+	}
+	return ""
+}

@@ -134,7 +134,7 @@ func (s *storm) release() {
 // goBack puts the target to some earlier revision, most often the promoted one.
 func (s *storm) goBack() {
 	to := name(1 + s.rng.IntN(s.top))
-	if p := s.w.status.LastPromotedSpec; s.w.approved[p] && s.rng.IntN(3) > 0 {
+	if p := s.w.status.LastPromotedSpec; p != "" && s.w.approved[p] && s.rng.IntN(3) > 0 {
 		to = p
 	}
 	s.w.Release(to)

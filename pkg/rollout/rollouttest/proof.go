@@ -70,8 +70,12 @@ func (w *World) record(v view, d rollout.Decision, found rollout.Findings, began
 	}
 	w.approve(v, next, found)
 	w.gated(v, next, found)
-	w.weighed(v, next, began)
-	w.explained(next)
+	if ours(v.status) { // else the weight becomes what the routes had been saying all along
+		w.weighed(v, next, began)
+	}
+	if ours(next) {
+		w.explained(next)
+	}
 	w.ended(v.status, next, d.Notices)
 	w.repeated(w.status, next, d.Notices)
 	w.status = next
@@ -147,6 +151,11 @@ func (w *World) weighed(v view, next v1beta1.CanaryStatus, began int) {
 	if next.Phase == v1beta1.PhaseFailed && v.status.Phase != next.Phase && next.CanaryWeight == 100 && v.Target.Available == 0 && v.Primary.Available > 0 {
 		w.broken("rule 4: a canary without pods is left with all traffic")
 	}
+}
+
+// ours says that a status speaks of revisions in our words, or of none.
+func ours(s v1beta1.CanaryStatus) bool {
+	return s.LastAppliedSpec == "" || strings.HasPrefix(s.LastAppliedSpec, rollout.RevisionPrefix)
 }
 
 // settled says that a rollout waits for nothing but a new revision.

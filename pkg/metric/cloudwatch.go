@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -27,6 +28,24 @@ func newCloudwatch(c config) (Provider, error) {
 		if _, err := parseAddress(c.address); err != nil {
 			return nil, fmt.Errorf("the address %w", err)
 		}
+	}
+	return c.ambientTrust()
+}
+
+// ambientTrust believes whom the environment does, as all programs do that talk to AWS, unless the template
+// says whom.
+func (c config) ambientTrust() (Provider, error) {
+	path, trust := os.Getenv("AWS_CA_BUNDLE"), c.tls()
+	if path == "" || trust.insecure || len(trust.ca) > 0 {
+		return &awsCloud{config: c}, nil
+	}
+	ca, err := os.ReadFile(path)
+	if err != nil {
+		return nil, errors.New("the file that AWS_CA_BUNDLE names cannot be read")
+	}
+	trust.ca = ca
+	if c.client, err = c.Pool.http(trust); err != nil {
+		return nil, errors.New("the file that AWS_CA_BUNDLE names has no certificate that can be read")
 	}
 	return &awsCloud{config: c}, nil
 }
@@ -67,12 +86,12 @@ func (a *awsCloud) api(ctx context.Context) (*cloudwatch.Client, error) {
 	return kept(a.Pool, key, func() (*cloudwatch.Client, error) {
 		cfg, err := awsconfig.LoadDefaultConfig(ctx,
 			awsconfig.WithRegion(a.spec.Region),
-			awsconfig.WithHTTPClient(a.client),
 			awsconfig.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} })) // the next round asks again
 		if err != nil {
 			return nil, errors.New("the environment's configuration of AWS cannot be read")
 		}
 		return cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) {
+			o.HTTPClient = a.client // not of cfg, which would refuse it where AWS_CA_BUNDLE is set
 			if a.address != "" {
 				o.BaseEndpoint = aws.String(a.address)
 			}
@@ -82,16 +101,25 @@ func (a *awsCloud) api(ctx context.Context) (*cloudwatch.Client, error) {
 
 // awsCause leaves out the request's number, which is another one each time.
 func awsCause(err error) error {
-	var answer *smithyhttp.ResponseError
-	var said smithy.APIError
-	hasCode, hasText := errors.As(err, &answer), errors.As(err, &said)
+	var large *TooLargeError
 	switch {
-	case hasCode && hasText && answer.HTTPStatusCode() >= http.StatusBadRequest:
-		return &StatusError{Code: answer.HTTPStatusCode(), Said: saidBy(said)}
-	case hasCode && answer.HTTPStatusCode() != http.StatusOK:
-		return &StatusError{Code: answer.HTTPStatusCode()}
+	case errors.As(err, &large):
+		return large
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return Cause(err)
 	}
-	return Cause(err)
+	var answer *smithyhttp.ResponseError
+	if !errors.As(err, &answer) || answer.HTTPStatusCode() == 0 {
+		return Cause(err)
+	}
+	if answer.HTTPStatusCode() == http.StatusOK {
+		return errors.New("the answer cannot be read: it is not the CBOR that was expected")
+	}
+	var told smithy.APIError
+	if errors.As(err, &told) {
+		return &StatusError{Code: answer.HTTPStatusCode(), Said: saidBy(told)}
+	}
+	return &StatusError{Code: answer.HTTPStatusCode()}
 }
 
 func saidBy(e smithy.APIError) string {

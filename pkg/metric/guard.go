@@ -93,6 +93,7 @@ func veilOf(p v1beta1.MetricProvider, s Settings) veil {
 	for _, value := range s.Secret {
 		v.add(strings.TrimSpace(string(value)))
 	}
+	v.addBasic(string(s.Secret["username"]), string(s.Secret["password"]))
 	for _, values := range p.Headers {
 		for _, value := range values {
 			v.add(value)
@@ -115,11 +116,19 @@ func veilOf(p v1beta1.MetricProvider, s Settings) veil {
 func (v *veil) addURL(u *url.URL) {
 	if password, set := u.User.Password(); set {
 		v.add(password)
+		v.addBasic(u.User.Username(), password)
 	}
 	for _, values := range u.Query() {
 		for _, value := range values {
 			v.add(value)
 		}
+	}
+}
+
+// addBasic is for servers that repeat the headers that they were sent.
+func (v *veil) addBasic(user, password string) {
+	if password != "" {
+		v.add(strings.TrimPrefix(basic(strings.TrimSpace(user), strings.TrimSpace(password)), "Basic "))
 	}
 }
 

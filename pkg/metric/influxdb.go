@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"strings"
 
 	influx "github.com/influxdata/influxdb-client-go/v2"
 	influxapi "github.com/influxdata/influxdb-client-go/v2/api"
@@ -16,23 +19,39 @@ func newInflux(c config) (Provider, error) {
 	if _, err := parseAddress(c.address); err != nil {
 		return nil, fmt.Errorf("the address %w", err)
 	}
-	o := influx.DefaultOptions().SetHTTPClient(c.client).SetLogLevel(0)
+	own := *c.client
+	own.Transport = unpacking{next: c.client.Transport}
+	o := influx.DefaultOptions().SetHTTPClient(&own).SetLogLevel(0)
 	client := influx.NewClientWithOptions(c.address, c.secret("token"), o)
 	return &influxdb{api: client.QueryAPI(c.secret("org"))}, nil
+}
+
+// unpacking has the transport below unpack answers, where the limit of their size is above it. The client would
+// do so itself, without any.
+type unpacking struct{ next http.RoundTripper }
+
+func (u unpacking) RoundTrip(r *http.Request) (*http.Response, error) {
+	asked := r.Clone(r.Context())
+	asked.Header.Del("Accept-Encoding")
+	return u.next.RoundTrip(asked)
 }
 
 // Query runs Flux and takes the `_value` of the first record. No record is no data, never a zero.
 //
 // Source: https://docs.influxdata.com/influxdb/v2/query-data/execute-queries/influx-api/
 func (i *influxdb) Query(ctx context.Context, query string) (float64, error) {
-	found, err := i.api.Query(ctx, query)
+	text, err := i.api.QueryRaw(ctx, query, influxapi.DefaultDialect())
 	if err != nil {
 		return 0, refusal(err)
 	}
-	defer found.Close()
+	// The client takes a page without annotations for an answer without records.
+	if text = strings.TrimLeft(text, "\r\n"); text != "" && text[0] != '#' && text[0] != ',' {
+		return 0, errors.New("the answer cannot be read: it is not the annotated CSV that was expected")
+	}
+	found := influxapi.NewQueryTableResult(io.NopCloser(strings.NewReader(text)))
 	if !found.Next() {
 		if err := found.Err(); err != nil {
-			return 0, fmt.Errorf("the answer cannot be read: %w", Cause(err))
+			return 0, fmt.Errorf("the answer cannot be read: %s", said([]byte(err.Error())))
 		}
 		return 0, ErrNoData
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/gorilla/websocket"
@@ -42,12 +44,13 @@ func newSplunk(c config) (Provider, error) {
 // Source: https://dev.splunk.com/observability/docs/signalflow/messages
 func (s *splunk) Query(ctx context.Context, program string) (float64, error) {
 	conn, err := s.dial(ctx)
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close()
-	// Reading knows no context: its end closes the connection.
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	value, err := s.run(conn, program)
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
@@ -55,17 +58,28 @@ func (s *splunk) Query(ctx context.Context, program string) (float64, error) {
 	return value, err
 }
 
+// dialUntil makes a connection that ends with its context: reading from a websocket knows none.
+func dialUntil(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err == nil {
+		context.AfterFunc(ctx, func() { conn.Close() })
+	}
+	return conn, err
+}
+
 func (s *splunk) dial(ctx context.Context) (*websocket.Conn, error) {
 	trust, err := s.tls().config()
 	if err != nil {
 		return nil, err
 	}
-	d := websocket.Dialer{TLSClientConfig: trust, HandshakeTimeout: s.Timeout, Proxy: http.ProxyFromEnvironment}
+	d := websocket.Dialer{TLSClientConfig: trust, NetDialContext: dialUntil, Proxy: http.ProxyFromEnvironment}
 	conn, resp, err := d.DialContext(ctx, s.to, nil)
 	if resp != nil {
 		defer resp.Body.Close()
 	}
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded): // that of the context, on the connection
+		return nil, context.DeadlineExceeded
 	case err != nil && resp != nil:
 		return nil, &StatusError{Code: resp.StatusCode}
 	case err != nil:

@@ -54,7 +54,7 @@ func (s *stackdriver) Query(ctx context.Context, query string) (float64, error) 
 	asked.header.Set("Authorization", "Bearer "+token)
 	path := "/v3/projects/" + url.PathEscape(s.secret("project")) + "/timeSeries:query"
 	if err := asked.ask(ctx, http.MethodPost, path, nil, body, &answer); err != nil {
-		return 0, err
+		return 0, veil{words: []string{token}}.over(err) // it is in no Secret
 	}
 	return answer.value()
 }
@@ -109,11 +109,17 @@ func (l *login) token(ctx context.Context, c *http.Client) (string, error) {
 	if l.has.Valid() {
 		return l.has.AccessToken, nil
 	}
-	source, err := l.source(context.WithValue(ctx, oauth2.HTTPClient, c))
+	// Its own errors repeat the address, and do not wrap what went wrong.
+	own, seen := *c, &noting{next: c.Transport}
+	own.Transport = seen
+	source, err := l.source(context.WithValue(ctx, oauth2.HTTPClient, &own))
 	if err != nil {
 		return "", err
 	}
 	got, err := source.Token()
+	if err != nil && seen.err != nil {
+		err = seen.err
+	}
 	if err != nil {
 		return "", fmt.Errorf("logging in: %w", refused(err))
 	}
@@ -143,4 +149,16 @@ func refused(err error) error {
 		return &StatusError{Code: told.Response.StatusCode, Said: told.ErrorCode}
 	}
 	return Cause(err)
+}
+
+// noting remembers why the last request failed.
+type noting struct {
+	next http.RoundTripper
+	err  error
+}
+
+func (n *noting) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := n.next.RoundTrip(r)
+	n.err = err
+	return resp, err
 }

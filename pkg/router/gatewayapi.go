@@ -99,7 +99,7 @@ func parents(c *v1beta1.Canary) gateway.CommonRouteSpec {
 			Namespace:   given[gateway.Namespace](g.Namespace),
 			Name:        gateway.ObjectName(g.Name),
 			SectionName: given[gateway.SectionName](g.SectionName),
-			Port:        (*gateway.PortNumber)(g.Port),
+			Port:        g.Port,
 		})
 	}
 	return gateway.CommonRouteSpec{ParentRefs: refs}

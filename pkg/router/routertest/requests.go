@@ -80,7 +80,8 @@ func (s scene) with(change func(*v1beta1.CanaryAnalysis)) scene {
 
 func header(name, value string) Request { return Request{Headers: map[string]string{name: value}} }
 
-func query(name, value string) Request { return Request{Query: map[string]string{name: value}} }
+// query is a request of a user who is known by a parameter.
+func query(user string) Request { return Request{Query: map[string]string{"x-user": user}} }
 
 func exactly(text string) map[string]v1beta1.StringMatch {
 	return map[string]v1beta1.StringMatch{"x-user": {Exact: &text}}
@@ -99,7 +100,7 @@ func (s scene) matched(t *testing.T) {
 	for _, w := range weights() {
 		traffic := rollout.Traffic{Weight: w, Matched: true}
 		tested.shared(t, traffic, header("x-user", "tester"), w, "a header that fits")
-		tested.shared(t, traffic, query("x-user", "tester"), w, "a parameter that fits")
+		tested.shared(t, traffic, query("tester"), w, "a parameter that fits")
 		tested.shared(t, traffic, header("cookie", "a=b;type=insider"), w, "a cookie that fits")
 		tested.shared(t, traffic, header("cookie", "type=insiders"), 0, "a cookie that does not fit")
 		tested.shared(t, traffic, header("x-user", "testers"), 0, "a header that does not fit")
@@ -117,7 +118,7 @@ func (s scene) preview(t *testing.T) {
 	for _, w := range weights() {
 		traffic := rollout.Traffic{Weight: w, Preview: true}
 		previewed.shared(t, traffic, header("x-user", "insider"), 100, "insiders see the canary at every weight")
-		previewed.shared(t, traffic, query("x-user", "insider"), 100, "whichever way they are known by")
+		previewed.shared(t, traffic, query("insider"), 100, "whichever way they are known by")
 		previewed.shared(t, traffic, Request{}, w, "everybody else is divided")
 		previewed.shared(t, rollout.Traffic{Weight: w}, header("x-user", "insider"), w, "out of a rollout insiders are users")
 	}

@@ -25,6 +25,7 @@ import (
 // testOperator lets the operator itself fail.
 func testOperator(t *testing.T, w *world) {
 	t.Run("KilledMidway", func(t *testing.T) { killedMidway(stage(t, w, "killed")) })
+	t.Run("LeaderLost", func(t *testing.T) { leaderLost(stage(t, w, "leader")) })
 	t.Run("RestartWithSettled", func(t *testing.T) { restartWithSettled(stage(t, w, "settled")) })
 }
 
@@ -42,6 +43,36 @@ func killedMidway(s *scene) {
 	require.LessOrEqual(s.t, walk.Said(s.texts(since), "Advance podinfo."+s.namespace+" canary weight 20"), 1, "nothing is said twice")
 	s.runs("podinfo-primary", "3.1.1", 1)
 	s.settled()
+	s.lossless(users)
+}
+
+// leaderLost takes the leader of two operators away, for good and without a moment to hand over.
+func leaderLost(s *scene) {
+	s.kubectl("scale", "deployment/sluice", "-n", install.Namespace, "--replicas=2")
+	s.t.Cleanup(func() {
+		_, _ = s.Quiet(context.WithoutCancel(s.t.Context()), "scale", "deployment/sluice", "-n", install.Namespace, "--replicas=1")
+	})
+	s.kubectl("rollout", "status", "deployment/sluice", "-n", install.Namespace, "--timeout=120s")
+	s.begin(twoSteps)
+	users := s.users()
+	since := s.release("3.1.1")
+	s.reach("Progressing 20", since)
+	holder := s.lease()
+	name := strings.Split(holder, "_")[0]
+	leader := &corev1.Pod{}
+	require.NoError(s.t, s.client.Get(s.t.Context(), client.ObjectKey{Namespace: install.Namespace, Name: name}, leader))
+	if pid := processOf(leader); pid != 0 {
+		require.NoError(s.t, syscall.Kill(pid, syscall.SIGKILL))
+	}
+	s.kubectl("delete", "pod", name, "-n", install.Namespace, "--grace-period=0", "--force")
+	lost := time.Now()
+	require.Eventually(s.t, func() bool { return s.lease() != holder }, time.Minute, 100*time.Millisecond, "nobody took the lead")
+	s.t.Logf("another operator leads after %.1f s", time.Since(lost).Seconds())
+	require.Less(s.t, time.Since(lost), 20*time.Second)
+	s.reach("Succeeded", since)
+	require.NoError(s.t, walk.Sequence(s.rows(since),
+		"Progressing 0", "Progressing 20", "Progressing 40", "Promoting 40", "Finalising 0", "Succeeded 0"))
+	require.LessOrEqual(s.t, walk.Said(s.texts(since), "Advance podinfo."+s.namespace+" canary weight 40"), 1, "nothing is said twice")
 	s.lossless(users)
 }
 

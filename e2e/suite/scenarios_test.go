@@ -19,7 +19,7 @@ type scenario struct {
 
 func scenarios() map[string]scenario {
 	all := map[string]scenario{}
-	for _, some := range []map[string]scenario{strategies(), changes(), failures(), strangers()} {
+	for _, some := range []map[string]scenario{strategies(), changes(), failures(), strangers(), audiences(), gates(), kinds()} {
 		maps.Copy(all, some)
 	}
 	return all

@@ -44,6 +44,7 @@ type Client struct {
 
 // Answer is what became of one request.
 type Answer struct {
+	Worker   int // who asked: each keeps cookies of its own
 	Sent     time.Time
 	Took     time.Duration
 	Fresh    bool   // over a connection of its own
@@ -70,7 +71,7 @@ func Start(ctx context.Context, cfg Config) *Client {
 		context.AfterFunc(ctx, ticker.Stop)
 	}
 	for n := range cfg.Workers {
-		c.workers.Go(func() { c.work(ctx, n%2 == 1) })
+		c.workers.Go(func() { c.work(ctx, n) })
 	}
 	return c
 }
@@ -81,8 +82,9 @@ func (c *Client) Stop() {
 	c.workers.Wait()
 }
 
-// work asks over and over, each time on a new connection if fresh.
-func (c *Client) work(ctx context.Context, fresh bool) {
+// work asks over and over; every other worker does so on a new connection each time.
+func (c *Client) work(ctx context.Context, n int) {
+	fresh := n%2 == 1
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableKeepAlives, transport.Proxy = fresh, nil
 	defer transport.CloseIdleConnections()
@@ -92,7 +94,7 @@ func (c *Client) work(ctx context.Context, fresh bool) {
 	}
 	for c.due(ctx) {
 		answer := c.ask(context.WithoutCancel(ctx), client)
-		answer.Fresh = fresh
+		answer.Worker, answer.Fresh = n, fresh
 		c.mu.Lock()
 		c.answers = append(c.answers, answer)
 		c.mu.Unlock()

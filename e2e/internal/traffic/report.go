@@ -53,6 +53,15 @@ func (c *Client) Seconds(from, to time.Time) []Second {
 	return out
 }
 
+// ByWorker are the answers that each worker got to what it sent from t on, in the order of their sending.
+func (c *Client) ByWorker(t time.Time) map[int][]Answer {
+	all := map[int][]Answer{}
+	for _, a := range c.between(t, time.Time{}) {
+		all[a.Worker] = append(all[a.Worker], a)
+	}
+	return all
+}
+
 // between returns answers by the time their requests were sent, which is not the order they came in.
 func (c *Client) between(from, to time.Time) []Answer {
 	c.mu.Lock()

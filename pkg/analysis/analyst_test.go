@@ -336,22 +336,6 @@ func TestObserve(t *testing.T) {
 	require.Empty(t, seen, "What was not measured is not a zero.")
 }
 
-// BenchmarkRound is one check of a Canary with ten metrics.
-func BenchmarkRound(b *testing.B) {
-	a := New(serve(b, measuring("99.9")), "istio")
-	q := rollout.Questions{}
-	for range 10 {
-		q.Metrics = append(q.Metrics, rate(99))
-	}
-	c := podinfo()
-	b.ReportAllocs()
-	for b.Loop() {
-		if !agreed(a.Answer(b.Context(), c, q)) {
-			b.Fatal("a check failed")
-		}
-	}
-}
-
 func typed(moment v1beta1.HookType, hooks []v1beta1.CanaryWebhook) []v1beta1.CanaryWebhook {
 	for i := range hooks {
 		hooks[i].Type = moment

@@ -1,0 +1,125 @@
+package analysis
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// mixed are ten metrics of every sort.
+func mixed() []v1beta1.CanaryMetric {
+	all := []v1beta1.CanaryMetric{rate(99), {Name: "request-duration", Threshold: 500}}
+	for i := range 4 {
+		all = append(all, v1beta1.CanaryMetric{Name: fmt.Sprint("inline-", i), Query: `q{app="{{ target }}"}`, SuccessCondition: "result > 1.0 && !isNaN(result)"})
+	}
+	for i := range 4 {
+		m := referring("here")
+		m.Name, m.ThresholdRange = fmt.Sprint("template-", i), &v1beta1.ThresholdRange{Min: new(99.0)}
+		all = append(all, m)
+	}
+	return all
+}
+
+func analyst(t testing.TB, value string) *Analyst {
+	server := serve(t, measuring(value))
+	a := impatient(server)
+	a.Library = &shelf{templates: map[string]v1beta1.MetricTemplateSpec{"test/here": template(server, `t{app="{{ target }}"}`)}}
+	return a
+}
+
+// TestMemoryIsFlat runs a thousand rounds of ten metrics each, after a hundred that fill what is kept.
+func TestMemoryIsFlat(t *testing.T) {
+	a, q, c := analyst(t, "99.9"), rollout.Questions{Metrics: mixed()}, podinfo()
+	play := func(rounds int) {
+		for range rounds {
+			for _, f := range a.Answer(t.Context(), c, q) {
+				require.Equal(t, v1beta1.Passed, f.Verdict, f.Message)
+			}
+			a.Library.(*shelf).reads = nil // what the test itself remembers
+		}
+	}
+	play(100)
+	before := heap()
+	resident := rss(t)
+	play(1000)
+	after := heap()
+	t.Logf("heap after 100 rounds %d KiB, after 1100 %d KiB; resident before %s, after %s", before>>10, after>>10, resident, rss(t))
+	require.Less(t, after, before+512<<10, "Nothing may be left of a round.")
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC() // what finalizers let go
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// rss is the resident memory of this process, where the system tells.
+func rss(t testing.TB) string {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return "unknown"
+	}
+	for line := range strings.Lines(string(text)) {
+		if size, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			return strings.TrimSpace(size)
+		}
+	}
+	t.Log("no VmRSS in /proc/self/status")
+	return "unknown"
+}
+
+// BenchmarkRound is one check of a Canary with ten metrics of Prometheus, with the server's own work in it.
+func BenchmarkRound(b *testing.B) {
+	builtin := rollout.Questions{}
+	for range 10 {
+		builtin.Metrics = append(builtin.Metrics, rate(99))
+	}
+	for name, q := range map[string]rollout.Questions{"Builtin": builtin, "Mixed": {Metrics: mixed()}} {
+		b.Run(name, func(b *testing.B) {
+			a, c := analyst(b, "99.9"), podinfo()
+			b.ReportAllocs()
+			for b.Loop() {
+				if found := a.Answer(b.Context(), c, q); !agreed(found) {
+					b.Fatal(found)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCompare is the statistics of one comparison, without asking for anything.
+func BenchmarkCompare(b *testing.B) {
+	c, p := proportion{98500, 100000}, proportion{891000, 900000}
+	groups := make([]group, 30)
+	for i := range groups {
+		groups[i] = group{canary: float64(100 + i), primary: float64(1000 + 9*i)}
+	}
+	var low, high []float64
+	for i := range 20 {
+		low, high = append(low, float64(i)), append(high, float64(i)+0.5)
+	}
+	for name, run := range map[string]func() float64{
+		"Fisher":  func() float64 { return fisher(c, p) },
+		"PooledZ": func() float64 { return pooledZ(c, p) },
+		"Buckets": func() float64 { return ranked(groups).higher() },
+		"Exact":   func() float64 { return ranked(grouped(high, low)).higher() },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if p := run(); p < 0 || p > 1 {
+					b.Fatal(p)
+				}
+			}
+		})
+	}
+}

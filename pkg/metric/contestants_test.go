@@ -261,3 +261,10 @@ func flows(messages ...any) http.HandlerFunc {
 		_, _, _ = conn.ReadMessage() // until the client goes
 	}
 }
+
+func readAll(t testing.TB, r io.Reader) string {
+	t.Helper()
+	text, err := io.ReadAll(r)
+	require.NoError(t, err)
+	return string(text)
+}

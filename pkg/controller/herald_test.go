@@ -168,19 +168,7 @@ func exposed(t *testing.T, o *operator) map[string]float64 {
 	t.Helper()
 	told, all := o.reconcr.Herald.Telemetry, prometheus.NewRegistry()
 	all.MustRegister(told.collectors()...)
-	families, err := all.Gather()
-	require.NoError(t, err)
-	values := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			name := f.GetName()
-			for _, l := range m.GetLabel() {
-				name += " " + l.GetName() + "=" + l.GetValue()
-			}
-			values[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
-		}
-	}
-	return values
+	return valuesOf(t, all)
 }
 
 func TestMetricsFollowTheCanary(t *testing.T) {

@@ -140,11 +140,12 @@ func (t *Telemetry) count(n News, was rolling) {
 	}
 	c := n.Canary
 	labels := []string{c.Spec.TargetRef.Name, c.Namespace, string(n.Plan.Strategy), how}
-	switch {
-	case was.outcome == succeeded:
+	switch was.outcome {
+	case succeeded:
 		t.successes.WithLabelValues(labels...).Inc()
-	case was.outcome == failed:
+	case failed:
 		t.failures.WithLabelValues(labels...).Inc()
+	default: // nothing ended, or nothing that was judged
 	}
 	t.ended(n, was)
 }

@@ -131,9 +131,11 @@ func TestContractSecrets(t *testing.T) {
 	cases := map[string]struct {
 		reason, url string
 	}{
-		"Refused":  {reason: "Nothing listens.", url: closed.URL},
-		"NoHost":   {reason: "There is no such host.", url: "http://nowhere.invalid"},
-		"EchoKey":  {reason: "The answer is the key alone.", url: start(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no such key: t0kenlong", http.StatusNotFound) }).URL},
+		"Refused": {reason: "Nothing listens.", url: closed.URL},
+		"NoHost":  {reason: "There is no such host.", url: "http://nowhere.invalid"},
+		"EchoKey": {reason: "The answer is the key alone.", url: start(t, func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "no such key: t0kenlong", http.StatusNotFound)
+		}).URL},
 		"Denied":   {reason: "The answer is no.", url: start(t, code(403)).URL},
 		"Limited":  {reason: "The answer is later.", url: start(t, code(429, "Retry-After", "1")).URL},
 		"Broken":   {reason: "The answer is broken.", url: start(t, code(500)).URL},

@@ -1,0 +1,235 @@
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/sluice-cd/sluice/pkg/analysis"
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// called is what a hook was sent.
+type called struct {
+	Path      string `json:"-"`
+	Name      string
+	Namespace string
+	Phase     string
+	Checksum  string
+	Metadata  map[string]string
+}
+
+// receiver is a server of hooks that keeps what it is sent. Paths that refuse answer 500.
+type receiver struct {
+	*httptest.Server
+	mu      sync.Mutex
+	got     []called
+	refuses map[string]bool
+}
+
+func newReceiver(t *testing.T) *receiver {
+	t.Helper()
+	r := &receiver{refuses: map[string]bool{}}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		c := called{Path: req.URL.Path}
+		if err := json.NewDecoder(req.Body).Decode(&c); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.got = append(r.got, c)
+		if r.refuses[c.Path] {
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = w.Write([]byte("not clean"))
+		}
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+// at are the calls of a path so far.
+func (r *receiver) at(path string) []called {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []called
+	for _, c := range r.got {
+		if c.Path == path {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+func (r *receiver) messages(path string) []string {
+	var all []string
+	for _, c := range r.at(path) {
+		all = append(all, c.Metadata["eventMessage"])
+	}
+	return all
+}
+
+func hook(name string, kind v1beta1.HookType, url string) v1beta1.CanaryWebhook {
+	return v1beta1.CanaryWebhook{Name: name, Type: kind, URL: url}
+}
+
+// calling has an operator call hooks as a real one does.
+func calling(eventURL string) func(*Reconciler) {
+	return func(r *Reconciler) {
+		r.Herald.Hooks, r.Herald.EventURL = analysis.New("http://nowhere.invalid", "istio"), eventURL
+	}
+}
+
+// hooked starts an operator that calls hooks, for a Canary that has some.
+func (w *world) hooked(eventURL string, hooks ...v1beta1.CanaryWebhook) *operator {
+	w.Helper()
+	require.NoError(w, w.Create(w.Context(), w.canary(func(c *v1beta1.Canary) { c.Spec.Analysis.Webhooks = hooks })))
+	o := start(w.T, w.ns, w.clock, w.judge, 0, calling(eventURL))
+	w.tell(o)
+	w.until(v1beta1.PhaseInitialized)
+	return o
+}
+
+func TestEveryEventIsToldToHooks(t *testing.T) {
+	t.Parallel()
+	w, r := newWorld(t), newReceiver(t)
+	mine := hook("chat", v1beta1.EventHook, r.URL+"/mine")
+	mine.Metadata = map[string]string{"team": "payments", "eventType": "never"}
+	o := w.hooked(r.URL+"/operators", mine)
+	began := time.Now().Add(-time.Minute)
+	w.set(imageTwo)
+	w.until(v1beta1.PhaseSucceeded)
+	w.await("the last event is told", func() bool { return len(r.at("/mine")) == len(o.events()) })
+
+	var said []string
+	for _, c := range r.at("/mine") {
+		require.Equal(t, "podinfo", c.Name)
+		require.Equal(t, w.ns, c.Namespace)
+		require.NotEmpty(t, c.Checksum)
+		require.Equal(t, "payments", c.Metadata["team"], "what the user passes along is there")
+		require.Contains(t, []string{"Normal", "Warning"}, c.Metadata["eventType"], "and does not override")
+		at, err := strconv.ParseInt(c.Metadata["timestamp"], 10, 64)
+		require.NoError(t, err)
+		require.WithinRange(t, time.UnixMilli(at), began.Add(-time.Hour), time.Now().Add(time.Second), "in milliseconds")
+		said = append(said, c.Metadata["eventMessage"])
+	}
+	for i, e := range o.events() {
+		require.Contains(t, e, said[i], "events are told in their order")
+	}
+	last := r.at("/mine")[len(said)-1]
+	require.Equal(t, "Promotion completed! Scaling down podinfo."+w.ns, last.Metadata["eventMessage"])
+	require.Equal(t, "Succeeded", last.Phase, "the phase is that of the status")
+	require.Empty(t, r.at("/operators"), "a Canary's own hooks replace the operator's")
+}
+
+func TestEventsOfOthersAreToldToTheOperatorsHook(t *testing.T) {
+	t.Parallel()
+	w, r := newWorld(t), newReceiver(t)
+	w.hooked(r.URL + "/operators")
+	w.await("a Canary without event hooks is told there", func() bool {
+		said := r.messages("/operators")
+		return len(said) > 0 && said[len(said)-1] == "Initialization done! podinfo."+w.ns
+	})
+}
+
+func TestPostRolloutHooks(t *testing.T) {
+	t.Parallel()
+	w, r := newWorld(t), newReceiver(t)
+	o := w.hooked("", hook("clean", v1beta1.PostRolloutHook, r.URL+"/clean"), hook("report", v1beta1.PostRolloutHook, r.URL+"/report"))
+	w.set(imageTwo)
+	w.until(v1beta1.PhaseSucceeded)
+	w.hears(o, "Normal HookPassed Post-rollout check clean passed")
+	w.hears(o, "Normal HookPassed Post-rollout check report passed")
+	require.Equal(t, "Succeeded", r.at("/clean")[0].Phase)
+	require.Len(t, r.at("/report"), 1)
+
+	r.mu.Lock()
+	r.refuses["/clean"] = true
+	r.mu.Unlock()
+	w.judge.fail(100)
+	w.set(imageThree)
+	w.until(v1beta1.PhaseFailed)
+	w.hears(o, "Warning HookFailed Post-rollout hook clean failed 500 Internal Server Error: not clean")
+	require.Equal(t, "Failed", r.at("/clean")[1].Phase)
+	require.Len(t, r.at("/report"), 1, "the first that fails is the last that is called")
+	w.settles(v1beta1.PhaseFailed, imageTwo)
+}
+
+func TestPostRolloutHooksAreCalledWithoutAnalysis(t *testing.T) {
+	t.Parallel()
+	w, r := newWorld(t), newReceiver(t)
+	o := w.hooked("", hook("clean", v1beta1.PostRolloutHook, r.URL+"/clean"))
+	w.respec(func(c *v1beta1.Canary) { c.Spec.SkipAnalysis = true })
+	w.set(imageTwo)
+	w.until(v1beta1.PhaseSucceeded)
+	w.hears(o, "Post-rollout check clean passed")
+	require.Equal(t, "Succeeded", r.at("/clean")[0].Phase)
+}
+
+func TestHooksNeverHoldARolloutUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	hung := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hung }))
+	t.Cleanup(s.Close)
+	t.Cleanup(func() { close(hung) })
+	slow := hook("slow", v1beta1.EventHook, s.URL)
+	slow.Timeout = "1h"
+	require.NoError(t, w.Create(t.Context(), w.canary(func(c *v1beta1.Canary) { c.Spec.Analysis.Webhooks = []v1beta1.CanaryWebhook{slow} })))
+	o := start(t, w.ns, w.clock, w.judge, 0, calling(""), func(r *Reconciler) {
+		r.Herald.Calls = notify.NewQueue(notify.Limits{Workers: 1, Waiting: 2}, logr.Discard())
+	})
+	go func() { _ = o.reconcr.Herald.Calls.Run(t.Context()) }()
+	w.until(v1beta1.PhaseInitialized)
+	w.set(imageTwo)
+	w.until(v1beta1.PhaseSucceeded)
+	w.await("what does not fit is dropped, and counted", func() bool { return o.reconcr.Herald.Calls.Dropped() > 0 })
+	require.Zero(t, o.reconcr.Herald.Queue.Dropped(), "alerts have a queue of their own")
+}
+
+func TestHooksAreTriedOnce(t *testing.T) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	told, err := NewTelemetry(prometheus.NewRegistry(), nil, "test", "istio")
+	require.NoError(t, err)
+	q := notify.NewQueue(notify.Limits{Backoff: time.Hour}, logr.Discard())
+	h := &Herald{Hooks: analysis.New("", "istio"), Queue: q, Telemetry: told, Events: record.NewFakeRecorder(10), EventURL: closed.URL + "/s3cret"}
+	h.record(&v1beta1.Canary{}, rollout.Notice{Message: "hello"})
+	require.Equal(t, 1, q.Waiting())
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- q.Run(ctx) }()
+	require.Eventually(t, func() bool { return q.Dropped() == 1 }, patience, time.Millisecond, "how often a hook is tried is its own affair")
+	cancel()
+	require.NoError(t, <-ended)
+}
+
+func TestHooksSayNoSecret(t *testing.T) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	told, err := NewTelemetry(prometheus.NewRegistry(), nil, "test", "istio")
+	require.NoError(t, err)
+	events := record.NewFakeRecorder(10)
+	h := &Herald{Hooks: analysis.New("", "istio"), Telemetry: told, Events: events}
+	bad := []v1beta1.CanaryWebhook{hook("clean", v1beta1.PostRolloutHook, closed.URL+"/t0ken?key=s3cret")}
+	err = h.finish(t.Context(), &v1beta1.Canary{}, bad)
+	require.ErrorContains(t, err, `post-rollout hook "clean": `)
+	said := <-events.Events
+	require.Contains(t, said, "Warning HookFailed Post-rollout hook clean failed ")
+	for _, text := range []string{err.Error(), said} {
+		require.NotContains(t, text, "t0ken")
+		require.NotContains(t, text, "s3cret")
+	}
+}

@@ -1,0 +1,152 @@
+package controller
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// cached is a cache that holds some Canaries.
+type cached struct {
+	client.Reader
+	all []v1beta1.Canary
+}
+
+func (c cached) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	list.(*v1beta1.CanaryList).Items = c.all
+	return nil
+}
+
+func newTelemetry(t testing.TB, all ...v1beta1.Canary) (*Telemetry, *prometheus.Registry) {
+	t.Helper()
+	into := prometheus.NewRegistry()
+	told, err := NewTelemetry(into, cached{all: all}, "1.2.3", "istio")
+	require.NoError(t, err)
+	return told, into
+}
+
+// exposes holds that a registry has these series of a metric, and no others.
+func exposes(t *testing.T, from prometheus.Gatherer, name string, want map[string]float64) {
+	t.Helper()
+	got := map[string]float64{}
+	for series, value := range valuesOf(t, from) {
+		if of, labels, _ := strings.Cut(series, " "); of == name {
+			got[labels] = value
+		}
+	}
+	require.Equal(t, want, got)
+}
+
+func TestRolloutsAreTimed(t *testing.T) {
+	told, into := newTelemetry(t)
+	var p past
+	seen := journey()
+	var c *v1beta1.Canary
+	for i := range seen[1:] {
+		n := newsOf(seen[i], seen[i+1])
+		c = n.Canary
+		was, _ := p.learn(n)
+		told.count(n, was)
+	}
+	exposes(t, into, "sluice_rollout_phase_seconds_total", map[string]float64{
+		"name=podinfo namespace=test phase=Finalising":  120,
+		"name=podinfo namespace=test phase=Progressing": 300,
+		"name=podinfo namespace=test phase=Promoting":   240,
+	})
+	require.Equal(t, 1, testutil.CollectAndCount(told.rollouts))
+	require.InDelta(t, 660, sumOf(t, into, "sluice_rollout_duration_seconds"), 0.001, "Eleven minutes.")
+	require.InDelta(t, 1, testutil.ToFloat64(told.successes), 0)
+
+	told.forget(c)
+	for _, gone := range []prometheus.Collector{told.rollouts, told.phases, told.successes} {
+		require.Zero(t, testutil.CollectAndCount(gone), "The series of a Canary end with it.")
+	}
+}
+
+func TestOutcomesAreCounted(t *testing.T) {
+	cases := map[string]struct {
+		reason        string
+		before, after v1beta1.CanaryStatus
+		failures      int
+		outcome       string
+	}{
+		"Failed":     {reason: "A failure is one.", before: stands(v1beta1.PhaseProgressing, "r1-b", 0), after: stands(v1beta1.PhaseFailed, "r1-b", 1), failures: 1, outcome: "failed"},
+		"Withdrawn":  {reason: "What never began did not fail.", before: stands(v1beta1.PhaseWaiting, "r1-a", 0), after: stands(v1beta1.PhaseFailed, "r1-a", 1), outcome: "called-off"},
+		"CalledOff":  {reason: "Nor did what was put back.", before: stands(v1beta1.PhaseProgressing, "r1-b", 0), after: stands(v1beta1.PhaseSucceeded, "r1-a", 1), outcome: "called-off"},
+		"Superseded": {reason: "Nor what a newer revision replaced.", before: stands(v1beta1.PhaseProgressing, "r1-b", 0), after: stands(v1beta1.PhaseProgressing, "r1-c", 1), outcome: "superseded"},
+		"First":      {reason: "The first revision is not rolled out.", before: stands(v1beta1.PhaseInitializing, "r1-a", 0), after: stands(v1beta1.PhaseInitialized, "r1-a", 1)},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			told, into := newTelemetry(t)
+			n := newsOf(tc.before, tc.after)
+			was, _ := new(past).learn(n)
+			told.count(n, was)
+			require.Equal(t, tc.failures, testutil.CollectAndCount(told.failures), tc.reason)
+			require.Equal(t, tc.outcome, labelOf(t, into, "sluice_rollout_duration_seconds", "outcome"), tc.reason)
+		})
+	}
+}
+
+func TestQueuesAreTold(t *testing.T) {
+	told, into := newTelemetry(t)
+	q := notify.NewQueue(notify.Limits{Workers: 1, Waiting: 2}, logr.Discard())
+	told.Watch("alerts", q)
+	told.Watch("hooks", notify.NewQueue(notify.Limits{}, logr.Discard()))
+	for range 5 {
+		q.Enqueue(notify.Job{})
+	}
+	exposes(t, into, "sluice_queue_depth", map[string]float64{
+		"queue=alerts": 2,
+		"queue=hooks":  0,
+	})
+	exposes(t, into, "sluice_queue_dropped_total", map[string]float64{
+		"queue=alerts": 3,
+		"queue=hooks":  0,
+	})
+}
+
+func TestPhaseIsReadOffTheCache(t *testing.T) {
+	c := *newsOf(v1beta1.CanaryStatus{}, stands(v1beta1.PhasePromoting, "r1-b", 0)).Canary
+	_, into := newTelemetry(t, c, v1beta1.Canary{})
+	exposes(t, into, "sluice_canary_phase_start_timestamp_seconds", map[string]float64{
+		"name=podinfo namespace=test phase=Promoting": 1795348800,
+	})
+}
+
+// slowly answers after a moment.
+type slowly struct{ took time.Duration }
+
+func (s slowly) Answer(context.Context, *v1beta1.Canary, rollout.Questions) rollout.Findings {
+	<-time.After(s.took)
+	return rollout.Findings{{Name: "success"}}
+}
+
+func TestRoundsAreTimed(t *testing.T) {
+	told, into := newTelemetry(t)
+	found := told.Time(slowly{20 * time.Millisecond}).Answer(t.Context(), nil, rollout.Questions{})
+	require.Equal(t, rollout.Findings{{Name: "success"}}, found, "What is found is handed on.")
+	require.GreaterOrEqual(t, sumOf(t, into, "sluice_analysis_round_duration_seconds"), 0.02)
+}
+
+func TestProviderErrorsAreCounted(t *testing.T) {
+	told, into := newTelemetry(t)
+	told.QueryFailed("datadog")
+	told.QueryFailed("datadog")
+	told.failed(asAlert, "slack")
+	exposes(t, into, "sluice_provider_errors_total", map[string]float64{
+		"kind=alert provider=slack":    1,
+		"kind=metric provider=datadog": 2,
+	})
+}

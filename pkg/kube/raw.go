@@ -2,7 +2,9 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -35,5 +37,18 @@ func (r *Raw) Do(ctx context.Context, method, path string, body []byte) ([]byte,
 	if body != nil {
 		req = req.SetHeader("Content-Type", runtime.ContentTypeJSON).Body(body)
 	}
-	return req.Do(ctx).Raw()
+	text, err := req.Do(ctx).Raw()
+	if err != nil {
+		return nil, told(text, err)
+	}
+	return text, nil
+}
+
+// told is the server's own error, which says more than the status code that the client goes by.
+func told(text []byte, err error) error {
+	var status metav1.Status
+	if json.Unmarshal(text, &status) != nil || status.Kind != "Status" || status.Code == 0 {
+		return err
+	}
+	return &apierrors.StatusError{ErrStatus: status}
 }

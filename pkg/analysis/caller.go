@@ -29,6 +29,7 @@ type caller struct {
 	minWait, maxWait time.Duration // between attempts
 }
 
+// newCaller has the waiting times of the interface: a second at first, and half a minute at most.
 func newCaller() *caller {
 	return &caller{
 		strict:  hookClient(nil),
@@ -69,6 +70,7 @@ func (c *caller) call(ctx context.Context, h v1beta1.CanaryWebhook, body []byte,
 	return verdict(last, err, req.URL.Host, h)
 }
 
+// hookTimeoutOf reads a timeout anew each time: the Canary may have been stored before its field was checked.
 func hookTimeoutOf(h v1beta1.CanaryWebhook) (time.Duration, error) {
 	if h.Timeout == "" {
 		return hookTimeout, nil
@@ -80,6 +82,8 @@ func hookTimeoutOf(h v1beta1.CanaryWebhook) (time.Duration, error) {
 	return d, nil
 }
 
+// request quotes no more of an address than its host: tokens are put into paths and queries as well as into
+// passwords, and the error ends in an event.
 func request(ctx context.Context, h v1beta1.CanaryWebhook, body []byte, p pass) (*retryablehttp.Request, error) {
 	u, err := url.Parse(h.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -143,6 +147,7 @@ type answer struct {
 	said   string
 }
 
+// read takes only the beginning of a body, whatever its length says: the answer is shown, not processed.
 func read(resp *http.Response) *answer {
 	// One byte more tells whether there is more; a body that breaks off is as good as what came of it.
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxSaid+1))

@@ -75,6 +75,8 @@ type side struct {
 	err     error
 }
 
+// sample asks about one workload. Both are asked by the same query, so that whatever is wrong with it is wrong
+// with both sides.
 func (s *source) sample(ctx context.Context, from metric.Sampler, target string) side {
 	query, err := s.query(target)
 	if err != nil {
@@ -168,6 +170,7 @@ func (s *source) least() float64 {
 	return minValues
 }
 
+// confidence is how sure a comparison has to be before it fails. The schema holds it to more than a half.
 func confidence(m v1beta1.CanaryMetric) float64 {
 	if m.Confidence == nil {
 		return defaultConfidence

@@ -37,8 +37,10 @@ var (
 	number       = unit{exact: same, value: decimals("%.2f"), limit: decimals("%v")}
 )
 
+// same is the exactness of numbers that are compared as they are.
 func same(v float64) float64 { return v }
 
+// decimals writes a value and a limit apart: values are rounded, limits look as the user wrote them.
 func decimals(format string) func(float64) string {
 	return func(v float64) string { return fmt.Sprintf(format, v) }
 }
@@ -115,6 +117,7 @@ func kindOf(m v1beta1.CanaryMetric) *kind {
 	return nil
 }
 
+// noTraffic is the most frequent reason for no data about requests, and worth more to people than the query.
 func (s *source) noTraffic() string {
 	return fmt.Sprintf("Halt advancement no values found for %s metric %s probably %s.%s is not receiving traffic",
 		s.provider, s.metric.Name, s.canary.Spec.TargetRef.Name, s.canary.Namespace)

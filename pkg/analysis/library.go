@@ -22,14 +22,17 @@ type empty struct{}
 
 var errNoLibrary = errors.New("nothing can be read from the cluster")
 
+// Template has nothing to read from.
 func (empty) Template(context.Context, *v1beta1.Canary, v1beta1.CrossNamespaceRef) (*v1beta1.MetricTemplate, error) {
 	return nil, errNoLibrary
 }
 
+// Secret has nothing to read from.
 func (empty) Secret(context.Context, string, string) (map[string][]byte, error) {
 	return nil, errNoLibrary
 }
 
+// library spares everybody else the question whether there is one.
 func (a *Analyst) library() Library {
 	if a.Library == nil {
 		return empty{}
@@ -51,6 +54,7 @@ type round struct {
 	read map[v1beta1.CrossNamespaceRef]func() (*entry, error)
 }
 
+// newRound begins with nothing read.
 func newRound() *round { return &round{read: map[v1beta1.CrossNamespaceRef]func() (*entry, error){}} }
 
 // once reads a template for the first who asks.

@@ -133,6 +133,7 @@ func met(ctx context.Context, expression string, values []float64) (bool, error)
 	return all.find(expression).holds(ctx, values)
 }
 
+// conditional says that more than a range judges the value.
 func conditional(m v1beta1.CanaryMetric) bool { return m.SuccessCondition+m.FailureCondition != "" }
 
 // halt words why a rollout does not go on.

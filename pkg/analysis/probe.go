@@ -24,6 +24,8 @@ func (a *Analyst) Probe(ctx context.Context, c *v1beta1.Canary) error {
 	return nil
 }
 
+// probe goes as far as a check would, short of asking for the number: nobody has asked the canary yet, so that there
+// would be none.
 func (a *Analyst) probe(ctx context.Context, r *round, c *v1beta1.Canary, m v1beta1.CanaryMetric) error {
 	s, err := a.source(ctx, r, c, m)
 	if err != nil {

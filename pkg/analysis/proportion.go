@@ -63,6 +63,7 @@ func fisher(canary, primary proportion) float64 {
 // choose is the logarithm of the number of ways to take k of n.
 func choose(n, k float64) float64 { return factorial(n) - factorial(k) - factorial(n-k) }
 
+// factorial is the logarithm of n!, since that itself is too large from 171 on.
 func factorial(n float64) float64 {
 	v, _ := math.Lgamma(n + 1)
 	return v

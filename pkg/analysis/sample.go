@@ -76,10 +76,12 @@ func arrange(canary, primary []metric.Sample) ([]group, error) {
 	return merged(c, p)
 }
 
+// bucketed says that the elements are buckets of a histogram. One label is enough to expect it of all.
 func bucketed(samples []metric.Sample) bool {
 	return slices.ContainsFunc(samples, func(s metric.Sample) bool { _, has := s.Labels[bucketLabel]; return has })
 }
 
+// values are single ones, in any order. One that is no number cannot be ranked among others.
 func values(samples []metric.Sample) ([]float64, error) {
 	all := make([]float64, len(samples))
 	for i, s := range samples {

@@ -31,6 +31,7 @@ func Sound(spec v1beta1.CanarySpec) error {
 	return nil
 }
 
+// soundConditions compiles both conditions, each in the place where it stands.
 func soundConditions(field string, m v1beta1.CanaryMetric) error {
 	for _, c := range []struct{ name, expression string }{
 		{"successCondition", m.SuccessCondition},
@@ -91,6 +92,7 @@ func soundQuery(field string, m v1beta1.CanaryMetric) error {
 	return nil
 }
 
+// invalid is what only the user can mend. It ends in a condition of the Canary, which is one line.
 func invalid(field, problem string) error {
 	return &rollout.InvalidError{Field: field, Problem: line(problem)}
 }

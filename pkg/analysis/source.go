@@ -34,6 +34,7 @@ type snag struct {
 	final bool // the Canary has to be changed: no policy makes anything else of it than a failure
 }
 
+// Error is the whole message: what a metric is told as is an interface, and has no prefix.
 func (s *snag) Error() string { return s.text }
 
 // source finds whom to ask. A template goes before a query, and that before what is built in.
@@ -73,6 +74,7 @@ func shown(address string) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
+// builtin is what a metric without a query of its own asks for: a number to judge, or what that is computed from.
 func (s *source) builtin() (string, error) {
 	if s.metric.Baseline != "" {
 		return metric.BuiltinSamples(s.provider, s.metric.Name)
@@ -102,6 +104,7 @@ func (a *Analyst) refer(ctx context.Context, r *round, s *source) error {
 	return nil
 }
 
+// unmade is about a template that no monitoring system can be made of.
 func (s *source) unmade(ref v1beta1.CrossNamespaceRef, spec v1beta1.MetricTemplateSpec, err error) error {
 	return &snag{text: fmt.Sprintf("Metric template %s.%s provider %s error: %v", ref.Name, ref.Namespace, spec.Provider.Type, err)}
 }
@@ -171,10 +174,12 @@ func (s *source) query(target string) (string, error) {
 	return "", &snag{text: s.kind.failed(s.metric, err), final: true}
 }
 
+// render fills the words of the query in.
 func (s *source) render(target string) (string, error) {
 	return metric.Render(s.template, s.vars(target))
 }
 
+// vars are the words of the interface. Ingress and route are called like the target where the Canary names none.
 func (s *source) vars(target string) metric.Vars {
 	c := s.canary
 	v := metric.Vars{
@@ -196,4 +201,5 @@ func (s *source) vars(target string) metric.Vars {
 	return v
 }
 
+// provider is that of the traffic, which decides whose series tell of it.
 func (a *Analyst) provider(c *v1beta1.Canary) string { return orDefault(c.Spec.Provider, a.Provider) }

@@ -142,18 +142,19 @@ func (o *operator) launch(t *testing.T, cfg *rest.Config, ns string, tell clock,
 	t.Cleanup(o.stop)
 }
 
-func manage(t *testing.T, cfg *rest.Config, ns string) ctrl.Manager {
+func manage(t testing.TB, cfg *rest.Config, ns string) ctrl.Manager {
 	t.Helper()
 	cfg.UserAgent = "sluice/test"
 	scheme := runtime.NewScheme()
 	require.NoError(t, clientgoscheme.AddToScheme(scheme))
 	require.NoError(t, v1beta1.AddToScheme(scheme))
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
-		Scheme:     scheme,
-		Logger:     logr.Discard(),
-		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{ns: {}}, DefaultTransform: kube.Trim},
-		Controller: config.Controller{SkipNameValidation: new(true)},
-		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Scheme:         scheme,
+		MapperProvider: kube.Mapper,
+		Logger:         logr.Discard(),
+		Cache:          cache.Options{DefaultNamespaces: map[string]cache.Config{ns: {}}, DefaultTransform: kube.Trim},
+		Controller:     config.Controller{SkipNameValidation: new(true)},
+		Metrics:        metricsserver.Options{BindAddress: "0"},
 		Client: client.Options{Cache: &client.CacheOptions{
 			Unstructured: true, DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Pod{}},
 		}},
@@ -162,7 +163,7 @@ func manage(t *testing.T, cfg *rest.Config, ns string) ctrl.Manager {
 	return mgr
 }
 
-func assemble(t *testing.T, mgr ctrl.Manager, tell clock, a Analyst) *Reconciler {
+func assemble(t testing.TB, mgr ctrl.Manager, tell clock, a Analyst) *Reconciler {
 	t.Helper()
 	telemetry, err := NewTelemetry(prometheus.NewRegistry(), mgr.GetClient(), "test", "istio")
 	require.NoError(t, err)

@@ -103,7 +103,7 @@ func (t *turn) blocked() move {
 		return (*turn).awaitRoutes // not before the step is due: saying so would cost two writes a step
 	case !t.ready(t.Target, t.Status.LastAppliedSpec):
 		return (*turn).awaitCanary
-	case t.Target.Available < t.needed():
+	case t.Target.Available < t.needed(), t.Plan.Ratio && !t.balanced():
 		return (*turn).awaitCapacity
 	}
 	return nil
@@ -117,6 +117,9 @@ func (t *turn) ready(w Workload, revision string) bool {
 // needed is how many pods the canary must have before the step that comes next is routed. Copies of requests are
 // requests.
 func (t *turn) needed() int32 {
+	if t.Plan.Ratio {
+		return t.proportionate()
+	}
 	if t.Status.Step >= len(t.Plan.Steps) {
 		return 0
 	}

@@ -18,6 +18,7 @@ var checks = []func(v1beta1.CanarySpec, Capabilities) error{
 	soundMetrics,
 	soundHooks,
 	able,
+	soundRatio,
 	built,
 }
 
@@ -144,6 +145,21 @@ func soundDuration(field, text string) error {
 	return nil
 }
 
+// soundRatio refuses to reach weights by sizes where somebody else divides requests, or decides on sizes.
+func soundRatio(spec v1beta1.CanarySpec, can Capabilities) error {
+	switch {
+	case spec.Analysis == nil || !spec.Analysis.ReplicaRatio:
+		return nil
+	case can.Has(Weighted):
+		return invalid("spec.analysis.replicaRatio", "is for the provider kubernetes only: this one divides requests by itself, leave it out")
+	case spec.AutoscalerRef != nil:
+		return invalid("spec.analysis.replicaRatio", "cannot be combined with autoscalerRef, which decides on the same numbers of pods")
+	case spec.TargetRef.Kind != "Deployment":
+		return invalid("spec.analysis.replicaRatio", "needs a Deployment as target, whose number of pods can be chosen")
+	}
+	return nil
+}
+
 // built refuses what the API accepts and this version cannot do: a field that is silently left out would let
 // users meet a canary that they should not.
 func built(spec v1beta1.CanarySpec, _ Capabilities) error {
@@ -160,7 +176,6 @@ func built(spec v1beta1.CanarySpec, _ Capabilities) error {
 		{"spec.service.mirror", len(spec.Service.Mirror) > 0},
 		{"spec.service.backendTimeout", spec.Service.BackendTimeout != ""},
 		{"spec.service.routeRefs", len(spec.Service.RouteRefs) > 0},
-		{"spec.analysis.replicaRatio", spec.Analysis != nil && spec.Analysis.ReplicaRatio},
 	} {
 		if f.set {
 			return invalid(f.field, "is not supported yet by this version; leave it out, or this Canary stays as it is")

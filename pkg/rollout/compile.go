@@ -56,6 +56,7 @@ type Plan struct {
 	Retreat  []Step // how traffic comes back once the primary is promoted
 	Skip     bool   // promote as soon as the canary is available
 	Swap     bool   // the apex Service is the only route: traffic moves all at once
+	Ratio    bool   // weights are reached by numbers of pods
 	Preview  bool   // some requests go to the canary at every weight
 
 	// Affinity keeps users on the side they have met; nil: every request is decided anew.
@@ -120,6 +121,7 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 		Strategy:  Canary,
 		Skip:      spec.SkipAnalysis || spec.Analysis == nil,
 		Swap:      !can.Has(Weighted),
+		Ratio:     a.ReplicaRatio && a.Iterations == 0,
 		Interval:  interval,
 		Threshold: max(a.Threshold, 1),
 		Deadline:  deadline(spec),
@@ -129,10 +131,11 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 		Metrics:   a.Metrics,
 		Unclear:   a.OnInconclusive,
 	}
+	p.Swap = p.Swap && !p.Ratio
 	if err := p.plot(a); err != nil {
 		return Plan{}, err
 	}
-	if idle := useless(spec.Service); p.Swap && len(idle) > 0 {
+	if idle := useless(spec.Service); (p.Swap || p.Ratio) && len(idle) > 0 {
 		p.Remarks = append(p.Remarks, Remark{ReasonFieldIgnored, "Services alone have no use for " + strings.Join(idle, ", ")})
 	}
 	return p, nil

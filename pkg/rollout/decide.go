@@ -90,6 +90,7 @@ func message(s v1beta1.CanaryStatus, kind string) string {
 // the one write that made it true, so it is never repeated.
 func (t *turn) conclude() Decision {
 	t.next.ObservedGeneration = t.Generation
+	t.actual()
 	if !t.Routed && t.after == 0 {
 		t.after = t.settling() // what waits for the routes, such as stopping the target, needs a pass then
 	}

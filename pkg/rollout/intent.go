@@ -10,6 +10,8 @@ type Intent struct {
 	Traffic *Traffic // nil: no routes yet
 	Canary  bool     // the target runs; false: scaled to zero, once routed
 	Floor   int32    // pods the target must have at least while it runs
+	Size    int32    // pods the primary must have at least; zero: whatever it has
+	Exact   bool     // Floor and Size are the most as well, once the other side has its own
 	Guard   int32    // pods the primary's autoscaler must keep at least; zero: its own minimum
 }
 
@@ -18,6 +20,10 @@ func IntentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 	if foreign(s) {
 		return untouched()
 	}
+	return p.proportion(intentOf(p, s), s)
+}
+
+func intentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 	switch s.Phase {
 	case "", v1beta1.PhaseInitializing:
 		return initial(s)

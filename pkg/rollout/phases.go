@@ -46,7 +46,7 @@ func initialise(t *turn) {
 
 // release lets the primary's autoscaler go below the size it had, once all traffic has come back to it.
 func (t *turn) release() {
-	if t.Routed && t.Status.CanaryWeight == 0 {
+	if t.Routed && t.Status.CanaryWeight == 0 && !mixed(t.Status) {
 		t.next.PrimaryReplicas = 0
 	}
 }
@@ -85,6 +85,9 @@ func idle(t *turn) {
 func (t *turn) begin() {
 	t.rewind()
 	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
+	if t.Plan.Ratio { // that may still be on its way back from the rollout before
+		t.next.PrimaryReplicas = max(t.next.PrimaryReplicas, t.Status.PrimaryReplicas)
+	}
 	t.opened(v1beta1.ConfirmRolloutHook, "Confirm-rollout check %s passed")
 	t.enter(v1beta1.PhaseProgressing)
 	t.hold(WaitCanary, t.Plan.Deadline, "%s.", t.describe(t.Names.target(), t.Target))
@@ -163,6 +166,9 @@ func (t *turn) advance() {
 	t.next.Matched = t.Plan.Strategy == ABTesting
 	t.next.Iterations = max(step.Iteration, t.next.Iterations)
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
+	if t.Plan.Ratio {
+		t.next.NextCheck = nil // the weight takes effect when the pods are there
+	}
 	t.awaitStep()
 	t.tell(step)
 }

@@ -94,6 +94,7 @@ type Side int
 const (
 	TargetSide Side = iota
 	PrimarySide
+	BothSides // each gets requests by the number of its pods
 )
 
 // Traffic is how requests are shared out.

@@ -18,7 +18,7 @@ func (t *turn) terminate() {
 	if t.Status.Matched { // the few who met the canary go to the primary first, with everybody else
 		t.leaveCanary()
 	}
-	t.next.PrimaryReplicas = max(t.Primary.Replicas, t.Target.Replicas, 1)
+	t.next.PrimaryReplicas = max(t.Status.PrimaryReplicas, t.Primary.Replicas, t.Target.Replicas, 1)
 	t.enter(v1beta1.PhaseTerminating)
 	t.hold(WaitCanary, t.remaining(), "%s.", t.describe(t.Names.target(), t.Target))
 	t.say(ReasonTerminating, "Terminating canary %s", t.Names.canary())

@@ -21,6 +21,7 @@ func plans() []rollout.Plan {
 		{Strategy: rollout.ABTesting, Steps: []rollout.Step{{Weight: 100, Iteration: 1}, {Weight: 100, Iteration: 2}}},
 		{Strategy: rollout.Canary, Steps: append([]rollout.Step{{Mirror: 50}}, ramp...), Preview: true},
 		{Strategy: rollout.BlueGreen, Steps: []rollout.Step{{Iteration: 1, Mirror: 100}, {Weight: 100}}},
+		{Strategy: rollout.Canary, Steps: append([]rollout.Step{{Weight: 20}}, rollout.Step{Weight: 60}, rollout.Step{Weight: 100}), Ratio: true},
 		{Strategy: rollout.Canary, Steps: ramp, Affinity: &v1beta1.SessionAffinity{CookieName: "c", PrimaryCookieName: "p"}},
 	}
 	for i := range all {
@@ -74,7 +75,7 @@ func newStorm(seed uint64, without Protection) *storm {
 	w.slow = []int{0, 3, 3, 12}[rng.IntN(4)]
 	w.start, w.jitter = 1, rng.IntN(4)
 	w.reported = rng.IntN(2) == 0
-	w.scaling = rng.IntN(3) == 0
+	w.scaling = rng.IntN(3) == 0 && !w.plan.Ratio
 	w.flaky = []float64{0, .1, .25}[rng.IntN(3)]
 	o := NewOperator(w)
 	o.without = without
@@ -83,7 +84,7 @@ func newStorm(seed uint64, without Protection) *storm {
 	o.deaf = []float64{0, 0, .1}[rng.IntN(3)]
 	o.slow = rng.IntN(3)
 	s := &storm{Operator: o, rng: rng, top: 1}
-	if rng.IntN(8) == 0 {
+	if rng.IntN(8) == 0 && !w.plan.Ratio { // no other controller knows of that
 		s.inherit()
 	}
 	return s
@@ -149,9 +150,12 @@ func (s *storm) suspend() { s.w.Suspend(!s.w.paused) }
 
 // replan changes the spec in mid-flight.
 func (s *storm) replan() {
+	if s.w.plan.Ratio {
+		return // it belongs to weights alone, and the provider cannot be changed
+	}
 	all := plans()
 	p := all[s.rng.IntN(len(all))]
-	p.Swap = s.w.plan.Swap
+	p.Swap, p.Ratio = s.w.plan.Swap, false // what the provider can do stays
 	s.w.Replan(p)
 }
 

@@ -17,6 +17,12 @@ func (o *Operator) adds(v view) []func() {
 			wrote(o, &o.targets, "the target was started")
 		})
 	}
+	if size := v.intent.Size; v.Primary.Health != rollout.Absent && v.Primary.Replicas < size {
+		writes = append(writes, func() {
+			o.w.resize(&o.w.primary, size)
+			wrote(o, &o.primaries, "the primary grew")
+		})
+	}
 	if o.w.scaling && v.net.guard != v.intent.Guard {
 		writes = append(writes, func() {
 			o.w.guard = v.intent.Guard
@@ -84,13 +90,41 @@ func (o *Operator) targetSize(v view) int32 {
 	if !v.intent.Canary || v.Target.Health == rollout.Absent {
 		return 0
 	}
-	if v.Target.Replicas == 0 && v.intent.Floor > 0 {
+	if v.Target.Replicas == 0 && v.intent.Floor > 0 && !v.intent.Exact {
 		return max(v.intent.Floor, v.status.PrimaryReplicas, 1)
 	}
 	return v.intent.Floor
 }
 
-// removes says that the target has to be stopped, and may.
+// removes says that a side has to be stopped, or to shrink, and may.
 func (o *Operator) removes(v view) bool {
-	return !v.intent.Canary && v.Routed && v.Target.Replicas > 0
+	return o.stops(v) || v.Routed && (o.shrinksPrimary(v) || o.shrinksTarget(v))
+}
+
+func (o *Operator) stops(v view) bool { return !v.intent.Canary && v.Routed && v.Target.Replicas > 0 }
+
+func (o *Operator) shrinksPrimary(v view) bool {
+	return v.intent.Exact && v.Primary.Replicas > v.intent.Size && v.Target.Available >= v.intent.Floor
+}
+
+func (o *Operator) shrinksTarget(v view) bool {
+	return v.intent.Exact && v.intent.Canary && v.Target.Replicas > v.intent.Floor && v.Primary.Available >= v.intent.Size
+}
+
+func (o *Operator) shrink(v view) {
+	switch {
+	case o.stops(v):
+		o.w.resize(&o.w.target, 0)
+		o.w.target.blamed = false
+		wrote(o, &o.targets, "the target was stopped")
+	case o.shrinksPrimary(v):
+		if left := v.intent.Size + v.Target.Available; left < v.status.PrimaryReplicas {
+			o.w.broken("rule 13: the primary shrinks, and %d pods of %d are left", left, v.status.PrimaryReplicas)
+		}
+		o.w.resize(&o.w.primary, v.intent.Size)
+		wrote(o, &o.primaries, "the primary shrank")
+	default:
+		o.w.resize(&o.w.target, v.intent.Floor)
+		wrote(o, &o.targets, "the target shrank")
+	}
 }

@@ -195,7 +195,7 @@ func (o *Operator) routed(v *view) {
 func (o *Operator) split(v view) split {
 	s := v.net.split
 	s.apex = v.intent.Apex
-	if t := v.intent.Traffic; t != nil && !v.plan.Swap {
+	if t := v.intent.Traffic; t != nil && !v.plan.Swap && !v.plan.Ratio {
 		s = split{apex: s.apex, routes: true, weight: t.Weight, matched: t.Matched, preview: t.Preview, mirror: t.Mirror}
 	}
 	return s
@@ -247,9 +247,7 @@ func (o *Operator) pass(v view) bool {
 		return false
 	}
 	if o.removes(v) {
-		o.w.resize(&o.w.target, 0)
-		o.w.target.blamed = false
-		wrote(o, &o.targets, "the target was stopped")
+		o.shrink(v)
 		if o.without != OnePass {
 			return false
 		}

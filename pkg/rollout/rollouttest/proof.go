@@ -139,7 +139,7 @@ func (w *World) weighed(v view, next v1beta1.CanaryStatus, began int) {
 		if w.target.revision != next.LastAppliedSpec && w.moved < began {
 			w.broken("rule 6: weight %d for %s, but the target has %s", next.CanaryWeight, next.LastAppliedSpec, w.target.revision)
 		}
-		if need := rollout.Share(next.CanaryWeight, v.Primary.Replicas); v.Target.Available < need && v.Primary.Health == rollout.Available {
+		if need := rollout.Share(next.CanaryWeight, v.Primary.Replicas); v.Target.Available < need && v.Primary.Health == rollout.Available && !v.plan.Ratio {
 			w.broken("rule 13: weight %d needs %d pods, the canary has %d", next.CanaryWeight, need, v.Target.Available)
 		}
 	}

@@ -205,9 +205,12 @@ func (s *Script) tell(said []rollout.Notice) {
 // state is one line of `kubectl get`, and what the conditions add to it.
 func (s *Script) state() string {
 	w, st := s.w, s.w.status
-	apex := []string{"target", "primary"}[w.net.apex]
+	apex := []string{"target", "primary", "both"}[w.net.apex]
 	line := fmt.Sprintf("%-12s weight=%d step=%d/%d failed=%d apex=%s target=%s primary=%s", st.Phase, st.CanaryWeight, st.Step, len(w.plan.Steps),
 		st.FailedChecks, apex, w.target.brief(), w.primary.brief())
+	if st.ActualWeight != nil {
+		line += fmt.Sprintf(" actual=%d", *st.ActualWeight)
+	}
 	line += extras(rollout.IntentOf(w.plan, st).Traffic)
 	if c := meta.FindStatusCondition(st.Conditions, v1beta1.ConditionWaiting); c != nil {
 		line += "\n        " + c.Reason + ": " + c.Message

@@ -186,6 +186,10 @@ func (w *World) reach() (target, primary bool) {
 			target, primary = target || s.weight > 0, primary || s.weight < 100 || s.matched
 			continue
 		}
+		if s.apex == rollout.BothSides { // whoever has pods answers
+			target, primary = target || w.primary.serving() == 0, primary || w.target.serving() == 0
+			continue
+		}
 		target, primary = target || s.apex == rollout.TargetSide, primary || s.apex == rollout.PrimarySide
 	}
 	return target, primary

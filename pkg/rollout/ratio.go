@@ -1,0 +1,122 @@
+package rollout
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// Where nothing divides requests but the apex Service, a weight can still be reached by numbers of pods: both sides stand
+// behind the Service, and each gets requests by how many pods it has. Sizes then are routes. Whatever grows, grows
+// before the other side shrinks, so that together they never have fewer pods than the primary had alone.
+
+// pods is how many of size pods are the canary's at a weight; a weight between nothing and everything leaves
+// each side one at least.
+func pods(weight int, size int32) (canary, primary int32) {
+	switch {
+	case weight <= 0:
+		return 0, size
+	case weight >= everything:
+		return size, 0
+	}
+	canary = int32(math.Round(float64(weight) * float64(size) / everything))
+	canary = max(min(canary, size-1), 1)
+	return canary, max(size-canary, 1)
+}
+
+// Unreachable says which steps pods cannot come within half a pod of, with so many pods in all.
+func (p *Plan) Unreachable(size int32) []Remark {
+	var remarks []Remark
+	if !p.Ratio {
+		return nil
+	}
+	for _, s := range p.Steps {
+		canary, primary := pods(s.Weight, size)
+		off := math.Abs(float64(canary) - float64(s.Weight)*float64(size)/everything)
+		if off <= .5 && canary+primary == size {
+			continue
+		}
+		remarks = append(remarks, Remark{ReasonStrategyAdjusted,
+			fmt.Sprintf("A weight of %d%% cannot be reached with %d pods, the nearest is %d%%", s.Weight, size, share(canary, primary))})
+	}
+	return slices.Compact(remarks)
+}
+
+// share is the percentage of requests that the canary gets by the number of its pods.
+func share(canary, primary int32) int {
+	if canary+primary == 0 {
+		return 0
+	}
+	return int(math.Round(everything * float64(canary) / float64(canary+primary)))
+}
+
+// proportion turns an intent into one that is reached by sizes. While the primary grows back, the canary stays behind
+// the Service with what it has: status.actualWeight is above zero until that is over.
+func (p *Plan) proportion(i Intent, s v1beta1.CanaryStatus) Intent {
+	if !p.Ratio {
+		return i
+	}
+	size, still := s.PrimaryReplicas, mixed(s)
+	if still && i.Apex == PrimarySide || s.CanaryWeight > 0 {
+		i.Apex = BothSides
+	}
+	switch {
+	case s.CanaryWeight == everything && s.Promoting != "" && s.Phase != v1beta1.PhasePromoting:
+		i.Apex = TargetSide // the primary is the broken one
+	case s.Phase == v1beta1.PhasePromoting:
+		i.Size = size
+	case s.CanaryWeight > 0:
+		i.Floor, i.Size = pods(s.CanaryWeight, size)
+		i.Exact = true
+	case s.Phase == v1beta1.PhaseProgressing && s.Step < len(p.Steps):
+		i.Size, i.Exact = size, true // it starts no larger than its first share
+		i.Floor, _ = pods(p.Steps[s.Step].Weight, size)
+	case still:
+		i.Canary, i.Floor, i.Size = true, 0, size
+	}
+	return i
+}
+
+// mixed says that both sides stand behind the Service, although the canary is to get nothing any more.
+func mixed(s v1beta1.CanaryStatus) bool { return s.ActualWeight != nil && *s.ActualWeight > 0 }
+
+// proportionate is how many pods the canary must have for the step that it is at, or that comes first.
+func (t *turn) proportionate() int32 {
+	weight := t.Status.CanaryWeight
+	if t.Status.Step == 0 && len(t.Plan.Steps) > 0 {
+		weight = t.Plan.Steps[0].Weight
+	}
+	canary, _ := pods(weight, t.Status.PrimaryReplicas)
+	return canary
+}
+
+// balanced says that both sides have the sizes that the weight asks for.
+func (t *turn) balanced() bool {
+	if t.Status.CanaryWeight == 0 {
+		return !mixed(t.Status)
+	}
+	_, primary := pods(t.Status.CanaryWeight, t.Status.PrimaryReplicas)
+	return t.Primary.Replicas <= primary || t.stranded()
+}
+
+// actual notes the share that was reached, where it is reached by sizes.
+func (t *turn) actual() {
+	t.next.ActualWeight = nil
+	if !t.Plan.Ratio {
+		return
+	}
+	reached := share(t.Target.Available, t.Primary.Available)
+	never := t.Status.CanaryWeight == 0 && !mixed(t.Status)
+	switch {
+	case t.next.CanaryWeight > 0 && IntentOf(t.Plan, t.Status).Apex == TargetSide:
+		reached = everything
+	case t.next.CanaryWeight > 0:
+	case never, t.Target.Available == 0, t.Primary.Available >= t.Status.PrimaryReplicas:
+		reached = 0
+	default:
+		reached = max(reached, 1)
+	}
+	t.next.ActualWeight = &reached
+}

@@ -268,3 +268,5 @@ func readAll(t testing.TB, r io.Reader) string {
 	require.NoError(t, err)
 	return string(text)
 }
+
+func unmarshal(text string, out any) error { return json.Unmarshal([]byte(text), out) }

@@ -140,15 +140,15 @@ func (f *flow) take(kind int, text []byte) error {
 		return f.data(text)
 	}
 	var m struct {
-		Type, Event, Message string
-		Error                json.RawMessage
+		Type, Event    string
+		Message, Error json.RawMessage // a text only where something went wrong
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
 		return fmt.Errorf("a message cannot be read: %w", unreadable(err))
 	}
 	switch {
 	case m.Type == "error":
-		return fmt.Errorf("the program was refused: %s", said([]byte(m.Message+" "+string(m.Error))))
+		return fmt.Errorf("the program was refused: %s", said(append(m.Message, m.Error...)))
 	case m.Event == "CHANNEL_ABORT":
 		return errors.New("the program was aborted")
 	case m.Event == "END_OF_CHANNEL":

@@ -54,7 +54,7 @@ func flowValue(kind byte, bits uint64) (float64, error) {
 	case flowDouble:
 		return math.Float64frombits(bits), nil
 	case flowInt:
-		return float64(int32(bits)), nil
+		return float64(int32(bits >> 32)), nil
 	}
 	return 0, errFlow
 }

@@ -1,0 +1,335 @@
+package metric
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/smithy-go/encoding/cbor"
+	"github.com/signalfx/signalflow-client-go/v2/signalflow"
+	"github.com/signalfx/signalfx-go/idtool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// TestSplunkVendor asks the server that the vendor tests its own client with.
+func TestSplunkVendor(t *testing.T) {
+	fake := signalflow.NewRunningFakeBackend()
+	t.Cleanup(fake.Stop)
+	fake.AccessToken = "s3cret-token"
+	one, other := idtool.ID(1), idtool.ID(2)
+	fake.SetTSIDFloatData(one, 2.5)
+	fake.SetTSIDFloatData(other, 9.5)
+	fake.AddProgramTSIDs("one", []idtool.ID{one})
+	fake.AddProgramTSIDs("two", []idtool.ID{one, other})
+	fake.AddProgramError("bad", "unknown function")
+
+	cases := map[string]struct {
+		reason, program string
+		want            float64
+		err             string
+	}{
+		"One":     {reason: "One series has one value.", program: "one", want: 2.5},
+		"Several": {reason: "Of several none is the one that is wanted.", program: "two", err: "publishes 2 series where one is wanted"},
+		"Bad":     {reason: "What the server says of a program.", program: "bad", err: "unknown function"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			p, err := New(
+				v1beta1.MetricProvider{Type: "splunk", Address: strings.Replace(fake.URL(), "ws://", "http://", 1)},
+				Settings{Interval: time.Millisecond, Secret: map[string][]byte{"sf_token_key": []byte("s3cret-token")}})
+			require.NoError(t, err)
+			got, err := p.Query(t.Context(), tc.program)
+			if tc.err != "" {
+				require.ErrorContains(t, err, tc.err, tc.reason)
+				return
+			}
+			require.NoError(t, err, tc.reason)
+			require.Equal(t, tc.want, got, tc.reason)
+		})
+	}
+}
+
+func TestSplunkSaysWhatIsWrong(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		said   []any
+		want   string
+	}{
+		"Token":   {reason: "The token is not shown.", said: []any{`{"type":"error","error":401,"message":"s3cret-token is not valid"}`}, want: `"*** is not valid"`},
+		"Aborted": {reason: "Half a program has no value.", said: []any{batch(frame(7, 1)), `{"type":"control-message","event":"CHANNEL_ABORT"}`}, want: "aborted"},
+		"Closed":  {reason: "Nor has a connection that ends early.", said: []any{batch(frame(7, 1)), "{"}, want: "cannot be read"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := ask(t, "splunk", contestants(t)["splunk"], flows(tc.said...))
+			require.ErrorContains(t, err, tc.want, tc.reason)
+		})
+	}
+}
+
+func TestSplunkAddress(t *testing.T) {
+	for given, want := range map[string]string{
+		"https://api.us1.signalfx.com":                  "wss://stream.us1.signalfx.com/v2/signalflow/connect",
+		"https://api.us1.signalfx.com/":                 "wss://stream.us1.signalfx.com/v2/signalflow/connect",
+		"https://stream.eu0.signalfx.com/v2/signalflow": "wss://stream.eu0.signalfx.com/v2/signalflow/connect",
+		"http://proxy.example.test:8080/splunk":         "ws://proxy.example.test:8080/splunk/v2/signalflow/connect",
+	} {
+		p, err := newSplunk(config{address: given})
+		require.NoError(t, err)
+		require.Equal(t, want, p.(*splunk).to)
+	}
+}
+
+// TestSplunkCutShort has messages end at every byte.
+func TestSplunkCutShort(t *testing.T) {
+	whole := batch(frame(7, 2.5), frame(7, 3.5))
+	for n := range whole {
+		var f flow
+		require.Error(t, f.data(whole[:n]), "%d bytes", n)
+	}
+	var f flow
+	require.NoError(t, f.data(whole))
+	got, err := f.value()
+	require.NoError(t, err)
+	require.Equal(t, 3.5, got)
+}
+
+func TestSplunkValues(t *testing.T) {
+	cases := map[string]struct {
+		kind byte
+		bits uint64
+		want float64
+	}{
+		"Long":   {kind: flowLong, bits: ^uint64(0), want: -1},
+		"Double": {kind: flowDouble, bits: math.Float64bits(2.5), want: 2.5},
+		"Int":    {kind: flowInt, bits: 7 << 32, want: 7},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, err := flowValue(tc.kind, tc.bits)
+			require.NoError(t, err)
+			require.Equal(t, tc.want, got)
+		})
+	}
+}
+
+func TestCloudwatchRequest(t *testing.T) {
+	c := contestants(t)["cloudwatch"]
+	var asked cbor.Map
+	var at, signed string
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		v, err := cbor.Decode([]byte(readAll(t, r.Body)))
+		if err != nil {
+			t.Error(err)
+		}
+		asked, at, signed = v.(cbor.Map), r.URL.Path, r.Header.Get("Authorization")
+		c.answer(w, r)
+	}).URL
+	p, s := c.provider(t, "cloudwatch", url)
+	s.Now, s.Interval = func() time.Time { return time.Unix(1795320000, 0) }, time.Minute
+	made, err := New(p, s)
+	require.NoError(t, err)
+	_, err = made.Query(t.Context(), `[{"Id":"m1","MetricStat":{"Metric":{"Namespace":"Shop","MetricName":"Errors",`+
+		`"Dimensions":[{"Name":"app","Value":"podinfo"}]},"Period":60,"Stat":"Sum"},"ReturnData":true}]`)
+	require.NoError(t, err)
+	require.Contains(t, at, "GetMetricData")
+	require.Contains(t, signed, "/eu-central-1/monitoring/aws4_request", "It is signed for the region.")
+	require.Equal(t, cbor.String("TimestampDescending"), asked["ScanBy"], "The newest value comes first.")
+	stat := asked["MetricDataQueries"].(cbor.List)[0].(cbor.Map)["MetricStat"].(cbor.Map)
+	require.Equal(t, cbor.String("Errors"), stat["Metric"].(cbor.Map)["MetricName"], "The query is what the template has.")
+	from, to := asked["StartTime"].(*cbor.Tag).Value, asked["EndTime"].(*cbor.Tag).Value
+	require.Equal(t, cbor.Float64(1795319400), from, "Ten intervals back.")
+	require.Equal(t, cbor.Float64(1795320000), to)
+}
+
+func TestCloudwatchQuery(t *testing.T) {
+	c := contestants(t)["cloudwatch"]
+	p, s := c.provider(t, "cloudwatch", "http://127.0.0.1:1")
+	made, err := New(p, s)
+	require.NoError(t, err)
+	_, err = made.Query(t.Context(), "sum(errors)")
+	require.ErrorContains(t, err, "the query is not a list of MetricDataQuery in JSON")
+}
+
+func TestCloudwatchTrustsTheEnvironment(t *testing.T) {
+	c := contestants(t)["cloudwatch"]
+	for name, path := range map[string]string{"Missing": "testdata/nothing", "NoCertificate": "testdata/web.json"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("AWS_CA_BUNDLE", path)
+			p, s := c.provider(t, "cloudwatch", "https://127.0.0.1:1")
+			_, err := New(p, s)
+			require.ErrorContains(t, err, "AWS_CA_BUNDLE")
+		})
+	}
+}
+
+func TestStackdriverLogsInOnce(t *testing.T) {
+	c := contestants(t)["stackdriver"]
+	logins := 0
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/token" {
+			logins++
+		}
+		tokens(c.answer)(w, r)
+	}).URL
+	p, s := c.provider(t, "stackdriver", url)
+	for range 3 {
+		made, err := New(p, s) // as each round does
+		require.NoError(t, err)
+		_, err = made.Query(t.Context(), c.query)
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, logins, "A token lives for an hour.")
+}
+
+func TestStackdriverLoginRefused(t *testing.T) {
+	c := contestants(t)["stackdriver"]
+	p, s := c.provider(t, "stackdriver", serve(t, answering(401, `{"error":"invalid_grant","error_description":"s3cret-assertion"}`)).URL)
+	made, err := New(p, s)
+	require.NoError(t, err)
+	_, err = made.Query(t.Context(), c.query)
+	require.ErrorContains(t, err, "logging in: the server answered 401")
+	keepsSecrets(t, err, c)
+}
+
+func TestStackdriverWholeNumbers(t *testing.T) {
+	for text, want := range map[string]float64{"42": 42, "-1": -1} {
+		var a mqlAnswer
+		require.NoError(t, unmarshal(`{"timeSeriesData":[{"pointData":[{"values":[{"int64Value":"`+text+`"}]}]}]}`, &a))
+		got, err := a.value()
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+}
+
+func TestInfluxWholeNumbers(t *testing.T) {
+	c := contestants(t)["influxdb"]
+	for kind, want := range map[string]float64{"long": 5, "unsignedLong": 5, "double": 5} {
+		got, err := ask(t, "influxdb", c, flux(kind, "5"))
+		require.NoError(t, err, kind)
+		require.Equal(t, want, got, kind)
+	}
+}
+
+func TestInfluxSaysWhatIsWrong(t *testing.T) {
+	c := contestants(t)["influxdb"]
+	_, err := ask(t, "influxdb", c, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte(`{"code":"invalid","message":"compilation failed: undefined identifier x"}`))
+	})
+	require.ErrorContains(t, err, "undefined identifier x")
+}
+
+func TestDatadogSaysWhatIsWrong(t *testing.T) {
+	_, err := ask(t, "datadog", contestants(t)["datadog"], answering(200, `{"status":"error","error":"Error parsing query: unknown metric"}`))
+	require.ErrorContains(t, err, "Error parsing query: unknown metric", "With status 200, that is.")
+	require.NotErrorIs(t, err, ErrNoData)
+}
+
+func TestGraphiteQuery(t *testing.T) {
+	c := contestants(t)["graphite"]
+	c.query = "target=%zz"
+	_, err := ask(t, "graphite", c, c.answer)
+	require.ErrorContains(t, err, "not the query string of a URL")
+
+	var got string
+	c.query = "target=seriesByTag('a;b')"
+	_, err = ask(t, "graphite", c, func(w http.ResponseWriter, r *http.Request) {
+		got = r.URL.Query().Get("target")
+		c.answer(w, r)
+	})
+	require.NoError(t, err)
+	require.Equal(t, "seriesByTag('a;b')", got, "A semicolon belongs to the tags of a series.")
+}
+
+func TestExternalQuery(t *testing.T) {
+	e := &external{config: config{Settings: Settings{Namespace: "shop"}}}
+	cases := map[string]struct {
+		reason, query, path, values string
+	}{
+		"Metric":    {reason: "In the Canary's namespace.", query: "errors", path: "shop/errors"},
+		"Namespace": {reason: "In another.", query: "team/errors", path: "team/errors"},
+		"Selector":  {reason: "Of some series only.", query: "errors?labelSelector=a%3Db", path: "shop/errors", values: "labelSelector=a%3Db"},
+		"Slashes":   {reason: "Nobody gets out of the API.", query: "../../errors"},
+		"Nothing":   {reason: "There is nothing to ask.", query: ""},
+		"Broken":    {reason: "What cannot be read.", query: "errors?%zz"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			path, values, err := e.target(tc.query)
+			if tc.path == "" {
+				require.Error(t, err, tc.reason)
+				return
+			}
+			require.NoError(t, err, tc.reason)
+			require.True(t, strings.HasSuffix(path, "/namespaces/"+strings.Replace(tc.path, "/", "/", 1)), path)
+			require.Equal(t, tc.values, values.Encode(), tc.reason)
+		})
+	}
+}
+
+// deaf is a cluster that nobody should ask.
+type deaf struct{ t *testing.T }
+
+func (d deaf) Do(context.Context, string, string, []byte) ([]byte, error) {
+	d.t.Error("the cluster was asked")
+	return nil, nil
+}
+
+func TestKeptnForms(t *testing.T) {
+	p, err := New(v1beta1.MetricProvider{Type: "keptn"}, Settings{Cluster: deaf{t}})
+	require.NoError(t, err)
+	for query, want := range map[string]string{
+		"":                                  "neither keptnmetric/",
+		"keptnmetric/shop":                  "neither keptnmetric/",
+		"keptnmetric//errors":               "neither keptnmetric/",
+		"keptnmetric/shop/errors/more":      "neither keptnmetric/",
+		"analysis/shop/definition":          "neither keptnmetric/",
+		"analysis/shop/definition/5m/stage": `the argument the string "stage" is not of the form key=value`,
+	} {
+		_, err := p.Query(t.Context(), query)
+		require.ErrorContains(t, err, want, query)
+	}
+}
+
+func TestJobRefuses(t *testing.T) {
+	cases := map[string]struct {
+		reason, template, round, want string
+	}{
+		"NoRound":   {reason: "Without it every Job would be the same.", template: `{}`, want: "belongs to a round"},
+		"NoJSON":    {reason: "What cannot be read.", template: `[`, round: "1", want: "spec.job is not an object"},
+		"OtherKind": {reason: "A Pod is none.", template: `{"kind":"Pod"}`, round: "1", want: "spec.job is a Pod, not a Job"},
+		"Type":      {reason: "The field is named.", template: `{"spec":{"backoffLimit":"many"}}`, round: "1", want: "backoffLimit"},
+		"Variable":  {reason: "A word that is not given is named.", template: `{"spec":{"template":{"metadata":{"name":"{{ variables.x }}"}}}}`, round: "1", want: `"x"`},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := Settings{Cluster: deaf{t}, Namespace: "shop", Job: Job{Template: []byte(tc.template), Round: tc.round}}
+			_, err := New(v1beta1.MetricProvider{Type: "job"}, s)
+			require.ErrorContains(t, err, tc.want, tc.reason)
+		})
+	}
+}
+
+func TestJobNames(t *testing.T) {
+	j := Job{Round: "rev-1/3"}
+	name := j.name(strings.Repeat("podinfo.smoke_", 10), "smoke")
+	require.LessOrEqual(t, len(name), maxName, "Its Pods have longer names.")
+	require.Regexp(t, `^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`, name)
+	require.Equal(t, name, j.name(strings.Repeat("podinfo.smoke_", 10), "smoke"), "The same round is the same Job.")
+	require.NotEqual(t, name, Job{Round: "rev-1/4"}.name(strings.Repeat("podinfo.smoke_", 10), "smoke"))
+	require.NotEqual(t, name, j.name(strings.Repeat("podinfo.smoke_", 10), "other"))
+}
+
+func TestLastLines(t *testing.T) {
+	require.Equal(t, "b\nc", lastLines([]byte("b\nc\n\n")))
+	require.Equal(t, "3\n4\n5\n6\n7\n8\n9\n10\n11\n12", lastLines([]byte("1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n")))
+	require.LessOrEqual(t, len(lastLines([]byte(strings.Repeat("x", 100000)))), logBytes, "Logs have long lines.")
+	require.Empty(t, lastLines(nil))
+}

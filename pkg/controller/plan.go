@@ -8,6 +8,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/router"
 )
@@ -24,8 +25,35 @@ func (r *Reconciler) readPlan(ctx context.Context, v *view, _ client.Reader) err
 		return recommend(err)
 	}
 	v.snapshot.Plan.Provider = r.Routers.Name(v.canary)
+	v.snapshot.Plan.Remarks = append(v.snapshot.Plan.Remarks, r.remarks(v)...)
 	v.intent = rollout.IntentOf(v.snapshot.Plan, v.canary.Status)
 	return nil
+}
+
+// remarks are about what the spec asks for and this provider, or a target of this size, does not give.
+func (r *Reconciler) remarks(v *view) []rollout.Remark {
+	var remarks []rollout.Remark
+	if fields := router.Ignored(v.snapshot.Plan.Provider, v.canary); len(fields) > 0 {
+		remarks = append(remarks, rollout.Remark{
+			Reason: rollout.ReasonFieldIgnored,
+			Text:   fmt.Sprintf("Provider %s has no use for %s", v.snapshot.Plan.Provider, strings.Join(fields, ", ")),
+		})
+	}
+	size := max(v.canary.Status.PrimaryReplicas, v.snapshot.Target.Replicas)
+	if !mid(v.canary.Status.Phase) {
+		size = max(size, v.snapshot.Primary.Replicas)
+	}
+	return append(remarks, v.snapshot.Plan.Unreachable(size)...)
+}
+
+// mid says that a rollout is under way, in which sizes are not what they were at its start.
+func mid(p v1beta1.CanaryPhase) bool {
+	switch p {
+	case v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion, v1beta1.PhasePromoting, v1beta1.PhaseFinalising:
+		return true
+	default:
+		return false
+	}
 }
 
 // recommend names the providers that can do what this one cannot.

@@ -19,7 +19,6 @@ var checks = []func(v1beta1.CanarySpec, Capabilities) error{
 	soundHooks,
 	able,
 	soundRatio,
-	built,
 }
 
 func soundTarget(spec v1beta1.CanarySpec, _ Capabilities) error {
@@ -156,30 +155,6 @@ func soundRatio(spec v1beta1.CanarySpec, can Capabilities) error {
 		return invalid("spec.analysis.replicaRatio", "cannot be combined with autoscalerRef, which decides on the same numbers of pods")
 	case spec.TargetRef.Kind != "Deployment":
 		return invalid("spec.analysis.replicaRatio", "needs a Deployment as target, whose number of pods can be chosen")
-	}
-	return nil
-}
-
-// built refuses what the API accepts and this version cannot do: a field that is silently left out would let
-// users meet a canary that they should not.
-func built(spec v1beta1.CanarySpec, _ Capabilities) error {
-	for _, f := range []struct {
-		field string
-		set   bool
-	}{
-		{"spec.ingressRef", spec.IngressRef != nil},
-		{"spec.routeRef", spec.RouteRef != nil},
-		{"spec.upstreamRef", spec.UpstreamRef != nil},
-		{"spec.service.gatewayRefs", len(spec.Service.GatewayRefs) > 0},
-		{"spec.service.backends", len(spec.Service.Backends) > 0},
-		{"spec.service.meshName", spec.Service.MeshName != ""},
-		{"spec.service.mirror", len(spec.Service.Mirror) > 0},
-		{"spec.service.backendTimeout", spec.Service.BackendTimeout != ""},
-		{"spec.service.routeRefs", len(spec.Service.RouteRefs) > 0},
-	} {
-		if f.set {
-			return invalid(f.field, "is not supported yet by this version; leave it out, or this Canary stays as it is")
-		}
 	}
 	return nil
 }

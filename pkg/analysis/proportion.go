@@ -41,23 +41,31 @@ func (p proportion) expected(primary proportion) float64 {
 }
 
 // fisher adds up the hypergeometric probabilities of all tables with the same margins whose canary is as bad as
-// this one, or worse. Each term follows from the one before.
+// this one, or worse. Where that is most of them it adds up the others: far from the middle a probability is too small
+// for a number, and a sum that begins with nothing would come to nothing.
 func fisher(canary, primary proportion) float64 {
-	var (
-		all   = canary.all + primary.all
-		good  = canary.good + primary.good
-		least = max(0, good-primary.all)
-		term  = math.Exp(choose(good, canary.good) + choose(all-good, canary.all-canary.good) - choose(all, canary.all))
-		sum   = term
-	)
-	for k := canary.good; k > least; k-- {
-		term *= k * (all - good - canary.all + k) / ((good - k + 1) * (canary.all - k + 1))
-		sum += term
-		if term < sum*1e-16 && k < canary.all*good/all { // past the mode they only fall
-			break
-		}
+	n, all, good := canary.all, canary.all+primary.all, canary.good+primary.good
+	if canary.good > n*good/all {
+		// Failures in the place of successes turn the table around.
+		return 1 - fewer(n-canary.good-1, n, all-good, all)
 	}
-	return min(sum, 1)
+	return min(fewer(canary.good, n, good, all), 1)
+}
+
+// fewer is the probability of at most k good ones among n that are drawn from all, where k is not above the mean. Each
+// term follows from the one before, and is smaller.
+func fewer(k, n, good, all float64) float64 {
+	least := max(0, n+good-all)
+	if k < least {
+		return 0
+	}
+	term := math.Exp(choose(good, k) + choose(all-good, n-k) - choose(all, n))
+	sum := term
+	for ; k > least && term > sum*1e-17; k-- {
+		term *= k * (all - good - n + k) / ((good - k + 1) * (n - k + 1))
+		sum += term
+	}
+	return sum
 }
 
 // choose is the logarithm of the number of ways to take k of n.

@@ -36,7 +36,15 @@ func TestFisherPublished(t *testing.T) {
 		},
 		"NothingBad":  {reason: "Where nothing failed there is no evidence.", canary: proportion{50, 50}, primary: proportion{90, 90}, want: 1, within: 0},
 		"NothingGood": {reason: "Where everything failed there is none either.", canary: proportion{0, 50}, primary: proportion{0, 90}, want: 1, within: 0},
-		"Better":      {reason: "A better canary is not worse.", canary: proportion{100, 100}, primary: proportion{50, 100}, want: 1, within: 1e-12},
+		"FarBetter": {
+			reason:  "However improbable so much better a canary is, it is not worse.",
+			canary:  proportion{400, 400},
+			primary: proportion{0, 900},
+			want:    1,
+			within:  0,
+		},
+		"FarWorse": {reason: "The other way round it is, for sure.", canary: proportion{0, 400}, primary: proportion{900, 900}, want: 0, within: 1e-300},
+		"Better":   {reason: "A better canary is not worse.", canary: proportion{100, 100}, primary: proportion{50, 100}, want: 1, within: 1e-12},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

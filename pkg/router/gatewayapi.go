@@ -46,6 +46,7 @@ func (r gatewayAPI) Reads(c *v1beta1.Canary) []Ref {
 	return nil
 }
 
+// own moves routes of the kinds that its version has.
 func (r gatewayAPI) own() own {
 	o := own{provider: "gatewayapi", versions: map[string]schema.GroupVersion{"HTTPRoute": r.version}}
 	if r.grpc {
@@ -105,6 +106,7 @@ func parents(c *v1beta1.Canary) gateway.CommonRouteSpec {
 	return gateway.CommonRouteSpec{ParentRefs: refs}
 }
 
+// hostnames are none where none are asked for: the route then takes those of its parents.
 func hostnames(c *v1beta1.Canary) []gateway.Hostname {
 	var names []gateway.Hostname
 	for _, h := range c.Spec.Service.Hosts {

@@ -34,6 +34,7 @@ func httpFilters(first *problem, s v1beta1.CanaryService) []gateway.HTTPRouteFil
 	return filters
 }
 
+// httpMirror is one of several: unlike other filters, copies may be asked for more than once in a rule.
 func httpMirror(m *gateway.HTTPRequestMirrorFilter) gateway.HTTPRouteFilter {
 	return gateway.HTTPRouteFilter{Type: gateway.HTTPRouteFilterRequestMirror, RequestMirror: m}
 }
@@ -66,6 +67,8 @@ func mirrors(first *problem, s v1beta1.CanaryService) []*gateway.HTTPRequestMirr
 	return all
 }
 
+// modifiers are what is done to headers on the way there and back. One that does nothing is left out, since the Gateway
+// API refuses an empty filter.
 func modifiers(h *v1beta1.Headers) (request, response *gateway.HTTPHeaderFilter) {
 	if h == nil {
 		return nil, nil
@@ -88,10 +91,12 @@ func modifier(o *v1beta1.HeaderOperations) *gateway.HTTPHeaderFilter {
 	return &gateway.HTTPHeaderFilter{Set: sorted(o.Set), Add: sorted(o.Add), Remove: o.Remove}
 }
 
+// replacesPrefix says that a rewrite depends on what a match fitted.
 func replacesPrefix(s v1beta1.CanaryService) bool {
 	return s.Rewrite != nil && s.Rewrite.URI != "" && s.Rewrite.Type == string(gateway.PrefixMatchHTTPPathModifier)
 }
 
+// rewriteTo replaces the whole path unless the prefix is asked for by its name, as the API of Canaries has it.
 func rewriteTo(r *v1beta1.HTTPRewrite) *gateway.HTTPURLRewriteFilter {
 	if r == nil || r.URI == "" && r.Authority == "" {
 		return nil
@@ -117,6 +122,7 @@ func corsTo(first *problem, p v1beta1.CorsPolicy) *gateway.HTTPCORSFilter {
 		}
 		f.AllowOrigins = append(f.AllowOrigins, gateway.CORSOrigin(*o.Exact))
 	}
+	// The plain ones come first, as they do in the spec.
 	f.AllowOrigins = append(texts[gateway.CORSOrigin](p.AllowOrigin), f.AllowOrigins...)
 	f.AllowMethods = texts[gateway.HTTPMethodWithWildcard](p.AllowMethods)
 	f.AllowHeaders = texts[gateway.HTTPHeaderName](p.AllowHeaders)
@@ -127,6 +133,7 @@ func corsTo(first *problem, p v1beta1.CorsPolicy) *gateway.HTTPCORSFilter {
 	return f
 }
 
+// texts gives texts the type that the Gateway API has for them.
 func texts[T ~string](from []string) []T {
 	var to []T
 	for _, t := range from {

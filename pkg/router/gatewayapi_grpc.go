@@ -35,6 +35,7 @@ func grpcSpec(c *v1beta1.Canary, lines []line) (any, error) {
 	return spec, nil
 }
 
+// grpcRule names no match where every call is meant: GRPCRoute has no path that would stand for all.
 func grpcRule(c *v1beta1.Canary, l line, filters []gateway.GRPCRouteFilter) gateway.GRPCRouteRule {
 	var sound problem
 	rule := gateway.GRPCRouteRule{Filters: filters, BackendRefs: []gateway.GRPCBackendRef{
@@ -50,6 +51,7 @@ func grpcRule(c *v1beta1.Canary, l line, filters []gateway.GRPCRouteFilter) gate
 	return rule
 }
 
+// grpcFilters are those of an HTTPRoute that gRPC has a use for, under types of their own.
 func grpcFilters(first *problem, s v1beta1.CanaryService) []gateway.GRPCRouteFilter {
 	var filters []gateway.GRPCRouteFilter
 	request, response := modifiers(s.Headers)
@@ -65,6 +67,7 @@ func grpcFilters(first *problem, s v1beta1.CanaryService) []gateway.GRPCRouteFil
 	return filters
 }
 
+// grpcMirror copies calls, those of a stream included.
 func grpcMirror(m *gateway.HTTPRequestMirrorFilter) gateway.GRPCRouteFilter {
 	return gateway.GRPCRouteFilter{Type: gateway.GRPCRouteFilterRequestMirror, RequestMirror: m}
 }
@@ -99,6 +102,7 @@ func grpcMethod(first *problem, field string, s *v1beta1.StringMatch) *gateway.G
 	case s.Prefix != nil && strings.HasSuffix(*s.Prefix, "/"):
 		path = *s.Prefix
 	}
+	// Anything else would be a comparison that the route takes for another one, and then route other calls.
 	parts := strings.Split(path, "/")
 	if len(parts) != 3 || parts[0] != "" || parts[1] == "" || s.Exact != nil && parts[2] == "" {
 		first.note(field, "is neither the path of a method, as {exact: /shop.Cart/Add}, nor of a service, as {prefix: /shop.Cart/}")

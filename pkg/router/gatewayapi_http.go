@@ -20,7 +20,7 @@ func httpSpec(c *v1beta1.Canary, lines []line) (any, error) {
 	}
 	spec := &gateway.HTTPRouteSpec{CommonRouteSpec: parents(c), Hostnames: hostnames(c)}
 	for _, l := range lines {
-		rule := common
+		rule := common // its filters are shared by all rules, so they are never appended to in place
 		rule.BackendRefs = []gateway.HTTPBackendRef{
 			httpBackend(c, c.PrimaryName(), 100-l.weight, l.primaryCookie),
 			httpBackend(c, c.CanaryName(), l.weight, l.canaryCookie),
@@ -53,6 +53,7 @@ func httpRules(rule gateway.HTTPRouteRule, l line, apart bool) []gateway.HTTPRou
 	return rules
 }
 
+// httpBackend is one side with the cookie that its own answers, and not the other side's, set.
 func httpBackend(c *v1beta1.Canary, name string, weight int, cookie string) gateway.HTTPBackendRef {
 	b := gateway.HTTPBackendRef{BackendRef: backend(c, name, weight)}
 	if cookie != "" {
@@ -74,6 +75,7 @@ func backend(c *v1beta1.Canary, name string, weight int) gateway.BackendRef {
 	}
 }
 
+// timeouts is left out as a whole where neither is given: an empty one would be a field of ours for nothing.
 func timeouts(first *problem, s v1beta1.CanaryService) *gateway.HTTPRouteTimeouts {
 	t := gateway.HTTPRouteTimeouts{
 		Request:        span(first, "timeout", s.Timeout),

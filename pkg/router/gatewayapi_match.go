@@ -39,6 +39,7 @@ func judge(first *problem, c *v1beta1.Canary, look func(first *problem, field st
 func httpMatch(first *problem, field string, m v1beta1.HTTPMatchRequest) gateway.HTTPRouteMatch {
 	onlyHTTP(first, field, m)
 	h := gateway.HTTPRouteMatch{Path: path(m.URI)}
+	// Sorted by name: a map has no order, and the same spec has to give the same bytes.
 	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
 		kind, value := comparison(m.Headers[name])
 		k := gateway.HeaderMatchType(kind)
@@ -78,6 +79,8 @@ func onlyHTTP(first *problem, field string, m v1beta1.HTTPMatchRequest) {
 	}
 }
 
+// path has no word for an end, which becomes an expression. How gateways rank and read expressions is their own
+// affair; the anchors make it the same for those that look for them anywhere.
 func path(s *v1beta1.StringMatch) *gateway.HTTPPathMatch {
 	kind, value := gateway.PathMatchPathPrefix, "/"
 	switch {

@@ -43,6 +43,7 @@ func unaccepted(u *unstructured.Unstructured) string {
 		said := slices.DeleteFunc(slices.Clone(route.Status.Parents), func(s gateway.RouteParentStatus) bool {
 			return key(s.ParentRef, u) != key(parent, u)
 		})
+		// A parent that has not answered is not one that has nothing against the route.
 		why := ""
 		if len(said) == 0 {
 			why = "has not answered yet"
@@ -70,6 +71,7 @@ func key(p gateway.ParentReference, u *unstructured.Unstructured) [6]string {
 
 // objection is what a parent has against a route; empty: nothing.
 func objection(conditions []metav1.Condition, generation int64) string {
+	// A condition about an older version is worth nothing, whichever way it goes.
 	for _, needed := range []string{string(gateway.RouteConditionAccepted), string(gateway.RouteConditionResolvedRefs)} {
 		c := meta.FindStatusCondition(conditions, needed)
 		switch {
@@ -81,6 +83,7 @@ func objection(conditions []metav1.Condition, generation int64) string {
 			return fmt.Sprintf("says %s is %s: %s: %s", needed, c.Status, c.Reason, c.Message)
 		}
 	}
+	// A controller may accept a route and drop rules of it. Which ones is not said, so none counts.
 	partly := meta.FindStatusCondition(conditions, string(gateway.RouteConditionPartiallyInvalid))
 	if partly != nil && partly.Status == metav1.ConditionTrue && partly.ObservedGeneration >= generation {
 		return fmt.Sprintf("takes a part of it only: %s: %s", partly.Reason, partly.Message)

@@ -18,6 +18,7 @@ func narrow(field string, first, second []v1beta1.HTTPMatchRequest) (both []v1be
 	if len(first) == 0 || len(second) == 0 {
 		return slices.Concat(first, second), true, nil
 	}
+	// In the order of the first: logs and people tell matches by their place.
 	for i, a := range first {
 		for k, b := range second {
 			m, j := join(a, b)
@@ -85,7 +86,7 @@ func (j *junction) path(a, b v1beta1.HTTPMatchRequest) (*v1beta1.StringMatch, bo
 	return j.text("uri", a.URI, b.URI), a.IgnoreURICase
 }
 
-// texts joins comparisons by name.
+// texts joins comparisons by name, in the order of names: of several clashes it is always the same one that is told.
 func (j *junction) texts(field string, a, b map[string]v1beta1.StringMatch) map[string]v1beta1.StringMatch {
 	all := maps.Clone(b)
 	if all == nil {
@@ -117,15 +118,17 @@ func (j *junction) without(a, b map[string]v1beta1.StringMatch) map[string]v1bet
 	return all
 }
 
+// clashes keeps the first field, so that a spec with several always shows the same one.
 func (j *junction) clashes(field string) { j.clash = cmp.Or(j.clash, field) }
 
+// lower spells names as proxies compare them. Of two spellings of one header the last by name remains.
 func lower(headers map[string]v1beta1.StringMatch) map[string]v1beta1.StringMatch {
 	if headers == nil {
 		return nil
 	}
 	l := make(map[string]v1beta1.StringMatch, len(headers))
-	for name, s := range headers {
-		l[strings.ToLower(name)] = s
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		l[strings.ToLower(name)] = headers[name]
 	}
 	return l
 }

@@ -85,6 +85,7 @@ func pattern(s v1beta1.StringMatch) string {
 	return ".*"
 }
 
+// labels are a caller's, of which each has one value.
 func (j *junction) labels(a, b map[string]string) map[string]string {
 	all := maps.Clone(b)
 	if all == nil {
@@ -99,6 +100,7 @@ func (j *junction) labels(a, b map[string]string) map[string]string {
 	return all
 }
 
+// gateways are those that a request may come through, so that more of them ask for less.
 func (j *junction) gateways(a, b []string) []string {
 	if len(a) == 0 || len(b) == 0 {
 		return slices.Concat(a, b)

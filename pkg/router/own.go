@@ -26,8 +26,10 @@ type own struct {
 	versions map[string]schema.GroupVersion // of the kinds that the provider moves
 }
 
+// asked says that the user brings the routes, and none is generated.
 func (own) asked(c *v1beta1.Canary) bool { return len(c.Spec.Service.RouteRefs) > 0 }
 
+// reads leaves out kinds that the provider does not move: render says so, where a watch could only fail.
 func (o own) reads(c *v1beta1.Canary) []Ref {
 	var refs []Ref
 	for _, route := range c.Spec.Service.RouteRefs {
@@ -38,6 +40,8 @@ func (o own) reads(c *v1beta1.Canary) []Ref {
 	return refs
 }
 
+// render fails as a whole where one route cannot be moved: with the others moved alone, users of that one would stay
+// behind, and be told nothing.
 func (o own) render(in Input) ([]runtime.ApplyConfiguration, error) {
 	if err := ownable(in.Canary); err != nil {
 		return nil, err

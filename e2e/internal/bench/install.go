@@ -40,18 +40,34 @@ func install(ctx context.Context, c client.Client, root string) error {
 	if err := create(ctx, c, filepath.Join(root, "kustomize", "base", "rbac.yaml"), "ClusterRole"); err != nil {
 		return err
 	}
-	if err := c.Create(ctx, binding()); err != nil {
-		return err
+	for _, object := range []client.Object{routes(), binding("sluice"), binding(routesRole)} {
+		if err := c.Create(ctx, object); err != nil {
+			return err
+		}
 	}
 	return served(ctx, c)
 }
 
-// binding gives the operator its ClusterRole, which its manifests give to a
+const routesRole = "sluice-bench-routes"
+
+// routes are the rights that the overlay of Istio adds to the ClusterRole of all
+// installations.
+func routes() *rbacv1.ClusterRole {
+	return &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: routesRole},
+		Rules: []rbacv1.PolicyRule{{
+			APIGroups: []string{"networking.istio.io"}, Resources: []string{"virtualservices", "destinationrules"},
+			Verbs: []string{"get", "list", "watch", "create", "patch", "delete"},
+		}},
+	}
+}
+
+// binding gives the operator a ClusterRole, which its manifests give to a
 // ServiceAccount.
-func binding() *rbacv1.ClusterRoleBinding {
+func binding(role string) *rbacv1.ClusterRoleBinding {
 	return &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "sluice-bench"},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "sluice"},
+		ObjectMeta: metav1.ObjectMeta{Name: role + "-to-bench"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: userSluice}},
 	}
 }

@@ -69,6 +69,9 @@ func (a *Analyst) Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Quest
 		a.tell(ctx, c, q.Opening)
 	}
 	measuring.Wait()
+	if q.Systems {
+		found = append(found, a.systems(ctx, c))
+	}
 	return found
 }
 

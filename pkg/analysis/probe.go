@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // Probe says whether the metrics of a Canary can be asked for: their templates and Secrets are there, their queries
@@ -41,4 +42,12 @@ func (a *Analyst) probe(ctx context.Context, r *round, c *v1beta1.Canary, m v1be
 		return errors.New(s.hidden.in(fmt.Sprintf("metric %s: %v", m.Name, err)))
 	}
 	return nil
+}
+
+// systems is what a probe found.
+func (a *Analyst) systems(ctx context.Context, c *v1beta1.Canary) rollout.Finding {
+	if err := a.Probe(ctx, c); err != nil {
+		return rollout.Finding{Verdict: v1beta1.Failed, Message: err.Error()}
+	}
+	return rollout.Finding{Verdict: v1beta1.Passed}
 }

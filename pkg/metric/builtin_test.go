@@ -1,7 +1,6 @@
 package metric
 
 import (
-	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -126,6 +125,6 @@ func TestSkipperWritesNamesItsWay(t *testing.T) {
 
 func TestWord(t *testing.T) {
 	for given, want := range map[string]string{"a-b.c": "a_b_c", "a_b": "a_b", "Ab9": "Ab9", "": "", "é": "_"} {
-		require.Equal(t, want, word(given), fmt.Sprintf("%q", given))
+		require.Equal(t, want, word(given), "%q", given)
 	}
 }

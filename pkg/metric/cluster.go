@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -18,8 +19,8 @@ type Cluster interface {
 const pollEvery = time.Second
 
 // read asks the cluster and reads the JSON that it answers into out.
-func read(ctx context.Context, c Cluster, method, path string, body []byte, out any) error {
-	text, err := c.Do(ctx, method, path, body)
+func read(ctx context.Context, c Cluster, path string, out any) error {
+	text, err := c.Do(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -287,6 +286,6 @@ func TestContractDeterministic(t *testing.T) {
 		_, second := made.Query(t.Context(), c.query)
 		require.ErrorContains(t, first, "connection refused")
 		require.EqualError(t, second, first.Error(), "Errors end in conditions, which must not flap.")
-		require.False(t, errors.Is(first, ErrNoData))
+		require.NotErrorIs(t, first, ErrNoData)
 	})
 }

@@ -2,6 +2,7 @@ package metric
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -63,21 +64,21 @@ func (e *external) ask(ctx context.Context, path string, values url.Values, out 
 	if len(values) > 0 {
 		path += "?" + values.Encode()
 	}
-	return read(ctx, e.Cluster, http.MethodGet, path, nil, out)
+	return read(ctx, e.Cluster, path, out)
 }
 
 func (e *external) target(query string) (string, url.Values, error) {
 	name, rest, _ := strings.Cut(strings.TrimSpace(query), "?")
 	values, err := url.ParseQuery(rest)
 	if err != nil {
-		return "", nil, fmt.Errorf("the query's part after ? is not the query string of a URL")
+		return "", nil, errors.New("the query's part after ? is not the query string of a URL")
 	}
 	namespace := e.Namespace
 	if before, after, found := strings.Cut(name, "/"); found {
 		namespace, name = before, after
 	}
 	if namespace == "" || name == "" || strings.Contains(name, "/") {
-		return "", nil, fmt.Errorf("the query %s is not of the form [namespace/]metric?labelSelector=...", shown(query))
+		return "", nil, fmt.Errorf("the query %s is not of the form [namespace/]metric?labelSelector=key%%3Dvalue", shown(query))
 	}
 	return "/apis/external.metrics.k8s.io/v1beta1/namespaces/" + url.PathEscape(namespace) + "/" + url.PathEscape(name), values, nil
 }

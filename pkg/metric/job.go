@@ -167,7 +167,7 @@ func (j *job) Explain() string { return j.last }
 
 func (j *job) look(ctx context.Context) (value float64, ended bool, err error) {
 	found := &batchv1.Job{}
-	if err := read(ctx, j.Cluster, http.MethodGet, j.path+"/"+j.name, nil, found); err != nil {
+	if err := read(ctx, j.Cluster, j.path+"/"+j.name, found); err != nil {
 		return 0, false, err
 	}
 	for _, c := range found.Status.Conditions {

@@ -23,7 +23,7 @@ func (j *job) pods(ctx context.Context) ([]corev1.Pod, error) {
 	found := &corev1.PodList{}
 	selector := url.Values{"labelSelector": {batchv1.JobNameLabel + "=" + j.name}}
 	path := "/api/v1/namespaces/" + j.Namespace + "/pods?" + selector.Encode()
-	if err := read(ctx, j.Cluster, http.MethodGet, path, nil, found); err != nil {
+	if err := read(ctx, j.Cluster, path, found); err != nil {
 		return nil, fmt.Errorf("looking for its Pods: %w", err)
 	}
 	return found.Items, nil

@@ -3,6 +3,7 @@ package metric
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -39,7 +40,7 @@ func (k *keptn) Query(ctx context.Context, query string) (float64, error) {
 }
 
 func keptnForm(query string) error {
-	return fmt.Errorf("the query %s is neither keptnmetric/namespace/name nor analysis/namespace/definition/duration/key=value;...", shown(query))
+	return fmt.Errorf("the query %s is neither keptnmetric/namespace/name nor analysis/namespace/definition/duration/key=value", shown(query))
 }
 
 // at is where objects of a kind are, in the version that the cluster prefers.
@@ -47,9 +48,9 @@ func (k *keptn) at(ctx context.Context, namespace, kind string) (path, version s
 	var group struct {
 		PreferredVersion struct{ GroupVersion string }
 	}
-	err = read(ctx, k.Cluster, http.MethodGet, keptnGroup, nil, &group)
+	err = read(ctx, k.Cluster, keptnGroup, &group)
 	if apierrors.IsNotFound(err) {
-		return "", "", fmt.Errorf("the cluster has no metrics.keptn.sh")
+		return "", "", errors.New("the cluster has no metrics.keptn.sh")
 	}
 	version = group.PreferredVersion.GroupVersion
 	return "/apis/" + version + "/namespaces/" + namespace + "/" + kind, version, err
@@ -61,7 +62,7 @@ func (k *keptn) metric(ctx context.Context, namespace, name string) (float64, er
 		return 0, err
 	}
 	var found struct{ Status struct{ Value string } }
-	if err := read(ctx, k.Cluster, http.MethodGet, path+"/"+name, nil, &found); err != nil {
+	if err := read(ctx, k.Cluster, path+"/"+name, &found); err != nil {
 		return 0, err
 	}
 	if found.Status.Value == "" {
@@ -118,7 +119,7 @@ func (k *keptn) analysis(ctx context.Context, p []string) (float64, error) {
 	}
 	at := path + "/" + a.Metadata.Name
 	err = poll(ctx, func() (bool, error) {
-		err := read(ctx, k.Cluster, http.MethodGet, at, nil, &a)
+		err := read(ctx, k.Cluster, at, &a)
 		return a.Status.State == "Completed", err
 	})
 	if err != nil {

@@ -29,13 +29,13 @@ func (p *Pool) Prometheus(address string) (Provider, error) {
 }
 
 // kept makes a thing once. The key names its kind too. What could not be made is not kept.
-func kept[T any](p *Pool, key string, make func() (T, error)) (T, error) {
+func kept[T any](p *Pool, key string, create func() (T, error)) (T, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if known, ok := p.known[key].(T); ok {
 		return known, nil
 	}
-	made, err := make()
+	made, err := create()
 	if err != nil {
 		return made, err
 	}

@@ -57,7 +57,7 @@ func routes() *rbacv1.ClusterRole {
 		ObjectMeta: metav1.ObjectMeta{Name: routesRole},
 		Rules: []rbacv1.PolicyRule{{
 			APIGroups: []string{"networking.istio.io"}, Resources: []string{"virtualservices", "destinationrules"},
-			Verbs: []string{"get", "list", "watch", "create", "patch", "delete"},
+			Verbs: []string{"get", "list", "watch", "create", "patch"},
 		}},
 	}
 }

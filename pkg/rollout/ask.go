@@ -18,6 +18,8 @@ func Ask(s Snapshot) Questions {
 	switch {
 	case t.wait() > 0:
 		return Questions{}
+	case t.initialisable():
+		return Questions{Systems: len(t.Plan.Metrics) > 0 && !t.Plan.Skip}
 	case t.candidate():
 		return t.leave()
 	case !t.analysing() || t.blocked() != nil || t.Plan.Skip || t.Status.Step > 0 && t.Status.NextCheck == nil:

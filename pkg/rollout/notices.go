@@ -11,14 +11,18 @@ type Reason string
 
 // The reasons of events.
 const (
-	ReasonInitialized      Reason = "Initialized"
-	ReasonNewRevision      Reason = "NewRevision"
-	ReasonRestarted        Reason = "Restarted"
-	ReasonCalledOff        Reason = "CalledOff"
-	ReasonAdopted          Reason = "Adopted"
-	ReasonAnalysisStarted  Reason = "AnalysisStarted"
-	ReasonHookPassed       Reason = "HookPassed"
-	ReasonGateClosed       Reason = "GateClosed"
+	ReasonInitialized     Reason = "Initialized"
+	ReasonNewRevision     Reason = "NewRevision"
+	ReasonRestarted       Reason = "Restarted"
+	ReasonCalledOff       Reason = "CalledOff"
+	ReasonAdopted         Reason = "Adopted"
+	ReasonAnalysisStarted Reason = "AnalysisStarted"
+	ReasonHookPassed      Reason = "HookPassed"
+	ReasonGateClosed      Reason = "GateClosed"
+
+	ReasonMetricsReachable   Reason = "MetricsReachable"
+	ReasonMetricsUnreachable Reason = "MetricsUnreachable"
+
 	ReasonInconclusive     Reason = "Inconclusive"
 	ReasonAdvanced         Reason = "Advanced"
 	ReasonCheckFailed      Reason = "CheckFailed"

@@ -39,9 +39,20 @@ func initialise(t *turn) {
 		t.awaitPrimary()
 	case !t.Routed:
 		t.awaitRoutes()
+	case len(t.found) < Ask(t.Snapshot).count():
+		t.after = lookAgain
 	default:
 		t.initialised()
 	}
+}
+
+// initialisable says that all a first primary needs is there.
+func (t *turn) initialisable() bool {
+	first := t.Status.LastAppliedSpec
+	if t.Status.LastPromotedSpec == "" {
+		first = t.Revision
+	}
+	return t.Status.Phase == v1beta1.PhaseInitializing && t.Revision != "" && t.ready(t.Primary, first) && t.Routed
 }
 
 // release lets the primary's autoscaler go below the size it had, once all traffic has come back to it.
@@ -52,6 +63,13 @@ func (t *turn) release() {
 }
 
 func (t *turn) initialised() {
+	for _, f := range t.found { // nobody is judged yet, so this is only said
+		if f.Verdict == v1beta1.Passed {
+			t.say(ReasonMetricsReachable, "all the metrics providers are available!")
+			continue
+		}
+		t.warn(ReasonMetricsUnreachable, "Error checking metric providers: %s", f.Message)
+	}
 	t.next.LastPromotedSpec = t.next.LastAppliedSpec
 	t.enter(v1beta1.PhaseInitialized)
 	t.rest()

@@ -122,16 +122,23 @@ type Questions struct {
 	Opening []v1beta1.CanaryWebhook
 	// Metrics judge the step in effect.
 	Metrics []v1beta1.CanaryMetric
+	// Systems asks whether the monitoring systems can be reached, long before a rollout depends on it.
+	Systems bool
 }
 
 // count is how many answers there have to be.
-func (q Questions) count() int { return len(q.Hooks) + len(q.Metrics) }
+func (q Questions) count() int {
+	if q.Systems {
+		return len(q.Hooks) + len(q.Metrics) + 1
+	}
+	return len(q.Hooks) + len(q.Metrics)
+}
 
 // Empty says that nothing has to be asked.
 func (q Questions) Empty() bool { return q.count()+len(q.Opening) == 0 }
 
-// Findings are the answers to Questions: of Hooks, then of Metrics, in the order they were asked. Opening
-// has none.
+// Findings are the answers to Questions: of Hooks, then of Metrics, in the order they were asked, then of Systems.
+// Opening has none.
 type Findings []Finding
 
 // Finding is one answer.

@@ -159,3 +159,37 @@ func TestNothingIsTracedUnlessAskedFor(t *testing.T) {
 	var none *Tracer
 	require.NotPanics(t, func() { none.record(t.Context(), newsOf(journey()[5], journey()[6]), rolling{}) })
 }
+
+// TestARealRolloutIsOneTrace follows an operator on a real API server, which is replaced in the middle.
+func TestARealRolloutIsOneTrace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	into := tracetest.NewInMemoryExporter()
+	traced := func(r *Reconciler) { r.Herald.Tracer = newProcess(into).Tracer }
+	require.NoError(t, w.Create(t.Context(), w.canary()))
+	o := start(t, w.ns, w.clock, w.judge, 0, traced)
+	w.until(v1beta1.PhaseInitialized)
+	w.set(imageTwo)
+	w.routed("50/50")
+	o.stop()
+	start(t, w.ns, w.clock, w.judge, 0, traced)
+	w.until(v1beta1.PhaseSucceeded)
+	w.await("the rollout is written", func() bool { return len(into.GetSpans()) == 6 })
+
+	spans := into.GetSpans()
+	var names []string
+	for _, s := range spans {
+		names = append(names, s.Name)
+		require.False(t, s.EndTime.Before(s.StartTime), s.Name)
+	}
+	root := "rollout podinfo." + w.ns
+	require.Equal(t, []string{"Initializing", root, "Progressing", "Promoting", "Finalising", root}, names)
+	whole := spans[5]
+	for _, s := range spans[2:5] {
+		require.Equal(t, whole.SpanContext.TraceID(), s.SpanContext.TraceID())
+		require.Equal(t, whole.SpanContext.SpanID(), s.Parent.SpanID())
+		require.False(t, s.StartTime.Before(whole.StartTime), "%s begins in its rollout", s.Name)
+		require.False(t, s.EndTime.After(whole.EndTime), "%s ends in its rollout", s.Name)
+	}
+	require.NotEqual(t, spans[1].SpanContext.TraceID(), whole.SpanContext.TraceID(), "the initialisation is no rollout")
+}

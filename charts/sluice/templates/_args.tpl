@@ -4,6 +4,8 @@
 {{- if and (not $metrics) .Values.prometheus.install -}}
 {{- $metrics = printf "http://%s.%s:9090" (include "sluice.prometheus" .) .Release.Namespace -}}
 {{- end -}}
+{{- /* Controllers at the edge take changes in later than a mesh does. */ -}}
+{{- $settle := .Values.settle | default (get (dict "nginx" "5s" "skipper" "5s" "traefik" "5s" "knative" "10s") .Values.meshProvider) -}}
 {{- $flags := list
   (list "log-level" .Values.logLevel)
   (list "zap-encoding" .Values.zapEncoding)
@@ -14,7 +16,7 @@
   (list "include-label-prefix" .Values.includeLabelPrefix)
   (list "ingress-annotations-prefix" .Values.ingressAnnotationsPrefix)
   (list "ingress-class" .Values.ingressClass)
-  (list "settle" .Values.settle)
+  (list "settle" $settle)
   (list "control-loop-interval" .Values.controlLoopInterval)
   (list "threadiness" .Values.threadiness)
   (list "kubeconfig-qps" .Values.kubeconfigQPS)

@@ -1,5 +1,6 @@
 {{/* The kinds that routes of each provider are made of. Nothing else is among the operator's rights. Those outside of
-namespaces are marked as the cluster's: no Canary can own them, so that the operator deletes them itself. */}}
+namespaces are marked as the cluster's: no Canary can own them, so that the operator deletes them itself. Those that users have made
+already are only changed, and others only read. */}}
 {{- define "sluice.routes" -}}
 istio:
   - {group: networking.istio.io, resources: [virtualservices, destinationrules]}
@@ -27,7 +28,7 @@ gloo:
 kuma:
   - {group: kuma.io, resources: [trafficroutes], cluster: true}
 knative:
-  - {group: serving.knative.dev, resources: [services]}
+  - {group: serving.knative.dev, resources: [services], reads: [revisions], made: true}
 {{- end }}
 
 {{/* Providers whose kinds are needed, in JSON: meshProvider and those of rbac.providers; without the first, all. */}}
@@ -51,12 +52,17 @@ knative:
 {{- $known := include "sluice.routes" . | fromYaml -}}
 {{- $seen := dict -}}
 {{- range include "sluice.providers" . | fromJsonArray -}}
-{{- range get $known . -}}
+{{- range $kind := get $known . -}}
 {{- if not (hasKey $seen .group) }}
 {{- $_ := set $seen .group true }}
 - apiGroups: [{{ .group }}]
   resources: {{ .resources | toJson }}
-  verbs: [get, list, watch, create, patch{{ if .cluster }}, delete{{ end }}]
+  verbs: [get, list, watch{{ if not .made }}, create{{ end }}, patch{{ if .cluster }}, delete{{ end }}]
+{{- with .reads }}
+- apiGroups: [{{ $kind.group }}]
+  resources: {{ toJson . }}
+  verbs: [get, list, watch]
+{{- end }}
 {{- end -}}
 {{- end -}}
 {{- end -}}

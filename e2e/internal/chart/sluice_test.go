@@ -17,7 +17,6 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/router"
@@ -97,8 +96,18 @@ func TestProviders(t *testing.T) {
 				}
 				name, verbs, _ := strings.Cut(rule, ": ")
 				group, resource, _ := strings.Cut(name, "/")
+				switch name {
+				case "serving.knative.dev/revisions":
+					require.Equal(t, "get list watch", verbs, "They are read only, to know when one is ready.")
+					continue
+				case "serving.knative.dev/services":
+					require.Equal(t, "get list patch watch", verbs, "The target is the user's own.")
+				case "kuma.io/trafficroutes":
+					require.Equal(t, "create delete get list patch watch", verbs, "No Canary can own them.")
+				default:
+					require.Equal(t, "create get list patch watch", verbs, name)
+				}
 				extra = append(extra, schema.GroupResource{Group: group, Resource: resource}.String())
-				require.Equal(t, "create get list patch watch", strings.Replace(verbs, "delete ", "", 1), name)
 			}
 			require.ElementsMatch(t, needs(t, provider), extra, "No right is missing, none is for nothing.")
 			out, err := exec.CommandContext(t.Context(), operator, append(args(t, all, "test-sluice"), "-version")...).CombinedOutput()
@@ -289,36 +298,4 @@ func TestCustomResources(t *testing.T) {
 		require.Equal(t, crd.Spec, mine.Spec)
 		require.Equal(t, "keep", mine.Annotations["helm.sh/resource-policy"], "Deleting the kind would delete every Canary.")
 	}
-}
-
-// TestKustomizeAgrees holds the two ways of installing to the same rights.
-func TestKustomizeAgrees(t *testing.T) {
-	root := repository(t)
-	read := func(parts ...string) []client.Object {
-		text, err := os.ReadFile(filepath.Join(append([]string{root, "kustomize", "base"}, parts...)...))
-		require.NoError(t, err)
-		objects, err := Objects(text)
-		require.NoError(t, err)
-		return objects
-	}
-	all := render(t, helm(t), "sluice", "meshProvider=kubernetes")
-	base, roles := read("rbac.yaml"), read("roles.yaml")
-	for name, from := range map[string][]client.Object{"sluice": base, "sluice-view": roles, "sluice-edit": roles} {
-		want, got := find[*rbacv1.ClusterRole](t, from, name), find[*rbacv1.ClusterRole](t, all, "test-"+name)
-		require.Equal(t, rules(want.Rules), rules(got.Rules), name)
-		for label, value := range want.Labels {
-			if strings.HasPrefix(label, "rbac.authorization.k8s.io/") {
-				require.Equal(t, value, got.Labels[label], "%s: %s", name, label)
-			}
-		}
-	}
-	require.Equal(t, rules(find[*rbacv1.Role](t, base, "sluice-leader").Rules), rules(find[*rbacv1.Role](t, all, "test-sluice-leader").Rules))
-	want, got := find[*appsv1.Deployment](t, read("deployment.yaml"), "sluice"), find[*appsv1.Deployment](t, all, "test-sluice")
-	require.Equal(t, want.Spec.Template.Spec.SecurityContext, got.Spec.Template.Spec.SecurityContext)
-	one, other := want.Spec.Template.Spec.Containers[0], got.Spec.Template.Spec.Containers[0]
-	require.Equal(t, one.SecurityContext, other.SecurityContext)
-	require.Equal(t, one.LivenessProbe, other.LivenessProbe)
-	require.Equal(t, one.ReadinessProbe, other.ReadinessProbe)
-	require.Equal(t, one.Ports, other.Ports)
-	require.Equal(t, one.Image, other.Image)
 }

@@ -1,0 +1,111 @@
+package chart
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// TestKustomizeAgrees holds the two ways of installing to the same rights.
+func TestKustomizeAgrees(t *testing.T) {
+	root := repository(t)
+	read := func(parts ...string) []client.Object {
+		text, err := os.ReadFile(filepath.Join(append([]string{root, "kustomize", "base"}, parts...)...))
+		require.NoError(t, err)
+		objects, err := Objects(text)
+		require.NoError(t, err)
+		return objects
+	}
+	all := render(t, helm(t), "sluice", "meshProvider=kubernetes")
+	base, roles := read("rbac.yaml"), read("roles.yaml")
+	for name, from := range map[string][]client.Object{"sluice": base, "sluice-view": roles, "sluice-edit": roles} {
+		want, got := find[*rbacv1.ClusterRole](t, from, name), find[*rbacv1.ClusterRole](t, all, "test-"+name)
+		require.Equal(t, rules(want.Rules), rules(got.Rules), name)
+		for label, value := range want.Labels {
+			if strings.HasPrefix(label, "rbac.authorization.k8s.io/") {
+				require.Equal(t, value, got.Labels[label], "%s: %s", name, label)
+			}
+		}
+	}
+	require.Equal(t, rules(find[*rbacv1.Role](t, base, "sluice-leader").Rules), rules(find[*rbacv1.Role](t, all, "test-sluice-leader").Rules))
+	want, got := find[*appsv1.Deployment](t, read("deployment.yaml"), "sluice"), find[*appsv1.Deployment](t, all, "test-sluice")
+	require.Equal(t, want.Spec.Template.Spec.SecurityContext, got.Spec.Template.Spec.SecurityContext)
+	one, other := want.Spec.Template.Spec.Containers[0], got.Spec.Template.Spec.Containers[0]
+	require.Equal(t, one.SecurityContext, other.SecurityContext)
+	require.Equal(t, one.LivenessProbe, other.LivenessProbe)
+	require.Equal(t, one.ReadinessProbe, other.ReadinessProbe)
+	require.Equal(t, one.Ports, other.Ports)
+	require.Equal(t, one.Image, other.Image)
+}
+
+// TestOverlaysAgree holds each provider's overlay to the chart: nothing that one installation may do or is told is
+// missing in the other.
+func TestOverlaysAgree(t *testing.T) {
+	h := helm(t)
+	files, err := filepath.Glob(filepath.Join(repository(t), "kustomize", "*", "kustomization.yaml"))
+	require.NoError(t, err)
+	providers := 0
+	for _, file := range files {
+		added, flags := overlay(t, file)
+		provider, found := "", false
+		for _, flag := range flags {
+			if name, ok := strings.CutPrefix(flag, "-mesh-provider="); ok {
+				provider, found = name, true
+			}
+		}
+		if !found {
+			continue // not an installation of the operator
+		}
+		providers++
+		all := render(t, h, "sluice", "meshProvider="+provider)
+		require.Subset(t, rules(find[*rbacv1.ClusterRole](t, all, "test-sluice").Rules), rules(added), file)
+		for _, flag := range flags {
+			if !strings.HasPrefix(flag, "-metrics-server=") {
+				require.Contains(t, args(t, all, "test-sluice"), flag, file)
+			}
+		}
+	}
+	require.GreaterOrEqual(t, providers, 2)
+}
+
+// overlay reads what a kustomization adds to the operator's rights and arguments.
+func overlay(t *testing.T, file string) (added []rbacv1.PolicyRule, flags []string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var k struct {
+		Patches []struct {
+			Target struct{ Kind string } `json:"target"`
+			Patch  string                `json:"patch"`
+		} `json:"patches"`
+	}
+	require.NoError(t, yaml.Unmarshal(text, &k))
+	for _, p := range k.Patches {
+		var operations []struct {
+			Path  string          `json:"path"`
+			Value json.RawMessage `json:"value"`
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(p.Patch), &operations), file)
+		for _, o := range operations {
+			switch o.Path {
+			case "/rules/-":
+				var rule rbacv1.PolicyRule
+				require.NoError(t, json.Unmarshal(o.Value, &rule), file)
+				added = append(added, rule)
+			case "/spec/template/spec/containers/0/args/-":
+				var flag string
+				require.NoError(t, json.Unmarshal(o.Value, &flag), file)
+				flags = append(flags, flag)
+			}
+		}
+	}
+	return added, flags
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
@@ -86,6 +87,7 @@ func (a *awsCloud) api(ctx context.Context) (*cloudwatch.Client, error) {
 	return kept(a.Pool, key, func() (*cloudwatch.Client, error) {
 		cfg, err := awsconfig.LoadDefaultConfig(ctx,
 			awsconfig.WithRegion(a.spec.Region),
+			awsconfig.WithLogger(logging.Nop{}),                                   // what matters is in the error
 			awsconfig.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} })) // the next round asks again
 		if err != nil {
 			return nil, errors.New("the environment's configuration of AWS cannot be read")

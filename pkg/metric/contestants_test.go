@@ -118,6 +118,7 @@ func contestants(t testing.TB) map[v1beta1.MetricProviderType]contestant {
 			answer: clouds(2.5, 9.5),
 			empty:  []http.HandlerFunc{clouds(), answeringCBOR(cbor.Map{"MetricDataResults": cbor.List{}}), clouds(math.NaN())},
 			wrong:  answeringCBOR(cbor.Map{"MetricDataResults": cbor.String("five")}),
+			huge:   inCBOR(huge),
 			optio:  true,
 		},
 		"splunk": {
@@ -203,10 +204,15 @@ func clouds(values ...float64) http.HandlerFunc {
 }
 
 func answeringCBOR(v cbor.Value) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
+	return inCBOR(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(cbor.Encode(v)) })
+}
+
+// inCBOR says what an answer is in; nobody reads it otherwise.
+func inCBOR(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/cbor")
 		w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
-		_, _ = w.Write(cbor.Encode(v))
+		h(w, r)
 	}
 }
 

@@ -76,7 +76,10 @@ func (t *turn) adoptFailure() {
 	switch {
 	case t.Target.Available > 0 && t.Primary.Health != Available:
 		t.next.CanaryWeight = everything
-		t.next.Promoting = t.Revision
+		t.next.Promoting = unknown
+		if t.Copied {
+			t.next.Promoting = t.Revision
+		}
 		t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
 	case t.Copied:
 		t.next.LastPromotedSpec = t.Revision

@@ -106,6 +106,8 @@ func (s *storm) inherit() {
 	}
 	s.top = 2
 	s.w.Inherit(phase, weight, iterations)
+	s.publish()
+	s.interrupt(interrupted{restarted: true}) // an operator starts with caches that are filled
 }
 
 // disturb is one thing that users or the cluster do.

@@ -88,8 +88,8 @@ func (w *World) approve(v view, next v1beta1.CanaryStatus, found rollout.Finding
 	if next.Phase == v1beta1.PhaseInitializing {
 		w.approved[next.LastAppliedSpec] = true
 	}
-	if next.Promoting == "" || next.Promoting == v.status.Promoting {
-		return
+	if next.Promoting == "" || next.Promoting == v.status.Promoting || next.Promoting == rollout.RevisionPrefix+"unknown" {
+		return // nobody can render the last of these
 	}
 	passed := v.plan.Skip || v.status.Step >= len(v.plan.Steps)
 	for _, f := range found {
@@ -118,7 +118,7 @@ func (w *World) gated(v view, next v1beta1.CanaryStatus, found rollout.Findings)
 	for _, f := range found {
 		asked[f.Moment] = true
 		closed := f.Moment != "" && f.Moment != v1beta1.RollbackHook && f.Verdict != v1beta1.Passed
-		if closed && (next.Step > v.status.Step || next.Promoting != v.status.Promoting) {
+		if closed && next.Phase != v1beta1.PhaseFailed && (next.Step > v.status.Step || next.Promoting != v.status.Promoting) {
 			w.broken("a closed gate %s did not hold step %d of %s", f.Name, next.Step, next.Phase)
 		}
 		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed && next.Phase != v1beta1.PhaseFailed {

@@ -31,8 +31,8 @@ func soundTarget(spec v1beta1.CanarySpec, _ Capabilities) error {
 	if spec.TargetRef.Kind == "DaemonSet" && spec.AutoscalerRef != nil {
 		return invalid("spec.autoscalerRef", "a DaemonSet has one pod on each node and takes no autoscaler")
 	}
-	if ref := spec.AutoscalerRef; ref != nil && ref.Kind != "HorizontalPodAutoscaler" {
-		return invalid("spec.autoscalerRef.kind", "%q is not supported yet, only HorizontalPodAutoscaler is", ref.Kind)
+	if ref := spec.AutoscalerRef; ref != nil && ref.Kind != "HorizontalPodAutoscaler" && ref.Kind != "ScaledObject" {
+		return invalid("spec.autoscalerRef.kind", "%q is not known, known are HorizontalPodAutoscaler and ScaledObject", ref.Kind)
 	}
 	return nil
 }

@@ -219,7 +219,7 @@ func TestCompileRefuses(t *testing.T) {
 		"ScaledDaemonSet": {"spec.autoscalerRef", func(s *v1beta1.CanarySpec) {
 			s.TargetRef.Kind, s.AutoscalerRef = "DaemonSet", &v1beta1.AutoscalerRef{Kind: "HorizontalPodAutoscaler"}
 		}},
-		"ForeignAutoscaler":  {"spec.autoscalerRef.kind", func(s *v1beta1.CanarySpec) { s.AutoscalerRef = &v1beta1.AutoscalerRef{Kind: "ScaledObject"} }},
+		"ForeignAutoscaler":  {"spec.autoscalerRef.kind", func(s *v1beta1.CanarySpec) { s.AutoscalerRef = &v1beta1.AutoscalerRef{Kind: "Autopilot"} }},
 		"StepOverAll":        {"spec.analysis.stepWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight = 101 })},
 		"NegativeTop":        {"spec.analysis.maxWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.MaxWeight = -1 })},
 		"RetreatOverAll":     {"spec.analysis.stepWeightPromotion", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeightPromotion = 120 })},

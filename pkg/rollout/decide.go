@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"maps"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -91,6 +92,7 @@ func message(s v1beta1.CanaryStatus, kind string) string {
 func (t *turn) conclude() Decision {
 	t.next.ObservedGeneration = t.Generation
 	t.actual()
+	t.track()
 	if !t.Routed && t.after == 0 {
 		t.after = t.settling() // what waits for the routes, such as stopping the target, needs a pass then
 	}
@@ -99,4 +101,13 @@ func (t *turn) conclude() Decision {
 	}
 	t.next.LastTransitionTime = metav1.NewTime(t.Now)
 	return Decision{Status: t.next, Notices: t.notices, After: t.after}
+}
+
+// track notes the configs that a revision is made of, when the rollout becomes about that revision.
+func (t *turn) track() {
+	if t.Configs == nil || t.next.LastAppliedSpec != t.Revision || t.next.LastAppliedSpec == t.Status.LastAppliedSpec {
+		return
+	}
+	configs := maps.Clone(t.Configs)
+	t.next.TrackedConfigs = &configs
 }

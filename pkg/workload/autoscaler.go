@@ -7,7 +7,6 @@ import (
 	autoscalingv2ac "k8s.io/client-go/applyconfigurations/autoscaling/v2"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
-	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // Autoscaler renders the primary's copy of the target's autoscaler. Floor is the number of pods that it
@@ -15,12 +14,9 @@ import (
 // primary must keep the size it needs to have them back.
 //
 // The version in the Canary's reference is not looked at: the source was read as autoscaling/v2, which
-// every supported cluster serves. Other kinds are refused by a *rollout.InvalidError.
+// every supported cluster serves.
 func (k Rules) Autoscaler(source *autoscalingv2.HorizontalPodAutoscaler, c *v1beta1.Canary, floor int32) (*autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration, error) {
 	ref := c.Spec.AutoscalerRef
-	if ref.Kind != "HorizontalPodAutoscaler" {
-		return nil, &rollout.InvalidError{Field: "spec.autoscalerRef.kind", Problem: fmt.Sprintf("%q is not built yet", ref.Kind)}
-	}
 	spec, err := into[autoscalingv2ac.HorizontalPodAutoscalerSpecApplyConfiguration](source.Spec)
 	if err != nil {
 		return nil, fmt.Errorf("copy autoscaler %q: %w", source.Name, err)

@@ -128,12 +128,3 @@ func TestPrimaryOfTargetWithoutPodLabels(t *testing.T) {
 	primary := primaryOf(t, deployment(map[string]string{"app": "podinfo"}))
 	require.Equal(t, map[string]string{"app": "podinfo-primary"}, primary.Spec.Template.Labels)
 }
-
-func TestAutoscalerOfAnotherKind(t *testing.T) {
-	c := canary()
-	c.Spec.AutoscalerRef = &v1beta1.AutoscalerRef{Kind: "ScaledObject", Name: "podinfo"}
-	_, err := golden{}.kind().Autoscaler(nil, c, 1)
-	var invalid *rollout.InvalidError
-	require.ErrorAs(t, err, &invalid)
-	require.EqualError(t, err, `spec.autoscalerRef.kind: "ScaledObject" is not built yet`)
-}

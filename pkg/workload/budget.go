@@ -1,0 +1,72 @@
+package workload
+
+import (
+	"fmt"
+	"slices"
+
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// Protects says that a budget is about the target's pods and not about the primary's, so that the primary, which
+// serves the users, would be without.
+func (r Rules) Protects(b *policyv1.PodDisruptionBudget, target Object) bool {
+	key, value, err := r.SelectorLabel(target)
+	if err != nil {
+		return false
+	}
+	pods := SketchOf(target).Template.Labels
+	return Selects(b.Spec.Selector, pods) && !Selects(b.Spec.Selector, merge(pods, map[string]string{key: value + primarySuffix}))
+}
+
+// Selects says whether a selector fits pods with these labels. One that was never set selects none.
+func Selects(s *metav1.LabelSelector, pods map[string]string) bool {
+	if s == nil {
+		return false
+	}
+	for k, v := range s.MatchLabels {
+		if has, ok := pods[k]; !ok || has != v {
+			return false // most budgets are about others, and this is all that it takes to see it
+		}
+	}
+	if len(s.MatchExpressions) == 0 {
+		return true
+	}
+	selector, err := metav1.LabelSelectorAsSelector(s)
+	return err == nil && selector.Matches(labels.Set(pods))
+}
+
+// Budget renders the primary's copy of a budget of the target's.
+func (r Rules) Budget(b *policyv1.PodDisruptionBudget, target Object, c *v1beta1.Canary) (runtime.ApplyConfiguration, error) {
+	key, value, err := r.SelectorLabel(target)
+	if err != nil {
+		return nil, err
+	}
+	from := b.Spec.DeepCopy()
+	turn(from.Selector, renaming{key: key, from: value, to: value + primarySuffix})
+	spec, err := into[policyv1ac.PodDisruptionBudgetSpecApplyConfiguration](from)
+	if err != nil {
+		return nil, fmt.Errorf("copy budget %q: %w", b.Name, err)
+	}
+	return policyv1ac.PodDisruptionBudget(b.Name+primarySuffix, b.Namespace).
+		WithOwnerReferences(owner(c)).
+		WithLabels(labelsOf(b, r.IncludeLabelPrefixes)).
+		WithAnnotations(annotationsOf(b)).
+		WithSpec(spec), nil
+}
+
+// turn has a selector speak of the primary's pods. One that keeps to others by what they are not, as in `app not in
+// (cache)`, fits the primary's already.
+func turn(s *metav1.LabelSelector, r renaming) {
+	r.selector(s)
+	for i, e := range s.MatchExpressions {
+		// Listed twice, a value is refused.
+		slices.Sort(e.Values)
+		s.MatchExpressions[i].Values = slices.Compact(e.Values)
+	}
+}

@@ -59,7 +59,7 @@ func contourFits(t *testing.T, conditions []any, r routertest.Request) bool {
 	t.Helper()
 	for _, one := range conditions {
 		c := one.(map[string]any)
-		fits := false
+		var fits bool
 		switch {
 		case c["header"] != nil:
 			h := c["header"].(map[string]any)

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/sluice-cd/sluice/pkg/analysis"
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/controller"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/workload"
@@ -56,9 +57,6 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	log.Info("starting", "version", version, "provider", o.provider)
-	if o.configTracking {
-		log.Info("ConfigMaps and Secrets are not tracked by this version: a change of one starts no rollout")
-	}
 	return mgr.Start(ctx)
 }
 
@@ -68,6 +66,10 @@ func assemble(mgr manager.Manager, o *options) error {
 	if err != nil {
 		return fmt.Errorf("-settle: %w", err)
 	}
+	routers, err := newRouters(mgr, o)
+	if err != nil {
+		return err
+	}
 	telemetry, err := controller.NewTelemetry(metrics.Registry, mgr.GetClient(), version, o.provider)
 	if err != nil {
 		return fmt.Errorf("register metrics: %w", err)
@@ -76,12 +78,11 @@ func assemble(mgr manager.Manager, o *options) error {
 	if err != nil {
 		return err
 	}
-	routers, err := newRouters(mgr, o)
+	templates := &controller.Templates{Providers: mgr.GetClient(), Secrets: mgr.GetAPIReader(), Local: o.localRefs}
+	analyst, err := newAnalyst(mgr, o, telemetry, templates)
 	if err != nil {
 		return err
 	}
-	analyst := analysis.New(o.metricsServer, o.provider)
-	analyst.Observe = telemetry.Observe
 	herald.Hooks = analyst
 	r := &controller.Reconciler{
 		Client:  mgr.GetClient(),
@@ -90,6 +91,7 @@ func assemble(mgr manager.Manager, o *options) error {
 		Analyst: telemetry.Time(analyst),
 		Herald:  herald,
 		Routers: routers,
+		Sound:   func(c *v1beta1.Canary) error { return errors.Join(analysis.Sound(c.Spec), templates.Permit(c)) },
 		Kinds:   workload.Kinds{Rules: workload.Rules{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()}},
 		Settle:  settle,
 		Now:     time.Now,

@@ -20,6 +20,8 @@ type options struct {
 	burst                   int
 	metricsServer           string
 	provider                string
+	ingressClass            string
+	annotations             string
 	namespace               string
 	selectorLabels          string
 	labelPrefix             string
@@ -49,9 +51,7 @@ var refused = map[string]string{
 
 // harmless are flags that other operators of this API need and this one does not.
 var harmless = map[string]string{
-	"control-loop-interval":      "nothing is polled here; ignored",
-	"ingress-annotations-prefix": "for providers that this version lacks; ignored",
-	"ingress-class":              "for providers that this version lacks; ignored",
+	"control-loop-interval": "nothing is polled here; ignored",
 }
 
 func parse(args []string, env func(string) string, out io.Writer) (*options, error) {
@@ -102,10 +102,12 @@ func (o *options) process(f *flag.FlagSet) {
 // release are the flags about how Canaries are followed.
 func (o *options) release(f *flag.FlagSet) {
 	f.StringVar(&o.metricsServer, "metrics-server", "http://prometheus:9090", "Prometheus that is asked for metrics.")
-	f.StringVar(&o.provider, "mesh-provider", "istio", "Traffic provider of Canaries that name none.")
+	f.StringVar(&o.provider, "mesh-provider", "", "Traffic provider of Canaries that name none; empty: what the cluster serves when this starts.")
+	f.StringVar(&o.ingressClass, "ingress-class", "", "Ingress class of routes that are made for Contour.")
+	f.StringVar(&o.annotations, "ingress-annotations-prefix", "nginx.ingress.kubernetes.io", "What the annotations of the nginx ingress controller begin with.")
 	f.StringVar(&o.selectorLabels, "selector-labels", "app,name,app.kubernetes.io/name", "Labels that may tell a workload's pods, the first that is there.")
 	f.StringVar(&o.labelPrefix, "include-label-prefix", "", "Prefixes of labels that the primary gets from the target; * for all.")
-	f.BoolVar(&o.configTracking, "enable-config-tracking", true, "Accepted; changes of ConfigMaps and Secrets are not followed yet.")
+	f.BoolVar(&o.configTracking, "enable-config-tracking", true, "Take a change of a ConfigMap or Secret that a target uses for a new revision.")
 	f.BoolVar(&o.localRefs, "no-cross-namespace-refs", false, "Refuse references to objects in other namespaces.")
 	f.StringVar(&o.settle, "settle", "2s", "How long proxies are given to take routes that they do not report on.")
 }

@@ -20,8 +20,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/sluice-cd/sluice/pkg/analysis"
 	"github.com/sluice-cd/sluice/pkg/controller"
+	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/router"
 )
 
 // connect finds the API server: by the flags, else by the usual places of a cluster or a user.
@@ -98,12 +101,41 @@ func newQueue(mgr manager.Manager, t *controller.Telemetry, name string) (*notif
 	return q, mgr.Add(manager.RunnableFunc(q.Run))
 }
 
+// newAnalyst is who answers the questions of rollouts.
+func newAnalyst(mgr manager.Manager, o *options, t *controller.Telemetry, library analysis.Library) (*analysis.Analyst, error) {
+	raw, err := kube.NewRaw(mgr.GetConfig())
+	if err != nil {
+		return nil, fmt.Errorf("set up the client of metrics: %w", err)
+	}
+	a := analysis.New(o.metricsServer, o.provider)
+	a.Observe, a.Failed = t.Observe, t.QueryFailed
+	a.Library, a.Cluster = library, raw
+	return a, nil
+}
+
+// newRouters finds the provider of Canaries that name none, where no flag does.
 func newRouters(mgr manager.Manager, o *options) (*controller.Routers, error) {
 	d, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("set up discovery: %w", err)
 	}
-	return &controller.Routers{Default: o.provider, Discovery: d, Now: time.Now}, nil
+	r := &controller.Routers{
+		Default:   o.provider,
+		Discovery: d,
+		Options:   router.Options{IngressClass: o.ingressClass, AnnotationsPrefix: o.annotations},
+		Local:     o.localRefs,
+		Now:       time.Now,
+	}
+	if o.provider != "" {
+		return r, nil
+	}
+	why, err := r.Detect()
+	if err != nil {
+		return nil, fmt.Errorf("choose a provider: %w", err)
+	}
+	o.provider = r.Default
+	mgr.GetLogger().Info("no -mesh-provider is given, one was chosen", "provider", o.provider, "because", why)
+	return r, nil
 }
 
 // synced answers whether the caches hold what is watched: before that nothing could be decided.

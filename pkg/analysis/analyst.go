@@ -36,6 +36,8 @@ type Analyst struct {
 	Provider string
 	// Observe is told of every number that was measured, if it is set; by several at the same time.
 	Observe func(c *v1beta1.Canary, metric string, value float64)
+	// Failed is told of every query that a monitoring system did not answer, by the system's type, if it is set.
+	Failed func(system string)
 	// Library reads templates and Secrets. Without one, metrics and hooks that refer to any fail.
 	Library Library
 	// Cluster is the Kubernetes API, for metrics that are measured through it. Without it they fail.

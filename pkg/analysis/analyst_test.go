@@ -336,6 +336,30 @@ func TestObserve(t *testing.T) {
 	require.Empty(t, seen, "What was not measured is not a zero.")
 }
 
+func TestFailed(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		server http.HandlerFunc
+		want   int
+	}{
+		"Down":   {"whoever runs the system has to know", saying(http.StatusServiceUnavailable, ""), 1},
+		"NoData": {"an answer without data is one", measuring("NaN"), 0},
+		"Fine":   {"so is a number", measuring("42"), 0},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			failed := 0
+			a := New(serve(t, tc.server), "istio")
+			a.Failed = func(system string) {
+				require.Equal(t, "prometheus", system)
+				failed++
+			}
+			a.Answer(t.Context(), podinfo(), rollout.Questions{Metrics: []v1beta1.CanaryMetric{rate(99)}})
+			require.Equal(t, tc.want, failed, tc.reason)
+		})
+	}
+}
+
 func typed(moment v1beta1.HookType, hooks []v1beta1.CanaryWebhook) []v1beta1.CanaryWebhook {
 	for i := range hooks {
 		hooks[i].Type = moment

@@ -40,6 +40,9 @@ func (s *source) unanswered(o outcome, err error) outcome {
 	if errors.Is(err, metric.ErrNoData) {
 		return o.lacking(s.metric, err, s.kind.silent(s, err))
 	}
+	if s.failed != nil {
+		s.failed(s.vendor)
+	}
 	return o.lacking(s.metric, err, s.kind.failed(s.metric, err))
 }
 

@@ -26,6 +26,9 @@ type source struct {
 	template string // of the query
 	promql   bool   // the system understands PromQL
 	hidden   hidden
+
+	vendor string              // of the system: prometheus
+	failed func(vendor string) // hears of a query that came to nothing
 }
 
 // snag keeps a metric from being asked.
@@ -39,7 +42,7 @@ func (s *snag) Error() string { return s.text }
 
 // source finds whom to ask. A template goes before a query, and that before what is built in.
 func (a *Analyst) source(ctx context.Context, r *round, c *v1beta1.Canary, m v1beta1.CanaryMetric) (*source, error) {
-	s := &source{canary: c, metric: m, provider: a.provider(c), kind: kindOf(m)}
+	s := &source{canary: c, metric: m, provider: a.provider(c), kind: kindOf(m), vendor: "prometheus", failed: a.Failed}
 	switch {
 	case m.TemplateRef != nil:
 		return s, a.refer(ctx, r, s)
@@ -91,6 +94,7 @@ func (a *Analyst) refer(ctx context.Context, r *round, s *source) error {
 		return &snag{text: fmt.Sprintf("Metric template %s.%s %v", ref.Name, ref.Namespace, err)}
 	}
 	spec := e.template.Spec
+	s.vendor = string(spec.Provider.Type)
 	s.template, s.hidden, s.promql = spec.Query, e.hidden, spec.Provider.Type == "prometheus"
 	if spec.Provider.Type == "job" {
 		s.kind = &work

@@ -24,6 +24,11 @@ func (r *Reconciler) readPlan(ctx context.Context, v *view, _ client.Reader) err
 	if err != nil {
 		return recommend(err)
 	}
+	if r.Sound != nil {
+		if err := r.Sound(v.canary); err != nil {
+			return err
+		}
+	}
 	v.snapshot.Plan.Provider = r.Routers.Name(v.canary)
 	v.snapshot.Plan.Remarks = append(v.snapshot.Plan.Remarks, r.remarks(v)...)
 	v.intent = rollout.IntentOf(v.snapshot.Plan, v.canary.Status)

@@ -40,6 +40,7 @@ type Reconciler struct {
 	Analyst Analyst
 	Herald  *Herald
 	Routers *Routers
+	Sound   func(*v1beta1.Canary) error // refuses what could never be judged; nil: nothing
 	Kinds   workload.Kinds
 	Settle  time.Duration // that proxies are given to take routes they do not report on
 	Now     func() time.Time

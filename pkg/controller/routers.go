@@ -21,7 +21,8 @@ type Routers struct {
 	Default   string // provider of Canaries that name none
 	Discovery discovery.ServerGroupsInterface
 	Now       func() time.Time
-	Local     bool // references to other namespaces are refused
+	Options   router.Options // but for what the cluster serves
+	Local     bool           // references to other namespaces are refused
 	// Watch starts to watch a kind. It is called once for each.
 	Watch func(context.Context, schema.GroupVersionKind) error
 
@@ -46,7 +47,7 @@ func (r *Routers) Name(c *v1beta1.Canary) string {
 func (r *Routers) For(ctx context.Context, c *v1beta1.Canary) (router.Router, rollout.Capabilities, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	route, can, err := r.find(r.provider(c))
+	route, can, err := r.find(r.Name(c))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -57,8 +58,6 @@ func (r *Routers) For(ctx context.Context, c *v1beta1.Canary) (router.Router, ro
 	}
 	return route, can, nil
 }
-
-func (r *Routers) provider(c *v1beta1.Canary) string { return cmp.Or(c.Spec.Provider, r.Default) }
 
 // Read has the kinds watched of objects that a Canary's routes are made from. A kind that the cluster does not
 // serve is a *router.NotServedError: a watch of it would never begin.
@@ -76,7 +75,7 @@ func (r *Routers) Read(ctx context.Context, c *v1beta1.Canary, refs []router.Ref
 			continue
 		}
 		if ok, err := r.serves(ref.GroupVersion()); err != nil || !ok {
-			return cmp.Or(err, error(&router.NotServedError{Provider: r.provider(c), Group: ref.Group}))
+			return cmp.Or(err, error(&router.NotServedError{Provider: r.Name(c), Group: ref.Group}))
 		}
 		if err := r.watch(ctx, ref.GroupVersionKind); err != nil {
 			return err
@@ -85,16 +84,33 @@ func (r *Routers) Read(ctx context.Context, c *v1beta1.Canary, refs []router.Ref
 	return nil
 }
 
+// Detect makes what the cluster serves now the provider of Canaries that name none, and says why.
+func (r *Routers) Detect() (why string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.discover(); err != nil {
+		return "", err
+	}
+	r.Default, why = router.Detect(r.served)
+	return why, nil
+}
+
 // find asks the cluster what it serves only when that is not known to suffice.
 func (r *Routers) find(name string) (router.Router, rollout.Capabilities, error) {
-	route, can, err := router.New(name, router.Options{APIVersions: r.served})
+	route, can, err := router.New(name, r.options())
 	if err == nil {
 		return route, can, nil
 	}
 	if err := r.discover(); err != nil {
 		return nil, 0, err
 	}
-	return router.New(name, router.Options{APIVersions: r.served})
+	return router.New(name, r.options())
+}
+
+func (r *Routers) options() router.Options {
+	o := r.Options
+	o.APIVersions = r.served
+	return o
 }
 
 func (r *Routers) serves(gv schema.GroupVersion) (bool, error) {

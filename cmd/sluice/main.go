@@ -95,6 +95,8 @@ func assemble(mgr manager.Manager, o *options) error {
 		Kinds:   workload.Kinds{Rules: workload.Rules{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()}},
 		Settle:  settle,
 		Now:     time.Now,
+
+		Tracking: o.configTracking,
 	}
 	return r.Setup(mgr, o.threads)
 }

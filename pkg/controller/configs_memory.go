@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,6 +20,8 @@ type memory struct {
 	mu    sync.Mutex
 	of    map[types.UID]*memo
 	users map[configKey]map[types.NamespacedName]bool
+
+	scaledObjects bool // they are watched
 }
 
 // memo is what is remembered of one Canary.
@@ -26,8 +29,8 @@ type memo struct {
 	revisions [2]naming // the last ones that were computed: with configs and without
 	contents  map[string]content
 	refers    map[configKey]bool
-	labels    map[string]string // of the target's pods
-	size      int32             // of the primary
+	labels    [2]map[string]string // of the target's pods and of the primary's
+	size      int32                // of the primary
 }
 
 // naming is a revision and what it is of. A pod template is the same for as long as the generation is.
@@ -142,9 +145,10 @@ func (m *memory) picture(v *view) {
 	defer m.mu.Unlock()
 	t := m.about(v.canary)
 	if v.target != nil {
-		t.labels = workload.SketchOf(v.target).Template.Labels
+		t.labels[0] = workload.SketchOf(v.target).Template.Labels
 	}
 	if v.primary != nil {
+		t.labels[1] = workload.SketchOf(v.primary).Template.Labels
 		t.size = replicas(v.primary)
 	}
 }
@@ -156,9 +160,11 @@ func (m *memory) size(c *v1beta1.Canary) int32 {
 	return m.about(c).size
 }
 
-// labels are those of the target's pods, nil when they are not known.
-func (m *memory) labels(c *v1beta1.Canary) map[string]string {
+// protects says that a budget is about the pods of either side, as far as these are known.
+func (m *memory) protects(c *v1beta1.Canary, o client.Object) bool {
+	b, ok := o.(*policyv1.PodDisruptionBudget)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.about(c).labels
+	sides := m.about(c).labels
+	return ok && (workload.Selects(b.Spec.Selector, sides[0]) || workload.Selects(b.Spec.Selector, sides[1]))
 }

@@ -2,18 +2,35 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
-// unheld says that the finalizer is not as the spec or the phase calls for.
-func (v *view) unheld() bool {
+// clear deletes what we have made and nothing calls for any more.
+func (r *Reconciler) clear(ctx context.Context, v *view) (changed bool, err error) {
+	for _, o := range v.strays {
+		c, err := r.Applier.Delete(ctx, v.canary, o)
+		changed = changed || c
+		if err != nil {
+			return changed, err
+		}
+	}
+	return changed, nil
+}
+
+// unheld says that hold has something to do.
+func (v *view) unheld() bool { return len(v.strays) > 0 || v.misheld() }
+
+// misheld says that the finalizer is not as the spec or the phase calls for.
+func (v *view) misheld() bool {
 	c := v.canary
 	if !c.DeletionTimestamp.IsZero() {
 		done := c.Status.Phase == v1beta1.PhaseTerminated || v.abandoned() && v.served()
@@ -34,10 +51,10 @@ func (v *view) served() bool {
 }
 
 // hold puts the finalizer on a Canary that is to give its target back, and takes it off once that is done, or
-// no longer asked for.
+// no longer asked for. Before that it clears away what nothing calls for any more.
 func (r *Reconciler) hold(ctx context.Context, v *view) (bool, error) {
-	if !v.unheld() {
-		return false, nil
+	if cleared, err := r.clear(ctx, v); cleared || err != nil || !v.misheld() {
+		return cleared, err
 	}
 	c := v.canary.DeepCopy()
 	patch := client.MergeFromWithOptions(v.canary, client.MergeFromWithOptimisticLock{})
@@ -76,8 +93,11 @@ func (r *Reconciler) Release(ctx context.Context, c *v1beta1.Canary) (done bool,
 	return true, r.giveBack(ctx, v)
 }
 
-// runTarget gives a stopped target its replicas back.
+// runTarget gives a stopped target its replicas back, and its scaler leave to change them.
 func (r *Reconciler) runTarget(ctx context.Context, v *view) (bool, error) {
+	if err := r.letGo(ctx, v); err != nil {
+		return false, err
+	}
 	if replicas(v.target) > 0 {
 		return false, nil
 	}
@@ -90,6 +110,21 @@ func (r *Reconciler) runTarget(ctx context.Context, v *view) (bool, error) {
 		return changed, fmt.Errorf("give %s %q its replicas back: %w", v.lowerKind(), v.target.GetName(), err)
 	}
 	return changed, nil
+}
+
+// letGo ends the pause of the target's scaler. One that is gone, or cannot be read, holds nobody.
+func (r *Reconciler) letGo(ctx context.Context, v *view) error {
+	source, err := r.readScaler(ctx, v)
+	if err != nil && !userError(err) {
+		return err
+	}
+	if err != nil || source == nil || !workload.Paused(source) {
+		return nil
+	}
+	if _, err := r.Applier.Apply(ctx, v.canary, touched(workload.Pause(source, false))); err != nil && !errors.Is(err, kube.ErrMissing) {
+		return fmt.Errorf("let go of autoscaler %q: %w", source.GetName(), err)
+	}
+	return nil
 }
 
 // giveBack restores an apex Service that was there before the Canary.

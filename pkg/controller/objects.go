@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -60,11 +59,20 @@ func (r *Reconciler) readObjects(ctx context.Context, v *view, _ client.Reader) 
 	if v.target == nil {
 		return nil
 	}
+	var err error
+	if v.scaler, err = r.readScaler(ctx, v); err != nil {
+		return err
+	}
+	v.rouse()
+	v.still()
 	v.run()
 	if err := r.addPrimary(ctx, v); err != nil {
 		return err
 	}
-	return r.addAutoscaler(ctx, v)
+	if err := r.addBudgets(ctx, v); err != nil {
+		return err
+	}
+	return r.addScaler(v)
 }
 
 func (r *Reconciler) addServices(ctx context.Context, v *view) error {
@@ -173,42 +181,18 @@ func (r *Reconciler) addPrimary(ctx context.Context, v *view) error {
 }
 
 // primarySize is the number of pods the primary is given. An autoscaler's choice is kept, and nothing
-// makes it smaller than it was when the rollout began. One that was deleted comes back at the size that it had.
+// makes it smaller than it was when the rollout began. One that was deleted comes back at the size that it had before,
+// and stays there until it is up.
 func (v *view) primarySize(before int32) int32 {
-	if v.primary != nil && v.canary.Spec.AutoscalerRef != nil {
+	s := v.canary.Status
+	again := s.Phase == v1beta1.PhaseInitializing && s.LastPromotedSpec != ""
+	switch {
+	case v.primary == nil:
+		return max(replicas(v.target), s.PrimaryReplicas, before, 1)
+	case v.canary.Spec.AutoscalerRef != nil || again:
 		return max(replicas(v.primary), 1)
 	}
-	if v.primary == nil {
-		return max(replicas(v.target), v.canary.Status.PrimaryReplicas, before, 1)
-	}
-	return max(replicas(v.target), v.canary.Status.PrimaryReplicas, 1)
-}
-
-func (r *Reconciler) addAutoscaler(ctx context.Context, v *view) error {
-	ref := v.canary.Spec.AutoscalerRef
-	if ref == nil || v.primary == nil && v.intent.Primary == "" {
-		return nil
-	}
-	source := &autoscalingv2.HorizontalPodAutoscaler{}
-	err := r.Client.Get(ctx, client.ObjectKey{Namespace: v.canary.Namespace, Name: ref.Name}, source)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("read autoscaler %q: %w", ref.Name, err)
-	}
-	if err != nil && v.snapshot.Deleting {
-		return nil // it went first, and the primary's goes with the Canary
-	}
-	if err != nil {
-		return &rollout.InvalidError{
-			Field:   "spec.autoscalerRef.name",
-			Problem: fmt.Sprintf("%s %q does not exist in namespace %q", ref.Kind, ref.Name, v.canary.Namespace),
-		}
-	}
-	scaler, err := r.Kinds.Autoscaler(source, v.canary, v.intent.Guard)
-	if err != nil {
-		return err
-	}
-	v.add = append(v.add, scaler)
-	return nil
+	return max(replicas(v.target), s.PrimaryReplicas, 1)
 }
 
 func replicas(o client.Object) int32 { return workload.SketchOf(o).Size }

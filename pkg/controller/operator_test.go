@@ -38,7 +38,7 @@ import (
 // TestMain starts the API server that all tests share. Istio's CRDs come from its module.
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(logr.Discard())
-	os.Exit(kubetest.Main(m, ownCRDs, istioCRDs()))
+	os.Exit(kubetest.Main(m, ownCRDs, "testdata/keda.yaml", istioCRDs()))
 }
 
 const ownCRDs = "../../artifacts/crds"
@@ -184,10 +184,11 @@ func assemble(t testing.TB, mgr ctrl.Manager, tell clock, a Analyst) *Reconciler
 			Providers: mgr.GetClient(),
 			Secrets:   mgr.GetAPIReader(),
 		},
-		Routers: &Routers{Default: "istio", Discovery: d, Now: tell.now},
-		Kinds:   workload.Kinds{Rules: workload.Rules{SelectorLabels: []string{"app"}}},
-		Settle:  2 * time.Second,
-		Now:     tell.now,
+		Routers:  &Routers{Default: "istio", Discovery: d, Now: tell.now},
+		Kinds:    workload.Kinds{Rules: workload.Rules{SelectorLabels: []string{"app"}}},
+		Tracking: true,
+		Settle:   2 * time.Second,
+		Now:      tell.now,
 	}
 }
 

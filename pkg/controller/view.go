@@ -24,6 +24,7 @@ type view struct {
 	kind            workload.Kind
 	target, primary client.Object // nil: there is none
 	configs         workload.Configs
+	scaler          client.Object // of the target
 	router          router.Router
 
 	snapshot rollout.Snapshot

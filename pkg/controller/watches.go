@@ -56,7 +56,7 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 		}
 		return built.Watch(source.Kind(mgr.GetCache(), obj, coalesced(r.concerning())))
 	}
-	return nil
+	return r.watchAround(mgr, built)
 }
 
 // concerning wakes the Canaries that an object matters to: its owner, and those that refer to it or

@@ -97,14 +97,14 @@ deleted by the cluster together with the Canary that owns them. */}}
   verbs: [get, list, watch, create, patch]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [list]
 {{- if .Values.configTracking.enabled }}
 - apiGroups: [""]
   resources: [configmaps, secrets]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 {{- else }}
 - apiGroups: [""]
   resources: [secrets]

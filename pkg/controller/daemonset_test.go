@@ -46,7 +46,7 @@ func (w nodal) begin(change ...func(*v1beta1.Canary)) *operator {
 	w.Helper()
 	o := w.run(append(change, daemonic)...)
 	w.until(v1beta1.PhaseInitialized)
-	w.await("the target is stopped", func() bool { return w.off() })
+	w.await("the target is stopped", w.off)
 	return o
 }
 

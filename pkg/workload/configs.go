@@ -79,8 +79,9 @@ func Tracked(o Object) bool {
 	switch s.Type {
 	case "", corev1.SecretTypeOpaque, corev1.SecretTypeBasicAuth, corev1.SecretTypeSSHAuth, corev1.SecretTypeTLS:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // Shared says by its annotations alone that a config is left to both sides.

@@ -118,7 +118,7 @@ deleted by the cluster together with the Canary that owns them. */}}
   verbs: [get]
 - apiGroups: [metrics.keptn.sh]
   resources: [keptnmetrics, analyses]
-  verbs: [get, create]
+  verbs: [get, create, delete]
 - apiGroups: [external.metrics.k8s.io]
   resources: ["*"]
   verbs: [get, list]

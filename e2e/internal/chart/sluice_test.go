@@ -206,7 +206,7 @@ func TestSecretsAreReadForTrackingOnly(t *testing.T) {
 		}
 		return found
 	}
-	require.Equal(t, []string{"/configmaps: create get list patch watch", "/secrets: create get list patch watch"}, secrets())
+	require.Equal(t, []string{"/configmaps: create delete get list patch watch", "/secrets: create delete get list patch watch"}, secrets())
 	require.Equal(t, []string{"/secrets: get"}, secrets("configTracking.enabled=false"))
 }
 

@@ -1,10 +1,12 @@
 package metric
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 
@@ -93,12 +95,31 @@ func (a *awsCloud) api(ctx context.Context) (*cloudwatch.Client, error) {
 			return nil, errors.New("the environment's configuration of AWS cannot be read")
 		}
 		return cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) {
-			o.HTTPClient = a.client // not of cfg, which would refuse it where AWS_CA_BUNDLE is set
+			own := *a.client
+			own.Transport = whole{next: a.client.Transport}
+			o.HTTPClient = &own // not of cfg, which would refuse it where AWS_CA_BUNDLE is set
 			if a.address != "" {
 				o.BaseEndpoint = aws.String(a.address)
 			}
 		}), nil
 	})
+}
+
+// whole sends requests from a copy of their body. The SDK closes its own as soon as an answer begins, and a
+// transport that has not noticed its end by then gives up the connection, answer and all.
+type whole struct{ next http.RoundTripper }
+
+func (w whole) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		return w.next.RoundTrip(r)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	sent := r.Clone(r.Context())
+	sent.Body = io.NopCloser(bytes.NewReader(body))
+	return w.next.RoundTrip(sent)
 }
 
 // awsCause leaves out the request's number, which is another one each time.

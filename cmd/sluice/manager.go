@@ -29,8 +29,9 @@ func newManager(config *rest.Config, o *options) (manager.Manager, error) {
 	}
 	var ready http.Handler
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: scheme,
-		Cache:  watched(o),
+		Scheme:         scheme,
+		MapperProvider: kube.Mapper,
+		Cache:          watched(o),
 		Client: client.Options{Cache: &client.CacheOptions{
 			Unstructured: true, // routes are read as what they are watched as
 			DisableFor:   []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Pod{}},

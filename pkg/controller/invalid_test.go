@@ -62,11 +62,15 @@ func mistakes() map[string]mistake {
 			change: func(c *v1beta1.Canary) { c.Spec.Analysis.MaxWeight = 20 },
 			want:   "spec.analysis.maxWeight: 20 is below stepWeight 50",
 		},
-		"NotBuilt": {
+		"Unable": {
 			change: func(c *v1beta1.Canary) {
 				c.Spec.Provider, c.Spec.Analysis.Mirror = "kubernetes", true
 			},
 			want: "spec.analysis.mirror: the provider cannot copy requests; these can: gatewayapi",
+		},
+		"Condition": {
+			change: func(c *v1beta1.Canary) { c.Spec.Analysis.Metrics[0].SuccessCondition = "result >" },
+			want:   "spec.analysis.metrics[0].successCondition: does not compile",
 		},
 		"NoIngress": {
 			change: func(c *v1beta1.Canary) { c.Spec.Provider = "nginx" },

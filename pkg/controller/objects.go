@@ -66,6 +66,7 @@ func (r *Reconciler) readObjects(ctx context.Context, v *view, _ client.Reader) 
 	v.rouse()
 	v.still()
 	v.run()
+	v.proportion()
 	if err := r.addPrimary(ctx, v); err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func (v *view) run() {
 	case !v.intent.Canary, have >= want:
 	case have == 0 && v.primary == nil:
 		// A target that was at zero before there was a primary is meant to be.
-	case have == 0:
+	case have == 0 && !v.intent.Exact:
 		v.add = append(v.add, v.sized(max(want, replicas(v.primary))))
 	default:
 		v.add = append(v.add, v.sized(want))
@@ -172,7 +173,11 @@ func (r *Reconciler) addPrimary(ctx context.Context, v *view) error {
 		return nil
 	}
 	size := v.primarySize(r.memory.size(v.canary))
-	primary, err := v.kind.Primary(v.target, v.canary, workload.Model{Revision: v.intent.Primary, Replicas: &size, Configs: v.configs})
+	model := workload.Model{Revision: v.intent.Primary, Replicas: &size, Configs: v.configs}
+	if model.Live, err = v.marks(); err != nil {
+		return err
+	}
+	primary, err := v.kind.Primary(v.target, v.canary, model)
 	if err != nil {
 		return err
 	}

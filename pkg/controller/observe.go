@@ -32,7 +32,7 @@ func (r *Reconciler) observe(ctx context.Context, c *v1beta1.Canary, targets cli
 		Deleting:   !c.DeletionTimestamp.IsZero(),
 	}
 	for _, read := range []func(context.Context, *view, client.Reader) error{
-		r.readRivals, r.readTarget, r.readPrimary, r.readPlan, r.readAlerts, r.readObjects, r.readRoutes,
+		r.readRivals, r.readTarget, r.readPrimary, r.readPlan, r.readRatio, r.readCopied, r.readAlerts, r.readObjects, r.readRoutes,
 	} {
 		if err := read(ctx, v, targets); err != nil {
 			if !userError(err) {

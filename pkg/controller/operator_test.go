@@ -27,6 +27,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/sluice-cd/sluice/pkg/analysis"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
@@ -187,6 +188,7 @@ func assemble(t testing.TB, mgr ctrl.Manager, tell clock, a Analyst) *Reconciler
 		Routers:  &Routers{Default: "istio", Discovery: d, Now: tell.now},
 		Kinds:    workload.Kinds{Rules: workload.Rules{SelectorLabels: []string{"app"}}},
 		Tracking: true,
+		Sound:    func(c *v1beta1.Canary) error { return analysis.Sound(c.Spec) },
 		Settle:   2 * time.Second,
 		Now:      tell.now,
 	}

@@ -40,6 +40,7 @@ func TestGoodRevisionIsPromoted(t *testing.T) {
 	s := w.status()
 	require.Equal(t, s.LastAppliedSpec, s.LastPromotedSpec)
 	require.Equal(t, []string{
+		"Normal MetricsReachable all the metrics providers are available!",
 		"Normal Initialized Initialization done! podinfo." + w.ns,
 		"Normal NewRevision New revision detected! Scaling up podinfo." + w.ns,
 		"Normal AnalysisStarted Starting canary analysis for podinfo." + w.ns,

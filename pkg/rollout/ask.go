@@ -126,7 +126,7 @@ func (t *turn) needed() int32 {
 		return 0
 	}
 	next := t.Plan.Steps[t.Status.Step]
-	return Share(max(next.Weight, next.Mirror), t.Status.PrimaryReplicas)
+	return Share(orDefault(t.Plan.CanaryReady, everything), Share(max(next.Weight, next.Mirror), t.Status.PrimaryReplicas))
 }
 
 // wait is how long the step in effect has still to run; zero or less when it is due.

@@ -62,6 +62,9 @@ type Plan struct {
 	// Affinity keeps users on the side they have met; nil: every request is decided anew.
 	Affinity *v1beta1.SessionAffinity
 
+	CanaryReady  int // percent of its pods that the canary needs
+	PrimaryReady int // and the primary
+
 	Interval  time.Duration // between checks
 	Threshold int           // failed checks that end the rollout
 	Deadline  time.Duration // for a workload or a route to become ready
@@ -132,6 +135,7 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 		Unclear:   a.OnInconclusive,
 	}
 	p.Swap = p.Swap && !p.Ratio
+	p.CanaryReady, p.PrimaryReady = readiness(a.CanaryReadyThreshold), readiness(a.PrimaryReadyThreshold)
 	if err := p.plot(a); err != nil {
 		return Plan{}, err
 	}
@@ -253,6 +257,14 @@ func deadline(spec v1beta1.CanarySpec) time.Duration {
 		return defaultDeadline
 	}
 	return time.Duration(*spec.ProgressDeadlineSeconds) * time.Second
+}
+
+// readiness is a threshold in percent; one that is left out, or asks for nothing, stands for all pods.
+func readiness(threshold *int) int {
+	if threshold == nil || *threshold == 0 {
+		return everything
+	}
+	return *threshold
 }
 
 func swapRemarks(a *v1beta1.CanaryAnalysis) []string {

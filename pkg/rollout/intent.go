@@ -17,7 +17,7 @@ type Intent struct {
 
 // IntentOf says what a status calls for.
 func IntentOf(p Plan, s v1beta1.CanaryStatus) Intent {
-	if foreign(s) {
+	if Foreign(s) {
 		return untouched()
 	}
 	return p.proportion(intentOf(p, s), s)

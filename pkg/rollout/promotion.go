@@ -38,10 +38,11 @@ func promoting(t *turn) {
 // short says that the primary has fewer pods than it had. An autoscaler that may no longer give it as many is
 // waited for until the deadline: from then on, as many as it asks for have to do.
 func (t *turn) short() bool {
-	if t.Primary.Available < min(t.Status.PrimaryReplicas, t.Primary.Replicas) {
+	had := Share(orDefault(t.Plan.PrimaryReady, everything), t.Status.PrimaryReplicas)
+	if t.Primary.Available < min(had, t.Primary.Replicas) {
 		return true
 	}
-	return t.Primary.Available < t.Status.PrimaryReplicas && !t.overdue(t.since())
+	return t.Primary.Available < had && !t.overdue(t.since())
 }
 
 // returned ends a promotion that was turned back: the primary runs what it ran before, and has the traffic.

@@ -9,8 +9,8 @@ import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 // unknown is the revision of a primary that nobody here has rendered. No target ever has it.
 const unknown = RevisionPrefix + "unknown"
 
-// foreign says that a revision was computed by another controller of this API.
-func foreign(s v1beta1.CanaryStatus) bool {
+// Foreign says that a revision was computed by another controller of this API.
+func Foreign(s v1beta1.CanaryStatus) bool {
 	switch s.Phase {
 	case "", v1beta1.PhaseInitializing, v1beta1.PhaseTerminating, v1beta1.PhaseTerminated:
 		return false // nothing in them depends on a revision
@@ -25,7 +25,7 @@ func untouched() Intent { return Intent{Apex: PrimarySide, Canary: true} }
 // taken notices a status of another controller.
 func taken(t *turn) move {
 	switch {
-	case !foreign(t.Status):
+	case !Foreign(t.Status):
 		return nil
 	case t.Revision == "":
 		return (*turn).awaitTarget
@@ -36,6 +36,7 @@ func taken(t *turn) move {
 // adopt takes over a Canary of another controller where it stands.
 func (t *turn) adopt() {
 	t.next.LastAppliedSpec, t.next.LastPromotedSpec = t.Revision, unknown
+	t.Copied = t.Copied && !t.reconfigured()
 	t.next.Since = micro(t.Now)
 	switch t.Status.Phase {
 	case v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion:
@@ -124,4 +125,18 @@ func (t *turn) adoptRollout() {
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
 	t.next.Analysis = &v1beta1.AnalysisStatus{Started: micro(t.Now)}
 	t.awaitStep()
+}
+
+// reconfigured says that a config has another content than the status knows. The checksums are those that every
+// controller of this API writes.
+func (t *turn) reconfigured() bool {
+	if t.Status.TrackedConfigs == nil {
+		return false
+	}
+	for name, sum := range *t.Status.TrackedConfigs {
+		if now, found := t.Configs[name]; found && now != sum {
+			return true
+		}
+	}
+	return false
 }

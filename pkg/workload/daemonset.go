@@ -90,7 +90,7 @@ func (k DaemonSet) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.ApplyC
 			return nil, fmt.Errorf("copy daemonset %q: %w", target.Name, err)
 		}
 	}
-	if spec.Template, err = primaryTemplate(startable(target.Spec.Template), key, value, m.Configs); err != nil {
+	if spec.Template, err = primaryTemplate(startable(target.Spec.Template), key, value, m); err != nil {
 		return nil, fmt.Errorf("copy daemonset %q: %w", target.Name, err)
 	}
 	side := map[string]string{key: value + primarySuffix}

@@ -49,7 +49,7 @@ func (k Deployment) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.Apply
 	if err != nil {
 		return nil, fmt.Errorf("copy deployment %q: %w", target.Name, err)
 	}
-	if spec.Template, err = primaryTemplate(&target.Spec.Template, key, value, m.Configs); err != nil {
+	if spec.Template, err = primaryTemplate(&target.Spec.Template, key, value, m); err != nil {
 		return nil, fmt.Errorf("copy deployment %q: %w", target.Name, err)
 	}
 	side := map[string]string{key: value + primarySuffix} // as every controller of this API has it
@@ -82,12 +82,13 @@ func (Deployment) Run(target Object, size int32) runtime.ApplyConfiguration {
 }
 
 // primaryTemplate copies a pod template and makes it the primary's.
-func primaryTemplate(from *corev1.PodTemplateSpec, key, value string, configs Configs) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {
+func primaryTemplate(from *corev1.PodTemplateSpec, key, value string, m Model) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {
 	template := from.DeepCopy()
 	rename(template, key, value)
-	if err := configs.rename(template); err != nil {
+	if err := m.Configs.rename(template); err != nil {
 		return nil, err
 	}
+	m.mark(template)
 	return into[corev1ac.PodTemplateSpecApplyConfiguration](template)
 }
 

@@ -52,6 +52,9 @@ type Model struct {
 	Revision string // that the target has
 	Replicas *int32 // nil: left to an autoscaler, or to whoever sized the primary before
 	Configs  Configs
+	// Live are the annotations of the pods of a primary that another controller made and that is a copy already: what
+	// tells its promotions apart stays, or its pods would be replaced for nothing. Nil: there is no such primary.
+	Live map[string]string
 }
 
 // Kinds finds the kind of a target.

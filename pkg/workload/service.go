@@ -126,8 +126,12 @@ func (s services) original(live *corev1.Service) (map[string]string, error) {
 // selector is the one label that tells the sides apart. Whatever else the target selects by is the same
 // on both, and may change with the target.
 func (s services) selector(side rollout.Side) map[string]string {
-	if side == rollout.PrimarySide {
+	switch side {
+	case rollout.PrimarySide:
 		return map[string]string{s.key: s.value + primarySuffix}
+	case rollout.BothSides:
+		return map[string]string{ApexLabel: s.canary.ApexName()}
+	default:
+		return map[string]string{s.key: s.value}
 	}
-	return map[string]string{s.key: s.value}
 }

@@ -25,6 +25,7 @@ func plans() []rollout.Plan {
 		{Strategy: rollout.Canary, Steps: ramp, Affinity: &v1beta1.SessionAffinity{CookieName: "c", PrimaryCookieName: "p"}},
 	}
 	for i := range all {
+		all[i].CanaryReady, all[i].PrimaryReady = 100, 100
 		all[i].Interval, all[i].Deadline, all[i].Threshold = seconds(2), seconds(15), 2
 		all[i].Metrics = []v1beta1.CanaryMetric{{Name: "request-success-rate"}}
 		all[i].Hooks = []v1beta1.CanaryWebhook{{Name: "smoke", Type: v1beta1.PreRolloutHook}}

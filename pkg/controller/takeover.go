@@ -1,0 +1,33 @@
+package controller
+
+import (
+	"context"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+// What another controller of this API left behind is taken over as it is: see rollout.Snapshot.Copied.
+
+// readCopied compares the two sides where only that tells what another controller's status means.
+func (r *Reconciler) readCopied(_ context.Context, v *view, _ client.Reader) (err error) {
+	if v.target == nil || v.primary == nil || !rollout.Foreign(v.canary.Status) {
+		return nil
+	}
+	v.snapshot.Copied, err = workload.Copied(v.kind, v.target, v.primary, v.canary, v.configs)
+	return err
+}
+
+// marks are what is on the pods of a primary that another controller made, if it runs already what it is to run.
+func (v *view) marks() (map[string]string, error) {
+	if v.primary == nil || !workload.Stamped(v.kind, v.primary) {
+		return nil, nil
+	}
+	copied, err := workload.Copied(v.kind, v.target, v.primary, v.canary, v.configs)
+	if err != nil || !copied {
+		return nil, err
+	}
+	return v.kind.Sketch(v.primary).Template.Annotations, nil
+}

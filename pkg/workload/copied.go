@@ -1,0 +1,69 @@
+package workload
+
+import (
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// stamp is put on the pods of a primary by another controller of this API, anew at each promotion.
+const stamp = "flagger-id"
+
+// Stamped says that another controller made a primary.
+func Stamped(k Kind, primary Object) bool {
+	_, ok := k.Sketch(primary).Template.Annotations[stamp]
+	return ok
+}
+
+// mark gives a copy the marks of promotions that it has already.
+func (m Model) mark(t *corev1.PodTemplateSpec) {
+	if m.Live == nil {
+		return
+	}
+	for _, mark := range []string{stamp, configsAnnotation} {
+		delete(t.Annotations, mark)
+		if v, ok := m.Live[mark]; ok {
+			if t.Annotations == nil {
+				t.Annotations = map[string]string{}
+			}
+			t.Annotations[mark] = v
+		}
+	}
+}
+
+// Copied says whether a primary that somebody else may have made runs what a copy of the target would. What only
+// tells one promotion from the next is left out of the comparison.
+func Copied(k Kind, target, primary Object, c *v1beta1.Canary, configs Configs) (bool, error) {
+	rendered, err := k.Primary(target, c, Model{Configs: configs})
+	if err != nil {
+		return false, err
+	}
+	raw, err := json.Marshal(rendered)
+	if err != nil {
+		return false, fmt.Errorf("encode the primary of %q: %w", target.GetName(), err)
+	}
+	var copied struct {
+		Spec struct {
+			Template corev1.PodTemplateSpec `json:"template"`
+		} `json:"spec"`
+	}
+	if err := json.Unmarshal(raw, &copied); err != nil {
+		return false, fmt.Errorf("decode the primary of %q: %w", target.GetName(), err)
+	}
+	return plain(copied.Spec.Template) == plain(*k.Sketch(primary).Template), nil
+}
+
+// plain is the revision of a template without the marks of promotions.
+func plain(t corev1.PodTemplateSpec) string {
+	t = *t.DeepCopy()
+	for _, mark := range []string{stamp, configsAnnotation} {
+		delete(t.Annotations, mark)
+	}
+	if len(t.Annotations) == 0 {
+		t.Annotations = nil
+	}
+	return Revision(t, nil)
+}

@@ -140,6 +140,12 @@ func (t *turn) strayed() bool {
 	return t.Primary.Revision != "" && t.Primary.Revision != t.Status.LastPromotedSpec
 }
 
+// astray says that a primary at rest runs something else than it should, and that its target could give it that: it
+// was written, and called off before anybody knew.
+func (t *turn) astray() bool {
+	return t.strayed() && !t.stranded() && t.Revision == t.Status.LastPromotedSpec && t.Primary.Health != Absent
+}
+
 // late says that a side, or its routes, had the whole deadline and are still not there.
 func (t *turn) late(w Workload) bool {
 	if w.Health != Available {

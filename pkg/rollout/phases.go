@@ -57,7 +57,8 @@ func (t *turn) initialisable() bool {
 
 // release lets the primary's autoscaler go below the size it had, once all traffic has come back to it.
 func (t *turn) release() {
-	if t.Routed && t.Status.CanaryWeight == 0 && !mixed(t.Status) {
+	grown := !t.Plan.Ratio || t.Primary.Replicas >= t.Status.PrimaryReplicas && !mixed(t.Status)
+	if t.Routed && t.Status.CanaryWeight == 0 && grown {
 		t.next.PrimaryReplicas = 0
 	}
 }
@@ -86,6 +87,8 @@ func idle(t *turn) {
 		t.retry()
 	case t.Revision == t.Status.LastAppliedSpec && t.Status.Phase == v1beta1.PhaseWaiting:
 		t.withdraw()
+	case t.Revision == t.Status.LastAppliedSpec && t.astray():
+		t.turnBack()
 	case t.Revision == t.Status.LastAppliedSpec:
 		t.rest()
 		t.release()

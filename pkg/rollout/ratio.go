@@ -53,7 +53,8 @@ func share(canary, primary int32) int {
 }
 
 // proportion turns an intent into one that is reached by sizes. While the primary grows back, the canary stays behind
-// the Service with what it has: status.actualWeight is above zero until that is over.
+// the Service with what it has: status.actualWeight is above zero until that is over. At everything the primary keeps
+// the pods that it has left, without requests: should the canary be lost, that is all there is.
 func (p *Plan) proportion(i Intent, s v1beta1.CanaryStatus) Intent {
 	if !p.Ratio {
 		return i
@@ -63,18 +64,21 @@ func (p *Plan) proportion(i Intent, s v1beta1.CanaryStatus) Intent {
 		i.Apex = BothSides
 	}
 	switch {
-	case s.CanaryWeight == everything && s.Promoting != "" && s.Phase != v1beta1.PhasePromoting:
-		i.Apex = TargetSide // the primary is the broken one
 	case s.Phase == v1beta1.PhasePromoting:
 		i.Size = size
+	case s.CanaryWeight == everything:
+		i.Apex, i.Floor = TargetSide, max(size, 1)
 	case s.CanaryWeight > 0:
 		i.Floor, i.Size = pods(s.CanaryWeight, size)
 		i.Exact = true
 	case s.Phase == v1beta1.PhaseProgressing && s.Step < len(p.Steps):
 		i.Size, i.Exact = size, true // it starts no larger than its first share
 		i.Floor, _ = pods(p.Steps[s.Step].Weight, size)
-	case still:
-		i.Canary, i.Floor, i.Size = true, 0, size
+	default:
+		i.Size = size
+		if still {
+			i.Canary, i.Floor = true, 0
+		}
 	}
 	return i
 }
@@ -98,7 +102,7 @@ func (t *turn) balanced() bool {
 		return !mixed(t.Status)
 	}
 	_, primary := pods(t.Status.CanaryWeight, t.Status.PrimaryReplicas)
-	return t.Primary.Replicas <= primary || t.stranded()
+	return t.Primary.Replicas <= primary || t.Status.CanaryWeight == everything
 }
 
 // actual notes the share that was reached, where it is reached by sizes.

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -35,17 +37,63 @@ func (a *Applier) adopt(ctx context.Context, t *task) (moved bool, err error) {
 	if err != nil || !found {
 		return false, err
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"resourceVersion": obj.ResourceVersion, "managedFields": entries,
-	}})
-	if err != nil {
-		return false, err
-	}
-	err = a.Client.Patch(ctx, obj, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(Manager))
+	err = a.enter(ctx, obj, entries)
 	if err != nil && !apierrors.IsConflict(err) {
 		return false, fmt.Errorf("take over %s: %w", t.ref, err)
 	}
 	return err != nil, nil
+}
+
+// enter replaces the record of who owns what, unless the object has changed since it was read: a conflict.
+func (a *Applier) enter(ctx context.Context, obj *metav1.PartialObjectMetadata, entries []metav1.ManagedFieldsEntry) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"resourceVersion": obj.ResourceVersion, "managedFields": entries,
+	}})
+	if err != nil {
+		return err
+	}
+	return a.Client.Patch(ctx, obj, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(Manager))
+}
+
+// Disown takes our name off an object of the user's whose fields stay as they are: those that we had set belong to
+// nobody then, and whoever applies them next meets no conflict. An apply without them would take them out of the
+// object. What is not there, or has nothing of ours, is left alone.
+func (a *Applier) Disown(ctx context.Context, obj runtime.ApplyConfiguration) error {
+	r, live, err := a.held(ctx, obj)
+	if err != nil || live == nil {
+		return err
+	}
+	rest := slices.DeleteFunc(live.ManagedFields, ours)
+	if len(rest) == 0 {
+		rest = []metav1.ManagedFieldsEntry{{}} // the server takes an empty list for one that was left out
+	}
+	a.memory.set(r, func(m *mark) { *m = mark{} })
+	if err := a.enter(ctx, live, rest); err != nil {
+		return fmt.Errorf("disown %s: %w", r, err)
+	}
+	return nil
+}
+
+// Holds says whether the server has anything of an object down as ours. It is asked, not the cache.
+func (a *Applier) Holds(ctx context.Context, obj runtime.ApplyConfiguration) (bool, error) {
+	_, live, err := a.held(ctx, obj)
+	return live != nil, err
+}
+
+// held reads an object of which something is ours; nil: nothing is, or it is not there.
+func (a *Applier) held(ctx context.Context, obj runtime.ApplyConfiguration) (ref, *metav1.PartialObjectMetadata, error) {
+	r, err := refOf(obj)
+	if err != nil {
+		return r, nil, err
+	}
+	live := &metav1.PartialObjectMetadata{TypeMeta: typeMeta(r.kind)}
+	if err := a.Live.Get(ctx, r.key, live); err != nil {
+		return r, nil, client.IgnoreNotFound(err)
+	}
+	if !slices.ContainsFunc(live.ManagedFields, ours) {
+		return r, nil, nil
+	}
+	return r, live, nil
 }
 
 // inherit moves the predecessor's fields to us in the record of who owns what.

@@ -32,11 +32,20 @@ func (a *Applier) matches(t *task, live client.Object) (bool, *likeness, error) 
 		values = without(want, "data", "binaryData", "stringData", "immutable", "type")
 	}
 	m, fields := matcher{typed: a.Client.Scheme().Recognizes(t.kind)}, owned(live)
-	if m.holdsMap(have, values) && (t.bare || fields == nil || covers(fields, want)) {
+	if m.holdsMap(have, values) && t.kept(fields, want) {
 		return true, nil, nil
 	}
 	l, err := liken(m.extract("", have, values), fields)
 	return false, l, err
+}
+
+// kept says whether the fields of a wish are ours as far as they must be. A cache may have dropped the record of
+// owners, which is then taken for kept; only of what is lent a missing record means that somebody took it all.
+func (t *task) kept(fields, want map[string]any) bool {
+	if !t.lent && (t.bare || fields == nil) {
+		return true
+	}
+	return covers(fields, want)
 }
 
 func liken(content any, fields map[string]any) (*likeness, error) {
@@ -79,11 +88,11 @@ func asMap(obj runtime.Object) (map[string]any, error) {
 	return runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
 }
 
-// claims are the fields of a wish that can be otherwise: not what names it.
+// claims are the fields of a wish that can be otherwise: not what names it, nor the version that it was made from.
 func claims(want map[string]any) map[string]any {
 	out := without(want, "apiVersion", "kind", "metadata")
 	meta, _ := want["metadata"].(map[string]any)
-	if meta = without(meta, "name", "namespace"); len(meta) > 0 {
+	if meta = without(meta, "name", "namespace", "resourceVersion"); len(meta) > 0 {
 		out["metadata"] = meta
 	}
 	return out

@@ -10,7 +10,8 @@ import (
 )
 
 // ChangedAt is AppliedAt of the object as the cache has it: zero while it is
-// missing, not ours, or still without our last write.
+// missing, not ours, or still without our last write. Of a Lent object it is the
+// time of the server, which counts whole seconds: the end of the second.
 func (a *Applier) ChangedAt(ctx context.Context, obj runtime.ApplyConfiguration) (time.Time, error) {
 	r, err := refOf(obj)
 	if err != nil {
@@ -20,7 +21,10 @@ func (a *Applier) ChangedAt(ctx context.Context, obj runtime.ApplyConfiguration)
 	if err != nil || live == nil || a.behind(r, live) {
 		return time.Time{}, err
 	}
-	return AppliedAt(live), nil
+	if at := AppliedAt(live); !at.IsZero() {
+		return at, nil
+	}
+	return heldSince(live), nil
 }
 
 // HandBack applies what an object of the user's should look like without us.

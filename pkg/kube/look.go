@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -128,8 +129,20 @@ func (a *Applier) compare(owner *v1beta1.Canary, t *task) error {
 		a.settle(owner, t, t.live.GetResourceVersion())
 		return nil
 	}
-	t.drift = !t.bare
+	t.drift = a.undone(t)
 	return nil
+}
+
+// undone says that somebody has changed what we had made so. Nothing on a lent object tells what we asked of it last,
+// so that there it is known only of what this process has done, and only where the rest of the object is as it was.
+func (a *Applier) undone(t *task) bool {
+	last := a.memory.of(t.ref).wish
+	if !t.bare || !t.lent || last == nil {
+		return !t.bare
+	}
+	before := *last // what is remembered is not to be written to
+	content, err := before.content()
+	return err == nil && reflect.DeepEqual(claims(content), claims(t.want))
 }
 
 func (a *Applier) settle(owner *v1beta1.Canary, t *task, version string) {

@@ -38,17 +38,30 @@ func AppliedAt(obj client.Object) time.Time {
 // Bare marks an object that belongs to the user and of which we set some fields
 // only, as the replicas of a target. It gets no annotation, and it is not made
 // when it is missing: that is ErrMissing.
-func Bare(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration { return bare{obj, false} }
+func Bare(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration {
+	return bare{ApplyConfiguration: obj}
+}
+
+// Lent is Bare for fields that are to stay ours as long as the Canary lives, as the weights in a route of the
+// user's: they are applied again when anybody else has taken them over, even at the same value. When that was done
+// last is read off the server's record of owners, since no annotation says it. An object that has a resource version
+// is applied to that version only, and otherwise looked at again.
+func Lent(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration {
+	return bare{ApplyConfiguration: obj, lent: true}
+}
 
 // Merge is Bare for what an apply can't say: it is sent as a merge patch, in
 // which a null takes a field away, whoever had set it, and a map keeps what the
 // patch does not name. A DaemonSet's node selector is one value to an apply, so
 // that adding to it would mean to own what the user has put there.
-func Merge(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration { return bare{obj, true} }
+func Merge(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration {
+	return bare{ApplyConfiguration: obj, merge: true}
+}
 
 type bare struct {
 	runtime.ApplyConfiguration
 	merge bool
+	lent  bool
 }
 
 // Form is an empty object in the form in which the operator watches a kind.
@@ -130,6 +143,7 @@ type wish struct {
 	ref
 	bare  bool
 	merge bool // of a bare one: nulls take fields away
+	lent  bool // of a bare one: its fields must be ours
 	obj   runtime.ApplyConfiguration
 	json  []byte            // of obj; nil while nobody needed it
 	sum   [sha256.Size]byte // of json: enough to know a wish again in this process
@@ -155,7 +169,7 @@ func wishFor(obj runtime.ApplyConfiguration) (*wish, error) {
 		return nil, err
 	}
 	inner, isBare := obj.(bare)
-	w := &wish{ref: r, bare: isBare, merge: inner.merge, obj: obj}
+	w := &wish{ref: r, bare: isBare, merge: inner.merge, lent: inner.lent, obj: obj}
 	if err := w.encode(); err != nil {
 		return nil, err
 	}

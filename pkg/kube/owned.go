@@ -3,6 +3,7 @@ package kube
 import (
 	"encoding/json"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,18 +29,54 @@ func owned(obj client.Object) map[string]any {
 	return fields
 }
 
+// heldSince is when the fields that are ours got their values, rounded up from whole seconds; zero: none is ours.
+func heldSince(obj client.Object) time.Time {
+	fields := obj.GetManagedFields()
+	i := slices.IndexFunc(fields, ours)
+	if i < 0 {
+		return time.Time{}
+	}
+	at := timeOf(fields[i], fields)
+	if at == nil {
+		return obj.GetCreationTimestamp().Add(time.Second)
+	}
+	return at.Add(time.Second)
+}
+
+// timeOf is when a manager has last changed anything. The server notes no time with an apply that finds the values as
+// they should be, and makes their owner of us only. Whoever had set them is among the others then, so that the latest
+// of their times cannot be too early.
+func timeOf(e metav1.ManagedFieldsEntry, all []metav1.ManagedFieldsEntry) *metav1.Time {
+	if e.Time != nil {
+		return e.Time
+	}
+	var latest *metav1.Time
+	for _, other := range all {
+		if other.Subresource == "" && other.Time != nil && (latest == nil || latest.Before(other.Time)) {
+			latest = other.Time
+		}
+	}
+	return latest
+}
+
 func ours(e metav1.ManagedFieldsEntry) bool {
 	return e.Manager == Manager && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == ""
 }
 
 // Trim is for caches to store objects with (cache.Options.DefaultTransform): of
-// the record of who owns what, often half of an object, it keeps our part.
+// the record of who owns what, often half of an object, it keeps our part, with
+// its time.
 func Trim(obj any) (any, error) {
 	o, err := meta.Accessor(obj)
 	if err != nil {
 		return obj, nil // a marker of the watch, not an object
 	}
 	if fields := o.GetManagedFields(); len(fields) > 0 {
+		for i := range fields {
+			if ours(fields[i]) {
+				fields[i].Time = timeOf(fields[i], fields)
+			}
+		}
 		others := func(e metav1.ManagedFieldsEntry) bool { return !ours(e) }
 		o.SetManagedFields(slices.Clip(slices.DeleteFunc(fields, others)))
 	}

@@ -1,0 +1,257 @@
+package kube_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/kube"
+)
+
+// storefront makes a route of the user's with all requests at the primary, and waits until it is watched.
+func (b *bench) storefront() *unstructured.Unstructured {
+	b.t.Helper()
+	weighed, err := runtime.DefaultUnstructuredConverter.ToUnstructured(virtualService(b, 0))
+	require.NoError(b.t, err)
+	u := &unstructured.Unstructured{Object: weighed}
+	u.SetLabels(map[string]string{"team": "shop"})
+	require.NoError(b.t, b.user.Create(b.t.Context(), u))
+	b.watched(u)
+	return u
+}
+
+// weighed is the list of rules as it is, with our weight in it, under the version that it was read in.
+func (b *bench) weighed(weight int64) runtime.ApplyConfiguration {
+	b.t.Helper()
+	live := get(b, anyVirtualService(), "podinfo")
+	b.watched(live)
+	setWeights(100-weight, weight)(live)
+	http, _, err := unstructured.NestedSlice(live.Object, "spec", "http")
+	require.NoError(b.t, err)
+	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"http": http}}}
+	u.SetGroupVersionKind(virtualServiceKind())
+	u.SetNamespace(b.ns)
+	u.SetName("podinfo")
+	u.SetResourceVersion(live.GetResourceVersion())
+	return kube.Lent(client.ApplyConfigurationFromUnstructured(u))
+}
+
+// entries are those of the record of owners that have a name.
+func entries(obj client.Object, manager string) []metav1.ManagedFieldsEntry {
+	var found []metav1.ManagedFieldsEntry
+	for _, e := range obj.GetManagedFields() {
+		if e.Manager == manager {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+func rule(u *unstructured.Unstructured) map[string]any {
+	http, _, _ := unstructured.NestedSlice(u.Object, "spec", "http")
+	return http[0].(map[string]any)
+}
+
+func TestLent(t *testing.T) {
+	b := newBench(t)
+	var told []string
+	b.Drifted = func(_ *v1beta1.Canary, object string) { told = append(told, object) }
+	before := b.storefront()
+	require.True(t, b.apply(b.weighed(0)), "fields that are as wished are made ours all the same")
+	b.quiet("once", b.weighed(0))
+	require.True(t, b.apply(b.weighed(30)))
+	after := get(b, anyVirtualService(), "podinfo")
+	require.EqualValues(t, 30, rule(after)["route"].([]any)[1].(map[string]any)["weight"])
+	require.Equal(t, before.GetLabels(), after.GetLabels())
+	require.Empty(t, after.GetAnnotations(), "it gets no mark of ours")
+	require.Len(t, entries(after, kube.Manager), 1)
+	require.JSONEq(t, `{"f:spec":{"f:http":{}}}`, string(entries(after, kube.Manager)[0].FieldsV1.GetRawBytes()))
+	b.quiet("it is as wished", b.weighed(30))
+	b.restart()
+	b.quiet("after a restart too", b.weighed(30))
+	require.Empty(t, told)
+
+	edit(b, after, "podinfo", func(u *unstructured.Unstructured) {
+		r := rule(u)
+		r["timeout"] = "3s"
+		require.NoError(t, unstructured.SetNestedSlice(u.Object, []any{r}, "spec", "http"))
+	})
+	require.Empty(t, entries(after, kube.Manager), "who edits a rule takes the list")
+	require.True(t, b.apply(b.weighed(30)), "the list is taken back as it is now")
+	after = get(b, after, "podinfo")
+	require.Equal(t, "3s", rule(after)["timeout"], "with the edit in it")
+	require.Len(t, entries(after, kube.Manager), 1)
+	require.Empty(t, told, "the weights were what they should be")
+}
+
+func TestLentDriftIsTold(t *testing.T) {
+	b := newBench(t)
+	var told []string
+	b.Drifted = func(_ *v1beta1.Canary, object string) { told = append(told, object) }
+	b.storefront()
+	b.apply(b.weighed(0))
+	b.apply(b.weighed(30))
+	require.Empty(t, told, "what we change is no drift")
+	edit(b, anyVirtualService(), "podinfo", setWeights(1, 99))
+	require.True(t, b.apply(b.weighed(30)))
+	require.Equal(t, []string{"VirtualService podinfo"}, told)
+	edit(b, anyVirtualService(), "podinfo", setWeights(1, 99))
+	b.restart()
+	require.True(t, b.apply(b.weighed(30)), "a new process puts back what it cannot know the history of")
+}
+
+// TestLentIsNotOverwritten has somebody edit the list between our reading it and applying it.
+func TestLentIsNotOverwritten(t *testing.T) {
+	b := newBench(t)
+	b.storefront()
+	stale := b.weighed(30)
+	edited := anyVirtualService()
+	edit(b, edited, "podinfo", func(u *unstructured.Unstructured) {
+		r := rule(u)
+		r["timeout"] = "3s"
+		require.NoError(t, unstructured.SetNestedSlice(u.Object, []any{r}, "spec", "http"))
+	})
+	changed, err := b.Apply(t.Context(), b.owner, stale)
+	require.NoError(t, err)
+	require.True(t, changed, "what was read is out of date")
+	require.Equal(t, edited.GetResourceVersion(), get(b, anyVirtualService(), "podinfo").GetResourceVersion(), "nothing was written")
+
+	require.NoError(t, b.user.Delete(t.Context(), edited))
+	require.Eventually(t, func() bool {
+		_, err := b.Pending(t.Context(), b.owner, stale)
+		return err != nil
+	}, patience, tick)
+	_, err = b.Apply(t.Context(), b.owner, stale)
+	require.ErrorIs(t, err, kube.ErrMissing, "what is the user's is never made by us")
+}
+
+func TestLentChangedAt(t *testing.T) {
+	b := newBench(t)
+	route := b.storefront()
+	at := func() time.Time {
+		b.t.Helper()
+		b.watched(get(b, anyVirtualService(), "podinfo"))
+		at, err := b.ChangedAt(t.Context(), virtualService(b, 0))
+		require.NoError(t, err)
+		return at
+	}
+	require.Zero(t, at(), "nothing in it is ours")
+	b.apply(b.weighed(0))
+	require.Equal(t, entries(route, "kubectl-edit")[0].Time.Add(time.Second).UTC(), at().UTC(), "the user has set what we want, and the server says when")
+
+	start := time.Now()
+	b.apply(b.weighed(30))
+	require.False(t, at().Before(start), "the time is that of our write, and never too early")
+	require.False(t, at().After(time.Now().Add(time.Second)))
+	b.restart()
+	require.False(t, at().Before(start), "another process knows as well")
+}
+
+func TestTrimKeepsTimes(t *testing.T) {
+	t.Parallel()
+	early, late := metav1.Unix(100, 0), metav1.Unix(200, 0)
+	mine := metav1.ManagedFieldsEntry{Manager: kube.Manager, Operation: metav1.ManagedFieldsOperationApply}
+	theirs := func(at metav1.Time, subresource string) metav1.ManagedFieldsEntry {
+		return metav1.ManagedFieldsEntry{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationUpdate, Time: &at, Subresource: subresource}
+	}
+	for name, tc := range map[string]struct {
+		reason string
+		own    *metav1.Time
+		others []metav1.ManagedFieldsEntry
+		want   *metav1.Time
+	}{
+		"Own":    {reason: "our own time is the truth", own: &early, others: []metav1.ManagedFieldsEntry{theirs(late, "")}, want: &early},
+		"None":   {reason: "values that we found were set at the latest then", others: []metav1.ManagedFieldsEntry{theirs(early, ""), theirs(late, "")}, want: &late},
+		"Status": {reason: "a status says nothing about them", others: []metav1.ManagedFieldsEntry{theirs(early, ""), theirs(late, "status")}, want: &early},
+		"Alone":  {reason: "nobody knows"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := mine
+			e.Time = tc.own
+			u := anyVirtualService()
+			u.SetManagedFields(append(tc.others, e))
+			trimmed, err := kube.Trim(u)
+			require.NoError(t, err)
+			left := trimmed.(client.Object).GetManagedFields()
+			require.Len(t, left, 1, "the rest is dropped")
+			require.True(t, tc.want.Equal(left[0].Time), "%s: %v", tc.reason, left[0].Time)
+		})
+	}
+}
+
+func TestDisown(t *testing.T) {
+	b := newBench(t)
+	route := virtualService(b, 0)
+	holds := func() bool {
+		held, err := b.Holds(t.Context(), route)
+		require.NoError(t, err)
+		return held
+	}
+	require.NoError(t, b.Disown(t.Context(), route), "there is nothing to give up")
+	require.False(t, holds())
+	before := b.storefront()
+	require.False(t, holds(), "it is the user's alone")
+	require.NoError(t, b.Disown(t.Context(), route))
+	require.Equal(t, before.GetResourceVersion(), get(b, anyVirtualService(), "podinfo").GetResourceVersion())
+
+	b.apply(b.weighed(30))
+	require.True(t, holds())
+	held := get(b, anyVirtualService(), "podinfo")
+	mine := func() error {
+		u := &unstructured.Unstructured{Object: map[string]any{"spec": before.Object["spec"]}}
+		u.SetGroupVersionKind(virtualServiceKind())
+		u.SetNamespace(b.ns)
+		u.SetName("podinfo")
+		return b.user.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("kubectl"))
+	}
+	require.True(t, apierrors.IsConflict(mine()), "the weights are ours")
+	require.NoError(t, b.Disown(t.Context(), route))
+	require.False(t, holds())
+	require.Equal(t, held.Object["spec"], get(b, anyVirtualService(), "podinfo").Object["spec"], "the fields stay")
+	require.NoError(t, mine(), "and are anybody's")
+}
+
+// TestDisownTheLastOwner empties the record, which the server does by one spelling only.
+func TestDisownTheLastOwner(t *testing.T) {
+	b := newBench(t)
+	b.storefront()
+	b.apply(b.weighed(30))
+	held := get(b, anyVirtualService(), "podinfo")
+	held.SetManagedFields(entries(held, kube.Manager))
+	require.NoError(t, b.user.Update(t.Context(), held))
+	require.Len(t, held.GetManagedFields(), 1, "nobody else has a part in it")
+	require.NoError(t, b.Disown(t.Context(), virtualService(b, 0)))
+	require.Empty(t, get(b, anyVirtualService(), "podinfo").GetManagedFields())
+}
+
+// TestDisownConflict has the route change between reading and writing its record of owners.
+func TestDisownConflict(t *testing.T) {
+	b := newBench(t)
+	b.storefront()
+	b.apply(b.weighed(30))
+	b.Live = meddler{Reader: b.Live, then: func() { edit(b, anyVirtualService(), "podinfo", setWeights(2, 98)) }}
+	err := b.Disown(t.Context(), virtualService(b, 0))
+	require.True(t, apierrors.IsConflict(err), "%v", err)
+	require.ErrorContains(t, err, `disown VirtualService "`+b.ns+`/podinfo"`)
+}
+
+// meddler has somebody act right after each read.
+type meddler struct {
+	client.Reader
+	then func()
+}
+
+func (m meddler) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	err := m.Reader.Get(ctx, key, obj, opts...)
+	m.then()
+	return err
+}

@@ -59,8 +59,10 @@ func (r *Reconciler) hold(ctx context.Context, v *view) (bool, error) {
 	c := v.canary.DeepCopy()
 	patch := client.MergeFromWithOptions(v.canary, client.MergeFromWithOptimisticLock{})
 	if held(c) {
-		if err := r.giveBack(ctx, v); err != nil {
-			return false, err
+		if !c.DeletionTimestamp.IsZero() && c.Spec.RevertOnDeletion {
+			if changed, err := r.handOver(ctx, v); changed || err != nil {
+				return changed, err
+			}
 		}
 		controllerutil.RemoveFinalizer(c, v1beta1.Finalizer)
 	} else {
@@ -72,8 +74,8 @@ func (r *Reconciler) hold(ctx context.Context, v *view) (bool, error) {
 	return true, nil
 }
 
-// Release gives back what a Canary that is gone already had taken: the target's replicas, and an apex Service
-// that was the user's own. There was no finalizer to wait for it, so its primary goes at the same time.
+// Release gives back what a Canary that is gone already had taken: the target's replicas, routes, and an apex
+// Service that were the user's own. There was no finalizer to wait for it, so its primary goes at the same time.
 //
 // It is not done while the primary can still answer and the target cannot yet.
 func (r *Reconciler) Release(ctx context.Context, c *v1beta1.Canary) (done bool, err error) {
@@ -84,13 +86,28 @@ func (r *Reconciler) Release(ctx context.Context, c *v1beta1.Canary) (done bool,
 	if err != nil || v.target == nil {
 		return err == nil, err
 	}
+	if changed, err := r.part(ctx, v); changed || err != nil {
+		return false, err
+	}
 	if changed, err := r.runTarget(ctx, v); changed || err != nil {
 		return false, err
 	}
 	if v.primary != nil && v.snapshot.Primary.Available > 0 && !v.served() {
 		return false, nil
 	}
-	return true, r.giveBack(ctx, v)
+	changed, err := r.handOver(ctx, v)
+	return !changed, err
+}
+
+// handOver leaves to the user what is the user's. Where a route had to be changed for that it is not done yet.
+func (r *Reconciler) handOver(ctx context.Context, v *view) (changed bool, err error) {
+	if changed, err := r.part(ctx, v); changed || err != nil {
+		return changed, err
+	}
+	if err := r.disown(ctx, v); err != nil {
+		return false, err
+	}
+	return false, r.giveBack(ctx, v)
 }
 
 // runTarget gives a stopped target its replicas back, and its scaler leave to change them.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,23 +20,30 @@ import (
 
 // readRoutes renders the routes and says whether the proxies have taken them.
 func (r *Reconciler) readRoutes(ctx context.Context, v *view, _ client.Reader) error {
-	if v.intent.Traffic != nil {
-		routes, err := r.render(ctx, v)
-		if err != nil {
+	if v.intent.Traffic == nil {
+		if err := r.foresee(ctx, v); err != nil {
 			return err
 		}
-		v.add = append(v.add, routes...)
-		v.routes = append(v.routes, routes...)
+		return r.settle(ctx, v)
 	}
+	routes, err := r.render(ctx, v, *v.intent.Traffic)
+	if err != nil {
+		return err
+	}
+	v.add = append(v.add, lent(routes)...)
+	v.routes = append(v.routes, routes...)
 	return r.settle(ctx, v)
 }
 
-func (r *Reconciler) render(ctx context.Context, v *view) ([]runtime.ApplyConfiguration, error) {
+func (r *Reconciler) render(ctx context.Context, v *view, traffic rollout.Traffic) ([]runtime.ApplyConfiguration, error) {
 	read, err := r.sources(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	in := router.Input{Canary: v.canary, Traffic: *v.intent.Traffic, Revision: v.snapshot.Revision, Ports: map[string]int32{}, Read: read}
+	in := router.Input{
+		Canary: v.canary, Traffic: traffic, Leaving: leaving(v.canary.Status),
+		Revision: v.snapshot.Revision, Ports: map[string]int32{}, Read: read,
+	}
 	if like := v.template(); like != nil {
 		for _, p := range workload.Ports(v.canary, like) {
 			in.Ports[*p.Name] = *p.Port
@@ -144,7 +152,14 @@ func (v *view) absorb(changed bool, err error) (bool, error) {
 // refusedByServer says that the API server will not have what was rendered, as long as nobody changes the spec, the
 // cluster's schemas or our permissions.
 func refusedByServer(err error) bool {
-	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err)
+	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err) || undeclared(err)
+}
+
+// undeclared says that a field is not in the kind's schema, as when its custom resources are older than we know them.
+// The server has no reason for that but its own failure, and tells it by this text alone.
+func undeclared(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && strings.Contains(status.Status().Message, "field not declared in schema")
 }
 
 // userError says that something is wrong which only the user can mend, so that it is told, not retried.

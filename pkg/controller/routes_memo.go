@@ -33,6 +33,7 @@ type routesKey struct {
 	labels      map[string]string
 	annotations map[string]string
 	traffic     rollout.Traffic
+	leaving     bool
 	ports       map[string]int32
 	revision    string
 	read        map[router.Ref]string // versions of the user's objects
@@ -42,7 +43,7 @@ func keyOf(r router.Router, in router.Input) routesKey {
 	k := routesKey{
 		router: r, generation: in.Canary.Generation,
 		labels: maps.Clone(in.Canary.Labels), annotations: maps.Clone(in.Canary.Annotations),
-		traffic: in.Traffic, ports: in.Ports, revision: in.Revision,
+		traffic: in.Traffic, leaving: in.Leaving, ports: in.Ports, revision: in.Revision,
 	}
 	for ref, u := range in.Read {
 		if k.read == nil {

@@ -10,7 +10,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/e2e/internal/chart"
-	"github.com/sluice-cd/sluice/e2e/internal/install"
 )
 
 // TestCharts installs the product by Helm, in namespaces that allow hardened pods only.
@@ -108,15 +107,8 @@ spec:
 // each other.
 func (s *scene) withoutOperator() {
 	s.t.Helper()
-	scale := func(ctx context.Context, n string) {
-		_, err := s.Quiet(ctx, "scale", "deployment/sluice", "-n", install.Namespace, "--replicas="+n)
-		require.NoError(s.t, err)
-		_, err = s.Quiet(ctx, "rollout", "status", "deployment/sluice", "-n", install.Namespace, "--timeout=120s")
-		require.NoError(s.t, err)
-	}
-	scale(s.t.Context(), "0")
-	s.t.Cleanup(func() { scale(context.WithoutCancel(s.t.Context()), "1") })
-	s.kubectl("wait", "pods", "-n", install.Namespace, "-l", "app.kubernetes.io/name=sluice", "--for=delete", "--timeout=60s")
+	operators(s.t.Context(), s.t, s.world, "0")
+	s.t.Cleanup(func() { operators(context.WithoutCancel(s.t.Context()), s.t, s.world, "1") })
 }
 
 // chartOfTester opens a gate in one of two replicas, and finds it open in the other, and after both have gone.

@@ -26,6 +26,7 @@ import (
 func testOperator(t *testing.T, w *world) {
 	t.Run("KilledMidway", func(t *testing.T) { killedMidway(stage(t, w, "killed")) })
 	t.Run("LeaderLost", func(t *testing.T) { leaderLost(stage(t, w, "leader")) })
+	t.Run("TakingOver", func(t *testing.T) { takeover(t, w) })
 	t.Run("RestartWithSettled", func(t *testing.T) { restartWithSettled(stage(t, w, "settled")) })
 }
 

@@ -19,7 +19,9 @@ type scenario struct {
 
 func scenarios() map[string]scenario {
 	all := map[string]scenario{}
-	for _, some := range []map[string]scenario{strategies(), changes(), failures(), strangers(), audiences(), gates(), kinds()} {
+	for _, some := range []map[string]scenario{
+		strategies(), changes(), failures(), strangers(), audiences(), gates(), kinds(), judgements(), listeners(), roads(),
+	} {
 		maps.Copy(all, some)
 	}
 	return all

@@ -53,7 +53,7 @@ func newWorld(t *testing.T) *world {
 	w.config.QPS, w.config.Burst = 100, 200
 	w.client, err = client.NewWithWatch(w.config, client.Options{Scheme: scheme.Scheme})
 	require.NoError(t, err)
-	for _, part := range []func(context.Context) error{w.Operator, w.Gateway, w.Tester} {
+	for _, part := range []func(context.Context) error{w.gatewayAPI, w.Operator, w.Gateway, w.Tester} {
 		require.NoError(t, part(ctx), "images come with `make cluster-images`")
 	}
 	w.Out = nil // from here on tests say what they do

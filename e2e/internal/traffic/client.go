@@ -23,6 +23,7 @@ type Config struct {
 	Host    string      // Host header; empty: the URL's
 	Rate    float64     // requests per second in all; zero: as many as get through
 	Workers int         // requests at a time; zero: 4. Every other one dials anew for each request
+	Fresh   bool        // all of them do
 	Headers http.Header // sent along
 	Cookies bool        // each worker keeps the cookies it is given, as a browser does
 	Timeout time.Duration
@@ -82,9 +83,9 @@ func (c *Client) Stop() {
 	c.workers.Wait()
 }
 
-// work asks over and over; every other worker does so on a new connection each time.
+// work asks over and over; every other worker does so on a new connection each time, or all do.
 func (c *Client) work(ctx context.Context, n int) {
-	fresh := n%2 == 1
+	fresh := n%2 == 1 || c.cfg.Fresh
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableKeepAlives, transport.Proxy = fresh, nil
 	defer transport.CloseIdleConnections()

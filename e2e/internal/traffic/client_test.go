@@ -149,6 +149,18 @@ func TestSendsWhatItIsTold(t *testing.T) {
 	require.Greater(t, len(conns), 2, "the other dials each time")
 }
 
+func TestFreshConnections(t *testing.T) {
+	url := serve(t, func(_ int64, w http.ResponseWriter, _ *http.Request) { version(w, "1") })
+	c := Start(t.Context(), Config{URL: url, Fresh: true})
+	answered(t, c, 50)
+	c.Stop()
+	for worker, answers := range c.ByWorker(time.Time{}) {
+		for _, a := range answers {
+			require.True(t, a.Fresh, "worker %d kept its connection", worker)
+		}
+	}
+}
+
 func TestRateIsKept(t *testing.T) {
 	url := serve(t, func(_ int64, w http.ResponseWriter, _ *http.Request) { version(w, "1") })
 	began := time.Now()

@@ -1,0 +1,190 @@
+package suite
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/sluice-cd/sluice/e2e/internal/install"
+	"github.com/sluice-cd/sluice/e2e/internal/traffic"
+	"github.com/sluice-cd/sluice/e2e/internal/walk"
+)
+
+// roads are other ways for traffic than Istio's own.
+func roads() map[string]scenario {
+	return map[string]scenario{
+		"GatewayAPI": {
+			reason: "Weights of an HTTPRoute are what users meet, forth and back.",
+			play:   gatewayAPI,
+		},
+		"GatewayAPIMatch": {
+			reason: "A header decides in an HTTPRoute as well, and nobody else meets the canary.",
+			play:   gatewayAPIMatch,
+		},
+		"ReplicaRatio": {
+			reason: "Without anything that divides requests, numbers of pods do.",
+			play:   replicaRatio,
+		},
+	}
+}
+
+// gatewayAPI installs the Gateway API's own resources, of the version that the product is built with, and a Gateway.
+func (w *world) gatewayAPI(ctx context.Context) error {
+	found, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api").Output()
+	if err != nil {
+		return err
+	}
+	args := []string{"apply", "--server-side", "--force-conflicts"}
+	for _, kind := range []string{"gatewayclasses", "gateways", "httproutes", "grpcroutes", "referencegrants"} {
+		file := "gateway.networking.k8s.io_" + kind + ".yaml"
+		args = append(args, "-f", filepath.Join(strings.TrimSpace(string(found)), "config", "crd", "standard", file))
+	}
+	if _, err := w.Run(ctx, args...); err != nil {
+		return err
+	}
+	if _, err := w.Run(ctx, "wait", "--for=condition=Established", "--timeout=30s", "crd/gateways.gateway.networking.k8s.io", "crd/httproutes.gateway.networking.k8s.io"); err != nil {
+		return err
+	}
+	return w.Apply(ctx, install.Manifest{Path: w.File("e2e", "suite", "testdata", "gateway.yaml")})
+}
+
+// routed is a Canary whose traffic an HTTPRoute of a Gateway moves.
+func (s *scene) routed(analysis string) {
+	s.t.Helper()
+	s.kubectl("wait", "gateway/edge", "-n", install.Namespace, "--for=condition=Programmed", "--timeout=60s")
+	given := s.canary(analysis)
+	meshed := "    gateways: [public-gateway.istio-system.svc.cluster.local]\n"
+	require.Contains(s.t, given, meshed)
+	given = strings.Replace(given, meshed, "    gatewayRefs: [{name: edge, namespace: istio-system}]\n", 1)
+	since := time.Now()
+	s.apply(strings.Replace(given, "\nspec:\n", "\nspec:\n  provider: gatewayapi:v1\n", 1))
+	s.reach("Initialized", since)
+}
+
+// backends are the weights of the HTTPRoute's only rule.
+func (s *scene) backends() map[string]int64 {
+	s.t.Helper()
+	route := &unstructured.Unstructured{}
+	route.SetGroupVersionKind(schema.GroupVersionKind{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"})
+	s.get("podinfo", route)
+	rules, _, err := unstructured.NestedSlice(route.Object, "spec", "rules")
+	require.NoError(s.t, err)
+	require.Len(s.t, rules, 1)
+	weights := map[string]int64{}
+	for _, b := range rules[0].(map[string]any)["backendRefs"].([]any) {
+		backend := b.(map[string]any)
+		weights[backend["name"].(string)] = backend["weight"].(int64)
+	}
+	return weights
+}
+
+func gatewayAPI(s *scene) {
+	s.routed(`
+  analysis: {interval: 10s, threshold: 1, stepWeights: [20, 60]}
+`)
+	users := s.ask(traffic.Config{URL: s.gateway, Host: s.host(), Rate: 40})
+	since := s.release("3.1.1")
+	first := s.reach("Progressing 20", since)
+	second := s.reach("Progressing 60", since)
+	promoting := s.reach("Promoting", since)
+	s.divided(users, first.At.Add(settling), second.At, .2)
+	s.divided(users, second.At.Add(settling), promoting.At, .6)
+	s.reach("Succeeded", since)
+	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 20", "Progressing 60", "Promoting 60", "Finalising 0", "Succeeded 0"))
+	s.settled()
+	require.Equal(s.t, map[string]int64{"podinfo-primary": 100, "podinfo-canary": 0}, s.backends())
+	s.only(users, "3.1.1", time.Now())
+
+	s.refuse()
+	since = s.release("3.1.2")
+	s.reach("Failed", since)
+	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 20", "Failed 0"))
+	s.settled0()
+	require.Equal(s.t, map[string]int64{"podinfo-primary": 100, "podinfo-canary": 0}, s.backends())
+	s.only(users, "3.1.1", time.Now())
+	s.lossless(users)
+}
+
+func gatewayAPIMatch(s *scene) {
+	s.routed(`
+  analysis: {interval: 10s, threshold: 1, iterations: 2, match: [{headers: {x-insider: {exact: "true"}}}]}
+`)
+	others := s.users()
+	insiders := s.ask(traffic.Config{URL: s.gateway, Host: s.host(), Rate: 20, Headers: map[string][]string{"X-Insider": {"true"}}})
+	since := s.release("3.1.1")
+	switched := s.reach("Progressing 100", since)
+	promoting := s.reach("Promoting", since)
+	met := insiders.Window(switched.At.Add(settling), promoting.At)
+	require.NotZero(s.t, met.Total)
+	require.Equal(s.t, met.Total, met.ByVersion["3.1.1"], "all who fit meet the canary: %s", met)
+	require.Zero(s.t, others.Window(time.Time{}, promoting.At).ByVersion["3.1.1"], "others met it as well")
+	s.reach("Succeeded", since)
+	s.settled()
+	s.only(insiders, "3.1.1", time.Now())
+	s.lossless(insiders)
+	s.lossless(others)
+}
+
+// divided wants users to have met the new version as often as a weight says, but for chance.
+func (s *scene) divided(users *traffic.Client, from, to time.Time, share float64) {
+	s.t.Helper()
+	seen := users.Window(from, to)
+	s.t.Logf("MEASURED at %.0f %%: %d of %d requests met the canary, %.1f %%", 100*share, seen.ByVersion["3.1.1"], seen.Total, 100*seen.Share("3.1.1"))
+	require.NoError(s.t, traffic.Binomial(seen.ByVersion["3.1.1"], seen.Total, share, 4), "%s", seen)
+}
+
+// replicaRatio has five pods, so that shares of fifths can be reached.
+func replicaRatio(s *scene) {
+	s.kubectl("patch", "deployment", "podinfo", "-n", s.namespace, "-p",
+		`{"spec":{"replicas":5,"template":{"metadata":{"labels":{"sluice.dev/apex":"podinfo"}}}}}`)
+	s.kubectl("rollout", "status", "deployment/podinfo", "-n", s.namespace, "--timeout=120s")
+	s.begin(`
+  provider: kubernetes
+  analysis: {interval: 10s, threshold: 1, replicaRatio: true, stepWeights: [20, 60]}
+`)
+	users := s.dialling()
+	since := s.release("3.1.1")
+	first := s.reach("Progressing 20", since)
+	require.Equal(s.t, int64(20), s.reached(20))
+	second := s.reach("Progressing 60", since)
+	require.Equal(s.t, int64(60), s.reached(60))
+	promoting := s.reach("Promoting", since)
+	s.divided(users, first.At.Add(settling), second.At.Add(-time.Second), .2)
+	s.divided(users, second.At.Add(2*settling), promoting.At, .6)
+	s.reach("Succeeded", since)
+	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 20", "Progressing 60", "Promoting 60", "Finalising 0", "Succeeded 0"))
+	s.settled()
+	s.runs("podinfo-primary", "3.1.1", 5)
+	s.only(users, "3.1.1", time.Now())
+
+	s.refuse()
+	since = s.release("3.1.2")
+	s.reach("Failed", since)
+	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 20", "Failed 0"))
+	s.settled0()
+	s.runs("podinfo-primary", "3.1.1", 5)
+	s.only(users, "3.1.1", time.Now())
+	s.lossless(users)
+}
+
+// reached waits until the share that was reached is the one wanted; the pods follow the step.
+func (s *scene) reached(want int64) int64 {
+	s.t.Helper()
+	s.eventually("status.actualWeight", func() bool { return s.status("actualWeight") == want })
+	s.t.Log("actualWeight", want)
+	return want
+}
+
+// dialling are neighbours who dial anew for each request: where connections are what is divided, those that are kept
+// would stay with one pod.
+func (s *scene) dialling() *traffic.Client {
+	s.t.Helper()
+	address := s.kubectl("get", "service", "podinfo", "-n", s.namespace, "-o", "jsonpath={.spec.clusterIP}")
+	return s.ask(traffic.Config{URL: "http://" + address + ":9898", Rate: 40, Fresh: true})
+}

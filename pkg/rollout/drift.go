@@ -16,7 +16,7 @@ func (t *turn) underWay() bool {
 
 // outgrown notices a primary that became larger since the rollout began: the canary needs pods for its share of that.
 func outgrown(t *turn) move {
-	if !t.underWay() || t.Primary.Replicas <= t.Status.PrimaryReplicas {
+	if !t.underWay() && t.Status.Phase != v1beta1.PhaseTerminating || t.Primary.Replicas <= t.Status.PrimaryReplicas {
 		return nil
 	}
 	return (*turn).grow

@@ -18,6 +18,9 @@ func (t *turn) terminate() {
 	if t.Status.Matched { // the few who met the canary go to the primary first, with everybody else
 		t.leaveCanary()
 	}
+	if t.Status.LastPromotedSpec == "" { // users never left the target
+		t.next.CanaryWeight = everything
+	}
 	t.next.PrimaryReplicas = max(t.Status.PrimaryReplicas, t.Primary.Replicas, t.Target.Replicas, 1)
 	t.enter(v1beta1.PhaseTerminating)
 	t.hold(WaitCanary, t.remaining(), "%s.", t.describe(t.Names.target(), t.Target))

@@ -48,6 +48,7 @@ type canary struct {
 	generation int64
 	version    int
 	paused     bool
+	deleting   bool
 	status     v1beta1.CanaryStatus
 }
 
@@ -61,7 +62,7 @@ type traffic struct {
 }
 
 func (w *World) canary() canary {
-	return canary{plan: w.plan, generation: w.generation, version: w.version, paused: w.paused, status: *w.status.DeepCopy()}
+	return canary{plan: w.plan, generation: w.generation, version: w.version, paused: w.paused, deleting: w.deleting, status: *w.status.DeepCopy()}
 }
 
 func (w *World) workload(s *side) rollout.Workload {

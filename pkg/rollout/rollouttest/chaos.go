@@ -114,7 +114,7 @@ func (s *storm) inherit() {
 // disturb is one thing that users or the cluster do.
 func (s *storm) disturb() {
 	deeds := []func(){s.release, s.release, s.release, s.goBack, s.goBack, s.spoil, s.heal, s.suspend, s.replan, s.reject, s.starve, s.loseTarget, s.losePrimary,
-		s.shut, s.shut, s.recall, s.doubt}
+		s.shut, s.shut, s.recall, s.doubt, s.dismiss}
 	s.w.recent = nil // what happens to new facts may be said again
 	deeds[s.rng.IntN(len(deeds))]()
 }
@@ -191,6 +191,13 @@ func (s *storm) shut() {
 	s.w.gates[h] = !s.w.gates[h]
 }
 
+// dismiss deletes the Canary, seldom: there is nothing to be seen after it.
+func (s *storm) dismiss() {
+	if s.rng.IntN(4) == 0 && !s.w.deleting {
+		s.w.Dismiss()
+	}
+}
+
 func (s *storm) recall() { s.w.recall = !s.w.recall && s.rng.IntN(2) == 0 }
 
 // doubt has metrics say nothing for a while.
@@ -219,7 +226,7 @@ func (s *storm) calm() {
 	for range 200 {
 		s.Second()
 	}
-	if !s.w.primary.exists && s.w.target.revision != s.w.status.LastPromotedSpec {
+	if !s.w.deleting && !s.w.primary.exists && s.w.target.revision != s.w.status.LastPromotedSpec {
 		return // deleted by a user, and nothing that passed is left to make it from
 	}
 	s.w.rested(s.Operator)
@@ -227,6 +234,12 @@ func (s *storm) calm() {
 
 // rested holds that a world without faults comes to rest, as the status says it should be.
 func (w *World) rested(o *Operator) {
+	if w.deleting {
+		if w.status.Phase != v1beta1.PhaseTerminated {
+			w.broken("not gone: %s, target %+v, primary %+v", brief(w.status), o.targets.live(), o.primaries.live())
+		}
+		return
+	}
 	if !settled(w.status.Phase) {
 		w.broken("not settled: %s, target %+v, primary %+v", brief(w.status), o.targets.live(), o.primaries.live())
 		return
@@ -273,6 +286,12 @@ func (w *World) Suspend(on bool) {
 		w.generation++
 		w.version++
 	}
+}
+
+// Dismiss deletes the Canary, which asked for its target back.
+func (w *World) Dismiss() {
+	w.deleting = true
+	w.version++
 }
 
 // Replan changes the spec.

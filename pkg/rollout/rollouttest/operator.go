@@ -170,7 +170,7 @@ func (o *Operator) observe(live bool) view {
 	v := view{canary: c, net: o.nets.cached(), intent: rollout.IntentOf(c.plan, c.status)}
 	v.Snapshot = rollout.Snapshot{
 		Now: o.w.time(), Plan: c.plan, Names: o.w.names, Generation: c.generation, Status: c.status,
-		Revision: target.Revision, Target: target, Primary: o.primaries.cached(), Paused: c.paused,
+		Revision: target.Revision, Target: target, Primary: o.primaries.cached(), Paused: c.paused, Deleting: c.deleting,
 	}
 	v.Copied = v.Primary.Revision == "" && target.Revision == o.w.copied
 	o.routed(&v)
@@ -207,6 +207,9 @@ func (o *Operator) fresh() bool {
 
 // reconcile thinks a pass through on the cache, and again on live reads if it would do anything.
 func (o *Operator) reconcile() {
+	if o.w.status.Phase == v1beta1.PhaseTerminated {
+		return // it is gone
+	}
 	if !o.fresh() {
 		o.sleep(time.Second)
 		return

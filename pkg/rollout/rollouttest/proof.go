@@ -70,7 +70,8 @@ func (w *World) record(v view, d rollout.Decision, found rollout.Findings, began
 	}
 	w.approve(v, next, found)
 	w.gated(v, next, found)
-	if ours(v.status) { // else the weight becomes what the routes had been saying all along
+	stayed := next.Phase == v1beta1.PhaseTerminating && v.status.LastPromotedSpec == "" // users never left the target
+	if ours(v.status) && !stayed { // else the weight becomes what the routes had been saying all along
 		w.weighed(v, next, began)
 	}
 	if ours(next) {
@@ -80,7 +81,19 @@ func (w *World) record(v view, d rollout.Decision, found rollout.Findings, began
 	w.repeated(w.status, next, d.Notices)
 	w.status = next
 	w.version++
+	if next.Phase == v1beta1.PhaseTerminated {
+		w.collect()
+	}
 	w.history = append(w.history, next)
+}
+
+// collect is what happens to all that a Canary owns once it is gone.
+func (w *World) collect() {
+	w.primary.remove()
+	w.net = network{seen: []split{{}}}
+	if w.target.exists && w.target.serving() == 0 && !w.target.blamed {
+		w.broken("rule 1: the Canary is gone, and its target has no pods")
+	}
 }
 
 // approve notes revisions the primary may run: the first, and those that went through every step.
@@ -136,7 +149,7 @@ func (w *World) gated(v view, next v1beta1.CanaryStatus, found rollout.Findings)
 // weighed holds rules 5 and 13: more requests only for a revision that is still there, with the pods for it.
 func (w *World) weighed(v view, next v1beta1.CanaryStatus, began int) {
 	if next.CanaryWeight > v.status.CanaryWeight {
-		if w.target.revision != next.LastAppliedSpec && w.moved < began {
+		if next.Phase != v1beta1.PhaseTerminating && w.target.revision != next.LastAppliedSpec && w.moved < began {
 			w.broken("rule 6: weight %d for %s, but the target has %s", next.CanaryWeight, next.LastAppliedSpec, w.target.revision)
 		}
 		if need := rollout.Share(next.CanaryWeight, v.Primary.Replicas); v.Target.Available < need && v.Primary.Health == rollout.Available && !v.plan.Ratio {
@@ -166,7 +179,7 @@ func settled(p v1beta1.CanaryPhase) bool {
 // explained holds rule 7: a status says what it waits for and why it failed.
 func (w *World) explained(s v1beta1.CanaryStatus) {
 	c := meta.FindStatusCondition(s.Conditions, v1beta1.ConditionWaiting)
-	if !settled(s.Phase) && (c == nil || c.Status != metav1.ConditionTrue || !strings.Contains(c.Message, "podinfo")) {
+	if !settled(s.Phase) && s.Phase != v1beta1.PhaseTerminated && (c == nil || c.Status != metav1.ConditionTrue || !strings.Contains(c.Message, "podinfo")) {
 		w.broken("rule 7: %s does not say what it waits for: %v", s.Phase, c)
 	}
 	c = meta.FindStatusCondition(s.Conditions, v1beta1.ConditionPromoted)

@@ -35,6 +35,7 @@ var commands = map[string]func(*Script, string) error{
 	"resume":        func(s *Script, _ string) error { s.w.Suspend(false); return nil },
 	"scale target":  (*Script).scale,
 	"delete":        (*Script).remove,
+	"dismiss":       func(s *Script, _ string) error { s.w.Dismiss(); return nil },
 	"make target":   (*Script).make,
 	"adopt":         (*Script).adopt,
 	"close":         func(s *Script, gate string) error { s.w.gates[v1beta1.HookType(gate)] = true; return nil },

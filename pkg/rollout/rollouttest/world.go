@@ -53,6 +53,7 @@ type World struct {
 	version    int                  // of the Canary
 	generation int64
 	paused     bool
+	deleting   bool // the Canary goes, and gives its target back first
 
 	copied   string                    // revision that another controller made the primary from
 	trouble  map[string]string         // revisions, or sides, whose pods do not become ready, and why

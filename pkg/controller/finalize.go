@@ -36,7 +36,7 @@ func (v *view) misheld() bool {
 		done := c.Status.Phase == v1beta1.PhaseTerminated || v.abandoned() && v.served()
 		return held(c) && (!c.Spec.RevertOnDeletion || done)
 	}
-	return held(c) != c.Spec.RevertOnDeletion
+	return held(c) != (c.Spec.RevertOnDeletion || v.lingers)
 }
 
 // abandoned says that a Canary that is to give its target back goes with a spec that nobody can follow: no routes
@@ -50,8 +50,8 @@ func (v *view) served() bool {
 	return v.canary.Status.Phase == "" || v.target == nil || v.snapshot.Target.Health == rollout.Available
 }
 
-// hold puts the finalizer on a Canary that is to give its target back, and takes it off once that is done, or
-// no longer asked for. Before that it clears away what nothing calls for any more.
+// hold puts the finalizer on a Canary that is to give its target back, or has what nothing else would delete, and takes
+// it off once that is done, or no longer asked for. Before that it clears away what nothing calls for any more.
 func (r *Reconciler) hold(ctx context.Context, v *view) (bool, error) {
 	if cleared, err := r.clear(ctx, v); cleared || err != nil || !v.misheld() {
 		return cleared, err
@@ -59,10 +59,8 @@ func (r *Reconciler) hold(ctx context.Context, v *view) (bool, error) {
 	c := v.canary.DeepCopy()
 	patch := client.MergeFromWithOptions(v.canary, client.MergeFromWithOptimisticLock{})
 	if held(c) {
-		if !c.DeletionTimestamp.IsZero() && c.Spec.RevertOnDeletion {
-			if changed, err := r.handOver(ctx, v); changed || err != nil {
-				return changed, err
-			}
+		if changed, err := r.farewell(ctx, v); changed || err != nil {
+			return changed, err
 		}
 		controllerutil.RemoveFinalizer(c, v1beta1.Finalizer)
 	} else {
@@ -72,6 +70,23 @@ func (r *Reconciler) hold(ctx context.Context, v *view) (bool, error) {
 		return false, fmt.Errorf("patch finalizers of canary %q: %w", c.Name, err)
 	}
 	return true, nil
+}
+
+// farewell is what is left to do for a Canary that is about to go.
+func (r *Reconciler) farewell(ctx context.Context, v *view) (changed bool, err error) {
+	switch {
+	case v.canary.DeletionTimestamp.IsZero():
+		return false, nil
+	case v.canary.Spec.RevertOnDeletion:
+		return r.handOver(ctx, v)
+	case v.target == nil:
+		return false, nil
+	}
+	changed, err = r.runTarget(ctx, v)
+	if errors.Is(err, kube.ErrMissing) || refusedByServer(err) {
+		return false, nil // it is tried again by Release, and is no reason to keep the Canary
+	}
+	return changed, err
 }
 
 // Release gives back what a Canary that is gone already had taken: the target's replicas, routes, and an apex

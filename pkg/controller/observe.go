@@ -39,10 +39,10 @@ func (r *Reconciler) observe(ctx context.Context, c *v1beta1.Canary, targets cli
 				return nil, fmt.Errorf("observe canary %s/%s: %w", c.Namespace, c.Name, err)
 			}
 			v.refused = err
-			return v, nil
+			break
 		}
 	}
-	return v, nil
+	return v, r.readUnowned(ctx, v)
 }
 
 func names(c *v1beta1.Canary) rollout.Names {

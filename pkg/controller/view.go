@@ -35,6 +35,8 @@ type view struct {
 	add    []runtime.ApplyConfiguration // what must be there
 	remove []runtime.ApplyConfiguration // what must no longer run, once routed
 	strays []client.Object              // what we have made and nothing calls for any more
+	// lingers says that something of the Canary's would be left when it goes, because nothing can own it.
+	lingers bool
 	after  time.Duration
 }
 

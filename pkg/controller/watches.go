@@ -64,7 +64,7 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 // matter to another that is refused because of them, and takes over when they go.
 func (r *Reconciler) concerning() handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
-		var woken []reconcile.Request
+		woken := r.claimed(ctx, obj)
 		o := metav1.GetControllerOf(obj)
 		if o != nil && o.Kind == "Canary" && o.APIVersion == v1beta1.GroupVersion.String() {
 			woken = append(woken, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: obj.GetNamespace(), Name: o.Name}})

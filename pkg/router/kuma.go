@@ -3,9 +3,12 @@ package router
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
@@ -21,6 +24,22 @@ type kuma struct{ version schema.GroupVersion }
 // CanaryAnnotation names the Canary of an object that cannot be owned, as `namespace/name`.
 const CanaryAnnotation = "sluice.dev/canary"
 
+// Unowned is a Router with routes that no Canary can own. They have CanaryAnnotation, and are to be deleted before
+// their Canary goes.
+type Unowned interface {
+	// Unowned names them, whether they are there or not.
+	Unowned(c *v1beta1.Canary) []Ref
+}
+
+// CanaryOf is the Canary that CanaryAnnotation names; empty where there is none, or none that could be.
+func CanaryOf(o metav1.Object) types.NamespacedName {
+	namespace, name, _ := strings.Cut(o.GetAnnotations()[CanaryAnnotation], "/")
+	if namespace == "" || name == "" {
+		return types.NamespacedName{}
+	}
+	return types.NamespacedName{Namespace: namespace, Name: name}
+}
+
 func newKuma(o Options) (Router, rollout.Capabilities, error) {
 	gv, err := pick(o, "kuma", "kuma.io", "v1alpha1")
 	if err != nil {
@@ -29,9 +48,17 @@ func newKuma(o Options) (Router, rollout.Capabilities, error) {
 	return kuma{version: gv}, rollout.Weighted, nil
 }
 
-func (r kuma) Writes() []schema.GroupVersionKind {
-	return []schema.GroupVersionKind{r.version.WithKind("TrafficRoute")}
+func (r kuma) kind() schema.GroupVersionKind { return r.version.WithKind("TrafficRoute") }
+
+func (r kuma) Writes() []schema.GroupVersionKind { return []schema.GroupVersionKind{r.kind()} }
+
+// Unowned implements Unowned.
+func (r kuma) Unowned(c *v1beta1.Canary) []Ref {
+	return []Ref{{GroupVersionKind: r.kind(), Name: kumaRoute(c)}}
 }
+
+// kumaRoute is a name that no other apex and namespace make: that of a Service has no dot.
+func kumaRoute(c *v1beta1.Canary) string { return c.ApexName() + "." + c.Namespace }
 
 // Reads nothing: all that a route says is in the Canary.
 func (kuma) Reads(*v1beta1.Canary) []Ref { return nil }
@@ -46,8 +73,7 @@ func (r kuma) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 			return map[string]any{"weight": s.weight, "destination": inMesh(kumaService(c, s.name))}
 		})},
 	}
-	// A Service's name has no dot, so that no other apex and namespace make the same name.
-	o := object(r.version.WithKind("TrafficRoute"), c.ApexName()+"."+c.Namespace, c, c.Spec.Service.Apex, spec)
+	o := object(r.kind(), kumaRoute(c), c, c.Spec.Service.Apex, spec)
 	o.Object["mesh"] = cmp.Or(c.Annotations["kuma.io/mesh"], "default")
 	o.SetNamespace("")
 	o.SetOwnerReferences(nil)

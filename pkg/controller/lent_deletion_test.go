@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -100,4 +102,50 @@ func (l lending) calledOff(t *testing.T) {
 	s.at("100/0")
 	require.Equal(t, "podinfo-primary", s.selector("podinfo"))
 	require.Contains(t, s.fieldsOf(kube.Manager), l.rules)
+}
+
+// early goes before it has moved anything: the route is not ours to change.
+func (l lending) early(t *testing.T) {
+	s := l.enter(t)
+	s.broken("podinfo-primary", imageOne)
+	before := l.lend(s)
+	s.run(l.refer)
+	s.collect()
+	s.await("the primary is made", func() bool { return s.status().Phase == v1beta1.PhaseInitializing && s.starting() })
+	require.NoError(t, s.Delete(t.Context(), s.named("podinfo")))
+	s.gone(&v1beta1.Canary{}, "podinfo")
+	s.gone(&appsv1.Deployment{}, "podinfo-primary")
+	require.Equal(t, before.GetResourceVersion(), s.way().GetResourceVersion())
+	require.Equal(t, "podinfo", s.selector("podinfo"))
+}
+
+// starting says that there is a primary.
+func (s *setting) starting() bool {
+	err := s.Get(s.Context(), client.ObjectKey{Namespace: s.ns, Name: "podinfo-primary"}, &appsv1.Deployment{})
+	return err == nil
+}
+
+// abandoned has two routes, one of which is deleted first: the Canary cannot be followed any more, and the other route
+// is left as it should be all the same.
+func (l lending) abandoned(t *testing.T) {
+	s := l.enter(t)
+	before := l.lend(s)
+	second := before.DeepCopy()
+	second.SetName("backstage")
+	second.SetResourceVersion("")
+	require.NoError(t, s.Create(t.Context(), second))
+	s.run(l.refer, revert, func(c *v1beta1.Canary) {
+		c.Spec.Service.RouteRefs = append(c.Spec.Service.RouteRefs, v1beta1.OwnRoute{Kind: l.kind, Name: "backstage"})
+	})
+	other := &setting{world: s.world, provider: l.provider}
+	other.name = routeNamed("backstage")
+	both := func() bool {
+		return other.split() == "100/0" && s.split() == "100/0" && replicas(s.live("podinfo")) == 0
+	}
+	s.patient(both, func() string { return "both routes are not moved" }, func() any { return other.way() })
+	require.NoError(t, s.Delete(t.Context(), other.way()))
+	s.told(v1beta1.ConditionValid, metav1.ConditionFalse, `spec.service.routeRefs[1].name: `+l.kind+` "backstage" does not exist`)
+	s.vanish()
+	require.True(t, s.home(), "it is done before the Canary goes: %v", s.way())
+	require.Equal(t, l.weightless(s, before), l.weightless(s, s.way()))
 }

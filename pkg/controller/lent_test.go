@@ -222,6 +222,7 @@ func TestLentRoutes(t *testing.T) {
 				"Good": l.good, "Bad": l.bad, "Edited": l.edited, "Drift": l.drift,
 				"Missing": l.missing, "Goes": l.goes, "NoPart": l.noPart,
 				"Deleted": l.deleted, "Reverted": l.reverted, "NoApex": l.noApex, "CalledOff": l.calledOff,
+				"Early": l.early, "Abandoned": l.abandoned,
 			} {
 				t.Run(name, func(t *testing.T) { t.Parallel(); test(t) })
 			}

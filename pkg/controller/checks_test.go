@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-cd/sluice/pkg/analysis"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
@@ -184,8 +186,9 @@ func TestSlowHookDelaysNobodyElse(t *testing.T) {
 	w.analysed(serve(t, measures(sample("100"))))
 	w.await("the other Canary is initialised", func() bool { return w.named("other").Status.Phase == v1beta1.PhaseInitialized })
 	other = w.live("other")
+	before := client.MergeFrom(other.DeepCopy())
 	other.Spec.Template.Spec.Containers[0].Image = imageTwo
-	require.NoError(t, w.Update(t.Context(), other))
+	require.NoError(t, w.Patch(t.Context(), other, before)) // its target is being stopped at the same time
 	<-asked
 	w.set(imageTwo)
 	w.settles(v1beta1.PhaseSucceeded, imageTwo)

@@ -34,7 +34,7 @@ build: ## Build the programs into bin/
 # The race detector needs a C compiler, and the reconciler's tests a real API server.
 .PHONY: test
 test: compiler ## Run all tests but the end-to-end ones, with the race detector
-	SLUICE_KUBE_BINARY=$$(e2e/build/build kube); export SLUICE_KUBE_BINARY; go test -race ./...
+	SLUICE_KUBE_BINARY=$$(e2e/build/build kube); export SLUICE_KUBE_BINARY; go test -race -timeout 40m ./...
 	cd e2e && go test $$(go list ./... | grep -v /suite)
 
 .PHONY: compiler

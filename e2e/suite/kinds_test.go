@@ -9,8 +9,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/sluice-cd/sluice/e2e/internal/traffic"
 	"github.com/sluice-cd/sluice/e2e/internal/walk"
 )
 
@@ -138,15 +138,22 @@ func autoscaled(s *scene) {
   autoscalerRef: {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, name: podinfo, primaryScalerReplicas: {minReplicas: 2, maxReplicas: 5}}
   analysis: {interval: 10s, threshold: 1, stepWeights: [50]}
 `)
-	users := s.ask(traffic.Config{URL: s.gateway, Host: s.host(), Rate: 20})
+	users := s.users()
 	copied := &autoscalingv2.HorizontalPodAutoscaler{}
 	s.get("podinfo-primary", copied)
 	require.Equal(s.t, "podinfo-primary", copied.Spec.ScaleTargetRef.Name)
 	require.Equal(s.t, int32(5), copied.Spec.MaxReplicas)
 	s.kubectl("wait", "deployment/podinfo-primary", "-n", s.namespace, "--for=jsonpath={.status.availableReplicas}=2", "--timeout=60s")
+	sizes, err := walk.Follow(s.t.Context(), s.client, &appsv1.DeploymentList{}, client.InNamespace(s.namespace))
+	require.NoError(s.t, err)
 	since := s.release("3.1.1")
 	s.reach("Succeeded", since)
 	s.runs("podinfo-primary", "3.1.1", 2)
 	s.settled()
+	for _, e := range sizes.Entries() {
+		if d, ok := e.Object.(*appsv1.Deployment); ok && d.Name == "podinfo-primary" {
+			require.GreaterOrEqual(s.t, *d.Spec.Replicas, int32(2), "at %s", e.At)
+		}
+	}
 	s.lossless(users)
 }

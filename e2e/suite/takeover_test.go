@@ -102,8 +102,9 @@ func takeover(t *testing.T, w *world) {
 	operators(t.Context(), t, w, "1")
 	for phase, l := range legacies() {
 		t.Run(phase, func(t *testing.T) {
+			t.Parallel()
 			h := heirs[phase]
-			h.scene.t, h.began = t, began
+			h.t, h.began = t, began
 			t.Log(l.reason)
 			h.said(began, "Adopted podinfo."+h.namespace+" in phase "+phase)
 			l.then(h)

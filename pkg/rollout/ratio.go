@@ -64,6 +64,10 @@ func (p *Plan) proportion(i Intent, s v1beta1.CanaryStatus) Intent {
 		i.Apex = BothSides
 	}
 	switch {
+	case s.Phase == v1beta1.PhaseTerminating, s.Phase == v1beta1.PhaseTerminated:
+		if s.CanaryWeight == everything {
+			i.Apex = TargetSide
+		}
 	case s.Phase == v1beta1.PhasePromoting:
 		i.Size = size
 	case s.CanaryWeight == everything:

@@ -104,6 +104,7 @@ func (s *storm) inherit() {
 		if last >= 0 && !s.w.plan.Swap {
 			weight, iterations = s.w.plan.Steps[last].Weight, s.w.plan.Steps[last].Iteration
 		}
+	default: // all requests are with the primary
 	}
 	s.top = 2
 	s.w.Inherit(phase, weight, iterations)

@@ -47,7 +47,7 @@ func (o *Operator) reroutes(v view) []func() {
 	routes := want
 	if routes.apex = v.net.apex; v.net.split != routes {
 		writes = append(writes, func() {
-			routes.apex = o.w.net.split.apex
+			routes.apex = o.w.net.apex
 			o.w.route(routes)
 			wrote(o, &o.nets, "the routes were written")
 		})

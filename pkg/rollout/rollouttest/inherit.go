@@ -25,6 +25,7 @@ func (w *World) Inherit(phase v1beta1.CanaryPhase, weight, iterations int) {
 		if weight > 0 { // its promotion failed, so the primary has it
 			copied = "v2"
 		}
+	default: // the status has no weight, and the primary what it had
 	}
 	if w.plan.Strategy == rollout.ABTesting {
 		st.CanaryWeight = 0 // as it is written for a test of some users

@@ -71,7 +71,8 @@ func (w *World) record(v view, d rollout.Decision, found rollout.Findings, began
 	w.approve(v, next, found)
 	w.gated(v, next, found)
 	stayed := next.Phase == v1beta1.PhaseTerminating && v.status.LastPromotedSpec == "" // users never left the target
-	if ours(v.status) && !stayed { // else the weight becomes what the routes had been saying all along
+	// Else the weight becomes what the routes had been saying all along.
+	if ours(v.status) && !stayed {
 		w.weighed(v, next, began)
 	}
 	if ours(next) {

@@ -150,7 +150,9 @@ func (s *Script) make(revision string) error {
 func (s *Script) adopt(text string) error {
 	var phase string
 	var weight, iterations int
-	fmt.Sscan(text, &phase, &weight, &iterations)
+	if n, err := fmt.Sscan(text, &phase, &weight, &iterations); n == 0 {
+		return fmt.Errorf("adopt %q: %w", text, err)
+	}
 	s.w.Inherit(v1beta1.CanaryPhase(phase), weight, iterations)
 	return nil
 }

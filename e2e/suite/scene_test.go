@@ -133,7 +133,7 @@ func (s *scene) rows(since time.Time) []walk.Row {
 func (s *scene) said(since time.Time, want ...string) {
 	s.t.Helper()
 	var err error
-	_ = s.events.Wait(within(s.t, 10*time.Second), func([]walk.Entry) bool {
+	_ = s.events.Wait(within(s.t, patience), func([]walk.Entry) bool {
 		err = walk.InOrder(s.texts(since), want...)
 		return err == nil
 	})

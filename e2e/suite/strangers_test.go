@@ -65,11 +65,14 @@ func routeEdited(s *scene) {
 	s.kubectl("patch", "virtualservice", "podinfo", "-n", s.namespace, "--type=json", "-p",
 		`[{"op":"replace","path":"/spec/http/0/route/0/weight","value":40},{"op":"add","path":"/spec/http/0/route/1/weight","value":60}]`)
 	require.Eventually(s.t, func() bool { return s.weights()["podinfo-primary"] == 100 }, 10*time.Second, 50*time.Millisecond)
+	back := time.Now()
 	s.said(since, "*VirtualService* was changed by somebody else, put back")
 	s.t.Logf("put back %.1f s after the edit", time.Since(since).Seconds())
 	require.Equal(s.t, before, s.weights())
-	s.only(users, "3.1.0", time.Now())
-	s.lossless(users)
+	s.only(users, "3.1.0", back.Add(settling))
+	s.t.Logf("of %s", users.Since(time.Time{}))
+	require.Zero(s.t, users.Window(time.Time{}, since).Failed)
+	require.Zero(s.t, users.Since(back.Add(settling)).Failed, "the edit sends users to pods that are stopped, and only until it is put back")
 }
 
 func rival(s *scene) {

@@ -232,11 +232,17 @@ func chatted(s *scene, since time.Time) {
 		require.Equal(s.t, "flagger", p.Username)
 	}
 	for _, i := range []int{0, 1, 3} {
-		require.Equal(s.t, map[string]string{
+		for name, value := range map[string]string{
 			"Target": "Deployment/podinfo.test", "Failed checks threshold": "5",
 			"Progress deadline": "60s", "Traffic routing": "Weight step: 10 max: 50",
-		}, posts[i].Fields)
+		} {
+			require.Equal(s.t, value, posts[i].Fields[name], "%s in %q", name, posts[i].Text)
+		}
 	}
+	for i, images := range map[int]string{1: "podinfo:3.1.0 → *podinfo:3.1.1", 3: "podinfo:3.1.1 → *podinfo:3.1.2", 4: "podinfo:3.1.1 → *podinfo:3.1.2"} {
+		require.Equal(s.t, 1, walk.Said([]string{posts[i].Fields["Images"]}, "*"+images), "%q says %v", posts[i].Text, posts[i].Fields)
+	}
+	require.Contains(s.t, posts[4].Fields["Failed metrics"], "request-success-rate", "%v", posts[4].Fields)
 }
 
 // printed wants what a terminal showed: the columns of the examples, and the rows in their order.

@@ -18,7 +18,7 @@ import (
 
 func (b *bench) autoscaler() runtime.ApplyConfiguration {
 	return autoscalingv2ac.HorizontalPodAutoscaler("podinfo-primary", b.ns).
-		WithOwnerReferences(kube.OwnerReference(b.owner)).
+		WithOwnerReferences(b.reference()).
 		WithSpec(autoscalingv2ac.HorizontalPodAutoscalerSpec().
 			WithScaleTargetRef(autoscalingv2ac.CrossVersionObjectReference().
 				WithAPIVersion("apps/v1").WithKind("Deployment").WithName("podinfo-primary")).
@@ -34,7 +34,7 @@ func (b *bench) autoscaler() runtime.ApplyConfiguration {
 
 func (b *bench) configMap(value string) *corev1ac.ConfigMapApplyConfiguration {
 	return corev1ac.ConfigMap("settings-primary", b.ns).
-		WithOwnerReferences(kube.OwnerReference(b.owner)).
+		WithOwnerReferences(b.reference()).
 		WithData(map[string]string{"color": value})
 }
 

@@ -140,10 +140,17 @@ func get[T client.Object](b *bench, obj T, name string) T {
 	return obj
 }
 
+// reference is what a renderer says of the owner.
+func (b *bench) reference() *metav1ac.OwnerReferenceApplyConfiguration {
+	r := b.owner.OwnerReference()
+	return metav1ac.OwnerReference().WithAPIVersion(r.APIVersion).WithKind(r.Kind).WithName(r.Name).WithUID(r.UID).
+		WithController(*r.Controller).WithBlockOwnerDeletion(*r.BlockOwnerDeletion)
+}
+
 func (b *bench) service() *corev1ac.ServiceApplyConfiguration {
 	return corev1ac.Service("podinfo", b.ns).
 		WithLabels(map[string]string{"app": "podinfo"}).
-		WithOwnerReferences(kube.OwnerReference(b.owner)).
+		WithOwnerReferences(b.reference()).
 		WithSpec(corev1ac.ServiceSpec().
 			WithSelector(map[string]string{"app": "podinfo-primary"}).
 			WithPorts(
@@ -154,7 +161,7 @@ func (b *bench) service() *corev1ac.ServiceApplyConfiguration {
 func (b *bench) deployment(image string) *appsv1ac.DeploymentApplyConfiguration {
 	labels := map[string]string{"app": "podinfo-primary"}
 	return appsv1ac.Deployment("podinfo-primary", b.ns).
-		WithOwnerReferences(kube.OwnerReference(b.owner)).
+		WithOwnerReferences(b.reference()).
 		WithSpec(appsv1ac.DeploymentSpec().
 			WithReplicas(2).
 			WithSelector(metav1ac.LabelSelector().WithMatchLabels(labels)).

@@ -4,20 +4,10 @@ import (
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
-
-// OwnerReference makes the Canary the controller of an object: whoever looks at
-// the object sees whose it is, and it goes when the Canary goes.
-func OwnerReference(c *v1beta1.Canary) *metav1ac.OwnerReferenceApplyConfiguration {
-	return metav1ac.OwnerReference().
-		WithAPIVersion(v1beta1.GroupVersion.String()).WithKind("Canary").
-		WithName(c.Name).WithUID(c.UID).
-		WithController(true).WithBlockOwnerDeletion(true)
-}
 
 // TakenError says that an object we would have to write is somebody else's.
 // Writing it would be a fight with its controller, so nothing is written.

@@ -35,7 +35,6 @@ func object(gvk schema.GroupVersionKind, name string, c *v1beta1.Canary, custom 
 		maps.Copy(annotations, mine)
 	}
 	u.SetAnnotations(annotations)
-	owner := metav1.NewControllerRef(c, v1beta1.GroupVersion.WithKind("Canary"))
-	u.SetOwnerReferences([]metav1.OwnerReference{*owner})
+	u.SetOwnerReferences([]metav1.OwnerReference{c.OwnerReference()})
 	return Object{u}
 }

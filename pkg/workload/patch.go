@@ -35,6 +35,6 @@ func custom(gvk schema.GroupVersionKind, name string, c *v1beta1.Canary, spec ma
 	u.SetGroupVersionKind(gvk)
 	u.SetNamespace(c.Namespace)
 	u.SetName(name)
-	u.SetOwnerReferences([]metav1.OwnerReference{*metav1.NewControllerRef(c, v1beta1.GroupVersion.WithKind("Canary"))})
+	u.SetOwnerReferences([]metav1.OwnerReference{c.OwnerReference()})
 	return Custom{u}
 }

@@ -27,11 +27,12 @@ const primarySuffix = "-primary"
 
 // owner makes the Canary the controller of what it generates, so that both go together.
 func owner(c *v1beta1.Canary) *metav1ac.OwnerReferenceApplyConfiguration {
+	r := c.OwnerReference()
 	return metav1ac.OwnerReference().
-		WithAPIVersion(v1beta1.GroupVersion.String()).
-		WithKind("Canary").
-		WithName(c.Name).
-		WithUID(c.UID).
+		WithAPIVersion(r.APIVersion).
+		WithKind(r.Kind).
+		WithName(r.Name).
+		WithUID(r.UID).
 		WithController(true).
 		WithBlockOwnerDeletion(true)
 }

@@ -1,5 +1,7 @@
 package v1beta1
 
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 // Finalizer is on a Canary that puts its target back before it goes.
 const Finalizer = "finalizer.flagger.app"
 
@@ -26,3 +28,9 @@ func (c *Canary) CanaryName() string { return c.ApexName() + canarySuffix }
 
 // PrimaryWorkload is the name of the workload that is made for the primary.
 func (c *Canary) PrimaryWorkload() string { return c.Spec.TargetRef.Name + primarySuffix }
+
+// OwnerReference makes the Canary the controller of an object: whoever looks at the object sees whose it is, and it goes
+// when the Canary goes.
+func (c *Canary) OwnerReference() metav1.OwnerReference {
+	return *metav1.NewControllerRef(c, GroupVersion.WithKind("Canary"))
+}

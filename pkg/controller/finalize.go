@@ -122,6 +122,9 @@ func (r *Reconciler) handOver(ctx context.Context, v *view) (changed bool, err e
 	if err := r.disown(ctx, v); err != nil {
 		return false, err
 	}
+	if changed, err := r.leave(ctx, v); changed || err != nil {
+		return changed, err
+	}
 	return false, r.giveBack(ctx, v)
 }
 

@@ -53,6 +53,9 @@ func elder(a, b *v1beta1.Canary) bool {
 
 // readObjects renders what the intent calls for, in the order in which it has to be made.
 func (r *Reconciler) readObjects(ctx context.Context, v *view, _ client.Reader) error {
+	if s, ok := v.single(); ok {
+		return v.addPromotion(s)
+	}
 	if err := r.addServices(ctx, v); err != nil {
 		return err
 	}

@@ -60,6 +60,9 @@ func (r *Reconciler) readTarget(ctx context.Context, v *view, targets client.Rea
 	if v.kind, err = r.Kinds.Of(v.canary.Spec.TargetRef); err != nil {
 		return err
 	}
+	if err := r.fit(ctx, v); err != nil {
+		return err
+	}
 	o, err := v.fetch(ctx, targets, v.canary.Spec.TargetRef.Name)
 	if err != nil || o == nil {
 		return err
@@ -68,6 +71,10 @@ func (r *Reconciler) readTarget(ctx context.Context, v *view, targets client.Rea
 		return err
 	}
 	v.target = o
+	if s, ok := v.single(); ok {
+		v.readSides(s)
+		return nil
+	}
 	if err := r.readConfigs(ctx, v, targets); err != nil {
 		return err
 	}
@@ -98,6 +105,9 @@ func (r *Reconciler) confirm(ctx context.Context, v *view) error {
 }
 
 func (r *Reconciler) readPrimary(ctx context.Context, v *view, _ client.Reader) error {
+	if _, ok := v.single(); ok {
+		return nil // it is in the target
+	}
 	o, err := v.fetch(ctx, r.Client, v.canary.PrimaryWorkload())
 	if err != nil || o == nil {
 		return err

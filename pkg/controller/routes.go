@@ -26,6 +26,9 @@ func (r *Reconciler) readRoutes(ctx context.Context, v *view, _ client.Reader) e
 		}
 		return r.settle(ctx, v)
 	}
+	if v.unmarked() {
+		return nil
+	}
 	routes, err := r.render(ctx, v, *v.intent.Traffic)
 	if err != nil {
 		return err
@@ -42,7 +45,7 @@ func (r *Reconciler) render(ctx context.Context, v *view, traffic rollout.Traffi
 	}
 	in := router.Input{
 		Canary: v.canary, Traffic: traffic, Leaving: leaving(v.canary.Status),
-		Revision: v.snapshot.Revision, Ports: map[string]int32{}, Read: read,
+		Revision: v.revision(), Ports: map[string]int32{}, Read: read,
 	}
 	if like := v.template(); like != nil {
 		for _, p := range workload.Ports(v.canary, like) {

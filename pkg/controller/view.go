@@ -37,7 +37,7 @@ type view struct {
 	strays []client.Object              // what we have made and nothing calls for any more
 	// lingers says that something of the Canary's would be left when it goes, because nothing can own it.
 	lingers bool
-	after  time.Duration
+	after   time.Duration
 }
 
 // ask is what a decision needs to know. A Canary that is refused asks nothing.

@@ -25,8 +25,12 @@ func soundTarget(spec v1beta1.CanarySpec, _ Capabilities) error {
 	if spec.TargetRef.Name == "" {
 		return invalid("spec.targetRef.name", "is empty; name the workload to release")
 	}
-	if kind := spec.TargetRef.Kind; kind != "Deployment" && kind != "DaemonSet" {
-		return invalid("spec.targetRef.kind", "%q is not supported yet, only Deployment and DaemonSet are", kind)
+	serverless := spec.TargetRef.Kind == "Service" && spec.TargetRef.APIVersion == "serving.knative.dev/v1"
+	if kind := spec.TargetRef.Kind; kind != "Deployment" && kind != "DaemonSet" && !serverless {
+		return invalid("spec.targetRef.kind", "%q is not supported yet, only Deployment, DaemonSet and Knative's Service are", kind)
+	}
+	if serverless && spec.AutoscalerRef != nil {
+		return invalid("spec.autoscalerRef", "a Knative Service scales by itself and takes no autoscaler")
 	}
 	if spec.TargetRef.Kind == "DaemonSet" && spec.AutoscalerRef != nil {
 		return invalid("spec.autoscalerRef", "a DaemonSet has one pod on each node and takes no autoscaler")

@@ -35,22 +35,36 @@ func (r knative) Reads(c *v1beta1.Canary) []Ref {
 	return []Ref{{GroupVersionKind: r.kind(), Namespace: c.Namespace, Name: c.Spec.TargetRef.Name}}
 }
 
+// Selective is a Router that only some targets can be rolled out by.
+type Selective interface {
+	// Takes refuses a target by a *rollout.InvalidError.
+	Takes(ref v1beta1.TargetRef) error
+}
+
+// Takes implements Selective.
+func (r knative) Takes(ref v1beta1.TargetRef) error {
+	if ref.Kind == "Service" && ref.APIVersion == r.version.String() {
+		return nil
+	}
+	return &rollout.InvalidError{
+		Field:   "spec.targetRef",
+		Problem: fmt.Sprintf("%s %s cannot be rolled out by provider knative, which needs a Service of %s", ref.APIVersion, ref.Kind, r.version),
+	}
+}
+
 // Render names the canary's revision rather than the latest one: a revision that comes in the middle of a rollout
 // would get the weight of the one before, unseen.
 func (r knative) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 	c := in.Canary
-	if ref := c.Spec.TargetRef; ref.Kind != "Service" || ref.APIVersion != r.version.String() {
-		return nil, &rollout.InvalidError{
-			Field:   "spec.targetRef",
-			Problem: fmt.Sprintf("%s %s cannot be rolled out by provider knative, which needs a Service of %s", ref.APIVersion, ref.Kind, r.version),
-		}
+	if err := r.Takes(c.Spec.TargetRef); err != nil {
+		return nil, err
 	}
 	service, err := source(in, r.Reads(c)[0], "spec.targetRef.name")
 	if err != nil {
 		return nil, err
 	}
 	primary := service.GetAnnotations()[PrimaryRevisionAnnotation]
-	if primary == "" {
+	if primary == "" && !in.Leaving {
 		return nil, &rollout.InvalidError{
 			Field:   "spec.targetRef.name",
 			Problem: fmt.Sprintf("Service %q has no annotation %s, which says what is promoted", service.GetName(), PrimaryRevisionAnnotation),
@@ -66,8 +80,12 @@ func (r knative) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 }
 
 // traffic has both sides at every weight. At zero the canary's is the latest revision, which makes Knative start what
-// the user deploys and look whether it becomes ready.
+// the user deploys and look whether it becomes ready. When the Canary goes, traffic is what Knative makes of a Service
+// that says nothing about it.
 func (knative) traffic(in Input, primary string) []any {
+	if in.Leaving {
+		return []any{map[string]any{"latestRevision": true, "percent": int64(100)}}
+	}
 	weight := int64(in.Traffic.Weight)
 	canary := map[string]any{"latestRevision": true, "percent": weight}
 	if weight > 0 && in.Revision != "" {

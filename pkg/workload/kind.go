@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -68,6 +69,9 @@ func (k Kinds) Of(ref v1beta1.TargetRef) (Kind, error) {
 	case "DaemonSet":
 		return DaemonSet(k), nil
 	case "Service":
+		if ref.APIVersion == KnativeService().GroupVersion().String() {
+			return Knative{}, nil
+		}
 		return nil, &rollout.InvalidError{
 			Field: "spec.targetRef.kind",
 			Problem: "\"Service\" has no pods to make a new revision of; name the Deployment or the DaemonSet behind it, " +
@@ -82,8 +86,11 @@ func (k Kinds) Of(ref v1beta1.TargetRef) (Kind, error) {
 
 // SketchOf is the sketch of a workload of any kind.
 func SketchOf(o Object) Sketch {
-	if _, ok := o.(*appsv1.DaemonSet); ok {
+	switch o.(type) {
+	case *appsv1.DaemonSet:
 		return DaemonSet{}.Sketch(o)
+	case *unstructured.Unstructured:
+		return Knative{}.Sketch(o)
 	}
 	return Deployment{}.Sketch(o)
 }

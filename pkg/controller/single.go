@@ -1,0 +1,142 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/sluice-cd/sluice/pkg/kube"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/router"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+// A target that keeps its revisions itself is both sides of its rollout. Nothing is made beside it: what is promoted is
+// noted on it, and its routes are its own. See workload.Single.
+
+// single is the kind of such a target.
+func (v *view) single() (workload.Single, bool) {
+	s, ok := v.kind.(workload.Single)
+	return s, ok
+}
+
+// fit refuses a provider that has no words for the target, before anything of either is looked at. It also has a kind
+// watched that is the provider's own.
+func (r *Reconciler) fit(ctx context.Context, v *view) error {
+	_, single := v.single()
+	route, _, err := r.Routers.For(ctx, v.canary)
+	switch s, selective := route.(router.Selective); {
+	case err != nil && single:
+		return err
+	case err != nil:
+		return nil // it is told with the rest of the plan
+	case selective:
+		return s.Takes(v.canary.Spec.TargetRef)
+	case single:
+		ref := v.canary.Spec.TargetRef
+		return &rollout.InvalidError{
+			Field:   "spec.provider",
+			Problem: fmt.Sprintf("%s cannot divide requests between the revisions of a %s of %s, this can: knative", r.Routers.Name(v.canary), ref.Kind, ref.APIVersion),
+		}
+	}
+	return nil
+}
+
+// readSides reads both sides off the target.
+func (v *view) readSides(s workload.Single) {
+	v.snapshot.Revision = s.Revision(v.target)
+	v.snapshot.Target = s.Observe(v.target, nil, everyPod, v.snapshot.Now)
+	v.snapshot.Primary = s.Promoted(v.target)
+	v.snapshot.Copied = v.snapshot.Primary.Revision == v.snapshot.Revision
+}
+
+// addPromotion notes on the target what is promoted.
+func (v *view) addPromotion(s workload.Single) error {
+	if v.target == nil {
+		return nil
+	}
+	name := v.intent.Primary
+	if !v.promotes() {
+		if name = v.forgotten(); name == "" {
+			return nil
+		}
+	}
+	mark, err := s.Primary(v.target, v.canary, workload.Model{Revision: name})
+	if err != nil {
+		return err
+	}
+	v.add = append(v.add, touched(mark))
+	return nil
+}
+
+// forgotten is what was promoted last, where somebody has taken the note of it away in the middle of a rollout. At rest
+// it is the machine that says what becomes of a primary that is lost.
+func (v *view) forgotten() string {
+	if v.snapshot.Primary.Health != rollout.Absent || !mid(v.canary.Status.Phase) {
+		return ""
+	}
+	return v.canary.Status.LastPromotedSpec
+}
+
+// unmarked says that a target does not tell what was promoted, so that no routes can be made: they have to wait.
+func (v *view) unmarked() bool {
+	_, single := v.single()
+	if !single || v.target == nil || v.snapshot.Primary.Health != rollout.Absent || leaving(v.canary.Status) {
+		return false
+	}
+	v.snapshot.Routed = false
+	v.snapshot.Trouble = fmt.Sprintf("%s %s does not say which revision was promoted", v.canary.Spec.TargetRef.Kind, v.canary.Spec.TargetRef.Name)
+	return true
+}
+
+// revision is that of the canary, in the words of the provider: where the target keeps revisions, the one that is rolled
+// out, which need not be the last.
+func (v *view) revision() string {
+	if s, ok := v.single(); ok {
+		return s.Named(v.canary.Status.LastAppliedSpec)
+	}
+	return v.snapshot.Revision
+}
+
+// leave gives a target up that keeps its revisions itself: its routes are led to what the user deployed last and belong
+// to nobody, and the note is taken away.
+func (r *Reconciler) leave(ctx context.Context, v *view) (changed bool, err error) {
+	s, single := v.single()
+	if !single || v.target == nil || v.router == nil {
+		return false, nil
+	}
+	read, err := r.sources(ctx, v)
+	if err != nil {
+		return false, ignored(err)
+	}
+	routes, err := v.router.Render(router.Input{Canary: v.canary, Leaving: true, Read: read})
+	if err != nil {
+		return false, ignored(err)
+	}
+	for _, o := range append(bare(routes), touched(s.Unmark(v.target))) {
+		moved, err := r.Applier.Apply(ctx, v.canary, o)
+		if err != nil && !errors.Is(err, kube.ErrMissing) && !refusedByServer(err) {
+			return changed, err
+		}
+		changed = changed || moved
+	}
+	if changed {
+		return true, nil
+	}
+	for _, o := range routes {
+		if err := r.Applier.Disown(ctx, o); err != nil && !refusedByServer(err) {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+func bare(routes []runtime.ApplyConfiguration) []runtime.ApplyConfiguration {
+	marked := make([]runtime.ApplyConfiguration, 0, len(routes)+1)
+	for _, o := range routes {
+		marked = append(marked, kube.Bare(o))
+	}
+	return marked
+}

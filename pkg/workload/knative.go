@@ -1,0 +1,164 @@
+package workload
+
+import (
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+)
+
+// Single is a Kind whose targets keep their revisions themselves: both sides of a rollout are in the one object, which
+// also starts, stops and scales them.
+type Single interface {
+	Kind
+	// Revision of a target is the last that it has made; empty while there is none.
+	Revision(target Object) string
+	// Promoted is the side that was promoted last, Absent while none was.
+	Promoted(target Object) rollout.Workload
+	// Named is what the target calls a revision; empty where that is not one of its own.
+	Named(revision string) string
+	// Unmark renders a target about which nobody knows any more what was promoted.
+	Unmark(target Object) runtime.ApplyConfiguration
+}
+
+// Knative reads targets that are Services of Knative's.
+//
+// A revision is the name that Knative has given it, behind rollout.RevisionPrefix: r1-podinfo-00002 is podinfo-00002.
+// Names are never used twice while a Service lives, so that a template which is put back is another revision, unless
+// the user names revisions in the template.
+type Knative struct{}
+
+// promotedAnnotation on a Service of Knative's names the revision that was promoted last, for the router as well. Every
+// controller of this API has it.
+const promotedAnnotation = "flagger.app/primary-revision"
+
+// KnativeService is the kind of Knative's Services.
+func KnativeService() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: "serving.knative.dev", Version: "v1", Kind: "Service"}
+}
+
+// New implements Kind.
+func (Knative) New() Object {
+	u := &unstructured.Unstructured{}
+	u.SetGroupVersionKind(KnativeService())
+	return u
+}
+
+// Sketch implements Kind. To a rollout, a Service is always up: Knative sees to its pods, also when there are none.
+func (Knative) Sketch(Object) Sketch {
+	return Sketch{Kind: "Service", Template: &corev1.PodTemplateSpec{}, Size: 1, Pods: 1}
+}
+
+// Check implements Kind: any Service can be rolled out.
+func (Knative) Check(Object) error { return nil }
+
+// Revision implements Single.
+func (Knative) Revision(target Object) string {
+	return revisionNamed(statusOf(target, "latestCreatedRevisionName"))
+}
+
+// Named implements Single.
+func (Knative) Named(revision string) string {
+	name, ok := strings.CutPrefix(revision, rollout.RevisionPrefix)
+	if !ok {
+		return ""
+	}
+	return name
+}
+
+// Observe implements Kind, for the revision that was made last. What was ready before serves until then, so that a
+// rollout which is superseded has not lost its canary.
+func (Knative) Observe(o Object, _ []corev1.Pod, _ int, _ time.Time) rollout.Workload {
+	created, ready := statusOf(o, "latestCreatedRevisionName"), statusOf(o, "latestReadyRevisionName")
+	w := rollout.Workload{Revision: revisionNamed(created), Health: rollout.Starting, Replicas: 1}
+	if ready != "" {
+		w.Available = 1
+	}
+	failed, why := failure(o)
+	switch {
+	case created != "" && created == ready:
+		w.Health = rollout.Available
+	case failed:
+		w.Health, w.Reason = rollout.Stuck, why
+	default:
+		w.Reason = why
+	}
+	return w
+}
+
+// Promoted implements Single. A revision was ready when it was promoted, but for the first.
+func (k Knative) Promoted(target Object) rollout.Workload {
+	name := target.GetAnnotations()[promotedAnnotation]
+	switch name {
+	case "":
+		return rollout.Workload{Health: rollout.Absent}
+	case statusOf(target, "latestCreatedRevisionName"):
+		w := k.Observe(target, nil, 0, time.Time{})
+		if w.Health != rollout.Available {
+			w.Available = 0
+		}
+		return w
+	}
+	return rollout.Workload{Revision: revisionNamed(name), Health: rollout.Available, Replicas: 1, Available: 1}
+}
+
+// Primary implements Kind: what is promoted is noted on the target, and nothing is copied.
+func (k Knative) Primary(target Object, _ *v1beta1.Canary, m Model) (runtime.ApplyConfiguration, error) {
+	return annotated(target, k.Named(m.Revision)), nil
+}
+
+// Unmark implements Single.
+func (Knative) Unmark(target Object) runtime.ApplyConfiguration { return annotated(target, nil) }
+
+// Run implements Kind, and sets nothing.
+func (Knative) Run(target Object, _ int32) runtime.ApplyConfiguration {
+	return patch(KnativeService().GroupVersion().String(), "Service", target, map[string]any{})
+}
+
+// annotated is merged: applied under our name, it would take out what else we apply to the Service, its traffic.
+func annotated(target Object, revision any) Patch {
+	return patch(KnativeService().GroupVersion().String(), "Service", target, map[string]any{
+		"metadata": map[string]any{"annotations": map[string]any{promotedAnnotation: revision}},
+	})
+}
+
+func revisionNamed(name string) string {
+	if name == "" {
+		return ""
+	}
+	return rollout.RevisionPrefix + name
+}
+
+func statusOf(o Object, field string) string {
+	u, ok := o.(*unstructured.Unstructured)
+	if !ok {
+		return ""
+	}
+	text, _, _ := unstructured.NestedString(u.Object, "status", field)
+	return text
+}
+
+// failure says whether Knative has given a revision up, and what it says of one that is not ready.
+func failure(o Object) (failed bool, why string) {
+	u, ok := o.(*unstructured.Unstructured)
+	if !ok {
+		return false, ""
+	}
+	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+	for _, c := range conditions {
+		m, _ := c.(map[string]any)
+		if m["type"] != "ConfigurationsReady" || m["status"] == "True" {
+			continue
+		}
+		reason, _ := m["reason"].(string)
+		message, _ := m["message"].(string)
+		return m["status"] == "False", strings.Trim(reason+": "+message, ": ")
+	}
+	return false, ""
+}

@@ -150,6 +150,7 @@ func wrote[T any](o *Operator, f *feed[T], why string) {
 	o.publish()
 	o.w.check(why)
 	if o.w.rng.Float64() < o.deaf {
+		o.w.unheard = true
 		panic(interrupted{})
 	}
 	f.own = f.last()

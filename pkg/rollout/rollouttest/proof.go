@@ -21,6 +21,7 @@ type proof struct {
 	said     []rollout.Notice
 	recent   map[string]bool // what was said since the rollout last moved
 	history  []v1beta1.CanaryStatus
+	unheard  bool // what became of a write was never heard
 }
 
 func same(a, b v1beta1.CanaryStatus) bool { return equality.Semantic.DeepEqual(a, b) }
@@ -70,6 +71,7 @@ func (w *World) record(v view, d rollout.Decision, found rollout.Findings, began
 	}
 	w.approve(v, next, found)
 	w.gated(v, next, found)
+	w.seen(v.status, next)
 	stayed := next.Phase == v1beta1.PhaseTerminating && v.status.LastPromotedSpec == "" // users never left the target
 	// Else the weight becomes what the routes had been saying all along.
 	if ours(v.status) && !stayed {
@@ -124,6 +126,18 @@ func excused(p rollout.Plan, f rollout.Finding) bool {
 		return true
 	}
 	return slices.ContainsFunc(p.Metrics, func(m v1beta1.CanaryMetric) bool { return m.Name == f.Name && m.DryRun })
+}
+
+// seen holds rule 3: what ends as promoted was seen on the primary. Only an operator that never heard what became of a
+// write of its own may be wrong about that, for as long as its cache is.
+func (w *World) seen(was, next v1beta1.CanaryStatus) {
+	runs := w.primary.revision
+	if next.Phase != v1beta1.PhaseSucceeded || was.Phase == next.Phase || !w.primary.exists || runs == "" || w.unheard {
+		return
+	}
+	if runs != next.LastPromotedSpec {
+		w.broken("rule 3: %s is said to be promoted, and the primary runs %s", next.LastPromotedSpec, runs)
+	}
 }
 
 // gated holds that nothing goes on while a gate is closed, and that nothing starts unasked.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/e2e/internal/traffic"
@@ -84,7 +85,7 @@ func previewMatch(s *scene) {
 
 func mirroring(s *scene) {
 	s.begin(`
-  analysis: {interval: 10s, threshold: 1, stepWeights: [50], mirror: true}
+  analysis: {interval: 15s, threshold: 1, stepWeights: [50], mirror: true}
 `)
 	users := s.users()
 	since := s.release("3.1.1")
@@ -98,7 +99,7 @@ func mirroring(s *scene) {
 
 	since = s.release("3.1.2")
 	s.said(since, "Advance podinfo."+s.namespace+" canary mirror 100")
-	require.Eventually(s.t, func() bool { return s.handled("app=podinfo") > 50 }, 20*time.Second, time.Second, "no copies reach the canary")
+	require.Eventually(s.t, func() bool { return s.handled("app=podinfo") > 50 }, 15*time.Second, 500*time.Millisecond, "no copies reach the canary")
 	require.Equal(s.t, "Progressing 0", walk.Last(s.rows(since)).String(), "that was while nobody was routed to it")
 }
 
@@ -110,9 +111,9 @@ func (s *scene) handled(selector string) int {
 	require.NoError(s.t, s.client.List(s.t.Context(), pods, client.InNamespace(s.namespace), client.MatchingLabels{label: value}))
 	sum := 0
 	for _, p := range pods.Items {
-		out, err := s.Quiet(s.t.Context(), "get", "--raw", "/api/v1/namespaces/"+s.namespace+"/pods/"+p.Name+":9797/proxy/metrics")
+		out, err := s.scrape(p.Name)
 		if err != nil {
-			continue // it is not up yet, or not any more
+			s.t.Logf("pod %s does not tell: %v", p.Name, err) // it is not up yet, or not any more
 		}
 		for line := range strings.Lines(out) {
 			if name, count, _ := strings.Cut(strings.TrimSpace(line), " "); strings.HasPrefix(name, "http_request_duration_seconds_count{") && strings.Contains(name, `path="root"`) {
@@ -121,7 +122,18 @@ func (s *scene) handled(selector string) int {
 			}
 		}
 	}
+	s.t.Logf("%d pods of %s answered %d requests", len(pods.Items), selector, sum)
 	return sum
+}
+
+// scrape reads a pod's metrics through the API server.
+func (s *scene) scrape(pod string) (string, error) {
+	clients, err := kubernetes.NewForConfig(s.config)
+	if err != nil {
+		return "", err
+	}
+	text, err := clients.CoreV1().Pods(s.namespace).ProxyGet("http", pod, "9797", "metrics", nil).DoRaw(s.t.Context())
+	return string(text), err
 }
 
 func sessionAffinity(s *scene) {

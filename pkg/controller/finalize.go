@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -56,20 +58,30 @@ func (r *Reconciler) hold(ctx context.Context, v *view) (bool, error) {
 	if cleared, err := r.clear(ctx, v); cleared || err != nil || !v.misheld() {
 		return cleared, err
 	}
-	c := v.canary.DeepCopy()
-	patch := client.MergeFromWithOptions(v.canary, client.MergeFromWithOptimisticLock{})
-	if held(c) {
+	if held(v.canary) {
 		if changed, err := r.farewell(ctx, v); changed || err != nil {
 			return changed, err
 		}
-		controllerutil.RemoveFinalizer(c, v1beta1.Finalizer)
-	} else {
+	}
+	return true, r.turn(ctx, v)
+}
+
+// turn takes the finalizer off where it is on, and puts it on where it is not.
+func (r *Reconciler) turn(ctx context.Context, v *view) error {
+	c := v.canary.DeepCopy()
+	patch := client.MergeFromWithOptions(v.canary, client.MergeFromWithOptimisticLock{})
+	if !controllerutil.RemoveFinalizer(c, v1beta1.Finalizer) {
 		controllerutil.AddFinalizer(c, v1beta1.Finalizer)
 	}
 	if err := client.IgnoreNotFound(r.Client.Patch(ctx, c, patch)); err != nil {
-		return false, fmt.Errorf("patch finalizers of canary %q: %w", c.Name, err)
+		return fmt.Errorf("patch finalizers of canary %q: %w", c.Name, err)
 	}
-	return true, nil
+	return nil
+}
+
+// vain says that the whole namespace goes: nothing can be made in it any more, so that nothing can be given back.
+func (v *view) vain() bool {
+	return v.abandoned() && apierrors.HasStatusCause(v.refused, corev1.NamespaceTerminatingCause)
 }
 
 // farewell is what is left to do for a Canary that is about to go.

@@ -141,6 +141,9 @@ func (r *Reconciler) pass(ctx context.Context, v *view) (*v1beta1.Canary, error)
 	if changed, err := r.converge(ctx, v); changed || err != nil {
 		return nil, err
 	}
+	if v.vain() {
+		return nil, r.turn(ctx, v)
+	}
 	return r.decide(ctx, v)
 }
 

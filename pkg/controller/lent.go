@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/router"
+	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 // Routes of the user's own stay when their Canary goes, and the Services that they lead to do not. So the last thing
@@ -28,10 +29,11 @@ func lent(routes []runtime.ApplyConfiguration) []runtime.ApplyConfiguration {
 	return marked
 }
 
-// foresee looks at the user's routes before there is any traffic to move. A route that could not be moved is told
-// when its Canary is applied, not when the primary has already been made.
+// foresee renders the routes before there is any traffic to move. What the provider lacks, or does not find, is told
+// when a Canary is applied, not when the primary has already been made. A target that is both sides at once has no
+// routes before it has been marked.
 func (r *Reconciler) foresee(ctx context.Context, v *view) error {
-	if len(v.canary.Spec.Service.RouteRefs) == 0 {
+	if _, both := v.kind.(workload.Single); both {
 		return nil
 	}
 	_, err := r.render(ctx, v, rollout.Traffic{})

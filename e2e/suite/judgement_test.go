@@ -89,7 +89,7 @@ func baseline(s *scene) {
 	s.said(since, "Halt podinfo."+s.namespace+" advancement *primary*p = *", "Rolling back podinfo."+s.namespace+" failed checks threshold reached 1")
 	last := s.measured("request-success-rate")[0]
 	require.LessOrEqual(s.t, last.chance(s), .001, last.Value)
-	s.settled0()
+	s.stopped()
 	require.NoError(s.t, s.answered(browsers, failed.At.Add(settling), 50))
 	after := browsers.Since(failed.At.Add(settling))
 	require.Zero(s.t, after.Failed, "after the rollback browsers are served again: %s", after)

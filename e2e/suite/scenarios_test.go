@@ -86,8 +86,14 @@ func rollout(spec string, want ...string) func(*scene) {
 // settled waits until the target is stopped, as it is between rollouts.
 func (s *scene) settled() {
 	s.t.Helper()
-	s.kubectl("wait", "deployment/podinfo", "-n", s.namespace, "--for=jsonpath={.spec.replicas}=0", "--timeout=30s")
+	s.stopped()
 	s.kubectl("wait", "canary/podinfo", "-n", s.namespace, "--for=condition=promoted", "--timeout=10s")
+}
+
+// stopped waits until the target does not run, however its rollout ended.
+func (s *scene) stopped() {
+	s.t.Helper()
+	s.kubectl("wait", "deployment/podinfo", "-n", s.namespace, "--for=jsonpath={.spec.replicas}=0", "--timeout=30s")
 }
 
 func blueGreen(s *scene) {
@@ -198,7 +204,7 @@ func lifetime(s *scene) {
 	since = s.release("3.1.2")
 	s.reach("Failed", since)
 	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 20", "Failed 0"))
-	s.kubectl("wait", "deployment/podinfo", "-n", s.namespace, "--for=jsonpath={.spec.replicas}=0", "--timeout=30s")
+	s.stopped()
 	s.lossless(users)
 	users.Stop()
 

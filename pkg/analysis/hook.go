@@ -15,7 +15,7 @@ import (
 
 // hook asks one webhook. A rollback hook that agrees has passed as well: what that means is the rollout's affair.
 func (a *Analyst) hook(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook) rollout.Finding {
-	f := rollout.Finding{Name: h.Name, Moment: moment(h), Verdict: v1beta1.Passed}
+	f := rollout.Finding{Name: h.Name, Moment: h.Moment(), Verdict: v1beta1.Passed}
 	if err := a.ask(ctx, c, h); err != nil {
 		f.Verdict = v1beta1.Failed
 		f.Message = bounded(fmt.Sprintf(refusals[f.Moment], c.Name, c.Namespace, h.Name)+err.Error(), maxMessage)
@@ -33,17 +33,9 @@ var refusals = map[v1beta1.HookType]string{
 	v1beta1.RollbackHook:               "Rollback of %s.%s not asked for by hook %s: ",
 }
 
-// moment is a hook's type; one without judges the canary.
-func moment(h v1beta1.CanaryWebhook) v1beta1.HookType {
-	if h.Type == "" {
-		return v1beta1.RolloutHook
-	}
-	return h.Type
-}
-
 // ask calls a hook at its moment of a rollout.
 func (a *Analyst) ask(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook) error {
-	return a.call(ctx, c, h, payload{Phase: phase(c, moment(h)), Metadata: h.Metadata})
+	return a.call(ctx, c, h, payload{Phase: phase(c, h.Moment()), Metadata: h.Metadata})
 }
 
 // phase is what a hook is told. Hooks that judge the canary were always told Progressing, also while it waits for

@@ -34,7 +34,7 @@ func (r *Reconciler) readAlerts(ctx context.Context, v *view, _ client.Reader) e
 
 // mute says why an alert cannot be sent, or not as it was asked for, as far as that is known without its Secret.
 func (r *Reconciler) mute(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert) string {
-	key := providerKey(c, a)
+	key := referred(c, a.ProviderRef)
 	p := &v1beta1.AlertProvider{}
 	err := r.Herald.Providers.Get(ctx, key, p)
 	switch {
@@ -54,15 +54,6 @@ func (r *Reconciler) mute(ctx context.Context, c *v1beta1.Canary, a v1beta1.Cana
 		return fmt.Sprintf("sent without the template of AlertProvider %q: %v", key, err)
 	}
 	return ""
-}
-
-// providerKey names the channel of an alert; without a namespace it is in the Canary's.
-func providerKey(c *v1beta1.Canary, a v1beta1.CanaryAlert) client.ObjectKey {
-	key := client.ObjectKey{Namespace: a.ProviderRef.Namespace, Name: a.ProviderRef.Name}
-	if key.Namespace == "" {
-		key.Namespace = c.Namespace
-	}
-	return key
 }
 
 // alert queues a chat message for everybody who wants to hear of it.
@@ -100,7 +91,7 @@ func (h *Herald) deliver(ctx context.Context, c *v1beta1.Canary, a v1beta1.Canar
 }
 
 func (h *Herald) provider(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert) (*v1beta1.AlertProvider, error) {
-	key := providerKey(c, a)
+	key := referred(c, a.ProviderRef)
 	if h.Local && key.Namespace != c.Namespace {
 		return nil, fmt.Errorf("alert provider %q is in another namespace, which --no-cross-namespace-refs forbids", key)
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/router"
-	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 // Routes of the user's own stay when their Canary goes, and the Services that they lead to do not. So the last thing
@@ -33,7 +32,7 @@ func lent(routes []runtime.ApplyConfiguration) []runtime.ApplyConfiguration {
 // when a Canary is applied, not when the primary has already been made. A target that is both sides at once has no
 // routes before it has been marked.
 func (r *Reconciler) foresee(ctx context.Context, v *view) error {
-	if _, both := v.kind.(workload.Single); both {
+	if _, both := v.single(); both {
 		return nil
 	}
 	_, err := r.render(ctx, v, rollout.Traffic{})

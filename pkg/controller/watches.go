@@ -103,7 +103,7 @@ func alerts(c *v1beta1.Canary, provider client.ObjectKey) bool {
 	if c.Spec.Analysis == nil {
 		return false
 	}
-	return slices.ContainsFunc(c.Spec.Analysis.Alerts, func(a v1beta1.CanaryAlert) bool { return providerKey(c, a) == provider })
+	return slices.ContainsFunc(c.Spec.Analysis.Alerts, func(a v1beta1.CanaryAlert) bool { return referred(c, a.ProviderRef) == provider })
 }
 
 func concerns(c *v1beta1.Canary, name string) bool {

@@ -141,7 +141,7 @@ func (t *turn) wait() time.Duration {
 func (p *Plan) hooks(moments ...v1beta1.HookType) []v1beta1.CanaryWebhook {
 	var due []v1beta1.CanaryWebhook
 	for _, h := range p.Hooks {
-		if slices.Contains(moments, hookType(h)) {
+		if slices.Contains(moments, h.Moment()) {
 			due = append(due, h)
 		}
 	}

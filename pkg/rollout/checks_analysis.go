@@ -111,7 +111,7 @@ func soundHooks(spec v1beta1.CanarySpec, _ Capabilities) error {
 		if err := soundDuration(field+".timeout", h.Timeout); err != nil {
 			return err
 		}
-		if !slices.Contains(hookTypes, hookType(h)) {
+		if !slices.Contains(hookTypes, h.Moment()) {
 			return invalid(field+".type", "%q is none of %s", h.Type, joined(hookTypes))
 		}
 	}

@@ -233,14 +233,6 @@ func retreat(peak, step int, swap bool) []Step {
 	return steps
 }
 
-// hookType reads a hook's type; one without a type judges the canary.
-func hookType(h v1beta1.CanaryWebhook) v1beta1.HookType {
-	if h.Type == "" {
-		return v1beta1.RolloutHook
-	}
-	return h.Type
-}
-
 func parseInterval(text string) (time.Duration, error) {
 	if text == "" {
 		return defaultInterval, nil

@@ -29,12 +29,12 @@ func (p *Plan) metricKey(i int) string {
 // a rollout stands.
 func (t *turn) remember() {
 	waits := len(t.metric(v1beta1.Waiting)) > 0
-	asked := 0
+	first, asked := len(t.found)-len(Ask(t.Snapshot).Metrics), 0
 	for i, m := range t.Plan.Metrics {
 		if t.Status.Step == 0 || !t.asked(i, m) {
 			continue
 		}
-		f := &t.found[len(t.found)-len(Ask(t.Snapshot).Metrics)+asked]
+		f := &t.found[first+asked]
 		asked++
 		f.DryRun = m.DryRun
 		t.count(t.Plan.metricKey(i), *f)

@@ -50,6 +50,14 @@ type CanaryWebhook struct {
 	Metadata map[string]string `json:"metadata,omitempty"`
 }
 
+// Moment is the webhook's type; one without a type judges the canary.
+func (h CanaryWebhook) Moment() HookType {
+	if h.Type == "" {
+		return RolloutHook
+	}
+	return h.Type
+}
+
 // HookType is the moment at which a webhook is called, and what its answer means.
 //
 // +kubebuilder:validation:Enum="";confirm-rollout;pre-rollout;rollout;confirm-traffic-increase;confirm-promotion;post-rollout;event;rollback

@@ -192,7 +192,9 @@ func TestMetricsFollowTheCanary(t *testing.T) {
 	of := " name=podinfo namespace=" + w.ns
 	require.InDelta(t, 1, exposed(t, o)["sluice_rollout_duration_seconds"+of+" outcome=succeeded"], 0)
 	require.Positive(t, exposed(t, o)["sluice_rollout_phase_seconds_total"+of+" phase=Progressing"])
-	require.Positive(t, exposed(t, o)["sluice_canary_phase_start_timestamp_seconds"+of+" phase=Succeeded"])
+	w.await("the cache has heard of the end, and so have its readers", func() bool {
+		return exposed(t, o)["sluice_canary_phase_start_timestamp_seconds"+of+" phase=Succeeded"] > 0
+	})
 	require.Positive(t, exposed(t, o)["flagger_canary_duration_seconds name=podinfo namespace="+w.ns])
 
 	require.NoError(t, w.Delete(t.Context(), w.canary()))

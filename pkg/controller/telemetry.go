@@ -134,6 +134,7 @@ func (t *Telemetry) took(c *v1beta1.Canary, d time.Duration) {
 // count notes how far a rollout came, and how it ended.
 func (t *Telemetry) count(n News, was rolling) {
 	t.spent(n)
+	t.ended(n, was)
 	how := "completed"
 	if n.Plan.Skip {
 		how = "skipped"
@@ -147,7 +148,6 @@ func (t *Telemetry) count(n News, was rolling) {
 		t.failures.WithLabelValues(labels...).Inc()
 	default: // nothing ended, or nothing that was judged
 	}
-	t.ended(n, was)
 }
 
 // forget ends the series of a Canary that is gone.

@@ -156,6 +156,16 @@ func TestVarianceOfTies(t *testing.T) {
 	}
 }
 
+func TestAbove(t *testing.T) {
+	for z := -8.0; z <= 8; z += 0.25 {
+		require.InDelta(t, distuv.UnitNormal.Survival(z), above(z), 1e-15, "z = %v", z)
+	}
+	// Far out, where the library's difference of two numbers near 1 is nothing. M. Abramowitz, I. A. Stegun,
+	// Handbook of Mathematical Functions (1964), table 26.2.
+	require.InEpsilon(t, 2.866515718e-7, above(5), 1e-8)
+	require.InEpsilon(t, 7.619853024e-24, above(10), 1e-8)
+}
+
 func TestHigherEdges(t *testing.T) {
 	cases := map[string]struct {
 		reason string

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // group is how often each side had one value, or values of one bucket, which are not told apart.
@@ -53,7 +51,7 @@ func (r ranks) higher() float64 {
 	if sd == 0 || math.IsNaN(sd) { // all values are the same
 		return 1
 	}
-	return distuv.UnitNormal.Survival((r.u - r.n*r.m/2 - 0.5) / sd)
+	return above((r.u - r.n*r.m/2 - 0.5) / sd)
 }
 
 // countedOut is the share of all orders of n and m values whose U is at least u. The number of orders with each

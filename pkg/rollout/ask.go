@@ -16,6 +16,8 @@ func Ask(s Snapshot) Questions {
 		}
 	}
 	switch {
+	case t.listens():
+		return Questions{Hooks: t.Plan.hooks(v1beta1.RollbackHook)}
 	case t.wait() > 0:
 		return Questions{}
 	case t.initialisable():

@@ -72,6 +72,7 @@ func (t *turn) failure() string {
 	switch {
 	case t.next.CanaryWeight > 0:
 		text = "Promotion failed, primary not ready: %s keeps serving all traffic. Cause: %s."
+	case t.revoked: // the primary is whole
 	case t.Status.Phase == v1beta1.PhasePromoting || t.stranded():
 		text = "Promotion failed, primary not ready: %s scaled to zero. Cause: %s."
 	}

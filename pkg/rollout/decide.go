@@ -19,6 +19,8 @@ type turn struct {
 	notices []Notice
 	after   time.Duration
 	cause   string // of a failure
+	revoked bool   // it is one because a hook asked for it in the course of a promotion
+	heard   bool   // rollback hooks were asked in the course of a promotion
 }
 
 // move is one way a decision can go.
@@ -30,6 +32,7 @@ func Decide(s Snapshot, f Findings) Decision {
 	t := newTurn(s)
 	t.found = f
 	t.accept()
+	t.hear()
 	t.rule()(t)
 	return t.conclude()
 }
@@ -96,7 +99,8 @@ func (t *turn) conclude() Decision {
 	if !t.Routed && t.after == 0 {
 		t.after = t.settling() // what waits for the routes, such as stopping the target, needs a pass then
 	}
-	if equality.Semantic.DeepEqual(t.next, t.Status) {
+	t.attend()
+	if !t.heard && equality.Semantic.DeepEqual(t.next, t.Status) {
 		return Decision{Status: t.Status, After: t.after}
 	}
 	t.next.LastTransitionTime = metav1.NewTime(t.Now)

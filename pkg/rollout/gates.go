@@ -130,13 +130,18 @@ func recalled(t *turn) move {
 
 // recall rolls back because a person, or a program in their place, wants it.
 func (t *turn) recall() {
-	for _, f := range t.found {
-		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed {
-			t.warn(ReasonHookPassed, "Rollback check %s passed", f.Name)
-			t.cause = "the rollback hook " + f.Name + " asked for it"
-		}
-	}
+	t.revoke()
+	t.cause, t.revoked = t.order(), t.Status.Phase == v1beta1.PhasePromoting
 	t.warn(ReasonRolledBack, "Rolling back %s manual webhook invoked", t.Names.canary())
 	t.alert(v1beta1.SeverityWarn, "Rolling back manual webhook invoked")
 	t.abandon()
+}
+
+// revoke tells of the hooks that asked for a rollback.
+func (t *turn) revoke() {
+	for _, f := range t.found {
+		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed {
+			t.warn(ReasonHookPassed, "Rollback check %s passed", f.Name)
+		}
+	}
 }

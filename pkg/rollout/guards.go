@@ -11,18 +11,19 @@ type guard func(*turn) move
 
 // guards run before the phase, in this order; the first that fires decides.
 var guards = []guard{
-	deleted,    // nothing is rolled out any more: give the target back
-	paused,     // a person asked for a halt: nothing else counts
-	resumed,    // a halt is over: it did not use up any deadline
-	taken,      // the status is another controller's: it is read as what it means before anything follows from it
-	drained,    // the canary answers requests and has no pods left: traffic first, reasons later
-	lost,       // the primary was deleted: it is made again where that is possible
-	superseded, // the target moved on: what was found about the old revision is void
-	calledOff,  // the target is back at what the primary runs: there is nothing left to roll out
-	outgrown,   // the primary is larger than the canary was sized for
-	stuck,      // a side will not become ready
-	replanned,  // the spec has other steps now
-	exhausted,  // too many checks have failed
+	deleted,       // nothing is rolled out any more: give the target back
+	paused,        // a person asked for a halt: nothing else counts
+	resumed,       // a halt is over: it did not use up any deadline
+	taken,         // the status is another controller's: it is read as what it means before anything follows from it
+	drained,       // the canary answers requests and has no pods left: traffic first, reasons later
+	lost,          // the primary was deleted: it is made again where that is possible
+	superseded,    // the target moved on: what was found about the old revision is void
+	calledOff,     // the target is back at what the primary runs: there is nothing left to roll out
+	countermanded, // a hook wants back what the primary ran before
+	outgrown,      // the primary is larger than the canary was sized for
+	stuck,         // a side will not become ready
+	replanned,     // the spec has other steps now
+	exhausted,     // too many checks have failed
 }
 
 func paused(t *turn) move {
@@ -63,7 +64,7 @@ func superseded(t *turn) move {
 	if t.Revision == "" || t.Revision == t.Status.LastAppliedSpec || t.back() {
 		return nil
 	}
-	if t.analysing() || t.Status.Phase == v1beta1.PhasePromoting && !t.rendered() {
+	if t.analysing() || t.Status.Phase == v1beta1.PhasePromoting && !t.rendered() && !t.recalling() {
 		return (*turn).restart
 	}
 	return nil
@@ -75,7 +76,7 @@ func calledOff(t *turn) move {
 		return nil
 	case t.analysing(), t.Status.Phase == v1beta1.PhasePromoting && !t.rendered():
 		return (*turn).callOff
-	case t.Status.Phase == v1beta1.PhasePromoting && t.Status.Promoting != t.Revision:
+	case t.Status.Phase == v1beta1.PhasePromoting:
 		return (*turn).turnBack
 	}
 	return nil
@@ -85,6 +86,8 @@ func stuck(t *turn) move {
 	switch {
 	case t.analysing() && (t.Target.Health == Stuck || t.late(t.Target) || t.small()):
 		return (*turn).giveUp
+	case t.listens(): // somebody may want back what there was before
+		return nil
 	case t.Status.Phase == v1beta1.PhasePromoting && t.rendered() && (t.Primary.Health == Stuck || t.late(t.Primary)):
 		return (*turn).strand
 	}

@@ -58,6 +58,10 @@ func (t *turn) leaveCanary() {
 // strand ends a promotion whose primary does not come up. The canary passed all checks and is the healthy
 // copy, so it takes all traffic and stays, unless the target has already moved on to something unproven.
 func (t *turn) strand() {
+	if t.recalling() {
+		t.founder()
+		return
+	}
 	sound := t.Revision == t.Status.Promoting && t.Target.Health == Available
 	if sound && t.Target.Available < t.Status.PrimaryReplicas {
 		if t.waiting() != WaitCapacity {
@@ -150,15 +154,23 @@ func (t *turn) revert() {
 // turnBack has a primary that was already given the new revision return to the promoted one.
 func (t *turn) turnBack() {
 	t.next.LastAppliedSpec = t.Revision
-	t.next.Promoting = t.Revision
-	t.leaveCanary()
+	t.next.FailedChecks = 0
+	t.goHome()
+	t.say(ReasonCalledOff, "%s is back at the promoted revision, returning %s to it", t.Names.target(), t.Names.primary())
+}
+
+// goHome sends the primary back to the promoted revision, and users to the primary: at once, unless none of its pods
+// would answer them.
+func (t *turn) goHome() {
+	t.next.Promoting = t.Status.LastPromotedSpec
 	t.next.Iterations = 0
 	t.next.Step = 0
-	t.next.FailedChecks = 0
 	t.next.PrimaryReplicas = max(t.next.PrimaryReplicas, t.Primary.Replicas, 1)
+	if t.Primary.Available > 0 || t.Target.Available == 0 {
+		t.leaveCanary()
+	}
 	t.enter(v1beta1.PhasePromoting)
 	t.awaitPrimary()
-	t.say(ReasonCalledOff, "%s is back at the promoted revision, returning %s to it", t.Names.target(), t.Names.primary())
 }
 
 // recreate starts over with a primary that somebody deleted, from a target that has the same revision.

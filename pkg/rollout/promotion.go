@@ -17,12 +17,18 @@ func (t *turn) promote() {
 // promoting brings traffic back once the primary runs the new revision at its old size.
 func promoting(t *turn) {
 	switch {
-	case t.Revision != t.Status.Promoting && t.Status.CanaryWeight > 0:
+	case t.listens():
+		t.after = lookAgain // silence is no consent
+	case t.recalling() && !t.rendered() && !t.Former:
+		t.stay()
+	case t.recalling() && t.Status.CanaryWeight > 0 && t.Primary.Available > 0:
+		t.comeHome()
+	case t.Revision != t.Status.Promoting && t.Status.CanaryWeight > 0 && !t.recalling():
 		t.next.CanaryWeight = 0
 		t.next.Matched = false
 		t.warn(ReasonTargetMoved, "%s changed while it was being promoted, routing all traffic to primary", t.Names.target())
 		t.awaitPrimary()
-	case t.Revision == "" && !t.rendered():
+	case t.Revision == "" && !t.rendered() && !t.recalling():
 		t.awaitTarget()
 	case !t.ready(t.Primary, t.Status.Promoting), t.short():
 		t.awaitPrimary()
@@ -47,6 +53,10 @@ func (t *turn) short() bool {
 
 // returned ends a promotion that was turned back: the primary runs what it ran before, and has the traffic.
 func (t *turn) returned() {
+	if t.recalling() {
+		t.recede()
+		return
+	}
 	t.revert()
 	t.say(ReasonCalledOff, "%s is back at the promoted revision", t.Names.primary())
 	t.alert(v1beta1.SeverityInfo, "Rollout called off, the promoted revision is back.")

@@ -57,9 +57,7 @@ type storm struct {
 func Chaos(seed uint64, without Protection) []string {
 	s := newStorm(seed, without)
 	for range 40 + s.rng.IntN(160) {
-		if s.rng.Float64() < .08 {
-			s.disturb()
-		}
+		s.unrest()
 		s.Second()
 		if len(s.w.wrong) > 0 {
 			return s.w.wrong
@@ -85,6 +83,7 @@ func newStorm(seed uint64, without Protection) *storm {
 	o.deaf = []float64{0, 0, .1}[rng.IntN(3)]
 	o.slow = rng.IntN(3)
 	s := &storm{Operator: o, rng: rng, top: 1}
+	w.forgets = rng.IntN(4) == 0
 	if rng.IntN(8) == 0 && !w.plan.Ratio { // no other controller knows of that
 		s.inherit()
 	}
@@ -112,10 +111,23 @@ func (s *storm) inherit() {
 	s.interrupt(interrupted{restarted: true}) // an operator starts with caches that are filled
 }
 
+// unrest is what may come between two seconds. Promotions are short: somebody has to be quick to want them back.
+func (s *storm) unrest() {
+	if s.rng.Float64() < .08 {
+		s.disturb()
+	}
+	switch phase := s.w.status.Phase; {
+	case phase == v1beta1.PhasePromoting && s.rng.Float64() < .05:
+		s.w.recall = true
+	case settled(phase) && s.rng.Float64() < .2:
+		s.w.recall = false
+	}
+}
+
 // disturb is one thing that users or the cluster do.
 func (s *storm) disturb() {
 	deeds := []func(){s.release, s.release, s.release, s.goBack, s.goBack, s.spoil, s.heal, s.suspend, s.replan, s.reject, s.starve, s.loseTarget, s.losePrimary,
-		s.shut, s.shut, s.recall, s.doubt, s.dismiss}
+		s.shut, s.shut, s.recall, s.doubt, s.dismiss, s.w.forget}
 	s.w.recent = nil // what happens to new facts may be said again
 	deeds[s.rng.IntN(len(deeds))]()
 }

@@ -37,9 +37,7 @@ func TestShowSeed(t *testing.T) {
 	}
 	s := newStorm(uint64(*show), None)
 	for range 40 + s.rng.IntN(160) {
-		if s.rng.Float64() < .08 {
-			s.disturb()
-		}
+		s.unrest()
 		s.Second()
 		t.Log(s.w.now, s.w.line(), brief(s.w.status))
 		if len(s.w.wrong) > 0 {

@@ -58,10 +58,10 @@ func (o *Operator) reroutes(v view) []func() {
 // primarySize is the size the primary must get, if it must be written at all.
 func (o *Operator) primarySize(v view) (int32, bool) {
 	i := v.intent
-	if i.Primary == "" || v.Target.Health == rollout.Absent {
+	if i.Primary == "" || v.Target.Health == rollout.Absent && !restores(v) {
 		return 0, false
 	}
-	if v.Target.Revision != i.Primary && o.without != SameTemplate {
+	if v.Target.Revision != i.Primary && o.without != SameTemplate && !restores(v) {
 		return 0, false
 	}
 	if v.Primary.Health == rollout.Absent {
@@ -76,11 +76,12 @@ func (o *Operator) primarySize(v view) (int32, bool) {
 
 // render gives the primary a template.
 func (o *Operator) render(revision string, size int32) {
-	if o.without == SameTemplate {
+	if o.without == SameTemplate && !o.w.kept[revision] {
 		revision = o.w.target.revision
 	}
 	o.w.rendered(revision)
 	o.w.recent = nil // a primary written anew may have the same trouble again
+	o.w.supplant(&o.w.primary, revision)
 	o.w.primary.set(o.w, revision, size)
 	wrote(o, &o.primaries, "the primary was written")
 }

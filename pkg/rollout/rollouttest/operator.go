@@ -174,6 +174,7 @@ func (o *Operator) observe(live bool) view {
 		Revision: target.Revision, Target: target, Primary: o.primaries.cached(), Paused: c.paused, Deleting: c.deleting,
 	}
 	v.Copied = v.Primary.Revision == "" && target.Revision == o.w.copied
+	o.recollect(&v, live)
 	o.routed(&v)
 	return v
 }

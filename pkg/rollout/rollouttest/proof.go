@@ -72,6 +72,7 @@ func (w *World) record(v view, d rollout.Decision, found rollout.Findings, began
 	w.approve(v, next, found)
 	w.gated(v, next, found)
 	w.seen(v.status, next)
+	w.withdrawn(v.status, next)
 	stayed := next.Phase == v1beta1.PhaseTerminating && v.status.LastPromotedSpec == "" // users never left the target
 	// Else the weight becomes what the routes had been saying all along.
 	if ours(v.status) && !stayed {
@@ -149,8 +150,8 @@ func (w *World) gated(v view, next v1beta1.CanaryStatus, found rollout.Findings)
 		if closed && next.Phase != v1beta1.PhaseFailed && (next.Step > v.status.Step || next.Promoting != v.status.Promoting) {
 			w.broken("a closed gate %s did not hold step %d of %s", f.Name, next.Step, next.Phase)
 		}
-		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed && next.Phase != v1beta1.PhaseFailed {
-			w.broken("a rollback was asked for, and the rollout is %s", next.Phase)
+		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed {
+			w.obeyed(v, next, f)
 		}
 	}
 	begins := next.Phase == v1beta1.PhaseProgressing && (settled(v.status.Phase) || v.status.Phase == v1beta1.PhaseWaiting)

@@ -41,6 +41,8 @@ var commands = map[string]func(*Script, string) error{
 	"close":         func(s *Script, gate string) error { s.w.gates[v1beta1.HookType(gate)] = true; return nil },
 	"open":          func(s *Script, gate string) error { delete(s.w.gates, v1beta1.HookType(gate)); return nil },
 	"recall":        func(s *Script, _ string) error { s.w.recall = true; return nil },
+	"relent":        func(s *Script, _ string) error { s.w.recall = false; return nil },
+	"forget":        func(s *Script, _ string) error { s.w.forget(); return nil },
 	"metrics are":   func(s *Script, v string) error { s.w.verdict = verdicts[v]; return nil },
 	"proxies take":  func(s *Script, n string) (err error) { s.w.slow, err = strconv.Atoi(n); return err },
 	"wait":          (*Script).wait,

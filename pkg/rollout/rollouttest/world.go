@@ -70,6 +70,7 @@ type World struct {
 	jitter   int  // and how many more at most
 	reported bool // proxies say when they took the routes; else that is assumed after slow seconds
 
+	archive
 	proof
 }
 
@@ -128,6 +129,7 @@ func (w *World) tick() {
 	}
 	w.note(&w.target)
 	w.note(&w.primary)
+	w.fade(w.primary.observe(w))
 	w.check("a second passed")
 }
 

@@ -1,0 +1,171 @@
+package rollout
+
+import (
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// Rollback hooks are heard in Promoting as well. By then the target and, most often, the primary have the revision that
+// nobody wants any more: what users had before is kept by the primary's own history alone.
+
+// homing says that a primary is on its way back to the promoted revision.
+func homing(s v1beta1.CanaryStatus) bool {
+	return s.Phase == v1beta1.PhasePromoting && s.Promoting != "" && s.Promoting == s.LastPromotedSpec
+}
+
+// Recalled says that it is because a hook asked for it: the target still has something else.
+func Recalled(s v1beta1.CanaryStatus) bool { return homing(s) && s.LastAppliedSpec != s.Promoting }
+
+// Recollects says that a decision may depend on what a primary's history holds: see Snapshot.Former.
+func Recollects(p Plan, s v1beta1.CanaryStatus) bool { return attentive(p, s) || Recalled(s) }
+
+// attentive says that rollback hooks are asked in the course of a promotion.
+func attentive(p Plan, s v1beta1.CanaryStatus) bool {
+	return s.Phase == v1beta1.PhasePromoting && !p.Skip && !homing(s) && len(p.hooks(v1beta1.RollbackHook)) > 0
+}
+
+func (t *turn) recalling() bool { return Recalled(t.Status) }
+func (t *turn) attentive() bool { return attentive(t.Plan, t.Status) }
+
+// listens says that they are due now. A status remembers that they were asked by when it was stored last: nextCheck is
+// the retreat's, and the deadline of a primary counts from it.
+func (t *turn) listens() bool {
+	if !t.attentive() || len(t.found) > 0 {
+		return false
+	}
+	due, _ := t.beat()
+	return t.Status.LastTransitionTime.Truncate(time.Second).Before(due.Truncate(time.Second))
+}
+
+// beat is when rollback hooks were due last, and how long it is until they are again. It counts whole intervals
+// from the beginning of the phase, in the seconds that a status is stored with.
+func (t *turn) beat() (due time.Time, left time.Duration) {
+	began, interval := t.since().Truncate(time.Second), max(t.Plan.Interval, time.Second)
+	due = began.Add(t.Now.Sub(began) / interval * interval)
+	return due, due.Add(interval).Sub(t.Now)
+}
+
+// attend sees to it that there is a pass when rollback hooks are due next.
+func (t *turn) attend() {
+	if !t.attentive() || t.Paused || t.next.Phase != v1beta1.PhasePromoting {
+		return
+	}
+	if _, left := t.beat(); t.after == 0 || left < t.after {
+		t.after = left
+	}
+}
+
+// hear takes note of what rollback hooks said to a promotion, and says once if one of them cannot be followed.
+func (t *turn) hear() {
+	t.heard = t.attentive() && len(t.found) > 0
+	if t.heard && recalled(t) != nil && !t.home() && !t.Former {
+		t.regret(t.order())
+	}
+}
+
+// home says that the primary runs what was promoted last.
+func (t *turn) home() bool { return t.Primary.Revision == t.Status.LastPromotedSpec }
+
+// countermanded notices a hook that asks for a rollback in the course of a promotion.
+func countermanded(t *turn) move {
+	switch {
+	case !t.attentive() || recalled(t) == nil:
+		return nil
+	case t.home():
+		return (*turn).recall // the primary was not given anything else yet
+	case t.Former:
+		return (*turn).takeBack
+	}
+	return nil
+}
+
+// takeBack has the primary return to the promoted revision, while the target keeps the one that was recalled.
+func (t *turn) takeBack() {
+	order := t.order()
+	t.goHome()
+	t.note(t.Names.primary() + " returns to the promoted revision. Cause: " + order + ".")
+	t.revoke()
+	t.warn(ReasonRolledBack, "Rolling back %s manual webhook invoked, returning %s to the promoted revision", t.Names.canary(), t.Names.primary())
+	t.alert(v1beta1.SeverityWarn, "Rolling back manual webhook invoked")
+}
+
+// note has the condition Promoted tell more of a promotion than that it is under way.
+func (t *turn) note(text string) {
+	t.condition(v1beta1.ConditionPromoted, metav1.ConditionUnknown, string(v1beta1.PhasePromoting), text)
+}
+
+// order is who asked for a rollback: in this turn, or, as the status has it, in an earlier one.
+func (t *turn) order() string {
+	for _, f := range t.found {
+		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed {
+			return "the rollback hook " + f.Name + " asked for it"
+		}
+	}
+	if _, order, found := strings.Cut(message(t.Status, v1beta1.ConditionPromoted), "Cause: "); found {
+		return strings.TrimSuffix(order, ".")
+	}
+	return "a rollback hook asked for it"
+}
+
+// regret says that a promotion goes on although a hook asked for a rollback. What has been said is kept in the
+// condition: the hook may well go on asking.
+func (t *turn) regret(order string) {
+	text := t.Names.primary() + " cannot return to the promoted revision: " + orElse(t.Unkept, "it is not kept") +
+		"; put " + t.Names.target() + " back to it"
+	said := message(t.Status, v1beta1.ConditionPromoted)
+	if strings.Contains(said, text) {
+		return
+	}
+	_, usual := t.promoted(v1beta1.PhasePromoting)
+	t.note(usual + " " + text + ". Cause: " + order + ".")
+	t.warn(ReasonHookPassed, "Rollback not possible, %s: %s", order, text)
+	t.alert(v1beta1.SeverityError, "Rollback not possible: "+text)
+}
+
+// stay gives the way back up, because what it leads to is gone: the promotion goes on.
+func (t *turn) stay() {
+	t.next.Promoting = t.Status.LastAppliedSpec
+	t.hold(WaitPrimary, 0, "%s.", t.describe(t.Names.primary(), Workload{Health: Starting}))
+	t.regret(t.order())
+}
+
+// recede ends a rollout whose primary has returned because a hook asked for it.
+func (t *turn) recede() {
+	t.cause, t.revoked = t.order(), true
+	t.say(ReasonRolledBack, "%s is back at the promoted revision", t.Names.primary())
+	t.abandon()
+	t.alert(v1beta1.SeverityWarn, "Rolled back, the promoted revision is back.")
+}
+
+// comeHome sends users to a primary that is on its way back, now that it has a pod to answer them.
+func (t *turn) comeHome() {
+	t.leaveCanary()
+	t.awaitPrimary()
+}
+
+// founder is about a primary that does not come up with what it returned to. Where none of its pods answers, users
+// stay with the canary, for as long as that takes.
+func (t *turn) founder() {
+	why := t.obstacle(t.Names.primary(), t.Primary)
+	switch {
+	case t.Status.CanaryWeight > 0 && t.Primary.Available > 0:
+		t.comeHome()
+		return
+	case t.Status.CanaryWeight > 0:
+		text := why + "; until it has a pod " + t.Names.target() + " keeps its requests"
+		if message(t.Status, v1beta1.ConditionWaiting) != text+"." {
+			t.warn(ReasonWorkloadNotReady, "%s", text)
+			t.alert(v1beta1.SeverityError, "Rollback stuck, primary not ready: "+text)
+		}
+		t.hold(WaitPrimary, lookAgain, "%s.", text)
+		return
+	}
+	t.cause = t.order() + ", and " + why
+	t.abandon()
+	t.warn(ReasonPromotionFailed, "Rollback of %s failed, primary not ready: %s", t.Names.canary(), why)
+	t.alert(v1beta1.SeverityError, "Rollback failed, primary not ready: "+why)
+}

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,26 +19,35 @@ import (
 
 // readRivals refuses the younger of two Canaries that would scale, or route to, the same objects.
 func (r *Reconciler) readRivals(ctx context.Context, v *view, _ client.Reader) error {
-	all := &v1beta1.CanaryList{}
-	if err := r.Client.List(ctx, all, client.InNamespace(v.canary.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return fmt.Errorf("list canaries: %w", err)
+	for _, name := range slices.Compact([]string{v.canary.Spec.TargetRef.Name, v.canary.ApexName()}) {
+		others, err := anyOf(ctx, r.Client, client.InNamespace(v.canary.Namespace), name)
+		if err != nil {
+			return err
+		}
+		for i := range others {
+			if err := rivals(&others[i], v.canary); err != nil {
+				return err
+			}
+		}
 	}
-	for i := range all.Items {
-		other := &all.Items[i]
-		if other.UID == v.canary.UID || !elder(other, v.canary) {
-			continue
+	return nil
+}
+
+// rivals says what of a Canary's another one has already, if it is older.
+func rivals(other, c *v1beta1.Canary) error {
+	if other.UID == c.UID || !elder(other, c) {
+		return nil
+	}
+	if other.Spec.TargetRef.Kind == c.Spec.TargetRef.Kind && other.Spec.TargetRef.Name == c.Spec.TargetRef.Name {
+		return &rollout.InvalidError{
+			Field:   "spec.targetRef.name",
+			Problem: fmt.Sprintf("%s %q already has the Canary %q, which is older", other.Spec.TargetRef.Kind, other.Spec.TargetRef.Name, other.Name),
 		}
-		if other.Spec.TargetRef.Kind == v.canary.Spec.TargetRef.Kind && other.Spec.TargetRef.Name == v.canary.Spec.TargetRef.Name {
-			return &rollout.InvalidError{
-				Field:   "spec.targetRef.name",
-				Problem: fmt.Sprintf("%s %q already has the Canary %q, which is older", other.Spec.TargetRef.Kind, other.Spec.TargetRef.Name, other.Name),
-			}
-		}
-		if other.ApexName() == v.canary.ApexName() {
-			return &rollout.InvalidError{
-				Field:   "spec.service.name",
-				Problem: fmt.Sprintf("Service %q already belongs to the Canary %q, which is older", other.ApexName(), other.Name),
-			}
+	}
+	if other.ApexName() == c.ApexName() {
+		return &rollout.InvalidError{
+			Field:   "spec.service.name",
+			Problem: fmt.Sprintf("Service %q already belongs to the Canary %q, which is older", other.ApexName(), other.Name),
 		}
 	}
 	return nil

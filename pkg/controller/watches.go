@@ -35,6 +35,9 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, workers int) error {
 // setup leaves room for what stands between the queue and the reconciler: tests run on a faster clock.
 func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile.Reconciler) reconcile.Reconciler) error {
 	inbox := &inbox{Reconciler: r}
+	if err := indexNames(mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
 	built, err := ctrl.NewControllerManagedBy(mgr).
 		Named("canary").
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
@@ -69,12 +72,12 @@ func (r *Reconciler) concerning() handler.EventHandler {
 		if o != nil && o.Kind == "Canary" && o.APIVersion == v1beta1.GroupVersion.String() {
 			woken = append(woken, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: obj.GetNamespace(), Name: o.Name}})
 		}
-		all := &v1beta1.CanaryList{}
-		if err := r.Client.List(ctx, all, near(obj), client.UnsafeDisableDeepCopy); err != nil {
+		others, err := anyOf(ctx, r.Client, near(obj), obj.GetName())
+		if err != nil {
 			return woken // the cache answers or is not there yet, and then every Canary is looked at anyway
 		}
-		for i := range all.Items {
-			if c := &all.Items[i]; concerns(c, obj.GetName()) && (o == nil || o.UID != c.UID) {
+		for i := range others {
+			if c := &others[i]; o == nil || o.UID != c.UID {
 				woken = append(woken, request(c))
 			}
 		}
@@ -104,15 +107,6 @@ func alerts(c *v1beta1.Canary, provider client.ObjectKey) bool {
 		return false
 	}
 	return slices.ContainsFunc(c.Spec.Analysis.Alerts, func(a v1beta1.CanaryAlert) bool { return referred(c, a.ProviderRef) == provider })
-}
-
-func concerns(c *v1beta1.Canary, name string) bool {
-	switch name {
-	case c.Spec.TargetRef.Name, c.PrimaryWorkload(), c.ApexName(), c.PrimaryName(), c.CanaryName():
-		return true
-	}
-	ref := c.Spec.AutoscalerRef
-	return ref != nil && (ref.Name == name || ref.Name+"-primary" == name) || slices.Contains(named(c), name)
 }
 
 // inbox hands requests to the reconciler. It keeps what was last known of a Canary that is gone, so that

@@ -81,16 +81,21 @@ func undo(table, saved string) string {
 // captureMark is the comment on our own rule, by which it is found again.
 const captureMark = "sluice-e2e-mesh"
 
-// captureUp sends what pods send to Services of the mesh through the mesh
-// process first, as a sidecar would get it. It has to stand before kube-proxy's
-// rules, which would already choose a pod.
+// captureUp sends what pods send to Services through the mesh process first, as
+// a sidecar would get it. It has to stand before kube-proxy's rules, which would
+// already choose a pod.
 func captureUp(ctx context.Context) error {
 	return runs(ctx, append([]string{"iptables", "-w", "-t", "nat", "-I", "PREROUTING", "1"}, captureRule()...))
 }
 
+// unmeshed are the ports of the cluster's own Services: DNS, the API server,
+// Prometheus and istiod, which have to be reached whatever becomes of the mesh.
+// All others are captured: a request that passes the mesh by is in no metric.
+const unmeshed = "53,443,9090,15010"
+
 func captureRule() []string {
 	return []string{
-		"-s", podRange, "-d", serviceIPs, "-p", "tcp", "--dport", "9898",
+		"-s", podRange, "-d", serviceIPs, "-p", "tcp", "-m", "multiport", "!", "--dports", unmeshed,
 		"-m", "comment", "--comment", captureMark, "-j", "REDIRECT", "--to-ports", "15001",
 	}
 }

@@ -104,10 +104,22 @@ func (h *handler) find(x *exchange, r *http.Request) {
 	if x.table = x.snap.table(c); x.table == nil {
 		return
 	}
-	if x.host = x.table.host(r.Host); x.host == nil {
+	if x.host = h.host(x, r); x.host == nil {
 		return
 	}
 	x.rule = x.host.rule(queryOf(r, h.random))
+}
+
+// host finds the virtual host. A name without a dot is another Service in each namespace, and istiod, which takes
+// us for a pod of one of them, tells what it is there only; which one a pod meant is seen by the address that it
+// found, since a Service's address is among its domains.
+func (h *handler) host(x *exchange, r *http.Request) *virtualHost {
+	if h.gateway.cfg.Identity.Mode == Mesh && !strings.Contains(withoutPort(r.Host), ".") {
+		if meant := x.table.exact[withoutPort(x.destination)]; meant != nil {
+			return meant
+		}
+	}
+	return x.table.host(r.Host)
 }
 
 // forward sends the request to one of the route's clusters and copies to its mirrors.

@@ -42,12 +42,13 @@ func TestMesh(t *testing.T) {
 	inbound := &listener.Listener{Name: "virtualInbound", Address: addressOf("0.0.0.0:15006"), TrafficDirection: core.TrafficDirection_INBOUND, FilterChains: []*listener.FilterChain{{TransportSocket: &core.TransportSocket{}}}}
 	table := &route.RouteConfiguration{Name: "9898", VirtualHosts: []*route.VirtualHost{
 		{Name: "canary", Domains: []string{"podinfo-canary.test", "podinfo-canary"}, Routes: []*route.Route{shared("podinfo-canary", 1)}},
+		{Name: "elsewhere", Domains: []string{"podinfo-canary.shop", "10.96.0.9"}, Routes: []*route.Route{shared("elsewhere", 1)}},
 		{Name: "allow_any", Domains: []string{"*"}, Routes: []*route.Route{{Match: prefixMatch("/"), Action: &route.Route_Route{Route: &route.RouteAction{ClusterSpecifier: &route.RouteAction_Cluster{Cluster: "PassthroughCluster"}}}}}},
 	}}
 	passthrough := &cluster.Cluster{Name: "PassthroughCluster", ClusterDiscoveryType: &cluster.Cluster_Type{Type: cluster.Cluster_ORIGINAL_DST}}
 	caller := endpointsOf("loadtester", "127.0.0.9:8080")
-	i := startIstiod(t, passthrough, clusterOf("podinfo-canary"), clusterOf("redis"), clusterOf("loadtester"),
-		endpointsOf("podinfo-canary", backend(t, "canary", nil)), endpointsOf("redis", echo.Addr().String()), caller,
+	i := startIstiod(t, passthrough, clusterOf("podinfo-canary"), clusterOf("elsewhere"), clusterOf("redis"), clusterOf("loadtester"),
+		endpointsOf("podinfo-canary", backend(t, "canary", nil)), endpointsOf("elsewhere", backend(t, "elsewhere", nil)), endpointsOf("redis", echo.Addr().String()), caller,
 		httpListener("0.0.0.0:9898", "9898"), tcp, inbound, table)
 	door := freePort(t)
 	var destination atomic.Value
@@ -63,6 +64,11 @@ func TestMesh(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return count(t, g, "reporter", "destination", "destination_workload", "podinfo-canary", "source_workload", "loadtester", "response_code", "200") == 2
 	}, patience, time.Millisecond, "the caller is known by its IP")
+
+	destination.Store("10.96.0.9:9898")
+	for host, want := range map[string]string{"podinfo-canary": "elsewhere", "podinfo-canary:9898": "elsewhere", "podinfo-canary.test": "canary"} {
+		require.Equal(t, want, fetchFrom(t, "127.0.0.9", "http://"+door+"/", host), "%s is looked up where the caller is, by the address that was found", host)
+	}
 
 	destination.Store(unknown)
 	body, _ := fetch(t, http.MethodGet, "http://"+door+"/")

@@ -104,26 +104,38 @@ func (r *Reconciler) farewell(ctx context.Context, v *view) (changed bool, err e
 // Release gives back what a Canary that is gone already had taken: the target's replicas, routes, and an apex
 // Service that were the user's own. There was no finalizer to wait for it, so its primary goes at the same time.
 //
-// It is not done while the primary can still answer and the target cannot yet.
+// It is not done while the primary can still answer and the target cannot yet. What the target carries of its stop goes
+// last: should this process end before, another one goes on from there.
 func (r *Reconciler) Release(ctx context.Context, c *v1beta1.Canary) (done bool, err error) {
 	if c.Status.Phase == v1beta1.PhaseTerminated {
 		return true, nil // done by the way it went
 	}
 	v, err := r.observe(ctx, c, r.Live)
-	if err != nil || v.target == nil {
+	if err != nil || v.target == nil || v.another() {
 		return err == nil, err
 	}
-	if changed, err := r.part(ctx, v); changed || err != nil {
+	heir, err := r.heir(ctx, c)
+	if err != nil {
 		return false, err
 	}
+	if !heir {
+		if changed, err := r.part(ctx, v); changed || err != nil {
+			return false, err
+		}
+	}
 	if changed, err := r.runTarget(ctx, v); changed || err != nil {
+		r.tellReturn(ctx, v, changed)
 		return false, err
 	}
 	if v.primary != nil && v.snapshot.Primary.Available > 0 && !v.served() {
 		return false, nil
 	}
-	changed, err := r.handOver(ctx, v)
-	return !changed, err
+	if !heir {
+		if changed, err := r.handOver(ctx, v); changed || err != nil {
+			return false, err
+		}
+	}
+	return r.clearStop(ctx, v)
 }
 
 // handOver leaves to the user what is the user's. Where a route had to be changed for that it is not done yet.
@@ -148,11 +160,7 @@ func (r *Reconciler) runTarget(ctx context.Context, v *view) (bool, error) {
 	if replicas(v.target) > 0 {
 		return false, nil
 	}
-	size := v.canary.Status.PrimaryReplicas
-	if v.primary != nil {
-		size = max(size, replicas(v.primary))
-	}
-	changed, err := r.Applier.Apply(ctx, v.canary, v.sized(max(size, 1)))
+	changed, err := r.Applier.Apply(ctx, v.canary, touched(v.kind.Run(v.target, v.whole(), v.carried())))
 	if err != nil {
 		return changed, fmt.Errorf("give %s %q its replicas back: %w", v.lowerKind(), v.target.GetName(), err)
 	}

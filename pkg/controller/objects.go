@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -145,9 +146,9 @@ func (v *view) template() client.Object {
 func (v *view) run() {
 	have, want := replicas(v.target), v.intent.Floor
 	switch {
-	case !v.intent.Canary && have > 0:
-		v.remove = append(v.remove, v.sized(0))
-	case !v.intent.Canary, have >= want:
+	case !v.intent.Canary:
+		v.stop(have)
+	case have >= want:
 	case have == 0 && v.primary == nil:
 		// A target that was at zero before there was a primary is meant to be.
 	case have == 0 && !v.intent.Exact:
@@ -159,7 +160,7 @@ func (v *view) run() {
 
 // sized is the target at a size, and nothing else of it.
 func (v *view) sized(size int32) runtime.ApplyConfiguration {
-	return touched(v.kind.Run(v.target, size))
+	return touched(v.kind.Run(v.target, size, nil))
 }
 
 // touched is a change of some fields of an object of the user's.
@@ -185,7 +186,7 @@ func (r *Reconciler) addPrimary(ctx context.Context, v *view) error {
 	if !v.promotes() {
 		return nil
 	}
-	size := v.primarySize(r.memory.size(v.canary))
+	size := v.primarySize(cmp.Or(r.memory.size(v.canary), stopped(v.target).Size))
 	model := workload.Model{Revision: v.intent.Primary, Replicas: &size, Configs: v.configs}
 	if model.Live, err = v.marks(); err != nil {
 		return err

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -35,7 +36,7 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, workers int) error {
 // setup leaves room for what stands between the queue and the reconciler: tests run on a faster clock.
 func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile.Reconciler) reconcile.Reconciler) error {
 	inbox := &inbox{Reconciler: r}
-	if err := indexNames(mgr.GetFieldIndexer()); err != nil {
+	if err := errors.Join(indexNames(mgr.GetFieldIndexer()), indexStops(mgr.GetFieldIndexer())); err != nil {
 		return err
 	}
 	built, err := ctrl.NewControllerManagedBy(mgr).
@@ -67,7 +68,7 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 // matter to another that is refused because of them, and takes over when they go.
 func (r *Reconciler) concerning() handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
-		woken := r.claimed(ctx, obj)
+		woken := append(r.claimed(ctx, obj), stoppedFor(obj)...)
 		o := metav1.GetControllerOf(obj)
 		if o != nil && o.Kind == "Canary" && o.APIVersion == v1beta1.GroupVersion.String() {
 			woken = append(woken, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: obj.GetNamespace(), Name: o.Name}})
@@ -110,7 +111,7 @@ func alerts(c *v1beta1.Canary, provider client.ObjectKey) bool {
 }
 
 // inbox hands requests to the reconciler. It keeps what was last known of a Canary that is gone, so that
-// the target can be given back what it is owed.
+// everything can be given back that is owed: of what the target carries, less can be told.
 type inbox struct {
 	*Reconciler
 	mu    sync.Mutex
@@ -119,15 +120,8 @@ type inbox struct {
 
 // Reconcile brings the named Canary forward, or settles the affairs of one that is gone.
 func (i *inbox) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	if ghost := i.exorcise(req.NamespacedName); ghost != nil {
-		i.Herald.Telemetry.forget(ghost)
-		if done, err := i.Release(ctx, ghost); !done || err != nil {
-			i.haunt(ghost)
-			return reconcile.Result{RequeueAfter: lagging}, err
-		}
-		i.Applier.Forget(ghost)
-		i.memo.forget(ghost)
-		i.memory.forget(ghost)
+	if done, err := i.bury(ctx, req.NamespacedName); !done || err != nil {
+		return reconcile.Result{RequeueAfter: lagging}, err
 	}
 	c := &v1beta1.Canary{}
 	if err := i.Client.Get(ctx, req.NamespacedName, c); err != nil {
@@ -139,23 +133,6 @@ func (i *inbox) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 	return result, err
 }
 
-func (i *inbox) haunt(c *v1beta1.Canary) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.ghost == nil {
-		i.ghost = map[types.NamespacedName]*v1beta1.Canary{}
-	}
-	i.ghost[client.ObjectKeyFromObject(c)] = c
-}
-
-func (i *inbox) exorcise(key types.NamespacedName) *v1beta1.Canary {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	c := i.ghost[key]
-	delete(i.ghost, key)
-	return c
-}
-
 // canaries wakes a Canary by its own events, and the others of its namespace when one goes: a younger rival
 // may take its place.
 func (i *inbox) canaries() handler.EventHandler {
@@ -165,6 +142,7 @@ func (i *inbox) canaries() handler.EventHandler {
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
 			if c, ok := e.Object.(*v1beta1.Canary); ok {
 				i.haunt(c.DeepCopy())
+				i.wakeFormer(ctx, c, q)
 			}
 			q.Add(request(e.Object))
 			i.wakeRivals(ctx, e.Object, q)

@@ -103,12 +103,16 @@ func (k DaemonSet) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.ApplyC
 }
 
 // Run implements Kind. It renders a Patch: to an apply the node selector is one value, and the user's.
-func (DaemonSet) Run(target Object, size int32) runtime.ApplyConfiguration {
-	var label any = "true"
+func (DaemonSet) Run(target Object, size int32, stop *Stop) runtime.ApplyConfiguration {
+	var label, note any = "true", nil
 	if size > 0 {
 		label = nil
 	}
+	if stop != nil {
+		note = stop.String()
+	}
 	return patch("apps/v1", "DaemonSet", target, map[string]any{
+		"metadata": map[string]any{"annotations": map[string]any{StoppedAnnotation: note}},
 		"spec": map[string]any{"template": map[string]any{"spec": map[string]any{
 			"nodeSelector": map[string]any{ScaleToZero: label},
 		}}},

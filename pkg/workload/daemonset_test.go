@@ -131,17 +131,24 @@ func TestRunDaemonSet(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason string
 		size   int32
+		stop   *workload.Stop
 		want   string
+		note   string
 	}{
-		"Start": {reason: "null takes the label away, whoever has set it", size: 3, want: "null"},
-		"Stop":  {reason: "what else the user selects nodes by is not touched", want: `"true"`},
+		"Start": {reason: "null takes the label away, whoever has set it", size: 3, want: "null", note: "null"},
+		"Stop":  {reason: "what else the user selects nodes by is not touched", want: `"true"`, note: "null"},
+		"StopForNow": {
+			reason: "it carries what is needed to give it back", stop: &workload.Stop{Canary: "podinfo", UID: "1", Size: 1},
+			want: `"true"`, note: `"{\"canary\":\"podinfo\",\"uid\":\"1\",\"size\":1}"`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			made, ok := workload.DaemonSet{}.Run(daemons(), tc.size).(workload.Patch)
+			made, ok := workload.DaemonSet{}.Run(daemons(), tc.size, tc.stop).(workload.Patch)
 			require.True(t, ok, "an apply could not say it")
 			raw, err := made.MarshalJSON()
 			require.NoError(t, err)
-			require.JSONEq(t, `{"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "podinfo", "namespace": "test"},
+			require.JSONEq(t, `{"apiVersion": "apps/v1", "kind": "DaemonSet",
+				"metadata": {"name": "podinfo", "namespace": "test", "annotations": {"sluice.dev/stopped": `+tc.note+`}},
 				"spec": {"template": {"spec": {"nodeSelector": {"flagger.app/scale-to-zero": `+tc.want+`}}}}}`, string(raw), tc.reason)
 		})
 	}

@@ -75,10 +75,14 @@ func deploymentSpec(from appsv1.DeploymentSpec) (*appsv1ac.DeploymentSpecApplyCo
 	return spec, err
 }
 
-// Run implements Kind.
-func (Deployment) Run(target Object, size int32) runtime.ApplyConfiguration {
-	return appsv1ac.Deployment(target.GetName(), target.GetNamespace()).
+// Run implements Kind. What is applied no longer goes: a target that carries a Stop loses it when it is run without.
+func (Deployment) Run(target Object, size int32, stop *Stop) runtime.ApplyConfiguration {
+	d := appsv1ac.Deployment(target.GetName(), target.GetNamespace()).
 		WithSpec(appsv1ac.DeploymentSpec().WithReplicas(size))
+	if stop != nil {
+		d.WithAnnotations(map[string]string{StoppedAnnotation: stop.String()})
+	}
+	return d
 }
 
 // primaryTemplate copies a pod template and makes it the primary's.

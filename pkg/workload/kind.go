@@ -35,8 +35,9 @@ type Kind interface {
 	Observe(o Object, pods []corev1.Pod, ready int, now time.Time) rollout.Workload
 	// Primary renders the copy of a target that serves its users.
 	Primary(target Object, c *v1beta1.Canary, m Model) (runtime.ApplyConfiguration, error)
-	// Run renders what starts a target at a size, or stops it, and nothing else: the rest of it is the user's.
-	Run(target Object, size int32) runtime.ApplyConfiguration
+	// Run renders what starts a target at a size, or stops it, and nothing else: the rest of it is the user's. Stop is
+	// what the target carries from then on; nil: nothing.
+	Run(target Object, size int32, stop *Stop) runtime.ApplyConfiguration
 }
 
 // Sketch is what a rollout has to know of a workload, whatever its kind. It shares its parts with the object.

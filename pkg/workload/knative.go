@@ -117,7 +117,7 @@ func (k Knative) Primary(target Object, _ *v1beta1.Canary, m Model) (runtime.App
 func (Knative) Unmark(target Object) runtime.ApplyConfiguration { return annotated(target, nil) }
 
 // Run implements Kind, and sets nothing.
-func (Knative) Run(target Object, _ int32) runtime.ApplyConfiguration {
+func (Knative) Run(target Object, _ int32, _ *Stop) runtime.ApplyConfiguration {
 	return patch(KnativeService().GroupVersion().String(), "Service", target, map[string]any{})
 }
 

@@ -1,0 +1,78 @@
+package workload
+
+import (
+	"encoding/json"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// StoppedAnnotation on a target that Sluice has stopped holds a Stop, as JSON. It is put there by the write that stops
+// the target, and goes when the target is started again.
+const StoppedAnnotation = "sluice.dev/stopped"
+
+// Stop is what has to be known of a stopped target, and of the Canary that it was stopped for, to give everything back
+// when the Canary was deleted and nobody saw that.
+type Stop struct {
+	Canary string    `json:"canary"`
+	UID    types.UID `json:"uid"`  // of the Canary
+	Size   int32     `json:"size"` // pods to come back with
+
+	// The rest is of the Canary's spec, as far as it names what is the user's own. Most name nothing.
+	Provider string                 `json:"provider,omitempty"`
+	Service  string                 `json:"service,omitempty"`
+	Routes   []v1beta1.OwnRoute     `json:"routes,omitempty"`
+	Scaler   *v1beta1.AutoscalerRef `json:"scaler,omitempty"`
+}
+
+// StopFor is what a Canary's target carries while it is stopped. Of autoscalers only KEDA's are paused.
+func StopFor(c *v1beta1.Canary, size int32) Stop {
+	s := Stop{Canary: c.Name, UID: c.UID, Size: size, Provider: c.Spec.Provider}
+	s.Service, s.Routes = c.Spec.Service.Name, c.Spec.Service.RouteRefs
+	if ref := c.Spec.AutoscalerRef; ref != nil && ref.Kind == ScaledObjectKind().Kind {
+		s.Scaler = &v1beta1.AutoscalerRef{APIVersion: ref.APIVersion, Kind: ref.Kind, Name: ref.Name}
+	}
+	return s
+}
+
+// StopOf reads what a target carries. Whatever is no Stop counts as none.
+func StopOf(o metav1.Object) (Stop, bool) {
+	text, ok := o.GetAnnotations()[StoppedAnnotation]
+	if !ok {
+		return Stop{}, false
+	}
+	var s Stop
+	err := json.Unmarshal([]byte(text), &s)
+	return s, err == nil && s.Canary != "" && s.Size > 0
+}
+
+// String is the annotation's value. The same Stop is always the same text.
+func (s Stop) String() string {
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // it is made of texts and a number
+	}
+	return string(text)
+}
+
+// Stand is the Canary as far as a Stop tells of it, for its target.
+func (s Stop) Stand(target Object) *v1beta1.Canary {
+	c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Namespace: target.GetNamespace(), Name: s.Canary, UID: s.UID}}
+	c.Spec.TargetRef = v1beta1.TargetRef{APIVersion: "apps/v1", Kind: SketchOf(target).Kind, Name: target.GetName()}
+	c.Spec.Provider = s.Provider
+	c.Spec.Service.Name, c.Spec.Service.RouteRefs = s.Service, s.Routes
+	c.Spec.AutoscalerRef = s.Scaler
+	c.Status.Phase = v1beta1.PhaseSucceeded // at rest, whatever it came from
+	c.Status.PrimaryReplicas = s.Size
+	return c
+}
+
+// Clear renders a target that carries no Stop, and nothing else of it: its size may be an autoscaler's again.
+func Clear(target Object) runtime.ApplyConfiguration {
+	return patch("apps/v1", SketchOf(target).Kind, target, map[string]any{
+		"metadata": map[string]any{"annotations": map[string]any{StoppedAnnotation: nil}},
+	})
+}

@@ -125,7 +125,7 @@ func TestDeclares(t *testing.T) {
 // documents are the manifests of our kinds in a text, in blocks of YAML and in commands that are given them.
 func documents(text string) []string {
 	var found []string
-	for _, block := range regexp.MustCompile("(?s)\n *```\w*\n(.*?)\n *```").FindAllStringSubmatch(text, -1) {
+	for _, block := range regexp.MustCompile("(?s)\n *```\\w*\n(.*?)\n *```").FindAllStringSubmatch(text, -1) {
 		body := block[1]
 		if here := regexp.MustCompile("(?s)<<'END'\n(.*?)\nEND").FindStringSubmatch(body); here != nil {
 			body = here[1]

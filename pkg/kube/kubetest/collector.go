@@ -38,6 +38,7 @@ func Collector(t testing.TB, ns string, kinds ...schema.GroupVersionKind) {
 		corev1.SchemeGroupVersion.WithKind("Service"),
 		corev1.SchemeGroupVersion.WithKind("Pod"),
 		appsv1.SchemeGroupVersion.WithKind("ReplicaSet"),
+		appsv1.SchemeGroupVersion.WithKind("ControllerRevision"),
 		appsv1.SchemeGroupVersion.WithKind("Deployment"),
 		appsv1.SchemeGroupVersion.WithKind("DaemonSet"),
 		policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"),

@@ -60,6 +60,9 @@ func (w daemons) Reconcile(ctx context.Context, req reconcile.Request) (reconcil
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	if err := w.keep(ctx, d, hash); err != nil {
+		return reconcile.Result{}, again(err)
+	}
 	p, err := w.podsOf(ctx, d, hash)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -130,7 +133,7 @@ func (w daemons) advance(ctx context.Context, d *appsv1.DaemonSet, hash string, 
 		}
 	}
 	p.old = nil
-	return after, nil
+	return after, w.forget(ctx, d)
 }
 
 func daemon(d *appsv1.DaemonSet, hash string) *corev1.Pod {

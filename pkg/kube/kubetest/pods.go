@@ -64,8 +64,11 @@ func (w *Workloads) replicaSet(ctx context.Context, d *appsv1.Deployment) (*apps
 	hash := hex.EncodeToString(sum[:5])
 	rs := &appsv1.ReplicaSet{}
 	err = w.live.Get(ctx, client.ObjectKey{Namespace: d.Namespace, Name: d.Name + "-" + hash}, rs)
+	if err == nil {
+		return rs, w.adopt(ctx, d, rs)
+	}
 	if !apierrors.IsNotFound(err) {
-		return rs, err
+		return nil, err
 	}
 	rs = &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{
 		Namespace: d.Namespace, Name: d.Name + "-" + hash,
@@ -76,7 +79,10 @@ func (w *Workloads) replicaSet(ctx context.Context, d *appsv1.Deployment) (*apps
 	rs.Spec.Template.Labels = labelled(d.Spec.Template.Labels, hash)
 	rs.Spec.Selector = &metav1.LabelSelector{MatchLabels: rs.Spec.Template.Labels}
 	rs.Labels = rs.Spec.Template.Labels
-	return rs, w.client.Create(ctx, rs)
+	if err := w.client.Create(ctx, rs); err != nil {
+		return nil, err
+	}
+	return rs, w.adopt(ctx, d, rs)
 }
 
 func labelled(labels map[string]string, hash string) map[string]string {
@@ -134,7 +140,7 @@ func newPod(rs *appsv1.ReplicaSet) *corev1.Pod {
 	return pod
 }
 
-// retire removes what belongs to former templates.
+// retire removes the Pods of former templates, and the oldest of these.
 func (w *Workloads) retire(ctx context.Context, d *appsv1.Deployment, rs *appsv1.ReplicaSet, p *pods) error {
 	for i := range p.old {
 		if err := w.remove(ctx, &p.old[i]); err != nil {
@@ -142,20 +148,7 @@ func (w *Workloads) retire(ctx context.Context, d *appsv1.Deployment, rs *appsv1
 		}
 	}
 	p.old = nil
-	sets := &appsv1.ReplicaSetList{}
-	if err := w.live.List(ctx, sets, client.InNamespace(d.Namespace)); err != nil {
-		return err
-	}
-	for i := range sets.Items {
-		former := &sets.Items[i]
-		if former.UID == rs.UID || !metav1.IsControlledBy(former, d) {
-			continue
-		}
-		if err := client.IgnoreNotFound(w.client.Delete(ctx, former)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.forget(ctx, d, rs)
 }
 
 func (w *Workloads) remove(ctx context.Context, pod *corev1.Pod) error {

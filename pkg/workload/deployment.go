@@ -85,8 +85,11 @@ func (Deployment) Run(target Object, size int32, stop *Stop) runtime.ApplyConfig
 	return d
 }
 
-// primaryTemplate copies a pod template and makes it the primary's.
+// primaryTemplate copies a pod template and makes it the primary's, unless there is one that was.
 func primaryTemplate(from *corev1.PodTemplateSpec, key, value string, m Model) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {
+	if m.Former != nil {
+		return into[corev1ac.PodTemplateSpecApplyConfiguration](m.Former)
+	}
 	template := from.DeepCopy()
 	rename(template, key, value)
 	if err := m.Configs.rename(template); err != nil {

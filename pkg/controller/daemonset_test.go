@@ -196,7 +196,12 @@ func crashedNodal(t *testing.T, k int, want outcome) int {
 // once the Canary is initialised. It returns how many writes the last operator made.
 func (w *world) survives(k int, change func(), done func() bool) int {
 	w.Helper()
-	o := start(w.T, w.ns, w.clock, w.judge, k)
+	return w.survivesJudged(w.judge, k, change, done)
+}
+
+func (w *world) survivesJudged(by Analyst, k int, change func(), done func() bool) int {
+	w.Helper()
+	o := start(w.T, w.ns, w.clock, by, k)
 	changed := false
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -207,7 +212,7 @@ func (w *world) survives(k int, change func(), done func() bool) int {
 		}
 		if k > 0 && died(o) {
 			o.stop()
-			o, k = start(w.T, w.ns, w.clock, w.judge, 0), 0
+			o, k = start(w.T, w.ns, w.clock, by, 0), 0
 		}
 		if changed && done() {
 			return o.Writes()

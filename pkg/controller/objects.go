@@ -71,7 +71,7 @@ func (r *Reconciler) readObjects(ctx context.Context, v *view, _ client.Reader) 
 		return err
 	}
 	if v.target == nil {
-		return nil
+		return r.restore(v)
 	}
 	var err error
 	if v.scaler, err = r.readScaler(ctx, v); err != nil {
@@ -175,6 +175,9 @@ func touched(fields runtime.ApplyConfiguration) runtime.ApplyConfiguration {
 // the primary is to run. Its configs come first: pods do not start without them. At rest only a copy that somebody
 // deleted is made again, from a config that is still what was promoted.
 func (r *Reconciler) addPrimary(ctx context.Context, v *view) error {
+	if v.former != nil {
+		return r.restore(v)
+	}
 	if !v.promotes() && (v.primary == nil || v.snapshot.Revision != v.canary.Status.LastPromotedSpec) {
 		return nil
 	}

@@ -32,7 +32,7 @@ func (r *Reconciler) observe(ctx context.Context, c *v1beta1.Canary, targets cli
 		Deleting:   !c.DeletionTimestamp.IsZero(),
 	}
 	for _, read := range []func(context.Context, *view, client.Reader) error{
-		r.readRivals, r.readTarget, r.readPrimary, r.readPlan, r.readRatio, r.readCopied, r.readAlerts, r.readObjects, r.readRoutes,
+		r.readRivals, r.readTarget, r.readPrimary, r.readPlan, r.readHistory, r.readRatio, r.readCopied, r.readAlerts, r.readObjects, r.readRoutes,
 	} {
 		if err := read(ctx, v, targets); err != nil {
 			if !userError(err) {
@@ -108,7 +108,11 @@ func (r *Reconciler) readPrimary(ctx context.Context, v *view, _ client.Reader) 
 	if _, ok := v.single(); ok {
 		return nil // it is in the target
 	}
-	o, err := v.fetch(ctx, r.Client, v.canary.PrimaryWorkload())
+	return r.readPrimaryFrom(ctx, v, r.Client)
+}
+
+func (r *Reconciler) readPrimaryFrom(ctx context.Context, v *view, from client.Reader) error {
+	o, err := v.fetch(ctx, from, v.canary.PrimaryWorkload())
 	if err != nil || o == nil {
 		return err
 	}

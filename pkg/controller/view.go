@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,7 +25,8 @@ type view struct {
 	kind            workload.Kind
 	target, primary client.Object // nil: there is none
 	configs         workload.Configs
-	scaler          client.Object // of the target
+	former          *corev1.PodTemplateSpec // that the primary returns to; nil: it does not
+	scaler          client.Object           // of the target
 	router          router.Router
 
 	snapshot rollout.Snapshot

@@ -101,6 +101,9 @@ deleted by the cluster together with the Canary that owns them. */}}
 - apiGroups: [""]
   resources: [pods]
   verbs: [list]
+- apiGroups: [apps]
+  resources: [replicasets, controllerrevisions]
+  verbs: [list]
 {{- if .Values.configTracking.enabled }}
 - apiGroups: [""]
   resources: [configmaps, secrets]

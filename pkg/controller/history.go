@@ -1,0 +1,95 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+// A promotion that is taken back while its target keeps the new revision is rendered from what the primary's own
+// controller has kept of it.
+
+// readHistory finds out whether the primary could return to the promoted revision, and, where it is to, from what. It costs
+// requests, so that it is done where a rollback hook may have to be followed, and then only in passes that decide; a
+// way back that is not begun yet is looked for in every pass. The primary is read live as well: one that is thought not
+// to have the new revision yet is left alone.
+func (r *Reconciler) readHistory(ctx context.Context, v *view, targets client.Reader) error {
+	status, s := v.canary.Status, &v.snapshot
+	_, live := targets.(*once)
+	recalled := rollout.Recalled(status)
+	if !rollout.Recollects(s.Plan, status) || !live && (!recalled || s.Primary.Revision == status.Promoting) {
+		return nil
+	}
+	if _, ok := v.kind.(workload.Historian); !ok {
+		s.Unkept = fmt.Sprintf("a %s of %s has no history to return to", s.Names.Kind, v.canary.Spec.TargetRef.APIVersion)
+		return nil
+	}
+	if live {
+		if err := r.readPrimaryFrom(ctx, v, targets); err != nil {
+			return err
+		}
+	}
+	if v.primary == nil {
+		s.Unkept = "it is gone"
+		return nil
+	}
+	return r.recollect(ctx, v, recalled && s.Primary.Revision != status.Promoting && !v.promotes())
+}
+
+// recollect looks for the promoted revision in the primary's history, for now or to be rendered.
+func (r *Reconciler) recollect(ctx context.Context, v *view, due bool) error {
+	history, err := r.history(ctx, v)
+	if apierrors.IsForbidden(err) {
+		v.snapshot.Unkept = "its history must not be read" // a right of its own, which no rollout waits for
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	former, unkept, err := workload.Former(v.kind, v.primary, history, v.canary.Status.LastPromotedSpec)
+	if err != nil {
+		return err
+	}
+	v.snapshot.Former, v.snapshot.Unkept = former != nil, unkept
+	if due {
+		v.former = former
+	}
+	return nil
+}
+
+// history lists what is kept of the primary; nil: nothing is.
+func (r *Reconciler) history(ctx context.Context, v *view) (workload.List, error) {
+	h, ok := v.kind.(workload.Historian)
+	if !ok {
+		return nil, nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(workload.SketchOf(v.primary).Selector)
+	if err != nil {
+		return nil, fmt.Errorf("select history of %q: %w", v.primary.GetName(), err)
+	}
+	list := h.History()
+	if err := r.Live.List(ctx, list, client.InNamespace(v.canary.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
+		return nil, fmt.Errorf("list history of %q: %w", v.primary.GetName(), err)
+	}
+	return list, nil
+}
+
+// restore renders the primary from its history. The target, if there still is one, tells all but the pods.
+func (r *Reconciler) restore(v *view) error {
+	if v.former == nil {
+		return nil
+	}
+	size := v.primarySize(0)
+	primary, err := v.kind.Primary(v.template(), v.canary, workload.Model{Revision: v.intent.Primary, Replicas: &size, Former: v.former})
+	if err != nil {
+		return err
+	}
+	v.add = append(v.add, primary)
+	return nil
+}

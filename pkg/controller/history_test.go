@@ -1,0 +1,283 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+// regret is a judge whose rollback hook agrees once a promotion is under way.
+type regret struct {
+	*judge
+	mu    sync.Mutex
+	off   bool // it does not agree
+	late  bool // only when the primary has got traffic back
+	asked int  // in Promoting
+}
+
+func (r *regret) Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Questions) rollout.Findings {
+	found := r.judge.Answer(ctx, c, q)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, h := range q.Hooks {
+		found[i].Moment = h.Moment()
+		promoting := c.Status.Phase == v1beta1.PhasePromoting
+		if h.Moment() == v1beta1.RollbackHook && promoting {
+			r.asked++
+		}
+		early := r.late && c.Status.CanaryWeight > 50
+		if h.Moment() == v1beta1.RollbackHook && (r.off || early || !promoting) {
+			found[i].Verdict = v1beta1.Failed
+		}
+	}
+	return found
+}
+
+// turn has the hook agree from now on, or not, and says how often it was asked in Promoting.
+func (r *regret) turn(off bool) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.off = off
+	return r.asked
+}
+
+// recallable makes a Canary whose promotion takes more than an interval, and that has a hook to take it back by.
+func recallable(c *v1beta1.Canary) {
+	c.Spec.Analysis.StepWeightPromotion = 50
+	c.Spec.Analysis.Webhooks = []v1beta1.CanaryWebhook{{Name: "stop", Type: v1beta1.RollbackHook, URL: "http://gate"}}
+	c.Spec.ProgressDeadlineSeconds = new(int32(3600))
+}
+
+// regrets is begin with a judge that regrets.
+func (w *world) regrets(r *regret, tune ...func(*Reconciler)) *operator {
+	w.Helper()
+	require.NoError(w, w.Create(w.Context(), w.canary(recallable)))
+	r.judge = w.judge
+	o := start(w.T, w.ns, w.clock, r, 0, tune...)
+	w.until(v1beta1.PhaseInitialized)
+	w.stopped()
+	return o
+}
+
+// primaryOf is what of a primary a promotion that was taken back has to leave as it was.
+type primaryOf struct {
+	Template corev1.PodTemplateSpec
+	Revision string
+	Owners   []metav1.OwnerReference
+	Labels   map[string]string
+	Selector *metav1.LabelSelector
+}
+
+func likeness(o workload.Object) primaryOf {
+	s := workload.SketchOf(o)
+	return primaryOf{
+		Template: *s.Template, Revision: o.GetAnnotations()[workload.RevisionAnnotation],
+		Owners: o.GetOwnerReferences(), Labels: o.GetLabels(), Selector: s.Selector,
+	}
+}
+
+func TestPromotionIsTakenBack(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		reason string
+		world  func(*testing.T) *world
+		given  func(*world)
+	}{
+		"Retreat":  {reason: "a primary that is up with the new revision returns to the old one", world: newWorld, given: func(*world) {}},
+		"Starting": {reason: "so does one whose new pods do not come up", world: newWorld, given: func(w *world) { w.broken("podinfo-primary", imageTwo) }},
+		"Configs": {
+			reason: "configs that are the same in both revisions are no hindrance",
+			world:  func(t *testing.T) *world { return configured(t) }, given: func(*world) {},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := tc.world(t)
+			w.regrets(&regret{})
+			before, status := likeness(w.live("podinfo-primary")), w.status()
+			tc.given(w)
+			seen := w.history()
+			w.set(imageTwo)
+			w.settles(v1beta1.PhaseFailed, imageOne)
+			require.Equal(t, before, likeness(w.live("podinfo-primary")), tc.reason)
+			require.Equal(t, status.LastPromotedSpec, w.status().LastPromotedSpec)
+			require.NotEqual(t, status.LastAppliedSpec, w.status().LastAppliedSpec, "what was recalled is not tried again")
+			w.told(v1beta1.ConditionPromoted, metav1.ConditionFalse, "Cause: the rollback hook stop asked for it.")
+			require.Contains(t, seen(), "Promoting 0", "users are with the primary while it returns")
+
+			w.set("podinfo:3")
+			w.await("the next revision is looked at", func() bool { return w.status().Phase == v1beta1.PhaseProgressing })
+		})
+	}
+}
+
+// TestPromotionIsTakenBackWithoutTarget has a target that somebody deleted: the primary is all that users have.
+func TestPromotionIsTakenBackWithoutTarget(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := &regret{off: true}
+	w.regrets(r)
+	before := likeness(w.live("podinfo-primary"))
+	w.broken("podinfo-primary", imageTwo)
+	w.set(imageTwo)
+	w.await("the primary was given it", func() bool { return image(w.live("podinfo-primary")) == imageTwo })
+	require.NoError(t, w.Delete(t.Context(), w.live("podinfo")))
+	r.turn(false)
+	w.until(v1beta1.PhaseFailed)
+	require.Equal(t, before, likeness(w.live("podinfo-primary")))
+	require.Equal(t, int32(2), *w.live("podinfo-primary").Spec.Replicas)
+}
+
+// forbidden is an API server that does not let its history be read.
+type forbidden struct{ client.Reader }
+
+func (f forbidden) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	if _, ok := list.(*appsv1.ReplicaSetList); ok {
+		return apierrors.NewForbidden(appsv1.Resource("replicasets"), "", nil)
+	}
+	return f.Reader.List(ctx, list, opts...)
+}
+
+// TestPromotionCannotBeTakenBack goes on with a promotion, and says why, once.
+func TestPromotionCannotBeTakenBack(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		reason string
+		world  func(*testing.T) *world
+		given  func(*world)
+		change func(*world)
+		tune   func(*Reconciler)
+		says   string
+	}{
+		"NoHistory": {
+			reason: "a Deployment may be told to keep nothing",
+			given:  func(w *world) { w.edit(func(d *appsv1.Deployment) { d.Spec.RevisionHistoryLimit = new(int32(0)) }) },
+			says:   "its history does not hold that revision",
+		},
+		"Configs": {
+			reason: "a template without the configs that it ran with is not what passed",
+			world:  func(t *testing.T) *world { return configured(t) },
+			change: func(w *world) { w.paint("green") }, says: "have another content by now",
+		},
+		"Forbidden": {
+			reason: "a right that is missing holds nothing up", tune: func(r *Reconciler) { r.Live = forbidden{r.Live} },
+			says: "its history must not be read",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if tc.world == nil {
+				tc.world = newWorld
+			}
+			w := tc.world(t)
+			if tc.given != nil {
+				tc.given(w)
+			}
+			tune := func(r *Reconciler) {
+				if tc.tune != nil {
+					tc.tune(r)
+				}
+			}
+			o := w.regrets(&regret{late: true}, tune)
+			if tc.change != nil {
+				tc.change(w)
+			}
+			w.set(imageTwo)
+			w.settles(v1beta1.PhaseSucceeded, imageTwo)
+			said := strings.Join(o.events(), "\n")
+			require.Equal(t, 1, strings.Count(said, "Rollback not possible"), "%s: %s", tc.reason, said)
+			require.Contains(t, said, tc.says, tc.reason)
+			require.Contains(t, said, "put podinfo."+w.ns+" back to it")
+		})
+	}
+}
+
+// TestHistoryIsReadForNobodyElse holds that a promotion costs no more where no hook could ask for anything.
+func TestHistoryIsReadForNobodyElse(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		reason string
+		hook   bool
+	}{
+		"NoHook": {reason: "without a rollback hook nothing follows from it"},
+		"Hook":   {reason: "with one it is read when that is asked", hook: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			r := &regret{judge: w.judge, off: true}
+			require.NoError(t, w.Create(t.Context(), w.canary(recallable, every("60s"), func(c *v1beta1.Canary) {
+				if !tc.hook {
+					c.Spec.Analysis.Webhooks = nil
+				}
+			})))
+			o := start(t, w.ns, w.clock, r, 0)
+			w.until(v1beta1.PhaseInitialized)
+			w.set(imageTwo)
+			w.settles(v1beta1.PhaseSucceeded, imageTwo)
+			reads, asked := o.Count("list", "replicasets"), r.turn(true)
+			if !tc.hook {
+				require.Zero(t, reads+asked, tc.reason)
+				return
+			}
+			require.Positive(t, asked, tc.reason)
+			require.LessOrEqual(t, asked, 5, "once an interval, however many events there are")
+			require.Positive(t, reads, tc.reason)
+			require.LessOrEqual(t, reads, 20, "not at every event")
+		})
+	}
+}
+
+// TestRecallCrashAfterAnyWrite is TestCrashAfterAnyWrite for a promotion that is taken back.
+func TestRecallCrashAfterAnyWrite(t *testing.T) {
+	t.Parallel()
+	want := outcome{phase: v1beta1.PhaseFailed, primary: imageOne, weights: "100/0", selector: "podinfo-primary"}
+	run := func(t *testing.T, k int) int {
+		w := newWorld(t)
+		require.NoError(t, w.Create(t.Context(), w.canary(recallable)))
+		return w.survivesJudged(&regret{judge: w.judge}, k, func() { w.set(imageTwo) }, func() bool { return w.outcome() == want })
+	}
+	crashAfterAny(t, run)
+}
+
+// TestDaemonSetRecallCrashAfterAnyWrite is the same for a DaemonSet, whose history is another.
+func TestDaemonSetRecallCrashAfterAnyWrite(t *testing.T) {
+	t.Parallel()
+	want := outcome{phase: v1beta1.PhaseFailed, primary: imageOne, weights: "100/0", selector: "podinfo-primary"}
+	run := func(t *testing.T, k int) int {
+		w := newNodal(t)
+		require.NoError(t, w.Create(t.Context(), w.canary(daemonic, recallable)))
+		var before primaryOf
+		change := func() { before = likeness(w.live("podinfo-primary")); w.set(imageTwo) }
+		writes := w.survivesJudged(&regret{judge: w.judge}, k, change, func() bool { return w.outcome() == want })
+		require.Equal(t, before, likeness(w.live("podinfo-primary")))
+		return writes
+	}
+	crashAfterAny(t, run)
+}
+
+func crashAfterAny(t *testing.T, run func(*testing.T, int) int) {
+	t.Helper()
+	writes := run(t, 0)
+	t.Logf("%d writes in a whole rollout", writes)
+	require.Greater(t, writes, 8, "the rollout was watched")
+	for k := 1; k <= writes; k++ {
+		t.Run(fmt.Sprintf("After%02d", k), func(t *testing.T) {
+			t.Parallel()
+			run(t, k)
+		})
+	}
+}

@@ -7,9 +7,11 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/sluice-cd/sluice/e2e/internal/traffic"
 	"github.com/sluice-cd/sluice/e2e/internal/walk"
@@ -21,6 +23,10 @@ func judgements() map[string]scenario {
 		"Baseline": {
 			reason: "Errors that both sides have are nobody's fault; errors that only the canary has are its own, and chance does not explain them.",
 			play:   baseline,
+		},
+		"BuiltinMetrics": {
+			reason: "The built-in queries return the very numbers of the requests that were sent, for either side.",
+			play:   builtins,
 		},
 		"Templates": {
 			reason: "A number may come from a query that has no answer yet, from any web server, or from a Job.",
@@ -37,7 +43,7 @@ func (s *scene) furnished() {
 		{"op":"add","path":"/spec/template/spec/containers/0/command/-","value":"--ui-path=/page"},
 		{"op":"add","path":"/spec/template/spec/containers/0/volumeMounts","value":[{"name":"page","mountPath":"/page"}]},
 		{"op":"add","path":"/spec/template/spec/volumes","value":[{"name":"page","configMap":{"name":"page"}}]}]`)
-	s.kubectl("rollout", "status", "deployment/podinfo", "-n", s.namespace, "--timeout=60s")
+	s.kubectl("rollout", "status", "deployment/podinfo", "-n", s.namespace, "--timeout=120s")
 }
 
 // releaseBroken is a release that starts and is ready, answers programs as ever, and fails browsers, since it looks
@@ -90,36 +96,50 @@ func baseline(s *scene) {
 	last := s.measured("request-success-rate")[0]
 	require.LessOrEqual(s.t, last.chance(s), .001, last.Value)
 	s.stopped()
-	require.NoError(s.t, s.answered(browsers, failed.At.Add(settling), 50))
-	after := browsers.Since(failed.At.Add(settling))
+	back := time.Now()
+	require.NoError(s.t, s.answered(browsers, back, 50))
+	after := browsers.Since(back)
 	require.Zero(s.t, after.Failed, "after the rollback browsers are served again: %s", after)
 	s.t.Logf("browsers during the bad rollout: %s", browsers.Window(since, failed.At))
 	s.lossless(users)
 }
 
 // measurement is one of status.analysis.
-type measurement struct{ Value, Limit, Query, Verdict string }
+type measurement struct {
+	Time                         time.Time
+	Value, Limit, Query, Verdict string
+}
 
 // measured are a metric's measurements in the Canary's status, the newest first.
 func (s *scene) measured(name string) []measurement {
 	s.t.Helper()
-	raw, err := json.Marshal(s.status("analysis", "metrics"))
-	require.NoError(s.t, err)
-	var metrics []struct {
-		Name         string
-		Measurements []measurement
+	found := measurements(s.t, s.own(), name)
+	require.NotEmpty(s.t, found, "nothing is recorded of %s", name)
+	for _, one := range found {
+		s.t.Logf("MEASURED %s: %s, %s", name, one.Value, one.Verdict)
 	}
-	require.NoError(s.t, json.Unmarshal(raw, &metrics))
-	for _, m := range metrics {
-		if m.Name == name {
-			require.NotEmpty(s.t, m.Measurements)
-			for _, one := range m.Measurements {
-				s.t.Logf("MEASURED %s: %s, %s", name, one.Value, one.Verdict)
+	return found
+}
+
+// measurements are a metric's in a Canary's status.
+func measurements(t *testing.T, canary *unstructured.Unstructured, name string) []measurement {
+	t.Helper()
+	var status struct {
+		Analysis struct {
+			Metrics []struct {
+				Name         string
+				Measurements []measurement
 			}
+		}
+	}
+	raw, err := json.Marshal(canary.Object["status"])
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(raw, &status))
+	for _, m := range status.Analysis.Metrics {
+		if m.Name == name {
 			return m.Measurements
 		}
 	}
-	require.FailNow(s.t, "nothing is recorded", "of %s in %s", name, raw)
 	return nil
 }
 

@@ -112,17 +112,38 @@ func (s *scene) release(version string) time.Time {
 	return since
 }
 
-// reach waits until the Canary reads as wanted, `Phase` or `Phase weight`, at some time since.
+// reach waits until the Canary reads as wanted, `Phase` or `Phase weight`, at some time since. It is patient with
+// every row anew: a rollout of many steps takes longer than anything between two.
 func (s *scene) reach(want string, since time.Time) walk.Row {
 	s.t.Helper()
-	var found walk.Row
-	err := s.canaries.Wait(within(s.t, patience), func(e []walk.Entry) bool {
-		row, ok := walk.First(walk.From(walk.Rows(e, "podinfo"), since), want)
-		found = row
-		return ok
-	})
-	require.NoError(s.t, err, "waiting for %q, got %v", want, s.rows(since))
-	return found
+	for known := 0; ; known = len(s.rows(since)) {
+		err := s.canaries.Wait(within(s.t, patience), func([]walk.Entry) bool {
+			rows := s.rows(since)
+			_, ok := walk.First(rows, want)
+			return ok || len(rows) > known
+		})
+		require.NoError(s.t, err, "waiting for %q, got %v", want, s.rows(since))
+		if found, ok := walk.First(s.rows(since), want); ok {
+			return found
+		}
+	}
+}
+
+// before is a field of the status as it was last before a phase.
+func (s *scene) before(phase string, since time.Time, field string) (value any) {
+	s.t.Helper()
+	for _, e := range s.canaries.Entries() {
+		u, ok := e.Object.(*unstructured.Unstructured)
+		if !ok || u.GetName() != "podinfo" || e.At.Before(since) {
+			continue
+		}
+		if now, _, _ := unstructured.NestedString(u.Object, "status", "phase"); now == phase {
+			return value
+		}
+		value, _, _ = unstructured.NestedFieldNoCopy(u.Object, "status", field)
+	}
+	require.FailNow(s.t, "it was never in that phase", phase)
+	return nil
 }
 
 func (s *scene) rows(since time.Time) []walk.Row {
@@ -152,7 +173,7 @@ func (s *scene) users() *traffic.Client {
 
 // answered waits for so many answers to requests sent since a moment.
 func (s *scene) answered(users *traffic.Client, since time.Time, many int) error {
-	ctx := within(s.t, 30*time.Second)
+	ctx := within(s.t, patience)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for users.Since(since).Total < many {
@@ -183,7 +204,7 @@ func (s *scene) ask(c traffic.Config) *traffic.Client {
 		probe := traffic.Start(s.t.Context(), first)
 		defer probe.Stop()
 		return s.answered(probe, time.Time{}, 1) == nil && probe.Since(time.Time{}).Failed == 0
-	}, 30*time.Second, 100*time.Millisecond, "there is no way to %s %s", c.URL, c.Host)
+	}, patience, 100*time.Millisecond, "there is no way to %s %s", c.URL, c.Host)
 	users := traffic.Start(s.t.Context(), c)
 	s.t.Cleanup(users.Stop)
 	return users
@@ -201,9 +222,11 @@ func (s *scene) lossless(users *traffic.Client) {
 // only says that since a moment nobody else answered.
 func (s *scene) only(users *traffic.Client, version string, since time.Time) {
 	s.t.Helper()
-	require.NoError(s.t, s.answered(users, since, 20))
-	seen := users.Since(since)
-	require.NotZero(s.t, seen.Total)
+	var seen traffic.Report
+	s.eventually("users to be answered", func() bool {
+		seen = users.Since(since)
+		return seen.Total-seen.Failed >= 20
+	})
 	require.Equal(s.t, map[string]int{version: seen.Total - seen.Failed}, seen.ByVersion)
 }
 
@@ -224,12 +247,18 @@ func (s *scene) get(name string, into client.Object) {
 // status reads the Canary as it is now.
 func (s *scene) status(fields ...string) any {
 	s.t.Helper()
+	value, _, err := unstructured.NestedFieldNoCopy(s.own().Object, append([]string{"status"}, fields...)...)
+	require.NoError(s.t, err)
+	return value
+}
+
+// own is the scene's Canary as it is now.
+func (s *scene) own() *unstructured.Unstructured {
+	s.t.Helper()
 	u := &unstructured.Unstructured{}
 	u.SetGroupVersionKind(walk.CanaryKind())
 	s.get("podinfo", u)
-	value, _, err := unstructured.NestedFieldNoCopy(u.Object, append([]string{"status"}, fields...)...)
-	require.NoError(s.t, err)
-	return value
+	return u
 }
 
 func (s *scene) kubectl(args ...string) string {

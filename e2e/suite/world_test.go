@@ -23,6 +23,7 @@ type world struct {
 	config  *rest.Config
 	client  client.WithWatch
 	gateway string // the mesh's gateway, as seen from here
+	metrics string // Prometheus, as seen from here
 	chat    walk.Chat
 }
 
@@ -48,6 +49,7 @@ func newWorld(t *testing.T) *world {
 		},
 		config:  access.REST,
 		gateway: access.Gateway,
+		metrics: access.Prometheus,
 		chat:    walk.Chat{URL: access.Slack},
 	}
 	w.config.QPS, w.config.Burst = 100, 200

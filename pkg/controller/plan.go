@@ -38,7 +38,7 @@ func (r *Reconciler) readPlan(ctx context.Context, v *view, _ client.Reader) err
 // remarks are about what the spec asks for and this provider, or a target of this size, does not give.
 func (r *Reconciler) remarks(v *view) []rollout.Remark {
 	var remarks []rollout.Remark
-	if fields := router.Ignored(v.snapshot.Plan.Provider, v.canary); len(fields) > 0 {
+	if fields := router.Ignored(v.snapshot.Plan.Provider, v.router, v.canary); len(fields) > 0 {
 		remarks = append(remarks, rollout.Remark{
 			Reason: rollout.ReasonFieldIgnored,
 			Text:   fmt.Sprintf("Provider %s has no use for %s", v.snapshot.Plan.Provider, strings.Join(fields, ", ")),

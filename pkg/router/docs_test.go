@@ -42,7 +42,7 @@ func TestExamples(t *testing.T) {
 			plan, err := rollout.Compile(c.Spec, can)
 			require.NoError(t, err)
 			require.Empty(t, plan.Remarks, "what is asked for is what is done")
-			require.Empty(t, router.Ignored(c.Spec.Provider, c))
+			require.Empty(t, router.Ignored(c.Spec.Provider, r, c))
 			in := router.Input{Canary: c, Revision: "podinfo-00002", Read: map[router.Ref]*unstructured.Unstructured{}}
 			in.Traffic.Weight = 30
 			for _, o := range rest {

@@ -29,8 +29,11 @@ func plans() []rollout.Plan {
 		all[i].Interval, all[i].Deadline, all[i].Threshold = seconds(2), seconds(15), 2
 		all[i].Metrics = []v1beta1.CanaryMetric{{Name: "request-success-rate"}}
 		all[i].Hooks = []v1beta1.CanaryWebhook{{Name: "smoke", Type: v1beta1.PreRolloutHook}}
-		if i%2 == 1 {
+		switch {
+		case i%2 == 1:
 			all[i].Hooks = append(all[i].Hooks, gates()...)
+		case all[i].Ratio, all[i].Preview:
+			all[i].Hooks = append(all[i].Hooks, v1beta1.CanaryWebhook{Name: "stop", Type: v1beta1.RollbackHook})
 		}
 	}
 	return all

@@ -1,6 +1,6 @@
 {{/* The kinds that routes of each provider are made of. Nothing else is among the operator's rights. Those outside of
 namespaces are marked as the cluster's: no Canary can own them, so that the operator deletes them itself. Those that users have made
-already are only changed, and others only read. */}}
+already are only changed. */}}
 {{- define "sluice.routes" -}}
 istio:
   - {group: networking.istio.io, resources: [virtualservices, destinationrules]}
@@ -28,7 +28,7 @@ gloo:
 kuma:
   - {group: kuma.io, resources: [trafficroutes], cluster: true}
 knative:
-  - {group: serving.knative.dev, resources: [services], reads: [revisions], made: true}
+  - {group: serving.knative.dev, resources: [services], made: true}
 {{- end }}
 
 {{/* Providers whose kinds are needed, in JSON: meshProvider and those of rbac.providers; without the first, all. */}}
@@ -52,24 +52,20 @@ knative:
 {{- $known := include "sluice.routes" . | fromYaml -}}
 {{- $seen := dict -}}
 {{- range include "sluice.providers" . | fromJsonArray -}}
-{{- range $kind := get $known . -}}
+{{- range get $known . -}}
 {{- if not (hasKey $seen .group) }}
 {{- $_ := set $seen .group true }}
 - apiGroups: [{{ .group }}]
   resources: {{ .resources | toJson }}
   verbs: [get, list, watch{{ if not .made }}, create{{ end }}, patch{{ if .cluster }}, delete{{ end }}]
-{{- with .reads }}
-- apiGroups: [{{ $kind.group }}]
-  resources: {{ toJson . }}
-  verbs: [get, list, watch]
-{{- end }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
 
 {{/* Rules that every provider needs. Objects are written by server-side apply, which takes create and patch, and
-deleted by the cluster together with the Canary that owns them. */}}
+deleted by the cluster together with the Canary that owns them. The operator deletes copies that have to follow their originals
+(budgets and configs), Jobs that wait for what never comes, and an Analysis of Keptn's that has answered. */}}
 {{- define "sluice.rules" -}}
 - apiGroups: [flagger.app]
   resources: [canaries]
@@ -120,7 +116,10 @@ deleted by the cluster together with the Canary that owns them. */}}
   resources: [pods/log]
   verbs: [get]
 - apiGroups: [metrics.keptn.sh]
-  resources: [keptnmetrics, analyses]
+  resources: [keptnmetrics]
+  verbs: [get]
+- apiGroups: [metrics.keptn.sh]
+  resources: [analyses]
   verbs: [get, create, delete]
 - apiGroups: [external.metrics.k8s.io]
   resources: ["*"]

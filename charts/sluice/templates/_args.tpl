@@ -43,7 +43,8 @@
 - "-enable-leader-election=true"
 - {{ printf "-leader-election-namespace=%s" (include "sluice.leaseNamespace" .) | quote }}
 {{- end }}
-{{- if .Values.controlplane.kubeconfig.secretName }}
-- {{ printf "-kubeconfig-service-mesh=/etc/sluice/%s" .Values.controlplane.kubeconfig.key | quote }}
+{{- /* The operator would not start with the flag that this stands for, and leaving it out would write to another cluster. */ -}}
+{{- with .Values.controlplane.kubeconfig.secretName }}
+{{- fail (printf "controlplane.kubeconfig.secretName is %q: routes in another cluster than the operator's are not supported, and ignoring it would write them to this one; leave it empty and install the operator in the cluster whose API server has the routes" .) }}
 {{- end }}
 {{- end }}

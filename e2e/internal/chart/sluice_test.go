@@ -97,9 +97,6 @@ func TestProviders(t *testing.T) {
 				name, verbs, _ := strings.Cut(rule, ": ")
 				group, resource, _ := strings.Cut(name, "/")
 				switch name {
-				case "serving.knative.dev/revisions":
-					require.Equal(t, "get list watch", verbs, "They are read only, to know when one is ready.")
-					continue
 				case "serving.knative.dev/services":
 					require.Equal(t, "get list patch watch", verbs, "The target is the user's own.")
 				case "kuma.io/trafficroutes":
@@ -143,7 +140,7 @@ func everything() []string {
 		"eventWebhook=https://events.example.com", "slack.user=robot", "slack.channel=releases", "slack.url=https://hooks.example.com/x",
 		"slack.proxyUrl=http://proxy:3128", "slack.tokenSecret.name=slack", "msteams.url=https://teams.example.com",
 		"msteams.proxyUrl=http://proxy:3128", "zapEncoding=console", "noCrossNamespaceRefs=true", "configTracking.enabled=false",
-		"controlplane.kubeconfig.secretName=remote", "image.tag=v1.2.3", "image.pullSecret=registry", "podPriorityClassName=high",
+		"image.tag=v1.2.3", "image.pullSecret=registry", "podPriorityClassName=high",
 		"env[0].name=SLACK_URL", "env[0].value=https://hooks.example.com/y", "nodeSelector.zone=a", "podLabels.team=x",
 		"additionalVolumes[0].name=ca", "additionalVolumes[0].configMap.name=ca", "additionalVolumeMounts[0].name=ca",
 		"additionalVolumeMounts[0].mountPath=/ca", "tolerations[0].operator=Exists", "deploymentAnnotations.a=b",
@@ -168,7 +165,7 @@ func TestFlags(t *testing.T) {
 		"-event-webhook=https://events.example.com", "-slack-user=robot", "-slack-channel=releases", "-slack-url=https://hooks.example.com/x",
 		"-slack-proxy-url=http://proxy:3128", "-msteams-url=https://teams.example.com", "-msteams-proxy-url=http://proxy:3128",
 		"-zap-encoding=console", "-log-level=info", "-no-cross-namespace-refs=true", "-enable-config-tracking=false",
-		"-enable-leader-election=true", "-leader-election-namespace=prod", "-kubeconfig-service-mesh=/etc/sluice/kubeconfig",
+		"-enable-leader-election=true", "-leader-election-namespace=prod",
 	} {
 		require.Contains(t, given, want)
 	}
@@ -177,6 +174,25 @@ func TestFlags(t *testing.T) {
 		"-log-level=info", "-include-label-prefix=app.kubernetes.io", "-enable-config-tracking=true",
 		"-enable-leader-election=true", "-leader-election-namespace=release",
 	}, few, "What nobody has set is left to the operator.")
+}
+
+// TestAnotherCluster refuses what the operator would end with: an error at once is better than a pod that never starts.
+func TestAnotherCluster(t *testing.T) {
+	h := helm(t)
+	_, err := h.Template(t.Context(), "sluice", "--set", "controlplane.kubeconfig.secretName=remote")
+	require.ErrorContains(t, err, `controlplane.kubeconfig.secretName is "remote"`)
+	require.ErrorContains(t, err, "routes in another cluster than the operator's are not supported")
+	_, err = h.Template(t.Context(), "sluice", "--set", "controlplane.kubeconfig.secretName=,controlplane.kubeconfig.key=kubeconfig")
+	require.NoError(t, err, "What other charts have by default can be kept.")
+	out, err := exec.CommandContext(t.Context(), program(t, "sluice"), "-kubeconfig-service-mesh=/etc/sluice/kubeconfig", "-version").CombinedOutput()
+	require.Error(t, err, "The chart refuses what the operator does: %s", out)
+}
+
+// TestStarts gives the operator the arguments of every value that the chart takes.
+func TestStarts(t *testing.T) {
+	given := args(t, render(t, helm(t), "sluice", everything()...), "test-sluice")
+	out, err := exec.CommandContext(t.Context(), program(t, "sluice"), append(given, "-version")...).CombinedOutput()
+	require.NoError(t, err, string(out))
 }
 
 func TestWatchedNamespace(t *testing.T) {

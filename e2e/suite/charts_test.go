@@ -89,16 +89,17 @@ spec:
   revertOnDeletion: true # the upgrade leaves a moment in which no replica would see the deletion
 `, "NAMESPACE", s.namespace))
 	s.kubectl("wait", "canary/podinfo", "-n", s.namespace, "--for=jsonpath={.status.phase}=Initialized", "--timeout=120s")
-	s.kubectl("rollout", "status", "deployment/podinfo-primary", "-n", s.namespace, "--timeout=60s")
+	s.kubectl("rollout", "status", "deployment/podinfo-primary", "-n", s.namespace, "--timeout=120s")
 	before := s.kubectl("get", "canary", "podinfo", "-n", s.namespace, "-o", "jsonpath={.metadata.generation} {.status}")
 
 	r.run("upgrade", "sluice", append(set, "leaderElection.replicaCount=2", "logLevel=debug")...)
+	s.kubectl("rollout", "status", "deployment/mine-sluice", "-n", r.home, "--timeout=120s")
 	require.Equal(s.t, "2", s.kubectl("get", "deployment", "mine-sluice", "-n", r.home, "-o", "jsonpath={.status.readyReplicas}"))
 	require.Equal(s.t, before, s.kubectl("get", "canary", "podinfo", "-n", s.namespace, "-o", "jsonpath={.metadata.generation} {.status}"),
 		"An upgrade starts no rollout.")
 
-	s.kubectl("delete", "canary", "podinfo", "-n", s.namespace, "--timeout=60s")
-	s.kubectl("wait", "deployment/podinfo", "-n", s.namespace, "--for=jsonpath={.spec.replicas}=1", "--timeout=60s")
+	s.kubectl("delete", "canary", "podinfo", "-n", s.namespace, "--timeout=120s")
+	s.kubectl("wait", "deployment/podinfo", "-n", s.namespace, "--for=jsonpath={.spec.replicas}=1", "--timeout=120s")
 	r.uninstall()
 	s.kubectl("get", "crd", "canaries.flagger.app") // deleting it would have deleted the Canaries of others
 }
@@ -131,18 +132,21 @@ func chartOfTester(s *scene, helm chart.Helm) {
 	r.uninstall()
 }
 
-// testers are the two pods, without those that are on their way out.
+// testers are the two pods, once those of the release before are on their way out: Helm waits for the new ones only.
 func (r release) testers() (one, two string) {
 	r.t.Helper()
-	pods := &corev1.PodList{}
-	require.NoError(r.t, r.client.List(r.t.Context(), pods, client.InNamespace(r.home), client.MatchingLabels{"app.kubernetes.io/instance": "mine"}))
 	var names []string
-	for i := range pods.Items {
-		if pods.Items[i].DeletionTimestamp.IsZero() {
-			names = append(names, pods.Items[i].Name)
+	r.eventually("two pods", func() bool {
+		names = nil
+		pods := &corev1.PodList{}
+		err := r.client.List(r.t.Context(), pods, client.InNamespace(r.home), client.MatchingLabels{"app.kubernetes.io/instance": "mine"})
+		for i := range pods.Items {
+			if pods.Items[i].DeletionTimestamp.IsZero() {
+				names = append(names, pods.Items[i].Name)
+			}
 		}
-	}
-	require.Len(r.t, names, 2)
+		return err == nil && len(names) == 2
+	})
 	return names[0], names[1]
 }
 

@@ -35,11 +35,12 @@ func failures() map[string]scenario {
 }
 
 func imageMissing(s *scene) {
-	s.begin(twoSteps)
+	s.kubectl("patch", "deployment", "podinfo", "-n", s.namespace, "-p", `{"spec":{"progressDeadlineSeconds":120}}`)
+	s.begin("  progressDeadlineSeconds: 120" + twoSteps)
 	users := s.users()
 	since := s.release("0.0.0-none")
 	failed := s.reach("Failed", since)
-	require.Less(s.t, failed.At.Sub(since), 50*time.Second, "the deadline is 60 seconds")
+	require.Less(s.t, failed.At.Sub(since), 100*time.Second, "the deadline is 120 seconds")
 	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Failed 0"))
 	s.said(since, "Rolling back podinfo."+s.namespace+" *Image*", "Canary failed! Scaling down podinfo."+s.namespace)
 	s.t.Logf("failed %.1f s after the image was set", failed.At.Sub(since).Seconds())
@@ -48,9 +49,9 @@ func imageMissing(s *scene) {
 }
 
 func promotionStuck(s *scene) {
-	s.kubectl("patch", "deployment", "podinfo", "-n", s.namespace, "-p", `{"spec":{"progressDeadlineSeconds":15}}`)
+	s.kubectl("patch", "deployment", "podinfo", "-n", s.namespace, "-p", `{"spec":{"progressDeadlineSeconds":30}}`) // a busy machine's pods need half of it
 	s.begin(`
-  progressDeadlineSeconds: 30
+  progressDeadlineSeconds: 45
   analysis: {interval: 10s, threshold: 1, stepWeights: [50]}
 `)
 	s.settled()
@@ -59,7 +60,7 @@ func promotionStuck(s *scene) {
 	since := s.release("3.1.1")
 	stuck := s.reach("Failed 100", since)
 	s.said(since, "Promotion of podinfo."+s.namespace+" failed, primary not ready: *")
-	s.only(users, "3.1.1", stuck.At.Add(3*time.Second))
+	s.only(users, "3.1.1", stuck.At.Add(slowly))
 	fixed := time.Now()
 	s.kubectl("delete", "quota", "pods", "-n", s.namespace)
 	s.reach("Succeeded", fixed)

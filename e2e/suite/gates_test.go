@@ -52,6 +52,7 @@ func (s *scene) turn(path string) {
 
 func closedGates(s *scene) {
 	s.begin(gated)
+	s.settled()
 	users := s.users()
 	since := s.release("3.1.1")
 	s.reach("Waiting 0", since)

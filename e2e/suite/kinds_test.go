@@ -78,7 +78,7 @@ func daemonSet(s *scene) {
 	s.only(users, "3.1.1", time.Now())
 	s.lossless(users)
 	users.Stop()
-	s.kubectl("delete", "canary", "podinfo", "-n", s.namespace, "--timeout=60s")
+	s.kubectl("delete", "canary", "podinfo", "-n", s.namespace, "--timeout=120s")
 	s.eventually("the target to run again", func() bool { return s.scheduled("agent") > 0 })
 }
 
@@ -95,13 +95,13 @@ func (s *scene) scheduled(name string) int32 {
 
 func (s *scene) eventually(what string, so func() bool) {
 	s.t.Helper()
-	require.Eventually(s.t, so, time.Minute, 200*time.Millisecond, "waiting for %s", what)
+	require.Eventually(s.t, so, patience, 200*time.Millisecond, "waiting for %s", what)
 }
 
 func configChange(s *scene) {
 	s.kubectl("create", "configmap", "settings", "-n", s.namespace, "--from-literal=PODINFO_UI_MESSAGE=one")
 	s.kubectl("set", "env", "deployment/podinfo", "--from=configmap/settings", "-n", s.namespace)
-	s.kubectl("rollout", "status", "deployment/podinfo", "-n", s.namespace, "--timeout=60s")
+	s.kubectl("rollout", "status", "deployment/podinfo", "-n", s.namespace, "--timeout=120s")
 	s.begin(twoSteps)
 	users := s.users()
 	require.Equal(s.t, "one", s.setting("settings-primary"))
@@ -143,7 +143,7 @@ func autoscaled(s *scene) {
 	s.get("podinfo-primary", copied)
 	require.Equal(s.t, "podinfo-primary", copied.Spec.ScaleTargetRef.Name)
 	require.Equal(s.t, int32(5), copied.Spec.MaxReplicas)
-	s.kubectl("wait", "deployment/podinfo-primary", "-n", s.namespace, "--for=jsonpath={.status.availableReplicas}=2", "--timeout=60s")
+	s.kubectl("wait", "deployment/podinfo-primary", "-n", s.namespace, "--for=jsonpath={.status.availableReplicas}=2", "--timeout=120s")
 	sizes, err := walk.Follow(s.t.Context(), s.client, &appsv1.DeploymentList{}, client.InNamespace(s.namespace))
 	require.NoError(s.t, err)
 	since := s.release("3.1.1")

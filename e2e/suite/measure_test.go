@@ -37,7 +37,7 @@ func alone(t *testing.T, w *world) {
 	require.Eventually(t, func() bool {
 		names, err := w.Quiet(t.Context(), "get", "namespaces", "-o", "name")
 		return err == nil && !strings.Contains(names, "namespace/e2e-")
-	}, patience, 500*time.Millisecond)
+	}, 3*patience, 500*time.Millisecond, "namespaces are still there")
 }
 
 // pace is what it takes to measure how fast a Canary is.
@@ -140,7 +140,7 @@ func (p *pace) rollback() {
 // idle measures what a Canary at rest costs.
 func (p *pace) idle() {
 	const rest = time.Minute
-	p.kubectl("wait", "deployment/podinfo", "-n", p.namespace, "--for=jsonpath={.spec.replicas}=0", "--timeout=30s")
+	p.kubectl("wait", "deployment/podinfo", "-n", p.namespace, "--for=jsonpath={.spec.replicas}=0", "--timeout=120s")
 	p.pass(5 * time.Second)
 	before := p.read()
 	p.pass(rest)
@@ -176,7 +176,7 @@ func (p *pace) start() {
 		return true
 	}, patience, 20*time.Millisecond)
 	p.tell("start of the operator to ready: %.2f s", took.Seconds())
-	p.kubectl("rollout", "status", "deployment/sluice", "-n", "istio-system", "--timeout=60s")
+	p.kubectl("rollout", "status", "deployment/sluice", "-n", "istio-system", "--timeout=120s")
 }
 
 func (p *pace) read() reading {

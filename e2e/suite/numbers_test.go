@@ -35,10 +35,10 @@ const observed = `
     iterations: 1000
     match: [{headers: {x-insider: {exact: "true"}}}]
     metrics:
-    - {name: request-success-rate, interval: 30s, thresholdRange: {min: 0}, dryRun: true}
-    - {name: request-duration, interval: 30s, thresholdRange: {min: 0}, dryRun: true}
-    - {name: request-success-rate, interval: 30s, baseline: primary, dryRun: true}
-    - {name: request-duration, interval: 30s, baseline: primary, dryRun: true}
+    - {name: request-success-rate, interval: 60s, thresholdRange: {min: 0}, dryRun: true}
+    - {name: request-duration, interval: 60s, thresholdRange: {min: 0}, dryRun: true}
+    - {name: request-success-rate, interval: 60s, baseline: primary, dryRun: true}
+    - {name: request-duration, interval: 60s, baseline: primary, dryRun: true}
 `
 
 // builtins sends known requests to both sides: to the primary from outside, through the gateway, and to the canary
@@ -75,7 +75,7 @@ func builtins(s *scene) {
 
 const (
 	// lookback is the interval of the metrics that are observed.
-	lookback = 30 * time.Second
+	lookback = time.Minute
 	// exact is how far off two ways of computing the same may be: floating point.
 	exact = 1e-9
 	// slack is how much later than its user a proxy may think that an answer was over.
@@ -90,9 +90,9 @@ func (s *scene) ours(p *party) string {
 // rested waits until all that was sent has been counted, and then nothing for longer than a metric looks back.
 func (s *scene) rested(p *party) {
 	s.t.Helper()
-	query := fmt.Sprintf(`sum(changes(istio_requests_total%[1]s[40s])) == 0
-		and min(count_over_time(istio_requests_total%[1]s[40s])) > 10
-		and sum(istio_request_duration_milliseconds_count%[1]s) >= %[2]v`, s.ours(p), p.total())
+	query := fmt.Sprintf(`sum(changes(istio_requests_total%[1]s[%[3]s])) == 0
+		and min(count_over_time(istio_requests_total%[1]s[%[3]s])) > 10
+		and sum(istio_request_duration_milliseconds_count%[1]s) >= %[2]v`, s.ours(p), p.total(), lookback+10*time.Second)
 	s.eventually("a rest of "+p.workload, func() bool { return len(s.prometheus(query, time.Time{})) == 1 })
 }
 

@@ -87,13 +87,13 @@ func rollout(spec string, want ...string) func(*scene) {
 func (s *scene) settled() {
 	s.t.Helper()
 	s.stopped()
-	s.kubectl("wait", "canary/podinfo", "-n", s.namespace, "--for=condition=promoted", "--timeout=10s")
+	s.kubectl("wait", "canary/podinfo", "-n", s.namespace, "--for=condition=promoted", "--timeout=120s")
 }
 
 // stopped waits until the target does not run, however its rollout ended.
 func (s *scene) stopped() {
 	s.t.Helper()
-	s.kubectl("wait", "deployment/podinfo", "-n", s.namespace, "--for=jsonpath={.spec.replicas}=0", "--timeout=30s")
+	s.kubectl("wait", "deployment/podinfo", "-n", s.namespace, "--for=jsonpath={.spec.replicas}=0", "--timeout=120s")
 }
 
 func blueGreen(s *scene) {
@@ -106,7 +106,8 @@ func blueGreen(s *scene) {
 	before := users.Window(time.Time{}, switched.At)
 	require.Zero(s.t, before.ByVersion["3.1.1"], "users met the new version while it was being checked")
 	promoting := s.reach("Promoting", since)
-	met := users.Window(switched.At.Add(settling), promoting.At)
+	met := users.Window(switched.At.Add(s.lag(users, switched)), promoting.At)
+	require.NotZero(s.t, met.Total)
 	require.Equal(s.t, met.Total, met.ByVersion["3.1.1"], "all users meet the canary: %s", met)
 	s.reach("Succeeded", since)
 	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 100", "Promoting 100", "Finalising 0", "Succeeded 0"))
@@ -208,9 +209,9 @@ func lifetime(s *scene) {
 	s.lossless(users)
 	users.Stop()
 
-	s.kubectl("delete", "canary", "podinfo", "-n", s.namespace, "--timeout=60s")
-	s.kubectl("wait", "deployment/podinfo-primary", "-n", s.namespace, "--for=delete", "--timeout=60s")
-	s.kubectl("wait", "pods", "-l", "app=podinfo-primary", "-n", s.namespace, "--for=delete", "--timeout=60s")
+	s.kubectl("delete", "canary", "podinfo", "-n", s.namespace, "--timeout=120s")
+	s.kubectl("wait", "deployment/podinfo-primary", "-n", s.namespace, "--for=delete", "--timeout=120s")
+	s.kubectl("wait", "pods", "-l", "app=podinfo-primary", "-n", s.namespace, "--for=delete", "--timeout=120s")
 	s.runs("podinfo", "3.1.2", 1)
 	given := &corev1.Service{}
 	s.get("podinfo", given)

@@ -64,27 +64,27 @@ func routeEdited(s *scene) {
 	since := time.Now()
 	s.kubectl("patch", "virtualservice", "podinfo", "-n", s.namespace, "--type=json", "-p",
 		`[{"op":"replace","path":"/spec/http/0/route/0/weight","value":40},{"op":"add","path":"/spec/http/0/route/1/weight","value":60}]`)
-	require.Eventually(s.t, func() bool { return s.weights()["podinfo-primary"] == 100 }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(s.t, func() bool { return s.weights()["podinfo-primary"] == 100 }, patience, 50*time.Millisecond)
 	back := time.Now()
 	s.said(since, "*VirtualService* was changed by somebody else, put back")
 	s.t.Logf("put back %.1f s after the edit", time.Since(since).Seconds())
 	require.Equal(s.t, before, s.weights())
-	s.only(users, "3.1.0", back.Add(settling))
+	s.only(users, "3.1.0", back.Add(slowly))
 	s.t.Logf("of %s", users.Since(time.Time{}))
 	require.Zero(s.t, users.Window(time.Time{}, since).Failed)
-	require.Zero(s.t, users.Since(back.Add(settling)).Failed, "the edit sends users to pods that are stopped, and only until it is put back")
+	require.Zero(s.t, users.Since(back.Add(slowly)).Failed, "the edit sends users to pods that are stopped, and only until it is put back")
 }
 
 func rival(s *scene) {
 	s.begin(twoSteps)
 	other := strings.Replace(s.canary(twoSteps), "name: podinfo, namespace", "name: rival, namespace", 1)
 	s.apply(other)
-	s.kubectl("wait", "canary/rival", "-n", s.namespace, "--for=condition=valid=false", "--timeout=20s")
+	s.kubectl("wait", "canary/rival", "-n", s.namespace, "--for=condition=valid=false", "--timeout=120s")
 	message := s.kubectl("get", "canary", "rival", "-n", s.namespace, "-o", `jsonpath={.status.conditions[?(@.type=="Valid")].message}`)
 	require.Contains(s.t, message, fmt.Sprintf("%q", "podinfo"))
 	s.kubectl("delete", "canary", "podinfo", "-n", s.namespace)
-	s.kubectl("wait", "canary/rival", "-n", s.namespace, "--for=condition=valid", "--timeout=20s")
-	s.kubectl("wait", "canary/rival", "-n", s.namespace, "--for=jsonpath={.status.phase}=Initialized", "--timeout=60s")
+	s.kubectl("wait", "canary/rival", "-n", s.namespace, "--for=condition=valid", "--timeout=120s")
+	s.kubectl("wait", "canary/rival", "-n", s.namespace, "--for=jsonpath={.status.phase}=Initialized", "--timeout=120s")
 }
 
 func primaryDeleted(s *scene) {

@@ -50,7 +50,7 @@ func audience(match string, header http.Header) func(*scene) {
 		since := s.release("3.1.1")
 		switched := s.reach("Progressing 100", since)
 		promoting := s.reach("Promoting", since)
-		met := insiders.Window(switched.At.Add(settling), promoting.At)
+		met := insiders.Window(switched.At.Add(s.lag(insiders, switched)), promoting.At)
 		require.NotZero(s.t, met.Total)
 		require.Equal(s.t, met.Total, met.ByVersion["3.1.1"], "all who fit meet the canary: %s", met)
 		rest := others.Window(time.Time{}, promoting.At)
@@ -74,10 +74,11 @@ func previewMatch(s *scene) {
 	since := s.release("3.1.1")
 	switched := s.reach("Progressing 30", since)
 	promoting := s.reach("Promoting", since)
-	met := insiders.Window(switched.At.Add(settling), promoting.At)
+	from := switched.At.Add(s.lag(insiders, switched))
+	met := insiders.Window(from, promoting.At)
+	require.NotZero(s.t, met.Total)
 	require.Equal(s.t, met.Total, met.ByVersion["3.1.1"], "all insiders meet the canary: %s", met)
-	rest := others.Window(switched.At.Add(settling), promoting.At)
-	require.NoError(s.t, traffic.Binomial(rest.ByVersion["3.1.1"], rest.Total, .3, 4), "%s", rest)
+	s.divided(others, from, promoting.At, 30)
 	s.reach("Succeeded", since)
 	s.lossless(insiders)
 	s.lossless(others)
@@ -85,7 +86,7 @@ func previewMatch(s *scene) {
 
 func mirroring(s *scene) {
 	s.begin(`
-  analysis: {interval: 15s, threshold: 1, stepWeights: [50], mirror: true}
+  analysis: {interval: 30s, threshold: 1, stepWeights: [50], mirror: true}
 `)
 	users := s.users()
 	since := s.release("3.1.1")
@@ -99,7 +100,7 @@ func mirroring(s *scene) {
 
 	since = s.release("3.1.2")
 	s.said(since, "Advance podinfo."+s.namespace+" canary mirror 100")
-	require.Eventually(s.t, func() bool { return s.handled("app=podinfo") > 50 }, 15*time.Second, 500*time.Millisecond, "no copies reach the canary")
+	s.eventually("copies to reach the canary", func() bool { return s.handled("app=podinfo") > 50 })
 	require.Equal(s.t, "Progressing 0", walk.Last(s.rows(since)).String(), "that was while nobody was routed to it")
 }
 
@@ -146,9 +147,8 @@ func sessionAffinity(s *scene) {
 `)
 	browsers := s.ask(traffic.Config{URL: s.gateway, Host: s.host(), Rate: 40, Workers: 16, Cookies: true})
 	since := s.release("3.1.1")
-	s.reach("Promoting", since)
-	require.NotEmpty(s.t, s.status("sessionAffinityCookie"))
 	s.reach("Succeeded", since)
+	require.NotEmpty(s.t, s.before("Finalising", since, "sessionAffinityCookie"))
 	moved := 0
 	for worker, answers := range browsers.ByWorker(since) {
 		met := false

@@ -27,13 +27,17 @@ func changes() map[string]scenario {
 	}
 }
 
-// twoSteps leaves time to change one's mind.
 const twoSteps = `
   analysis: {interval: 10s, threshold: 1, stepWeights: [20, 40]}
 `
 
+// slowSteps leaves time to change one's mind, on a busy machine too.
+const slowSteps = `
+  analysis: {interval: 20s, threshold: 1, stepWeights: [20, 40]}
+`
+
 func newRevision(s *scene) {
-	s.begin(twoSteps)
+	s.begin(slowSteps)
 	users := s.users()
 	since := s.release("3.1.1")
 	s.reach("Progressing 20", since)
@@ -65,13 +69,13 @@ func revert(s *scene) {
 }
 
 func suspend(s *scene) {
-	s.begin(twoSteps)
+	s.begin(slowSteps)
 	users := s.users()
 	since := s.release("3.1.1")
 	s.reach("Progressing 20", since)
 	s.kubectl("patch", "canary", "podinfo", "-n", s.namespace, "--type=merge", "-p", `{"spec":{"suspend":true}}`)
 	s.said(since, "skipping canary run as object is suspended")
-	err := s.canaries.Wait(within(s.t, 15*time.Second), func(e []walk.Entry) bool {
+	err := s.canaries.Wait(within(s.t, 25*time.Second), func(e []walk.Entry) bool {
 		return walk.Last(walk.Rows(e, "podinfo")).String() != "Progressing 20"
 	})
 	require.ErrorIs(s.t, err, context.DeadlineExceeded, "the rollout went on while it was suspended")

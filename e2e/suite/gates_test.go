@@ -31,9 +31,10 @@ func gates() map[string]scenario {
 	}
 }
 
+// gated leaves time to turn a switch before the next check, on a busy machine too.
 const gated = `
   analysis:
-    interval: 10s
+    interval: 20s
     threshold: 1
     stepWeights: [30]
     webhooks:

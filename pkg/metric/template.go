@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/template"
+
+	"github.com/sluice-cd/sluice/pkg/template"
 )
 
 // maxQuery is the most bytes that a template may grow to; a loop in one must not eat the operator's memory.
@@ -29,7 +30,7 @@ type Vars struct {
 // Render fills a query's template, in the language of text/template. A variable that is not given is
 // an error that names it, since the query without it would measure something else.
 func Render(query string, v Vars) (string, error) {
-	t, err := template.New("query").Option("missingkey=error").Funcs(v.functions()).Parse(query)
+	t, err := template.Parse("query", query, v.functions())
 	if err != nil {
 		return "", fmt.Errorf("parsing the query: %w", err)
 	}
@@ -43,9 +44,9 @@ func Render(query string, v Vars) (string, error) {
 	return out.text.String(), nil
 }
 
-func (v Vars) functions() template.FuncMap {
-	is := func(s string) func() string { return func() string { return s } }
-	return template.FuncMap{
+func (v Vars) functions() map[string]template.Func {
+	is := template.Constant
+	return map[string]template.Func{
 		"name":      is(v.Name),
 		"namespace": is(v.Namespace),
 		"target":    is(v.Target),
@@ -53,8 +54,8 @@ func (v Vars) functions() template.FuncMap {
 		"ingress":   is(v.Ingress),
 		"route":     is(v.Route),
 		"interval":  is(v.Interval),
-		"word":      word,
-		"variables": func() map[string]string { return v.Variables },
+		"word":      template.OfText(word),
+		"variables": is(v.Variables),
 	}
 }
 

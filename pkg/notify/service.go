@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"text/template"
+
+	"github.com/sluice-cd/sluice/pkg/template"
 )
 
 // Options say where messages go and how they look.

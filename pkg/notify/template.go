@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"text/template"
 	"text/template/parse"
+
+	"github.com/sluice-cd/sluice/pkg/template"
 )
 
 // Facts are what the template of an AlertProvider may name.
@@ -51,14 +52,14 @@ func CheckTemplate(text string) error {
 }
 
 func parseTemplate(text string) (*template.Template, error) {
-	t, err := template.New("template").Option("missingkey=error").Parse(text)
+	t, err := template.Parse("template", text, nil)
 	if err != nil {
 		return nil, err
 	}
-	if len(t.Templates()) > 1 {
+	if t.Defines() > 0 {
 		return nil, errors.New("template: define and block are not allowed")
 	}
-	return t, tame(t.Root, false)
+	return t, tame(t.Root(), false)
 }
 
 // tame refuses what could run for long: loops over anything but the lists, loops in loops, and templates that

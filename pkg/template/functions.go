@@ -1,0 +1,212 @@
+package template
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"reflect"
+	std "text/template"
+)
+
+// builtins are the functions that every template may call.
+func builtins() map[string]Func {
+	return map[string]Func{
+		"and":      last,
+		"or":       last,
+		"not":      func(args []any) (any, error) { return one(args, func(a any) (any, error) { return !truth(a), nil }) },
+		"len":      func(args []any) (any, error) { return one(args, length) },
+		"index":    index,
+		"slice":    slice,
+		"print":    func(args []any) (any, error) { return fmt.Sprint(args...), nil },
+		"println":  func(args []any) (any, error) { return fmt.Sprintln(args...), nil },
+		"printf":   printf,
+		"html":     func(args []any) (any, error) { return std.HTMLEscaper(args...), nil },
+		"js":       func(args []any) (any, error) { return std.JSEscaper(args...), nil },
+		"urlquery": func(args []any) (any, error) { return std.URLQueryEscaper(args...), nil },
+		"eq":       equal,
+		"ne": func(args []any) (any, error) {
+			return compared(args, func(order int, same bool) bool { return !same }, false)
+		},
+		"lt": func(args []any) (any, error) {
+			return compared(args, func(order int, _ bool) bool { return order < 0 }, true)
+		},
+		"le": func(args []any) (any, error) {
+			return compared(args, func(order int, _ bool) bool { return order <= 0 }, true)
+		},
+		"gt": func(args []any) (any, error) {
+			return compared(args, func(order int, _ bool) bool { return order > 0 }, true)
+		},
+		"ge": func(args []any) (any, error) {
+			return compared(args, func(order int, _ bool) bool { return order >= 0 }, true)
+		},
+	}
+}
+
+// last is what `and` and `or` come to when no argument before it has decided.
+func last(args []any) (any, error) {
+	if len(args) == 0 {
+		return nil, errors.New("wrong number of args: want at least 1 got 0")
+	}
+	return args[len(args)-1], nil
+}
+
+func one(args []any, of func(any) (any, error)) (any, error) {
+	if len(args) != 1 {
+		return nil, fmt.Errorf("wrong number of args: want 1 got %d", len(args))
+	}
+	return of(args[0])
+}
+
+func length(of any) (any, error) {
+	switch v := reflect.Indirect(reflect.ValueOf(of)); v.Kind() {
+	case reflect.String, reflect.Slice, reflect.Array, reflect.Map:
+		return v.Len(), nil
+	default:
+		return nil, fmt.Errorf("len of type %T", of)
+	}
+}
+
+func printf(args []any) (any, error) {
+	if len(args) == 0 {
+		return nil, errors.New("wrong number of args: want at least 1 got 0")
+	}
+	format, ok := args[0].(string)
+	if !ok {
+		return nil, fmt.Errorf("wrong type for value; expected string; got %T", args[0])
+	}
+	return fmt.Sprintf(format, args[1:]...), nil
+}
+
+// index takes a part of a part. What a map does not have is nothing of its kind.
+func index(args []any) (any, error) {
+	if len(args) == 0 || args[0] == nil {
+		return nil, errors.New("index of untyped nil")
+	}
+	v := reflect.Indirect(reflect.ValueOf(args[0]))
+	for _, key := range args[1:] {
+		for v.Kind() == reflect.Interface {
+			v = v.Elem()
+		}
+		next, err := part(v, key)
+		if err != nil {
+			return nil, err
+		}
+		v = next
+	}
+	if !v.IsValid() || v.Kind() == reflect.Interface && v.IsNil() {
+		return nil, nil
+	}
+	return v.Interface(), nil
+}
+
+func part(v reflect.Value, key any) (reflect.Value, error) {
+	switch v.Kind() {
+	case reflect.Slice, reflect.Array, reflect.String:
+		i, ok := key.(int)
+		if !ok {
+			return reflect.Value{}, fmt.Errorf("cannot index slice/array with type %T", key)
+		}
+		if i < 0 || i >= v.Len() {
+			return reflect.Value{}, fmt.Errorf("index out of range: %d", i)
+		}
+		return v.Index(i), nil
+	case reflect.Map:
+		k := reflect.ValueOf(key)
+		if !k.IsValid() || !k.Type().AssignableTo(v.Type().Key()) {
+			return reflect.Value{}, fmt.Errorf("value has type %T; should be %s", key, v.Type().Key())
+		}
+		if found := v.MapIndex(k); found.IsValid() {
+			return found, nil
+		}
+		return reflect.Zero(v.Type().Elem()), nil
+	case reflect.Invalid:
+		return reflect.Value{}, errors.New("index of nil pointer")
+	default:
+		return reflect.Value{}, fmt.Errorf("can't index item of type %s", v.Type())
+	}
+}
+
+// slice takes a range of a text or a list.
+func slice(args []any) (any, error) {
+	if len(args) == 0 || args[0] == nil {
+		return nil, errors.New("slice of untyped nil")
+	}
+	v := reflect.Indirect(reflect.ValueOf(args[0]))
+	if k := v.Kind(); k != reflect.String && k != reflect.Slice {
+		return nil, fmt.Errorf("can't slice item of type %s", v.Type())
+	}
+	if len(args) > 3 {
+		return nil, fmt.Errorf("too many slice indexes: %d", len(args)-1)
+	}
+	bounds := []int{0, v.Len()}
+	for k, a := range args[1:] {
+		i, ok := a.(int)
+		if !ok {
+			return nil, fmt.Errorf("cannot index slice/array with type %T", a)
+		}
+		if i < 0 || i > v.Len() {
+			return nil, fmt.Errorf("index out of range: %d", i)
+		}
+		bounds[k] = i
+	}
+	if bounds[0] > bounds[1] {
+		return nil, fmt.Errorf("invalid slice index: %d > %d", bounds[0], bounds[1])
+	}
+	return v.Slice(bounds[0], bounds[1]).Interface(), nil
+}
+
+// equal says whether the first argument is any of the others.
+func equal(args []any) (any, error) {
+	if len(args) < 2 {
+		return nil, errors.New("missing argument for comparison")
+	}
+	for _, other := range args[1:] {
+		_, same, _, err := compare(args[0], other)
+		if err != nil || same {
+			return same, err
+		}
+	}
+	return false, nil
+}
+
+// compared says what two arguments are to each other. Some have no order.
+func compared(args []any, is func(order int, same bool) bool, ordered bool) (any, error) {
+	if len(args) != 2 {
+		return nil, fmt.Errorf("wrong number of args: want 2 got %d", len(args))
+	}
+	order, same, has, err := compare(args[0], args[1])
+	if err == nil && ordered && !has {
+		err = errors.New("invalid type for comparison")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return is(order, same), nil
+}
+
+// compare takes texts, whole numbers, others, and booleans, each with its like only: 1 and 1.0 are not.
+func compare(a, b any) (order int, same, ordered bool, err error) {
+	if a == nil || b == nil {
+		return 0, a == nil && b == nil, false, nil
+	}
+	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+	switch {
+	case x.Kind() == reflect.String && y.Kind() == reflect.String:
+		order = cmp.Compare(x.String(), y.String())
+		return order, order == 0, true, nil
+	case x.CanInt() && y.CanInt():
+		order = cmp.Compare(x.Int(), y.Int())
+		return order, order == 0, true, nil
+	case x.CanFloat() && y.CanFloat():
+		return cmp.Compare(x.Float(), y.Float()), x.Float() == y.Float(), true, nil
+	case x.Kind() == reflect.Bool && y.Kind() == reflect.Bool:
+		return 0, x.Bool() == y.Bool(), false, nil
+	case basic(x) && basic(y):
+		return 0, false, false, errors.New("incompatible types for comparison")
+	}
+	return 0, false, false, fmt.Errorf("non-comparable types %T and %T", a, b)
+}
+
+func basic(v reflect.Value) bool {
+	return v.Kind() == reflect.String || v.Kind() == reflect.Bool || v.CanInt() || v.CanFloat()
+}

@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
-// memory is what was found out about Canaries and need not be found out again. To lose it costs requests and time,
-// and the size of a primary that is deleted by hand before it was looked at again.
+// memory is what was found out about Canaries and need not be found out again. To lose it costs requests and time:
+// a primary that is deleted by hand before it was looked at again comes back at the size that its target was stopped at.
 type memory struct {
 	mu    sync.Mutex
 	of    map[types.UID]*memo

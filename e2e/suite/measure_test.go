@@ -132,7 +132,7 @@ func (p *pace) rollback() {
 		return false
 	}))
 	p.tell("last failing check to routes at 100/0: %.3f s (its status was seen after %.3f s)", back.Sub(decided).Seconds(), failed.At.Sub(decided).Seconds())
-	p.only(users, "3.1.1", back.Add(settling))
+	p.only(users, "3.1.1", back.Add(slowly))
 	p.tell("requests that the canary still answered after its last check: %d", users.Since(decided).ByVersion["3.1.2"])
 	users.Stop()
 }

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -23,10 +22,6 @@ import (
 
 // version is set when the program is linked.
 var version = "unknown"
-
-// garbage is how much of the memory in use may be garbage, in percent of what is not. An operator rests most of the
-// time, so that room counts for more than the time it takes to make it.
-const garbage = 50
 
 func main() {
 	err := run(ctrl.SetupSignalHandler(), os.Args[1:])
@@ -50,9 +45,6 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	ctrl.SetLogger(log)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbage)
-	}
 	config, err := connect(o)
 	if err != nil {
 		return err

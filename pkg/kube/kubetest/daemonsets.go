@@ -8,16 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
 // nodes is how many there are, without a label on any of them.
@@ -30,24 +25,7 @@ type daemons struct{ *Workloads }
 // DaemonSets is Deployments for DaemonSets. A namespace may have both.
 func DaemonSets(t testing.TB, ns string) *Workloads {
 	t.Helper()
-	mgr := newManager(t, ns)
-	w := &Workloads{client: mgr.GetClient(), live: mgr.GetAPIReader(), kick: make(chan event.GenericEvent), faults: map[string]Fault{}}
-	w.list = func(ctx context.Context) ([]client.Object, error) {
-		list := &appsv1.DaemonSetList{}
-		err := w.live.List(ctx, list, client.InNamespace(ns))
-		var all []client.Object
-		for i := range list.Items {
-			all = append(all, &list.Items[i])
-		}
-		return all, err
-	}
-	err := builder.ControllerManagedBy(mgr).
-		For(&appsv1.DaemonSet{}).
-		WatchesRawSource(source.Channel(w.kick, &handler.EnqueueRequestForObject{})).
-		Complete(daemons{w})
-	require.NoError(t, err)
-	run(t, mgr)
-	return w
+	return play(t, ns, &appsv1.DaemonSet{}, &appsv1.DaemonSetList{}, func(w *Workloads) reconcile.Reconciler { return daemons{w} })
 }
 
 // Reconcile brings the Pods of one DaemonSet a step further.

@@ -10,6 +10,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -50,21 +52,29 @@ type Workloads struct {
 // Deployments starts playing for a namespace, until the test ends.
 func Deployments(t testing.TB, ns string) *Workloads {
 	t.Helper()
+	return play(t, ns, &appsv1.Deployment{}, &appsv1.DeploymentList{}, func(w *Workloads) reconcile.Reconciler { return w })
+}
+
+// play starts a controller for one kind of workload.
+func play(t testing.TB, ns string, kind client.Object, kinds client.ObjectList, as func(*Workloads) reconcile.Reconciler) *Workloads {
+	t.Helper()
 	mgr := newManager(t, ns)
 	w := &Workloads{client: mgr.GetClient(), live: mgr.GetAPIReader(), kick: make(chan event.GenericEvent), faults: map[string]Fault{}}
-	w.list = func(ctx context.Context) ([]client.Object, error) {
-		list := &appsv1.DeploymentList{}
-		err := w.live.List(ctx, list, client.InNamespace(ns))
-		var all []client.Object
-		for i := range list.Items {
-			all = append(all, &list.Items[i])
+	w.list = func(ctx context.Context) (all []client.Object, err error) {
+		list := kinds.DeepCopyObject().(client.ObjectList)
+		if err := w.live.List(ctx, list, client.InNamespace(ns)); err != nil {
+			return nil, err
 		}
+		err = meta.EachListItem(list, func(o runtime.Object) error {
+			all = append(all, o.(client.Object))
+			return nil
+		})
 		return all, err
 	}
 	err := builder.ControllerManagedBy(mgr).
-		For(&appsv1.Deployment{}).
+		For(kind).
 		WatchesRawSource(source.Channel(w.kick, &handler.EnqueueRequestForObject{})).
-		Complete(w)
+		Complete(as(w))
 	require.NoError(t, err)
 	run(t, mgr)
 	return w

@@ -106,7 +106,7 @@ func (r *Reconciler) content(ctx context.Context, namespace string, ref workload
 // target refers to the same config, the copy gets one of its own: one copy for both would bring users of the one
 // what only the other has passed.
 func (r *Reconciler) copyName(ctx context.Context, c *v1beta1.Canary, ref workload.Config) (string, error) {
-	name := ref.Name + "-primary"
+	name := ref.Name + v1beta1.PrimarySuffix
 	head, err := metadata(ctx, r.Applier.Reader, ref.Kind, c.Namespace, name)
 	if err != nil || head == nil || owned(head, c) {
 		return name, err

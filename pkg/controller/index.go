@@ -32,7 +32,7 @@ func indexNames(by client.FieldIndexer) error {
 func concerns(c *v1beta1.Canary) []string {
 	names := append(named(c), c.Spec.TargetRef.Name, c.PrimaryWorkload(), c.ApexName(), c.PrimaryName(), c.CanaryName())
 	if ref := c.Spec.AutoscalerRef; ref != nil {
-		names = append(names, ref.Name, ref.Name+"-primary")
+		names = append(names, ref.Name, ref.Name+v1beta1.PrimarySuffix)
 	}
 	return names
 }

@@ -137,7 +137,7 @@ func (v *view) template() client.Object {
 	like.SetName(v.canary.Spec.TargetRef.Name)
 	labels := workload.SketchOf(like).Selector.MatchLabels
 	for k, val := range labels {
-		labels[k] = strings.TrimSuffix(val, "-primary")
+		labels[k] = strings.TrimSuffix(val, v1beta1.PrimarySuffix)
 	}
 	return like
 }

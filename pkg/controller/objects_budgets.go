@@ -8,6 +8,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
@@ -38,7 +39,7 @@ func (r *Reconciler) addBudgets(ctx context.Context, v *view) error {
 		}
 	}
 	for _, b := range all.Items {
-		source := wanted[b.Name+"-primary"]
+		source := wanted[b.Name+v1beta1.PrimarySuffix]
 		if source == nil || source.Name != b.Name {
 			continue
 		}
@@ -58,7 +59,7 @@ func (r *Reconciler) unprotected(v *view, all []policyv1.PodDisruptionBudget) (m
 		return nil, err
 	}
 	pods := maps.Clone(workload.SketchOf(v.target).Template.Labels)
-	pods[key] = value + "-primary"
+	pods[key] = value + v1beta1.PrimarySuffix
 	wanted := map[string]*policyv1.PodDisruptionBudget{}
 	for i := range all {
 		b := &all[i]
@@ -67,7 +68,7 @@ func (r *Reconciler) unprotected(v *view, all []policyv1.PodDisruptionBudget) (m
 		case workload.Selects(b.Spec.Selector, pods):
 			return map[string]*policyv1.PodDisruptionBudget{}, nil
 		case r.Kinds.Protects(b, v.target):
-			wanted[b.Name+"-primary"] = b
+			wanted[b.Name+v1beta1.PrimarySuffix] = b
 		}
 	}
 	return wanted, nil

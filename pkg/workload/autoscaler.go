@@ -23,7 +23,7 @@ func (k Rules) Autoscaler(source *autoscalingv2.HorizontalPodAutoscaler, c *v1be
 	}
 	limit(spec, ref.PrimaryScalerReplicas, floor)
 	spec.ScaleTargetRef.WithName(c.PrimaryWorkload())
-	return autoscalingv2ac.HorizontalPodAutoscaler(ref.Name+primarySuffix, c.Namespace).
+	return autoscalingv2ac.HorizontalPodAutoscaler(ref.Name+v1beta1.PrimarySuffix, c.Namespace).
 		WithOwnerReferences(owner(c)).
 		WithLabels(labelsOf(source, k.IncludeLabelPrefixes)).
 		WithAnnotations(annotationsOf(source)).

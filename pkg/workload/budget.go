@@ -21,7 +21,7 @@ func (r Rules) Protects(b *policyv1.PodDisruptionBudget, target Object) bool {
 		return false
 	}
 	pods := SketchOf(target).Template.Labels
-	return Selects(b.Spec.Selector, pods) && !Selects(b.Spec.Selector, merge(pods, map[string]string{key: value + primarySuffix}))
+	return Selects(b.Spec.Selector, pods) && !Selects(b.Spec.Selector, merge(pods, map[string]string{key: value + v1beta1.PrimarySuffix}))
 }
 
 // Selects says whether a selector fits pods with these labels. One that was never set selects none.
@@ -48,12 +48,12 @@ func (r Rules) Budget(b *policyv1.PodDisruptionBudget, target Object, c *v1beta1
 		return nil, err
 	}
 	from := b.Spec.DeepCopy()
-	turn(from.Selector, renaming{key: key, from: value, to: value + primarySuffix})
+	turn(from.Selector, renaming{key: key, from: value, to: value + v1beta1.PrimarySuffix})
 	spec, err := into[policyv1ac.PodDisruptionBudgetSpecApplyConfiguration](from)
 	if err != nil {
 		return nil, fmt.Errorf("copy budget %q: %w", b.Name, err)
 	}
-	return policyv1ac.PodDisruptionBudget(b.Name+primarySuffix, b.Namespace).
+	return policyv1ac.PodDisruptionBudget(b.Name+v1beta1.PrimarySuffix, b.Namespace).
 		WithOwnerReferences(owner(c)).
 		WithLabels(labelsOf(b, r.IncludeLabelPrefixes)).
 		WithAnnotations(annotationsOf(b)).

@@ -93,7 +93,7 @@ func (k DaemonSet) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.ApplyC
 	if spec.Template, err = primaryTemplate(startable(target.Spec.Template), key, value, m); err != nil {
 		return nil, fmt.Errorf("copy daemonset %q: %w", target.Name, err)
 	}
-	side := map[string]string{key: value + primarySuffix}
+	side := map[string]string{key: value + v1beta1.PrimarySuffix}
 	spec.Selector = metav1ac.LabelSelector().WithMatchLabels(side)
 	return appsv1ac.DaemonSet(c.PrimaryWorkload(), target.Namespace).
 		WithOwnerReferences(owner(c)).

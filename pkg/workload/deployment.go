@@ -52,7 +52,7 @@ func (k Deployment) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.Apply
 	if spec.Template, err = primaryTemplate(&target.Spec.Template, key, value, m); err != nil {
 		return nil, fmt.Errorf("copy deployment %q: %w", target.Name, err)
 	}
-	side := map[string]string{key: value + primarySuffix} // as every controller of this API has it
+	side := map[string]string{key: value + v1beta1.PrimarySuffix} // as every controller of this API has it
 	spec.Selector = metav1ac.LabelSelector().WithMatchLabels(side)
 	spec.Replicas = m.Replicas
 	return appsv1ac.Deployment(c.PrimaryWorkload(), target.Namespace).
@@ -102,7 +102,7 @@ func primaryTemplate(from *corev1.PodTemplateSpec, key, value string, m Model) (
 // rename makes a pod template the primary's: its own label, and every rule by which its pods keep to or
 // away from each other. Rules about other pods stay, as do rules by labels that both sides share.
 func rename(t *corev1.PodTemplateSpec, key, value string) {
-	r := renaming{key: key, from: value, to: value + primarySuffix}
+	r := renaming{key: key, from: value, to: value + v1beta1.PrimarySuffix}
 	if t.Labels == nil {
 		t.Labels = map[string]string{}
 	}

@@ -33,7 +33,7 @@ func (r Rules) ScaledObject(source *unstructured.Unstructured, c *v1beta1.Canary
 	setIn(spec, c.PrimaryWorkload(), "scaleTargetRef", "name")
 	bound(spec, ref.PrimaryScalerReplicas, int64(floor))
 	if name, ok, _ := unstructured.NestedString(spec, "advanced", "horizontalPodAutoscalerConfig", "name"); ok {
-		setIn(spec, name+primarySuffix, "advanced", "horizontalPodAutoscalerConfig", "name")
+		setIn(spec, name+v1beta1.PrimarySuffix, "advanced", "horizontalPodAutoscalerConfig", "name")
 	}
 	triggers, _, _ := unstructured.NestedSlice(spec, "triggers")
 	for _, t := range triggers {
@@ -44,7 +44,7 @@ func (r Rules) ScaledObject(source *unstructured.Unstructured, c *v1beta1.Canary
 	if len(triggers) > 0 {
 		spec["triggers"] = triggers
 	}
-	o := custom(ScaledObjectKind(), ref.Name+primarySuffix, c, spec)
+	o := custom(ScaledObjectKind(), ref.Name+v1beta1.PrimarySuffix, c, spec)
 	o.SetLabels(labelsOf(source, r.IncludeLabelPrefixes))
 	kept := annotationsOf(source)
 	delete(kept, pausedReplicas)
@@ -109,10 +109,10 @@ func primaryQuery(query, target string) string {
 		}
 		switch tail := rest[len(target):]; {
 		case begins(tail, "-canary"):
-			b.WriteString(target + primarySuffix)
+			b.WriteString(target + v1beta1.PrimarySuffix)
 			at += len(target) + len("-canary")
 		case tail == "" || !partOfName(tail[0]) || tail[0] == '-' && (len(tail) == 1 || !partOfName(tail[1])):
-			b.WriteString(target + primarySuffix)
+			b.WriteString(target + v1beta1.PrimarySuffix)
 			at += len(target)
 		default:
 			b.WriteString(target)

@@ -117,7 +117,7 @@ func (s services) original(live *corev1.Service) (map[string]string, error) {
 		}
 		return selector, nil
 	}
-	if live.Spec.Selector[s.key] == s.value+primarySuffix {
+	if live.Spec.Selector[s.key] == s.value+v1beta1.PrimarySuffix {
 		return s.selector(rollout.TargetSide), nil
 	}
 	return live.Spec.Selector, nil
@@ -128,7 +128,7 @@ func (s services) original(live *corev1.Service) (map[string]string, error) {
 func (s services) selector(side rollout.Side) map[string]string {
 	switch side {
 	case rollout.PrimarySide:
-		return map[string]string{s.key: s.value + primarySuffix}
+		return map[string]string{s.key: s.value + v1beta1.PrimarySuffix}
 	case rollout.BothSides:
 		return map[string]string{ApexLabel: s.canary.ApexName()}
 	default:

@@ -22,9 +22,6 @@ const RevisionAnnotation = "sluice.dev/revision"
 // before it was taken over, so that it can be given back.
 const OriginalSelectorAnnotation = "sluice.dev/original-selector"
 
-// primarySuffix tells the primary's label value from the target's.
-const primarySuffix = "-primary"
-
 // owner makes the Canary the controller of what it generates, so that both go together.
 func owner(c *v1beta1.Canary) *metav1ac.OwnerReferenceApplyConfiguration {
 	r := c.OwnerReference()

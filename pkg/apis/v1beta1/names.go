@@ -5,11 +5,11 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // Finalizer is on a Canary that puts its target back before it goes.
 const Finalizer = "finalizer.flagger.app"
 
-// The ends of generated names. They are part of the interface: hooks, dashboards and gateways refer
-// to objects by them.
+// The ends of generated names, and of the label by which the primary's pods are told from the target's. They are part
+// of the interface: hooks, dashboards and gateways refer to objects by them.
 const (
-	primarySuffix = "-primary"
-	canarySuffix  = "-canary"
+	PrimarySuffix = "-primary"
+	CanarySuffix  = "-canary"
 )
 
 // ApexName is the name of the Service that users ask, and of the route that divides its requests.
@@ -21,13 +21,13 @@ func (c *Canary) ApexName() string {
 }
 
 // PrimaryName is the name of the Service that leads to the primary alone.
-func (c *Canary) PrimaryName() string { return c.ApexName() + primarySuffix }
+func (c *Canary) PrimaryName() string { return c.ApexName() + PrimarySuffix }
 
 // CanaryName is the name of the Service that leads to the canary alone.
-func (c *Canary) CanaryName() string { return c.ApexName() + canarySuffix }
+func (c *Canary) CanaryName() string { return c.ApexName() + CanarySuffix }
 
 // PrimaryWorkload is the name of the workload that is made for the primary.
-func (c *Canary) PrimaryWorkload() string { return c.Spec.TargetRef.Name + primarySuffix }
+func (c *Canary) PrimaryWorkload() string { return c.Spec.TargetRef.Name + PrimarySuffix }
 
 // OwnerReference makes the Canary the controller of an object: whoever looks at the object sees whose it is, and it goes
 // when the Canary goes.

@@ -31,6 +31,18 @@ func (r *Reconciler) observe(ctx context.Context, c *v1beta1.Canary, targets cli
 		Paused:     c.Spec.Suspend,
 		Deleting:   !c.DeletionTimestamp.IsZero(),
 	}
+	// Each builds on those before it:
+	//
+	//	rivals     first: the younger of two is to hear of the elder, not of the primary that stands in its way
+	//	target     its revision, which the configs are part of, and how far it is; refused where the provider cannot take it
+	//	primary    from the cache: it is ours to write, and the cache must know our writes
+	//	plan       needs the sizes of both sides for its remarks; from here on there is an intent
+	//	history    only where the plan has a rollback hook
+	//	ratio      refuses pods that no Service could find, where the plan divides requests by numbers of pods
+	//	copied     compares both sides, and so is after them
+	//	alerts     adds to the plan's remarks
+	//	objects    renders the intent; the history may be what the primary is rendered from
+	//	routes     last, since they count as taken only with the apex Service among the objects
 	for _, read := range []func(context.Context, *view, client.Reader) error{
 		r.readRivals, r.readTarget, r.readPrimary, r.readPlan, r.readHistory, r.readRatio, r.readCopied, r.readAlerts, r.readObjects, r.readRoutes,
 	} {
@@ -38,10 +50,12 @@ func (r *Reconciler) observe(ctx context.Context, c *v1beta1.Canary, targets cli
 			if !userError(err) {
 				return nil, fmt.Errorf("observe canary %s/%s: %w", c.Namespace, c.Name, err)
 			}
+			// What comes after would build on what is missing. What was rendered so far is not applied: see converge.
 			v.refused = err
 			break
 		}
 	}
+	// Asked of a refused Canary as well: it may have left routes behind when it was still followed.
 	return v, r.readUnowned(ctx, v)
 }
 
@@ -60,6 +74,7 @@ func (r *Reconciler) readTarget(ctx context.Context, v *view, targets client.Rea
 	if v.kind, err = r.Kinds.Of(v.canary.Spec.TargetRef); err != nil {
 		return err
 	}
+	// Before the target is read: of a kind that the cluster does not serve, a read would wait for ever.
 	if err := r.fit(ctx, v); err != nil {
 		return err
 	}
@@ -67,6 +82,7 @@ func (r *Reconciler) readTarget(ctx context.Context, v *view, targets client.Rea
 	if err != nil || o == nil {
 		return err
 	}
+	// Before it counts as the target: one that cannot be rolled out is not scaled either.
 	if err := v.kind.Check(o); err != nil {
 		return err
 	}
@@ -80,6 +96,7 @@ func (r *Reconciler) readTarget(ctx context.Context, v *view, targets client.Rea
 	}
 	v.snapshot.Target, err = r.workload(ctx, v, o, threshold(v.canary, canarySide))
 	r.identify(v)
+	// Only of a pass in earnest, which the cached one leads to: pods are not cached, and asking costs a request.
 	if _, live := targets.(*once); err == nil && live && v.opening() {
 		err = r.confirm(ctx, v)
 	}
@@ -116,6 +133,7 @@ func (r *Reconciler) readPrimaryFrom(ctx context.Context, v *view, from client.R
 	if err != nil || o == nil {
 		return err
 	}
+	// Left alone, whatever it is: another Canary's primary, or one that belongs to an app which has that name.
 	if by := metav1.GetControllerOf(o); by != nil && by.UID != v.canary.UID {
 		return &rollout.InvalidError{
 			Field:   "spec.targetRef.name",
@@ -124,6 +142,7 @@ func (r *Reconciler) readPrimaryFrom(ctx context.Context, v *view, from client.R
 	}
 	v.primary = o
 	v.snapshot.Primary, err = r.workload(ctx, v, o, threshold(v.canary, primarySide))
+	// Even where its pods could not be read: its size is what a primary that is deleted comes back with.
 	r.memory.picture(v)
 	return err
 }
@@ -137,6 +156,7 @@ func (v *view) fetch(ctx context.Context, from client.Reader, name string) (clie
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("read %s %q: %w", v.lowerKind(), name, err)
 	}
+	// What is being deleted can be neither kept nor changed: it counts as gone.
 	if err != nil || o.GetDeletionTimestamp() != nil {
 		return nil, nil
 	}
@@ -151,9 +171,11 @@ func (r *Reconciler) workload(ctx context.Context, v *view, o client.Object, rea
 		return w, nil
 	}
 	if w.Health == rollout.Starting && !v.slow() {
+		// In these seconds it goes from one wait to the next, and each would be a status to store.
 		w.Reason = ""
 		return w, nil
 	}
+	// A workload's own status says that it is late; which image or quota is behind that only its pods tell.
 	pods, err := r.pods(ctx, o)
 	if err != nil {
 		return w, err
@@ -182,6 +204,7 @@ func (r *Reconciler) pods(ctx context.Context, o client.Object) ([]corev1.Pod, e
 	if err != nil {
 		return nil, fmt.Errorf("select pods of %q: %w", o.GetName(), err)
 	}
+	// Live, because pods are not watched: all of a cluster's would be the larger part of what is kept in memory.
 	pods := &corev1.PodList{}
 	if err := r.Live.List(ctx, pods, client.InNamespace(o.GetNamespace()), client.MatchingLabelsSelector{Selector: selector}); err != nil {
 		return nil, fmt.Errorf("list pods of %q: %w", o.GetName(), err)

@@ -47,12 +47,14 @@ type Reconciler struct {
 	// Tracking has ConfigMaps and Secrets of the target's pods be part of its revision.
 	Tracking bool
 
+	// Both only save work: a process that starts without them decides the same, after more requests.
 	memory memory
 	memo   routesMemo
 }
 
 const (
 	// passes bounds one call: a rollout that still has something to do after so many starts a new one.
+	// Each stored decision is followed at once, since its event would only come back with what is known here already.
 	passes = 4
 	// lagging is when to look again at a cache that is behind our own writes, should its event be lost.
 	lagging = time.Second
@@ -64,9 +66,11 @@ const (
 
 // Reconcile brings one Canary, as the cache has it, as far as it goes without waiting.
 func (r *Reconciler) Reconcile(ctx context.Context, c *v1beta1.Canary) (reconcile.Result, error) {
+	// Others may keep it from going. To follow it would stop the target again, which is being given back.
 	if gone(c) {
 		return reconcile.Result{}, nil
 	}
+	// An older status calls for an older step: what was applied since would be taken back.
 	if !r.Applier.Knows(c) {
 		return reconcile.Result{RequeueAfter: lagging}, nil
 	}
@@ -74,6 +78,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1beta1.Canary) (reconcil
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	// Asked before moves, to which a write that the cache lacks is work to do: it would read live for nothing.
 	if fresh, err := r.Applier.Fresh(ctx, v.objects()...); !fresh || err != nil {
 		return reconcile.Result{RequeueAfter: lagging}, err
 	}
@@ -102,6 +107,7 @@ func (r *Reconciler) refresh(ctx context.Context, c *v1beta1.Canary) (*v1beta1.C
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(c), now); err != nil {
 		return nil, nil, client.IgnoreNotFound(err)
 	}
+	// One that was deleted and made again is another Canary, with an event of its own to come.
 	if now.UID != c.UID || gone(now) {
 		return nil, nil, nil
 	}
@@ -110,16 +116,19 @@ func (r *Reconciler) refresh(ctx context.Context, c *v1beta1.Canary) (*v1beta1.C
 
 // advance makes passes until one of them leaves nothing to do right now.
 func (r *Reconciler) advance(ctx context.Context, c *v1beta1.Canary, live client.Reader) (reconcile.Result, error) {
+	// The target is read once for all of them, unless a slow hook comes between: see once.
 	for range passes {
 		v, err := r.observe(ctx, c, live)
 		if err != nil {
 			return reconcile.Result{}, err
 		}
+		// Also after a pass of this call: the decision of the next one is about what the last one wrote.
 		fresh, err := r.Applier.Fresh(ctx, v.objects()...)
 		if err != nil || !fresh {
 			return reconcile.Result{RequeueAfter: lagging}, err
 		}
 		next, err := r.pass(ctx, v)
+		// No error, which would be logged and answered with a back-off: somebody else was faster, and nothing is wrong.
 		if apierrors.IsConflict(err) {
 			r.Applier.Doubt(c)
 			return reconcile.Result{RequeueAfter: time.Millisecond}, nil // decided on what is no longer so
@@ -135,12 +144,14 @@ func (r *Reconciler) advance(ctx context.Context, c *v1beta1.Canary, live client
 // pass changes the cluster or decides, never both. It returns the Canary as stored when there is more
 // to do at once.
 func (r *Reconciler) pass(ctx context.Context, v *view) (*v1beta1.Canary, error) {
+	// Before anything is taken, so that a Canary cannot be deleted between the first write and its finalizer.
 	if changed, err := r.hold(ctx, v); changed || err != nil {
 		return nil, err
 	}
 	if changed, err := r.converge(ctx, v); changed || err != nil {
 		return nil, err
 	}
+	// After converge, since only a write that was refused tells that the namespace goes.
 	if v.vain() {
 		return nil, r.turn(ctx, v)
 	}
@@ -158,6 +169,7 @@ func (r *Reconciler) moves(ctx context.Context, v *view) (bool, error) {
 	if !v.ask().Empty() {
 		return true, nil
 	}
+	// Nothing has to be asked, so that this is the very decision that a pass in earnest would come to.
 	d := v.decide(nil)
 	v.after = d.After
 	return changed(v.canary.Status, d.Status), nil
@@ -168,9 +180,11 @@ func (r *Reconciler) decide(ctx context.Context, v *view) (*v1beta1.Canary, erro
 	var found rollout.Findings
 	if q := v.ask(); !q.Empty() {
 		found = r.Analyst.Answer(ctx, v.canary, q)
+		// Calls that were cut short because this process ends have failed, and would be counted against the canary.
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		// Hooks may take minutes. The next step's interval begins when it is taken, not when they were asked.
 		v.snapshot.Now = r.Now()
 	}
 	d := v.decide(found)
@@ -183,6 +197,7 @@ func (r *Reconciler) decide(ctx context.Context, v *view) (*v1beta1.Canary, erro
 	if err := r.Applier.Record(ctx, v.canary, after); err != nil {
 		return nil, err
 	}
+	// After Record, which fails where another decision was faster: what is told has happened, and is told once.
 	r.Herald.Announce(ctx, v.news(after, d.Notices))
 	return after, nil
 }

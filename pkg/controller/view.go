@@ -38,8 +38,9 @@ type view struct {
 	remove []runtime.ApplyConfiguration // what must no longer run, once routed
 	strays []client.Object              // what we have made and nothing calls for any more
 	// lingers says that something of the Canary's would be left when it goes, because nothing can own it.
+	// Then it needs the finalizer, whatever its spec says about reverting.
 	lingers bool
-	after   time.Duration
+	after   time.Duration // when to look again, as the decision has it; zero: an event will tell
 }
 
 // ask is what a decision needs to know. A Canary that is refused asks nothing.
@@ -55,6 +56,7 @@ func (v *view) decide(found rollout.Findings) rollout.Decision {
 		return rollout.Decide(v.snapshot, found)
 	}
 	d := rollout.Refuse(v.snapshot, v.refused)
+	// Neither an API that is installed nor a right that is granted makes an event: these are tried again.
 	switch missing := new(router.NotServedError); {
 	case errors.As(v.refused, &missing):
 		d.After = unserved
@@ -71,6 +73,7 @@ func (v *view) rest() reconcile.Result {
 	if len(v.remove) == 0 || s.Routed || s.Settles.IsZero() {
 		return reconcile.Result{RequeueAfter: v.after}
 	}
+	// No event comes when the settle delay is over: without this the target would run until something else happens.
 	until := max(s.Settles.Sub(s.Now), time.Millisecond)
 	if v.after > 0 {
 		until = min(until, v.after)
@@ -80,6 +83,7 @@ func (v *view) rest() reconcile.Result {
 
 // objects are all that the pass may write.
 func (v *view) objects() []runtime.ApplyConfiguration {
+	// A slice of its own: add may have room behind its end, which what is removed would be written into.
 	return append(append([]runtime.ApplyConfiguration{}, v.add...), v.remove...)
 }
 
@@ -105,11 +109,14 @@ const freshFor = time.Second
 
 // Get reads what was read just now from memory, and everything else live.
 func (o *once) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	// The kind is part of it: metadata of a ConfigMap and of a Secret is of one Go type.
 	name := fmt.Sprintf("%T %s %s", obj, obj.GetObjectKind().GroupVersionKind().Kind, key)
+	// By the wall clock, not the rollout's: it is about how long ago a request was.
 	if g, ok := o.seen[name]; ok && time.Since(g.at) < freshFor {
 		reflect.ValueOf(obj).Elem().Set(reflect.ValueOf(g.object.DeepCopyObject()).Elem())
 		return nil
 	}
+	// What is not there is not remembered: it may be made while the passes go on, and asking again is cheap.
 	if err := o.Reader.Get(ctx, key, obj, opts...); err != nil {
 		return err
 	}

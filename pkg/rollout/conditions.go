@@ -16,18 +16,29 @@ type Wait string
 
 // What a rollout can wait for.
 const (
+	// The reason of a condition that is False: no rollout is under way.
 	WaitNothing  Wait = "Settled"
+	// The workload of spec.targetRef does not exist; when it does, its event wakes the rollout.
 	WaitTarget   Wait = "TargetMissing"
+	// The primary is to come up with a revision: the first one, a promoted one, or the one before.
 	WaitPrimary  Wait = "PrimaryStarting"
+	// The target is to come up with the new revision, or, on the way out, at full size.
 	WaitCanary   Wait = "CanaryStarting"
+	// The canary serves, and has too few pods for the share that it would get next.
 	WaitCapacity Wait = "CanaryScaling"
+	// The proxies have not taken the routes, as far as is known.
 	WaitRoutes   Wait = "RoutesSettling"
+	// A step is in effect and judged later.
 	WaitInterval Wait = "StepRunning"
+	// A check failed, and is made again after an interval.
 	WaitRetry    Wait = "CheckRetry"
+	// A person has to take spec.suspend back.
 	WaitResume   Wait = "Suspended"
+	// A gate is closed: before a rollout, before a step, before the promotion.
 	WaitLeave    Wait = "RolloutApproval"
 	WaitIncrease Wait = "TrafficIncreaseApproval"
 	WaitApproval Wait = "PromotionApproval"
+	// A metric has no value yet, says neither yes nor no, or has not passed often enough in a row.
 	WaitValue    Wait = "MetricPending"
 	WaitClarity  Wait = "MetricInconclusive"
 	WaitProof    Wait = "MetricUnproven"
@@ -37,6 +48,7 @@ const (
 func (t *turn) enter(phase v1beta1.CanaryPhase) {
 	t.next.Phase = phase
 	t.next.Since = micro(t.Now)
+	// What the phase before was timed by is over; whoever needs a time sets it after this.
 	t.next.NextCheck = nil
 	status, message := t.promoted(phase)
 	t.condition(v1beta1.ConditionPromoted, status, string(phase), message)
@@ -60,6 +72,10 @@ func (t *turn) promoted(phase v1beta1.CanaryPhase) (metav1.ConditionStatus, stri
 		return metav1.ConditionTrue, "Canary analysis completed successfully, promotion finished."
 	case v1beta1.PhaseFailed:
 		return metav1.ConditionFalse, t.failure()
+	case v1beta1.PhaseTerminating:
+		return metav1.ConditionUnknown, fmt.Sprintf("Canary is being deleted, giving the %s back.", t.Names.Kind)
+	case v1beta1.PhaseTerminated:
+		return metav1.ConditionUnknown, fmt.Sprintf("Canary is being deleted, the %s serves again.", t.Names.Kind)
 	default:
 		return metav1.ConditionUnknown, fmt.Sprintf("New %s detected, starting initialization.", t.Names.Kind)
 	}
@@ -73,6 +89,7 @@ func (t *turn) failure() string {
 	case t.next.CanaryWeight > 0:
 		text = "Promotion failed, primary not ready: %s keeps serving all traffic. Cause: %s."
 	case t.revoked: // the primary is whole
+	// The revision of the canary had passed: it is not what failed, although it could not stand in for the primary.
 	case t.Status.Phase == v1beta1.PhasePromoting || t.stranded():
 		text = "Promotion failed, primary not ready: %s scaled to zero. Cause: %s."
 	}
@@ -80,6 +97,7 @@ func (t *turn) failure() string {
 }
 
 // hold keeps the phase and says what for. After zero an event will wake the rollout.
+// A condition whose text stays the same costs no write: conclude compares.
 func (t *turn) hold(why Wait, after time.Duration, format string, args ...any) {
 	t.condition(v1beta1.ConditionWaiting, metav1.ConditionTrue, string(why), fmt.Sprintf(format, args...))
 	t.after = max(after, 0)
@@ -97,6 +115,7 @@ func (t *turn) condition(kind string, status metav1.ConditionStatus, reason, mes
 		Reason:             reason,
 		Message:            message,
 		ObservedGeneration: t.Generation,
+		// Left out, it would be taken from the machine's clock, and two looks at the same facts would differ.
 		LastTransitionTime: metav1.NewTime(t.Now),
 	})
 }

@@ -188,6 +188,8 @@ func TestPromotedCondition(t *testing.T) {
 		v1beta1.PhaseFinalising:   {metav1.ConditionUnknown, "Canary analysis completed, routing all traffic to primary."},
 		v1beta1.PhaseSucceeded:    {metav1.ConditionTrue, "Canary analysis completed successfully, promotion finished."},
 		v1beta1.PhaseFailed:       {metav1.ConditionFalse, "Canary analysis failed, Deployment scaled to zero. Cause: too many 500s."},
+		v1beta1.PhaseTerminating:  {metav1.ConditionUnknown, "Canary is being deleted, giving the Deployment back."},
+		v1beta1.PhaseTerminated:   {metav1.ConditionUnknown, "Canary is being deleted, the Deployment serves again."},
 	}
 	for phase, want := range cases {
 		t.Run(string(phase), func(t *testing.T) {

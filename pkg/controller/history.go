@@ -21,11 +21,13 @@ import (
 // to have the new revision yet is left alone.
 func (r *Reconciler) readHistory(ctx context.Context, v *view, targets client.Reader) error {
 	status, s := v.canary.Status, &v.snapshot
+	// The pass on the cache looks only where a way back still has to be begun: that alone could make it write.
 	_, live := targets.(*once)
 	recalled := rollout.Recalled(status)
 	if !rollout.Recollects(s.Plan, status) || !live && (!recalled || s.Primary.Revision == status.Promoting) {
 		return nil
 	}
+	// What cannot be returned to is a fact, told to whoever asked for it, and never an error: the promotion goes on.
 	if _, ok := v.kind.(workload.Historian); !ok {
 		s.Unkept = fmt.Sprintf("a %s of %s has no history to return to", s.Names.Kind, v.canary.Spec.TargetRef.APIVersion)
 		return nil
@@ -57,6 +59,7 @@ func (r *Reconciler) recollect(ctx context.Context, v *view, due bool) error {
 		return err
 	}
 	v.snapshot.Former, v.snapshot.Unkept = former != nil, unkept
+	// Not before it is the intent: addPrimary takes a template that is there for an order to go back to it.
 	if due {
 		v.former = former
 	}
@@ -74,6 +77,7 @@ func (r *Reconciler) history(ctx context.Context, v *view) (workload.List, error
 		return nil, fmt.Errorf("select history of %q: %w", v.primary.GetName(), err)
 	}
 	list := h.History()
+	// Live: it is asked for so seldom that a watch of every ReplicaSet of the cluster would be dear.
 	if err := r.Live.List(ctx, list, client.InNamespace(v.canary.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
 		return nil, fmt.Errorf("list history of %q: %w", v.primary.GetName(), err)
 	}
@@ -85,6 +89,7 @@ func (r *Reconciler) restore(v *view) error {
 	if v.former == nil {
 		return nil
 	}
+	// It is there, with a size of its own, which is kept: nothing that is remembered counts.
 	size := v.primarySize(0)
 	primary, err := v.kind.Primary(v.template(), v.canary, workload.Model{Revision: v.intent.Primary, Replicas: &size, Former: v.former})
 	if err != nil {

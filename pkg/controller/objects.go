@@ -19,6 +19,8 @@ import (
 )
 
 // readRivals refuses the younger of two Canaries that would scale, or route to, the same objects.
+//
+// Two that scale one target, or turn one Service, would each undo what the other does, with users between them.
 func (r *Reconciler) readRivals(ctx context.Context, v *view, _ client.Reader) error {
 	for _, name := range slices.Compact([]string{v.canary.Spec.TargetRef.Name, v.canary.ApexName()}) {
 		others, err := anyOf(ctx, r.Client, client.InNamespace(v.canary.Namespace), name)
@@ -36,6 +38,7 @@ func (r *Reconciler) readRivals(ctx context.Context, v *view, _ client.Reader) e
 
 // rivals says what of a Canary's another one has already, if it is older.
 func rivals(other, c *v1beta1.Canary) error {
+	// Only the younger gives way. Whichever is told first, both come to the same answer, and one of the two goes on.
 	if other.UID == c.UID || !elder(other, c) {
 		return nil
 	}
@@ -64,9 +67,11 @@ func elder(a, b *v1beta1.Canary) bool {
 
 // readObjects renders what the intent calls for, in the order in which it has to be made.
 func (r *Reconciler) readObjects(ctx context.Context, v *view, _ client.Reader) error {
+	// Such a target scales and routes itself: there is nothing to make beside it.
 	if s, ok := v.single(); ok {
 		return v.addPromotion(s)
 	}
+	// First, also without a target: as long as there is a primary, users have to find it.
 	if err := r.addServices(ctx, v); err != nil {
 		return err
 	}
@@ -77,6 +82,7 @@ func (r *Reconciler) readObjects(ctx context.Context, v *view, _ client.Reader) 
 	if v.scaler, err = r.readScaler(ctx, v); err != nil {
 		return err
 	}
+	// The scaler before the size, which it would undo: what is in a list is applied in its order.
 	v.rouse()
 	v.still()
 	v.run()
@@ -87,11 +93,13 @@ func (r *Reconciler) readObjects(ctx context.Context, v *view, _ client.Reader) 
 	if err := r.addBudgets(ctx, v); err != nil {
 		return err
 	}
+	// After the workload that it scales: its controller complains of a target that is not there.
 	return r.addScaler(v)
 }
 
 func (r *Reconciler) addServices(ctx context.Context, v *view) error {
 	like := v.template()
+	// Neither side is there: nothing tells which label or ports the Services should have.
 	if like == nil {
 		return nil
 	}
@@ -107,6 +115,7 @@ func (r *Reconciler) addServices(ctx context.Context, v *view) error {
 		return err
 	}
 	v.add = append(v.add, services...)
+	// Of the three only the apex moves users. It comes after the two that routes lead to.
 	v.routes = append(v.routes, services[len(services)-1])
 	return nil
 }
@@ -135,6 +144,7 @@ func (v *view) template() client.Object {
 		return nil
 	}
 	like.SetName(v.canary.Spec.TargetRef.Name)
+	// The map is that of the copy. With the target's value the rules tell the two sides apart as ever.
 	labels := workload.SketchOf(like).Selector.MatchLabels
 	for k, val := range labels {
 		labels[k] = strings.TrimSuffix(val, v1beta1.PrimarySuffix)
@@ -149,9 +159,11 @@ func (v *view) run() {
 	case !v.intent.Canary:
 		v.stop(have)
 	case have >= want:
+		// Larger than needed: left to the autoscaler, or the person, who wants that.
 	case have == 0 && v.primary == nil:
 		// A target that was at zero before there was a primary is meant to be.
 	case have == 0 && !v.intent.Exact:
+		// Where weights divide requests it starts as large as the primary; where sizes do, its size is its share.
 		v.add = append(v.add, v.sized(max(want, replicas(v.primary))))
 	default:
 		v.add = append(v.add, v.sized(want))
@@ -181,6 +193,8 @@ func (r *Reconciler) addPrimary(ctx context.Context, v *view) error {
 	if !v.promotes() && (v.primary == nil || v.snapshot.Revision != v.canary.Status.LastPromotedSpec) {
 		return nil
 	}
+	// Not complete: a config has changed since it was hashed. Its event brings a revision of its own, and this one is
+	// not promoted with a content that nobody has judged.
 	copies, complete, err := r.copies(ctx, v)
 	if err != nil || !complete {
 		return err
@@ -189,8 +203,10 @@ func (r *Reconciler) addPrimary(ctx context.Context, v *view) error {
 	if !v.promotes() {
 		return nil
 	}
+	// What this process saw last may be newer than what the target was stopped with: an autoscaler acts in between.
 	size := v.primarySize(cmp.Or(r.memory.size(v.canary), stopped(v.target).Size))
 	model := workload.Model{Revision: v.intent.Primary, Replicas: &size, Configs: v.configs}
+	// Before rendering: without the marks of another controller the same template would replace all pods.
 	if model.Live, err = v.marks(); err != nil {
 		return err
 	}
@@ -210,8 +226,10 @@ func (v *view) primarySize(before int32) int32 {
 	again := s.Phase == v1beta1.PhaseInitializing && s.LastPromotedSpec != ""
 	switch {
 	case v.primary == nil:
+		// The largest that anybody remembers: too many pods for a while are better than too few for all users.
 		return max(replicas(v.target), s.PrimaryReplicas, before, 1)
 	case v.canary.Spec.AutoscalerRef != nil || again:
+		// Its autoscaler has chosen; and one that is made again is not resized while it starts.
 		return max(replicas(v.primary), 1)
 	}
 	return max(replicas(v.target), s.PrimaryReplicas, 1)

@@ -15,6 +15,7 @@ import (
 // addBudgets copies the PodDisruptionBudgets of the target for the primary. Where somebody has made one for the
 // primary, there is nothing to add: a pod with two can not be evicted at all.
 func (r *Reconciler) addBudgets(ctx context.Context, v *view) error {
+	// There are no pods to protect, and none are on their way.
 	if v.primary == nil && !v.promotes() {
 		return nil
 	}
@@ -29,6 +30,7 @@ func (r *Reconciler) addBudgets(ctx context.Context, v *view) error {
 	if err != nil {
 		return err
 	}
+	// Copies whose original is gone go as well, and names that are taken are left to who has them.
 	for i := range all.Items {
 		b := &all.Items[i]
 		if owned(b, v.canary) && wanted[b.Name] == nil {

@@ -20,6 +20,7 @@ func (r *Reconciler) readScaler(ctx context.Context, v *view) (client.Object, er
 	if ref == nil {
 		return nil, nil
 	}
+	// Only the kind counts: whatever the reference says, each is read in the one version that is known.
 	var source client.Object
 	switch ref.Kind {
 	case "HorizontalPodAutoscaler":
@@ -28,6 +29,7 @@ func (r *Reconciler) readScaler(ctx context.Context, v *view) (client.Object, er
 		u := &unstructured.Unstructured{}
 		u.SetGroupVersionKind(workload.ScaledObjectKind())
 		source = u
+		// Before it is read: of a kind that is not watched, the first read would begin a watch that wakes nobody.
 		if err := r.watchScaledObjects(ctx); err != nil {
 			return nil, err
 		}
@@ -55,6 +57,7 @@ func (r *Reconciler) readScaler(ctx context.Context, v *view) (client.Object, er
 
 // watchScaledObjects begins to watch them with the first Canary that names one: most clusters have none.
 func (r *Reconciler) watchScaledObjects(ctx context.Context) error {
+	// Held all the while: two that begin at once would watch twice, and each event would be handled twice.
 	r.memory.mu.Lock()
 	defer r.memory.mu.Unlock()
 	if r.memory.scaledObjects {
@@ -62,6 +65,7 @@ func (r *Reconciler) watchScaledObjects(ctx context.Context) error {
 	}
 	kind := workload.ScaledObjectKind()
 	_, err := r.Client.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
+	// Told, and tried again: KEDA may be installed later. A watch of what is not served would never begin.
 	if meta.IsNoMatchError(err) {
 		return &router.NotServedError{Provider: "keda", Group: kind.Group}
 	}
@@ -71,12 +75,14 @@ func (r *Reconciler) watchScaledObjects(ctx context.Context) error {
 	if err := r.Routers.Watch(ctx, kind); err != nil {
 		return fmt.Errorf("watch %s: %w", kind.Kind, err)
 	}
+	// Only now: a watch that failed is tried again with the next look.
 	r.memory.scaledObjects = true
 	return nil
 }
 
 // addScaler renders the primary's autoscaler, and has the target's rest for as long as the target does.
 func (r *Reconciler) addScaler(v *view) error {
+	// An autoscaler of nothing only complains. It is made with the primary, and kept whenever there is one.
 	if v.scaler == nil || v.primary == nil && v.intent.Primary == "" {
 		return nil
 	}
@@ -110,6 +116,7 @@ func (v *view) still() {
 
 // canPause says that the target's scaler is one that acts on a target without pods.
 func (v *view) canPause() bool {
+	// Kubernetes' own rests by itself at zero replicas.
 	_, ok := v.scaler.(*unstructured.Unstructured)
 	return ok
 }

@@ -7,6 +7,9 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
+// Session affinity: what browsers are told to remember. docs/decisions/0010 says why nothing here is random. How a
+// cookie gets into an answer, and is found in a request, is the router's.
+
 // cookieDigits is the length of a cookie's value: enough that two rollouts never share one.
 const cookieDigits = 10
 
@@ -19,6 +22,7 @@ func (t *turn) greet() {
 		return
 	}
 	t.next.SessionAffinityCookie = a.CookieName + "=" + t.token("canary")
+	// Without it users whom chance sent to the primary are drawn anew with each request, until the canary keeps them.
 	if a.PrimaryCookieName != "" {
 		t.next.PrimarySessionAffinityCookie = a.PrimaryCookieName + "=" + t.token("primary")
 	}
@@ -26,12 +30,15 @@ func (t *turn) greet() {
 
 // forget ends the cookies of a rollout: browsers that still have one are told to drop it.
 func (t *turn) forget() {
+	// This is called at the end of a rollout and again when the next one begins: the second time must not lose what
+	// the first has noted.
 	if t.next.SessionAffinityCookie != "" {
 		t.next.PreviousSessionAffinityCookie = t.next.SessionAffinityCookie
 	}
 	t.next.SessionAffinityCookie, t.next.PrimarySessionAffinityCookie = "", ""
 }
 
+// token is the value of one side's cookie. The UID tells a Canary from one of the same name that was deleted before.
 func (t *turn) token(side string) string {
 	sum := sha256.Sum256([]byte(string(t.Names.UID) + "/" + t.next.LastAppliedSpec + "/" + side))
 	return hex.EncodeToString(sum[:])[:cookieDigits]
@@ -39,6 +46,7 @@ func (t *turn) token(side string) string {
 
 // cookies are those in effect: the rollout's own while the canary answers requests, and else the one to be dropped.
 func cookies(s v1beta1.CanaryStatus) Cookies {
+	// The canary is stopped, or about to be: a cookie that still led there would send its user to nobody.
 	if s.CanaryWeight == 0 {
 		return Cookies{Expired: s.PreviousSessionAffinityCookie}
 	}

@@ -10,20 +10,27 @@ import (
 // Ask says what has to be known for the next decision. Nothing due, nothing asked.
 func Ask(s Snapshot) Questions {
 	t := newTurn(s)
+	// A guard needs no answers, and ends what they would be about. Hooks are other people's programs: they may start
+	// a load test, or call somebody.
 	for _, g := range guards {
 		if g(t) != nil {
 			return Questions{}
 		}
 	}
 	switch {
+	// Promoting asks rollback hooks and nothing else: see recall.go.
 	case t.listens():
 		return Questions{Hooks: t.Plan.hooks(v1beta1.RollbackHook)}
+	// A step is judged at its end; what was found before would have to be asked for again.
 	case t.wait() > 0:
 		return Questions{}
+	// Long before it matters, while there is time to mend an address or a secret.
 	case t.initialisable():
 		return Questions{Systems: len(t.Plan.Metrics) > 0 && !t.Plan.Skip}
 	case t.candidate():
 		return t.leave()
+	// A canary without pods or routes would fail its checks for want of those. A step that has no NextCheck yet
+	// gets its interval first: see measure.
 	case !t.analysing() || t.blocked() != nil || t.Plan.Skip || t.Status.Step > 0 && t.Status.NextCheck == nil:
 		return Questions{}
 	case t.Status.Step == 0:
@@ -45,9 +52,11 @@ func (t *turn) leave() Questions {
 // again while a gate is closed: an acceptance test is no cheap thing.
 func (t *turn) opening() Questions {
 	moments := []v1beta1.HookType{v1beta1.RollbackHook}
+	// It is there as soon as they have agreed: see started.
 	if t.Status.Analysis == nil {
 		moments = append(moments, v1beta1.PreRolloutHook)
 	}
+	// A load test has to run before there is anything to judge: docs/decisions/0004.
 	return Questions{Hooks: t.Plan.hooks(append(moments, t.gates()...)...), Opening: t.Plan.hooks(v1beta1.RolloutHook)}
 }
 
@@ -55,6 +64,7 @@ func (t *turn) opening() Questions {
 func (t *turn) round() Questions {
 	moments := append([]v1beta1.HookType{v1beta1.RolloutHook, v1beta1.RollbackHook}, t.gates()...)
 	q := Questions{Hooks: t.Plan.hooks(moments...)}
+	// Their order is part of the answer: remember finds each metric by its place.
 	for i, m := range t.Plan.Metrics {
 		if t.asked(i, m) {
 			q.Metrics = append(q.Metrics, m)
@@ -67,6 +77,7 @@ func (t *turn) round() Questions {
 func (t *turn) gates() []v1beta1.HookType {
 	var due []v1beta1.HookType
 	next := t.Status.Step
+	// Copies reach no user, so they are no increase of anything. In WaitingPromotion the last one was agreed to before.
 	mirrored := next < len(t.Plan.Steps) && t.Plan.Steps[next].Mirror > 0
 	if t.Plan.Strategy == Canary && !mirrored && t.Status.Phase == v1beta1.PhaseProgressing {
 		due = append(due, v1beta1.ConfirmTrafficIncreaseHook)
@@ -80,6 +91,7 @@ func (t *turn) gates() []v1beta1.HookType {
 // proven is the number of steps after which a promotion has to be agreed to. A blue/green rollout asks before
 // all users move: that is what people mean by it.
 func (t *turn) proven() int {
+	// A stranded canary has all users already, so that only its promotion is left to agree to.
 	if t.Plan.Strategy == BlueGreen && !t.stranded() {
 		return len(t.Plan.Steps) - 1
 	}
@@ -89,6 +101,7 @@ func (t *turn) proven() int {
 // asked says that a metric takes part in the round that is due. When that was to begin counts, not the present: the
 // answer must be the same when the round is judged.
 func (t *turn) asked(i int, m v1beta1.CanaryMetric) bool {
+	// 2#Since what a metric has answered is in the status, its count outlives a restart of the operator.
 	a := t.Status.Analysis
 	if a == nil {
 		return m.InitialDelay == ""
@@ -105,8 +118,10 @@ func (t *turn) blocked() move {
 	switch {
 	case !t.Routed && (t.wait() <= 0 || t.Trouble != ""):
 		return (*turn).awaitRoutes // not before the step is due: saying so would cost two writes a step
+	// At any step, not only the first: pods may be lost in mid-rollout, and few that are left answer badly.
 	case !t.ready(t.Target, t.Status.LastAppliedSpec):
 		return (*turn).awaitCanary
+	// Capacity before traffic. With weights by pods the sizes are the weight, so both sides have to have theirs.
 	case t.Target.Available < t.needed(), t.Plan.Ratio && !t.balanced():
 		return (*turn).awaitCapacity
 	}
@@ -114,6 +129,7 @@ func (t *turn) blocked() move {
 }
 
 // ready says that a side serves the revision it should.
+// Health alone would not do: until the primary is given a revision, it is Available with the one before.
 func (t *turn) ready(w Workload, revision string) bool {
 	return w.Health == Available && w.Revision == revision
 }
@@ -124,6 +140,7 @@ func (t *turn) needed() int32 {
 	if t.Plan.Ratio {
 		return t.proportionate()
 	}
+	// Nothing more is sent to the canary. What it has to be for a primary that does not come up is strand's to look at.
 	if t.Status.Step >= len(t.Plan.Steps) {
 		return 0
 	}
@@ -132,6 +149,7 @@ func (t *turn) needed() int32 {
 }
 
 // wait is how long the step in effect has still to run; zero or less when it is due.
+// A retreat's steps, a closed gate and a round that is repeated are timed by the same field of the status.
 func (t *turn) wait() time.Duration {
 	if t.Status.NextCheck == nil {
 		return 0

@@ -25,6 +25,7 @@ func soundTarget(spec v1beta1.CanarySpec, _ Capabilities) error {
 	if spec.TargetRef.Name == "" {
 		return invalid("spec.targetRef.name", "is empty; name the workload to release")
 	}
+	// By group and kind: the Service of Kubernetes has no pods of its own that could be released.
 	serverless := spec.TargetRef.Kind == "Service" && spec.TargetRef.APIVersion == "serving.knative.dev/v1"
 	if kind := spec.TargetRef.Kind; kind != "Deployment" && kind != "DaemonSet" && !serverless {
 		return invalid("spec.targetRef.kind", "%q is not supported yet, only Deployment, DaemonSet and Knative's Service are", kind)
@@ -41,6 +42,7 @@ func soundTarget(spec v1beta1.CanarySpec, _ Capabilities) error {
 	return nil
 }
 
+// soundWeights refuses what is no share of requests. Zero means that a field was left out.
 func soundWeights(spec v1beta1.CanarySpec, _ Capabilities) error {
 	a := spec.Analysis
 	if a == nil {
@@ -75,6 +77,7 @@ func soundClimb(spec v1beta1.CanarySpec, _ Capabilities) error {
 	return invalid("spec.analysis.maxWeight", "%d is below stepWeight %d; the first step would exceed it", a.MaxWeight, a.StepWeight)
 }
 
+// soundThresholds looks at percentages of pods, of which zero stands for all: see readiness.
 func soundThresholds(spec v1beta1.CanarySpec, _ Capabilities) error {
 	a := spec.Analysis
 	if a == nil {
@@ -101,12 +104,15 @@ func soundMatches(spec v1beta1.CanarySpec, can Capabilities) error {
 		return invalid("spec.analysis.previewMatch", "goes with stepWeight or stepWeights; for iterations use match")
 	case !percent(a.MirrorWeight):
 		return invalid("spec.analysis.mirrorWeight", "%d is not a percentage from 0 to 100", a.MirrorWeight)
+	// Who fits meets the canary from the first step on, so that no step is left for copies. Where the provider cannot
+	// copy at all, able says that instead.
 	case can.Has(Mirrored) && a.Mirror && a.Iterations > 0 && len(a.Match) > 0:
 		return invalid("spec.analysis.mirror", "goes with weights or a blue/green rollout, not with an A/B test")
 	}
 	if s := a.SessionAffinity; s != nil && s.CookieName == "" {
 		return invalid("spec.analysis.sessionAffinity.cookieName", "is empty; name the cookie that keeps a user on the canary")
 	}
+	// With one name for both, a browser would hold whichever came last.
 	if s := a.SessionAffinity; s != nil && s.CookieName == s.PrimaryCookieName {
 		return invalid("spec.analysis.sessionAffinity.primaryCookieName", "%q is the canary's cookie already", s.PrimaryCookieName)
 	}
@@ -138,6 +144,7 @@ func able(spec v1beta1.CanarySpec, can Capabilities) error {
 	return nil
 }
 
+// soundDuration refuses zero and less: a hook or a query of no duration could only fail. An empty text is the default.
 func soundDuration(field, text string) error {
 	if text == "" {
 		return nil
@@ -164,6 +171,7 @@ func soundRatio(spec v1beta1.CanarySpec, can Capabilities) error {
 }
 
 // useless are the fields that shape routes, of a Canary that has none but its Services.
+// They are named and not refused, so that a manifest can move between providers: docs/decisions/0007.
 func useless(s v1beta1.CanaryService) []string {
 	var set []string
 	for _, f := range []struct {

@@ -14,6 +14,7 @@ func soundMetrics(spec v1beta1.CanarySpec, _ Capabilities) error {
 	if spec.Analysis == nil {
 		return nil
 	}
+	// A metric at a time, so that the error is about the first field that a reader comes to.
 	for i, m := range spec.Analysis.Metrics {
 		field := fmt.Sprintf("spec.analysis.metrics[%d]", i)
 		for _, sound := range []func(string, v1beta1.CanaryMetric) error{soundSource, soundLimits, soundCounts, soundComparison} {
@@ -40,6 +41,8 @@ func soundSource(field string, m v1beta1.CanaryMetric) error {
 	return soundDuration(field+".initialDelay", m.InitialDelay)
 }
 
+// soundLimits refuses what no value could pass. It would show at the end of the first step, as a rollback of a good
+// revision.
 func soundLimits(field string, m v1beta1.CanaryMetric) error {
 	if r := m.ThresholdRange; r != nil && r.Min != nil && r.Max != nil && *r.Min > *r.Max {
 		return invalid(field+".thresholdRange", "min %v is above max %v, so no value can pass", *r.Min, *r.Max)
@@ -55,10 +58,12 @@ func soundLimits(field string, m v1beta1.CanaryMetric) error {
 	return nil
 }
 
+// resultPolicies are what may be made of a value that is not there or is no number; empty: the default of each.
 var resultPolicies = []v1beta1.ResultPolicy{
 	"", v1beta1.ResultFail, v1beta1.ResultPass, v1beta1.ResultWait, v1beta1.ResultInconclusive,
 }
 
+// soundCounts counts checks of one rollout. More passes in a row than there are checks could never be reached.
 func soundCounts(field string, m v1beta1.CanaryMetric) error {
 	switch {
 	case m.FailureLimit != nil && *m.FailureLimit < 0:
@@ -75,6 +80,7 @@ func soundCounts(field string, m v1beta1.CanaryMetric) error {
 
 // soundComparison refuses a comparison with the primary that nobody could interpret.
 func soundComparison(field string, m v1beta1.CanaryMetric) error {
+	// The fields that describe a comparison have no effect by themselves: somebody who sets one expects a comparison.
 	if m.Baseline == "" {
 		for _, f := range []struct {
 			name string
@@ -93,12 +99,15 @@ func soundComparison(field string, m v1beta1.CanaryMetric) error {
 		return invalid(field+".test", "%q is neither proportions nor distribution", m.Test)
 	case !slices.Contains([]string{"", "higher", "lower"}, m.Worse):
 		return invalid(field+".worse", "%q is neither higher nor lower", m.Worse)
+	// At one half a toss would decide, and at one no number of samples could.
 	case m.Confidence != nil && (*m.Confidence <= 0.5 || *m.Confidence >= 1):
 		return invalid(field+".confidence", "%v is not above 0.5 and below 1", *m.Confidence)
 	}
 	return nil
 }
 
+// soundHooks refuses types that are not known: a gate with a slip of the pen in its type would never be asked, and let
+// every canary through.
 func soundHooks(spec v1beta1.CanarySpec, _ Capabilities) error {
 	if spec.Analysis == nil {
 		return nil
@@ -118,6 +127,7 @@ func soundHooks(spec v1beta1.CanarySpec, _ Capabilities) error {
 	return nil
 }
 
+// hookTypes are all there are, in the order in which a rollout meets them.
 var hookTypes = []v1beta1.HookType{
 	v1beta1.ConfirmRolloutHook, v1beta1.PreRolloutHook, v1beta1.RolloutHook, v1beta1.ConfirmTrafficIncreaseHook,
 	v1beta1.ConfirmPromotionHook, v1beta1.PostRolloutHook, v1beta1.EventHook, v1beta1.RollbackHook,

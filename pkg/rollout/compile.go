@@ -121,11 +121,12 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 		return Plan{}, err
 	}
 	p := Plan{
-		Strategy:  Canary,
-		Skip:      spec.SkipAnalysis || spec.Analysis == nil,
-		Swap:      !can.Has(Weighted),
-		Ratio:     a.ReplicaRatio && a.Iterations == 0,
-		Interval:  interval,
+		Strategy: Canary,
+		Skip:     spec.SkipAnalysis || spec.Analysis == nil,
+		Swap:     !can.Has(Weighted),
+		Ratio:    a.ReplicaRatio && a.Iterations == 0,
+		Interval: interval,
+		// The contract counts up to a threshold before it rolls back, so that none at all is the first failure.
 		Threshold: max(a.Threshold, 1),
 		Deadline:  deadline(spec),
 		Preview:   len(a.PreviewMatch) > 0,
@@ -156,6 +157,7 @@ func (p *Plan) plot(a *v1beta1.CanaryAnalysis) error {
 		p.compare(a.Iterations)
 	case a.Iterations > 0:
 		p.iterate(a.Iterations)
+	// The contract has stepWeight win where stepWeights is set as well.
 	case a.StepWeight > 0:
 		p.Steps = ramp(a.StepWeight, orDefault(a.MaxWeight, everything))
 	case len(a.StepWeights) > 0:

@@ -12,6 +12,7 @@ import (
 )
 
 // turn is one decision in the making.
+// Snapshot and found are facts and stay as they are; next and what follows is what is being concluded.
 type turn struct {
 	Snapshot
 	found   Findings
@@ -37,6 +38,7 @@ func Decide(s Snapshot, f Findings) Decision {
 	return t.conclude()
 }
 
+// newTurn copies the status in depth: conditions and measurements are changed in place, and conclude compares the two.
 func newTurn(s Snapshot) *turn {
 	return &turn{Snapshot: s, next: *s.Status.DeepCopy()}
 }
@@ -51,6 +53,7 @@ func (t *turn) rule() move {
 	if do, ok := phases[t.Status.Phase]; ok {
 		return do
 	}
+	// A phase that only another version knows is left as it is.
 	return (*turn).rest
 }
 
@@ -58,6 +61,7 @@ func (t *turn) rule() move {
 func Refuse(s Snapshot, why error) Decision {
 	t := newTurn(s)
 	was := message(t.Status, v1beta1.ConditionValid)
+	// This condition is also what tells the next good spec that there was a halt: see resumed.
 	t.condition(v1beta1.ConditionValid, metav1.ConditionFalse, string(ReasonInvalid), why.Error())
 	if was != why.Error() {
 		t.warn(ReasonInvalid, "%s", why.Error())
@@ -75,6 +79,7 @@ func (t *turn) accept() {
 		text += " " + r.Text + "."
 	}
 	t.condition(v1beta1.ConditionValid, metav1.ConditionTrue, string(ReasonAccepted), text)
+	// The condition has them already, so they were told when it was stored.
 	if message(t.Status, v1beta1.ConditionValid) == text {
 		return
 	}
@@ -94,12 +99,15 @@ func message(s v1beta1.CanaryStatus, kind string) string {
 // the one write that made it true, so it is never repeated.
 func (t *turn) conclude() Decision {
 	t.next.ObservedGeneration = t.Generation
+	// Both are part of what is compared below.
 	t.actual()
 	t.track()
 	if !t.Routed && t.after == 0 {
 		t.after = t.settling() // what waits for the routes, such as stopping the target, needs a pass then
 	}
+	// Last, since it may only bring the next look forward.
 	t.attend()
+	// That hooks were heard is worth a write by itself: lastTransitionTime is how listens knows of it.
 	if !t.heard && equality.Semantic.DeepEqual(t.next, t.Status) {
 		return Decision{Status: t.Status, After: t.after}
 	}
@@ -112,6 +120,7 @@ func (t *turn) track() {
 	if t.Configs == nil || t.next.LastAppliedSpec != t.Revision || t.next.LastAppliedSpec == t.Status.LastAppliedSpec {
 		return
 	}
+	// Should tracking be turned off, the revision goes on being made of these, so that this starts no rollout.
 	configs := maps.Clone(t.Configs)
 	t.next.TrackedConfigs = &configs
 }

@@ -15,6 +15,7 @@ func (t *turn) underWay() bool {
 }
 
 // outgrown notices a primary that became larger since the rollout began: the canary needs pods for its share of that.
+// One that became smaller is not followed: what it had is what it needs when its users come back.
 func outgrown(t *turn) move {
 	if !t.underWay() && t.Status.Phase != v1beta1.PhaseTerminating || t.Primary.Replicas <= t.Status.PrimaryReplicas {
 		return nil
@@ -26,6 +27,7 @@ func (t *turn) grow() { t.next.PrimaryReplicas = t.Primary.Replicas }
 
 // resumed notices that a halt is over, by suspend or by a spec that could not be followed. No deadline ran meanwhile.
 func resumed(t *turn) move {
+	// A plan is there, so this is about the spec before.
 	refused := meta.IsStatusConditionPresentAndEqual(t.Status.Conditions, v1beta1.ConditionValid, metav1.ConditionFalse)
 	if !t.underWay() || t.waiting() != WaitResume && !refused {
 		return nil
@@ -39,6 +41,8 @@ func (t *turn) resume() {
 }
 
 // replanned notices a spec whose steps are no longer those that were taken.
+// Users may be at a weight that is no step any more, as 30 between 20 and 40. Then the place stays what it is, or this
+// guard would fire for ever.
 func replanned(t *turn) move {
 	if !t.analysing() || t.stranded() || t.Plan.Skip || t.Status.Step == 0 || t.onPlan() || t.place() == t.Status.Step {
 		return nil
@@ -46,6 +50,7 @@ func replanned(t *turn) move {
 	return (*turn).replan
 }
 
+// onPlan says that the last step taken is one of the spec's, with the weight that users are at.
 func (t *turn) onPlan() bool {
 	taken := t.Status.Step
 	return t.Status.Matched == (t.Plan.Strategy == ABTesting) && taken <= len(t.Plan.Steps) && t.Plan.Steps[taken-1].Weight == t.Status.CanaryWeight
@@ -60,6 +65,12 @@ func (t *turn) replan() {
 	t.hold(WaitInterval, 0, "The steps of %s were changed at %d%% of requests.", t.Names.target(), t.Status.CanaryWeight)
 }
 
+// place is how many of the spec's steps count as taken.
+//
+//	A/B, or blue/green      by the checks that were made, which is what both count
+//	was A/B and is not      none: the weight was one of those who fit only
+//	blue/green at 100       all of them
+//	weights                 up to the first that is above what users are at
 func (t *turn) place() int {
 	last := len(t.Plan.Steps)
 	switch {
@@ -70,6 +81,7 @@ func (t *turn) place() int {
 	case t.Plan.Strategy == BlueGreen && t.Status.CanaryWeight == everything:
 		return last
 	case t.Plan.Strategy == BlueGreen:
+		// The last step moves all users: it has to be taken, not found.
 		return min(t.Status.Iterations, last-1)
 	case t.Status.CanaryWeight == 0:
 		return 0

@@ -16,14 +16,17 @@ func (t *turn) candidate() bool {
 	default:
 		return false
 	}
+	// back has a way of its own, callOff. Routes that still lead to the canary of the last rollout are waited for.
 	return t.Revision != "" && t.Revision != t.Status.LastAppliedSpec && !t.back() && t.Routed
 }
 
 // apply begins with a new revision as soon as all who are to be asked agree.
 func (t *turn) apply() {
 	switch {
+	// A closed gate is asked again after an interval, however often events wake us.
 	case t.wait() > 0:
 		t.after = t.wait()
+	// Whatever kept the answers away: silence is no consent.
 	case len(t.found) < Ask(t.Snapshot).count():
 		t.after = lookAgain
 	case recalled(t) != nil:
@@ -52,6 +55,7 @@ func (t *turn) withdraw() {
 		t.alert(v1beta1.SeverityInfo, "Rollout called off, the promoted revision is back.")
 		return
 	}
+	// What has failed stays failed; it is not tried again by itself.
 	t.cause = t.Names.target() + " is back at the revision that failed before"
 	t.enter(v1beta1.PhaseFailed)
 	t.rest()
@@ -60,12 +64,14 @@ func (t *turn) withdraw() {
 }
 
 // withheld finds the gate that keeps the next step from being taken.
+// At the last step of a rollout by weight both are asked. The phase changes only when the promotion alone is missing.
 func withheld(t *turn) move {
 	if gate := t.closed(v1beta1.ConfirmTrafficIncreaseHook); gate != nil {
 		return func(t *turn) { t.stop(WaitIncrease, *gate, "Canary traffic increase is waiting for approval.") }
 	}
 	if gate := t.closed(v1beta1.ConfirmPromotionHook); gate != nil {
 		return func(t *turn) {
+			// Once: entering it every interval would have deadlines begin anew.
 			if t.Status.Phase != v1beta1.PhaseWaitingPromotion {
 				t.enter(v1beta1.PhaseWaitingPromotion)
 			}
@@ -89,12 +95,14 @@ func (t *turn) closed(moment v1beta1.HookType) *Finding {
 // answer becomes another one.
 func (t *turn) stop(why Wait, gate Finding, alert string) {
 	text := strings.TrimSuffix(gate.Message, ".")
+	// What was said last is in the condition, which a restart does not forget.
 	if message(t.Status, v1beta1.ConditionWaiting) != text+"." {
 		t.warn(ReasonGateClosed, "%s", text)
 		if t.waiting() != why && !t.muted(gate.Name) {
 			t.alert(v1beta1.SeverityWarn, alert)
 		}
 	}
+	// A gate is asked, it does not call: opening it takes effect within an interval (docs/decisions/0009).
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
 	t.hold(why, t.Plan.Interval, "%s.", text)
 }
@@ -131,6 +139,7 @@ func recalled(t *turn) move {
 // recall rolls back because a person, or a program in their place, wants it.
 func (t *turn) recall() {
 	t.revoke()
+	// In Promoting this is reached only while the primary is still as it was, so that nobody may blame it.
 	t.cause, t.revoked = t.order(), t.Status.Phase == v1beta1.PhasePromoting
 	t.warn(ReasonRolledBack, "Rolling back %s manual webhook invoked", t.Names.canary())
 	t.alert(v1beta1.SeverityWarn, "Rolling back manual webhook invoked")

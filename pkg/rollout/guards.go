@@ -26,6 +26,7 @@ var guards = []guard{
 	exhausted,     // too many checks have failed
 }
 
+// paused gives way to a deletion: a suspended Canary could otherwise not be deleted, nor its target be given back.
 func paused(t *turn) move {
 	if !t.Paused || t.Deleting {
 		return nil
@@ -34,6 +35,7 @@ func paused(t *turn) move {
 }
 
 func drained(t *turn) move {
+	// A Canary that goes gives its traffic to the target whatever its pods do: see terminating.
 	if t.Status.CanaryWeight == 0 || t.Target.Available > 0 || t.Deleting {
 		return nil
 	}
@@ -44,6 +46,14 @@ func drained(t *turn) move {
 	return (*turn).drain
 }
 
+// lost knows these situations of a primary that is not there:
+//
+//	first time, Initializing     it was never made: initialise waits for it
+//	made again, Initializing     goes on, or despairs once the target has moved on
+//	in a rollout                 nothing: the promotion makes it anew, and a failure is looked at when it is at rest
+//	Failed, target put back      called off first; at rest again, it is made again
+//	at rest otherwise            made again from the promoted revision, or nothing can be done
+//	stranded                     the canary serves, and the primary was of no use anyway
 func lost(t *turn) move {
 	if t.Primary.Health != Absent || t.Revision == "" || t.stranded() {
 		return nil
@@ -64,6 +74,8 @@ func superseded(t *turn) move {
 	if t.Revision == "" || t.Revision == t.Status.LastAppliedSpec || t.back() {
 		return nil
 	}
+	// A primary that was given a revision comes up with it first; promoting takes users off the unproven target
+	// meanwhile. One that returns, too, gets there before anything new begins.
 	if t.analysing() || t.Status.Phase == v1beta1.PhasePromoting && !t.rendered() && !t.recalling() {
 		return (*turn).restart
 	}
@@ -74,6 +86,7 @@ func calledOff(t *turn) move {
 	switch {
 	case !t.back():
 		return nil
+	// Nothing was written to the primary, so there is nothing to be brought back.
 	case t.analysing(), t.Status.Phase == v1beta1.PhasePromoting && !t.rendered():
 		return (*turn).callOff
 	case t.Status.Phase == v1beta1.PhasePromoting:
@@ -82,6 +95,7 @@ func calledOff(t *turn) move {
 	return nil
 }
 
+// stuck does not blame a primary for what it had before: until it is rendered, its trouble is that of another revision.
 func stuck(t *turn) move {
 	switch {
 	case t.analysing() && (t.Target.Health == Stuck || t.late(t.Target) || t.small()):
@@ -94,6 +108,7 @@ func stuck(t *turn) move {
 	return nil
 }
 
+// exhausted is about a threshold that was lowered: the failure that reaches it ends the rollout by itself, see fail.
 func exhausted(t *turn) move {
 	if !t.analysing() || t.Status.FailedChecks < t.Plan.Threshold {
 		return nil
@@ -123,11 +138,13 @@ func (t *turn) stranded() bool {
 }
 
 // recovered says that a primary that was given up came up after all, at its full size.
+// Where its autoscaler has made it smaller meanwhile, what that asks for is full.
 func (t *turn) recovered() bool {
 	return t.stranded() && t.ready(t.Primary, t.Status.Promoting) && t.Primary.Available >= min(t.Status.PrimaryReplicas, t.Primary.Replicas)
 }
 
 // back says that the target was put back to the revision the primary runs.
+// A stranded primary does not run that one any more: putting the target back to it is a rollout like any other.
 func (t *turn) back() bool {
 	return t.Revision == t.Status.LastPromotedSpec && t.Revision != t.Status.LastAppliedSpec && !t.stranded()
 }
@@ -152,6 +169,7 @@ func (t *turn) astray() bool {
 // late says that a side, or its routes, had the whole deadline and are still not there.
 func (t *turn) late(w Workload) bool {
 	if w.Health != Available {
+		// A pod that restarts late in a long interval has the deadline from then on, not from when the step began.
 		return t.overdue(later(t.clock(), w.Since))
 	}
 	return !t.Routed && t.overdue(t.due())

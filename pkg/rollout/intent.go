@@ -51,9 +51,12 @@ func initial(s v1beta1.CanaryStatus) Intent {
 	if s.LastPromotedSpec != "" {
 		return Intent{Apex: PrimarySide, Primary: s.LastAppliedSpec, Traffic: &Traffic{}, Floor: 1}
 	}
+	// Routes would name a primary without pods.
 	return Intent{Apex: TargetSide, Primary: s.LastAppliedSpec, Canary: true, Floor: 1}
 }
 
+// underWay keeps both sides in size: the canary for what it has and gets next, the primary for having all users back at
+// any moment, so that a rollback waits for no pod.
 func underWay(p Plan, s v1beta1.CanaryStatus) Intent {
 	i := routes(p, s)
 	i.Canary = true
@@ -68,10 +71,12 @@ func routes(p Plan, s v1beta1.CanaryStatus) Intent {
 	if p.Affinity != nil {
 		i.Traffic.Cookies = cookies(s)
 	}
+	// At zero the canary may have no pods, and at 100 insiders are with it already.
 	i.Traffic.Preview = p.Preview && !s.Matched && s.CanaryWeight > 0 && s.CanaryWeight < everything
 	if s.Matched && p.Strategy != ABTesting {
 		i.Traffic.Weight = 0 // of requests that nobody can tell apart any more
 	}
+	// A Service has no weights in between: such plans know 0 and 100 alone (docs/decisions/0008).
 	if p.Swap && s.CanaryWeight > 0 {
 		i.Apex = TargetSide
 	}
@@ -80,9 +85,11 @@ func routes(p Plan, s v1beta1.CanaryStatus) Intent {
 
 // mirrored is the percentage of requests that the canary gets a copy of, in a step that is the plan's own.
 func mirrored(p Plan, s v1beta1.CanaryStatus) int {
+	// Copies are for judging by, which is over.
 	if s.Phase != v1beta1.PhaseProgressing && s.Phase != v1beta1.PhaseWaitingPromotion {
 		return 0
 	}
+	// A spec that was changed meanwhile: until replan has found the place in it, its step is not ours.
 	if s.Step < 1 || s.Step > len(p.Steps) || p.Steps[s.Step-1].Weight != s.CanaryWeight {
 		return 0
 	}
@@ -98,5 +105,6 @@ func floor(p Plan, s v1beta1.CanaryStatus) int32 {
 	if s.Phase == v1beta1.PhaseProgressing && s.Step < len(p.Steps) {
 		weight = max(weight, p.Steps[s.Step].Weight, p.Steps[s.Step].Mirror)
 	}
+	// One at least, also at weight zero: that is where it shows whether it starts, and where acceptance tests meet it.
 	return max(Share(weight, s.PrimaryReplicas), 1)
 }

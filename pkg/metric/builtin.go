@@ -26,6 +26,7 @@ func Builtin(provider, name string) (string, error) {
 	if !known {
 		return "", fmt.Errorf("there are no built-in metrics for provider %q", provider)
 	}
+	// A file for each pair, so that a query can be read as such; a test parses them as Prometheus does.
 	text, err := builtin.ReadFile("builtin/" + family + "_" + name + ".promql")
 	if err != nil {
 		return "", fmt.Errorf("there is no built-in metric %q for provider %q", name, provider)

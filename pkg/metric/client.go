@@ -14,11 +14,15 @@ import (
 // NewClient makes the HTTP client that all providers share, so that a hundred Canaries on one server
 // use a handful of connections. maxBytes bounds every answer after decompression.
 func NewClient(maxBytes int64) *http.Client {
+	// Cloned, for its proxy from the environment and its handshake timeouts. There is no Client.Timeout: each
+	// query has a context that ends, and the time differs by provider.
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 32 // a round of one Canary asks for all its metrics at once
+	// Longer than the minute between two rounds, or each round would dial anew.
 	t.IdleConnTimeout = 90 * time.Second
 	return &http.Client{
-		Transport:     bounded{next: t, max: maxBytes},
+		Transport: bounded{next: t, max: maxBytes},
+		// A redirect would take headers with credentials to another host. The 3xx is reported as it is.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -63,8 +67,11 @@ func (e *TooLargeError) Error() string {
 
 // Cause is what went wrong with a request, without what must not or cannot stand in a condition: the
 // URL, which may hold credentials, and the local port, which is another one each time.
+//
+// Conditions are compared with what is stored: an error that differs each time would be written each time.
 func Cause(err error) error {
 	var op *net.OpError
+	// Op.Err has neither address. The host is named by whoever wraps this.
 	if errors.As(err, &op) {
 		return fmt.Errorf("%s: %w", op.Op, op.Err)
 	}
@@ -80,10 +87,12 @@ func Cause(err error) error {
 
 // certificate says what is wrong with the server's, without the time at which that was seen.
 func certificate(err error) error {
+	// Its own text has the present time in it, which would make every round's error another one.
 	var invalid x509.CertificateInvalidError
 	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
 		return errors.New("the server's certificate has expired, or is not valid yet")
 	}
+	// This one only names what is missing, whichever of Go's hints came along.
 	var unknown x509.UnknownAuthorityError
 	if errors.As(err, &unknown) {
 		return errors.New("the server's certificate is signed by an unknown authority")

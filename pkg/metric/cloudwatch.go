@@ -19,11 +19,14 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
+// File cloudwatch.go is all of AWS's SDK here. Templates hold no keys for it, as other operators of this API do not
+// read any: whom it asks as is the cluster's affair.
 // awsCloud asks with the credentials of the place that the operator runs at: its environment, its service
 // account's role, or its machine's.
 type awsCloud struct{ config }
 
 func newCloudwatch(c config) (Provider, error) {
+	// Check says so as well. Without one the SDK would ask the machine, whose region may be another.
 	if c.spec.Region == "" {
 		return nil, lacks("spec.provider.region", c.spec.Type)
 	}
@@ -38,6 +41,7 @@ func newCloudwatch(c config) (Provider, error) {
 // ambientTrust believes whom the environment does, as all programs do that talk to AWS, unless the template
 // says whom.
 func (c config) ambientTrust() (Provider, error) {
+	// The SDK applies it to the client that it makes itself, and here it is given ours.
 	path, trust := os.Getenv("AWS_CA_BUNDLE"), c.tls()
 	if path == "" || trust.insecure || len(trust.ca) > 0 {
 		return &awsCloud{config: c}, nil
@@ -128,6 +132,7 @@ func awsCause(err error) error {
 	switch {
 	case errors.As(err, &large):
 		return large
+	// First, since the SDK wraps them in an operation's error; the guard looks for them.
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return Cause(err)
 	}
@@ -139,6 +144,7 @@ func awsCause(err error) error {
 		return errors.New("the answer cannot be read: it is not the CBOR that was expected")
 	}
 	var told smithy.APIError
+	// Its code says what the status does not: a throttled request and a wrong one are both 400.
 	if errors.As(err, &told) {
 		return &StatusError{Code: answer.HTTPStatusCode(), Said: saidBy(told)}
 	}

@@ -8,7 +8,9 @@ import (
 	"time"
 )
 
+// File cluster.go is for the providers that have something run in the cluster, or read from it: external, job, keptn.
 // Cluster is the Kubernetes API, for what is measured through it.
+// It is raw, as pkg/kube has it: typed clients would bring kinds along that are in few clusters.
 type Cluster interface {
 	// Do makes one request. The path begins with a slash and may have a query: `/api/v1/pods?limit=1`. The
 	// body is JSON; nil: none. An answer of 400 and above is an error that apierrors.ReasonForError understands.
@@ -16,6 +18,7 @@ type Cluster interface {
 }
 
 // pollEvery is the time between two looks at what runs in the cluster.
+// Checks take seconds and minutes, so that a second more does not matter.
 const pollEvery = time.Second
 
 // read asks the cluster and reads the JSON that it answers into out.
@@ -30,7 +33,8 @@ func read(ctx context.Context, c Cluster, path string, out any) error {
 	return nil
 }
 
-// poll looks until there is nothing left to wait for.
+// poll looks until there is nothing left to wait for. The first look is at once: a round that is repeated may find
+// that all is over.
 func poll(ctx context.Context, look func() (ended bool, err error)) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -40,6 +44,7 @@ func poll(ctx context.Context, look func() (ended bool, err error)) error {
 		}
 		select {
 		case <-ctx.Done():
+			// It is the guard that makes a text of it, which has the time that was given.
 			return ctx.Err()
 		case <-tick.C:
 		}

@@ -28,6 +28,8 @@ func newDatadog(c config) (Provider, error) {
 
 // Query takes the newest point of the first series that the query has had within ten intervals.
 //
+// Only the first series counts, as manifests of this API rely on; a query should aggregate to one.
+//
 // Source: https://docs.datadoghq.com/api/latest/metrics/#query-timeseries-points
 func (d *datadog) Query(ctx context.Context, query string) (float64, error) {
 	from, to := d.window()
@@ -51,9 +53,12 @@ func (d *datadog) Query(ctx context.Context, query string) (float64, error) {
 	if len(answer.Series) == 0 {
 		return 0, ErrNoData
 	}
+	// Points come in the order of time. The newest ones may be null: their interval has not ended yet.
 	return newest(answer.Series[0].Points, 1)
 }
 
+// A point is `[time, value]` at Datadog, `[value, time]` at Graphite, which is why the place is given. A null is no
+// zero: nothing was reported for that moment.
 // newest is the last point that has a value, which stands at the given place.
 func newest(points [][]*float64, at int) (float64, error) {
 	for i := len(points) - 1; i >= 0; i-- {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 )
 
+// dynatrace is asked with an access token of the tenant, which has a scheme of its own beside Bearer.
 type dynatrace struct {
 	server *rest
 	config
@@ -37,9 +38,10 @@ func (d *dynatrace) Query(ctx context.Context, query string) (float64, error) {
 	}
 	err := d.server.ask(ctx, http.MethodGet, "/api/v2/metrics/query", url.Values{
 		"metricSelector": {query},
-		"resolution":     {"Inf"},
-		"from":           {strconv.FormatInt(from.UnixMilli(), 10)},
-		"to":             {strconv.FormatInt(to.UnixMilli(), 10)},
+		// One value for all of the time, so that there is no newest point to look for, which may not be complete.
+		"resolution": {"Inf"},
+		"from":       {strconv.FormatInt(from.UnixMilli(), 10)},
+		"to":         {strconv.FormatInt(to.UnixMilli(), 10)},
 	}, nil, &answer)
 	if err != nil {
 		return 0, err
@@ -47,7 +49,9 @@ func (d *dynatrace) Query(ctx context.Context, query string) (float64, error) {
 	if len(answer.Result) == 0 || len(answer.Result[0].Data) == 0 {
 		return 0, ErrNoData
 	}
+	// The last, as other operators of this API have it.
 	data := answer.Result[0].Data
+	// Null where nothing was measured.
 	if values := data[len(data)-1].Values; len(values) > 0 && values[0] != nil {
 		return *values[0], nil
 	}

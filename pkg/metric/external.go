@@ -50,6 +50,7 @@ func (e *external) Query(ctx context.Context, query string) (float64, error) {
 	if len(answer.Items) == 0 {
 		return 0, ErrNoData
 	}
+	// Quantities, as of memory: `1500m` is 1.5.
 	value, err := resource.ParseQuantity(answer.Items[0].Value)
 	if err != nil {
 		return 0, fmt.Errorf("the first item's value is %s, not a quantity", shown(answer.Items[0].Value))
@@ -58,6 +59,7 @@ func (e *external) Query(ctx context.Context, query string) (float64, error) {
 }
 
 func (e *external) ask(ctx context.Context, path string, values url.Values, out any) error {
+	// At an address the paths are the same: adapters serve this API under it also outside the cluster's own.
 	if e.server != nil {
 		return e.server.ask(ctx, http.MethodGet, path, values, nil, out)
 	}
@@ -68,6 +70,7 @@ func (e *external) ask(ctx context.Context, path string, values url.Values, out 
 }
 
 func (e *external) target(query string) (string, url.Values, error) {
+	// Manifests write the query like the end of a URL, selector encoded, and so it is taken apart as one.
 	name, rest, _ := strings.Cut(strings.TrimSpace(query), "?")
 	values, err := url.ParseQuery(rest)
 	if err != nil {
@@ -77,6 +80,7 @@ func (e *external) target(query string) (string, url.Values, error) {
 	if before, after, found := strings.Cut(name, "/"); found {
 		namespace, name = before, after
 	}
+	// A name with slashes could lead out of this API, to any object that the operator may read.
 	if namespace == "" || name == "" || strings.Contains(name, "/") {
 		return "", nil, fmt.Errorf("the query %s is not of the form [namespace/]metric?labelSelector=key%%3Dvalue", shown(query))
 	}

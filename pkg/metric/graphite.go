@@ -8,6 +8,7 @@ import (
 	"strings"
 )
 
+// graphite has no window of ours: how far to look back is part of its query, `from`.
 type graphite struct{ server *rest }
 
 func newGraphite(c config) (Provider, error) {
@@ -32,6 +33,7 @@ func (g *graphite) Query(ctx context.Context, query string) (float64, error) {
 	if err != nil {
 		return 0, errors.New("the query is not the query string of a URL, as in target=a.b.c&from=-5min")
 	}
+	// Whatever the query asks for: it may have been copied from a page that draws pictures.
 	values.Set("format", "json")
 	var answer []struct {
 		Points [][]*float64 `json:"datapoints"` // value, time in seconds
@@ -39,6 +41,7 @@ func (g *graphite) Query(ctx context.Context, query string) (float64, error) {
 	if err := g.server.ask(ctx, http.MethodGet, "/render", values, nil, &answer); err != nil {
 		return 0, err
 	}
+	// Series of pods that are gone are listed as well, with null at each point.
 	for _, series := range answer {
 		if value, err := newest(series.Points, 0); err == nil {
 			return value, nil

@@ -13,12 +13,14 @@ import (
 	influxhttp "github.com/influxdata/influxdb-client-go/v2/api/http"
 )
 
+// influxdb is asked by the vendor's client, which knows annotated CSV: Flux answers in that.
 type influxdb struct{ api influxapi.QueryAPI }
 
 func newInflux(c config) (Provider, error) {
 	if _, err := parseAddress(c.address); err != nil {
 		return nil, fmt.Errorf("the address %w", err)
 	}
+	// The client is shared, and only this provider's requests are changed on the way.
 	own := *c.client
 	own.Transport = unpacking{next: c.client.Transport}
 	o := influx.DefaultOptions().SetHTTPClient(&own).SetLogLevel(0)
@@ -40,6 +42,7 @@ func (u unpacking) RoundTrip(r *http.Request) (*http.Response, error) {
 //
 // Source: https://docs.influxdata.com/influxdb/v2/query-data/execute-queries/influx-api/
 func (i *influxdb) Query(ctx context.Context, query string) (float64, error) {
+	// Raw, to look at the text first: see below.
 	text, err := i.api.QueryRaw(ctx, query, influxapi.DefaultDialect())
 	if err != nil {
 		return 0, refusal(err)
@@ -56,6 +59,7 @@ func (i *influxdb) Query(ctx context.Context, query string) (float64, error) {
 		return 0, ErrNoData
 	}
 	switch v := found.Record().Value().(type) {
+	// An aggregate of nothing has a record without a value.
 	case nil:
 		return 0, ErrNoData
 	case float64:

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// File job.go runs a user's own check as a Kubernetes Job and reads how it ended; job_pods.go says why it did not.
 // Job is what the Jobs of a round are made from.
 type Job struct {
 	Template []byte                 // a batch/v1 Job in JSON, whose strings are templates
@@ -42,6 +43,7 @@ type job struct {
 }
 
 func newJob(c config) (Provider, error) {
+	// Without a round all Jobs of a metric would have one name, and the second check would find the first one's end.
 	if c.Job.Round == "" || c.Namespace == "" {
 		return nil, errors.New("a Job belongs to a round and a namespace")
 	}
@@ -67,6 +69,7 @@ func (j Job) name(begin, what string) string {
 // render is the Job with its strings filled in, and with what it leaves out.
 func (c config) render() (*batchv1.Job, error) {
 	var tree any
+	// Strings are filled in before they have types: a quantity that is a template could not be read.
 	if err := json.Unmarshal(c.Job.Template, &tree); err != nil {
 		return nil, fmt.Errorf("spec.job is not an object: %w", unreadable(err))
 	}
@@ -90,6 +93,7 @@ func (c config) render() (*batchv1.Job, error) {
 }
 
 // fill renders all strings of a tree.
+// Keys are left alone, so that two cannot become one.
 func (c config) fill(node any) (any, error) {
 	var err error
 	switch n := node.(type) {
@@ -111,6 +115,8 @@ func (c config) fill(node any) (any, error) {
 	return node, nil
 }
 
+// complete fills in what a check needs and a Job does not have by itself. Name and namespace of the template are not
+// taken: the name has to follow from the round, and another namespace would be somebody else's.
 func (c config) complete(made *batchv1.Job) {
 	name := c.Job.Name
 	if name == "" {
@@ -128,10 +134,13 @@ func (c config) complete(made *batchv1.Job) {
 		made.OwnerReferences = []metav1.OwnerReference{*c.Job.Owner}
 	}
 	s := &made.Spec
+	// Long enough for a restarted operator to find it and for people to read its log, and then nobody cleans up.
 	s.TTLSecondsAfterFinished = orElse(s.TTLSecondsAfterFinished, int32(jobTTL.Seconds()))
-	s.BackoffLimit = orElse(s.BackoffLimit, 0) // a check that has to be tried twice has failed
+	// A check that has to be tried twice has failed. Kubernetes would try six times more.
+	s.BackoffLimit = orElse(s.BackoffLimit, 0)
 	// A Job that nobody waits for any more must end by itself.
 	s.ActiveDeadlineSeconds = orElse(s.ActiveDeadlineSeconds, max(1, int64(c.Timeout.Seconds())))
+	// A Job must have one, and Pods default to Always, which is refused. Never keeps the Pod, and so its log.
 	if s.Template.Spec.RestartPolicy == "" {
 		s.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
 	}
@@ -148,6 +157,7 @@ func orElse[T any](p *T, v T) *T {
 // last lines of its log. A Job that could not run, or not in time, is an error that says why. The query is
 // not used.
 func (j *job) Query(ctx context.Context, _ string) (float64, error) {
+	// It exists when the operator was restarted in the middle of the round: then its end is waited for.
 	if _, err := j.Cluster.Do(ctx, http.MethodPost, j.path, j.body); err != nil && !apierrors.IsAlreadyExists(err) {
 		return 0, fmt.Errorf("making Job %q: %w", j.name, err)
 	}
@@ -179,6 +189,7 @@ func (j *job) look(ctx context.Context) (value float64, ended bool, err error) {
 			return 0, true, j.failed(ctx, c)
 		}
 	}
+	// FailureTarget and SuccessCriteriaMet only announce an end: Pods are still being stopped.
 	return 0, false, j.stuck(ctx)
 }
 
@@ -190,6 +201,7 @@ func (j *job) failed(ctx context.Context, c batchv1.JobCondition) error {
 	}
 	j.last = j.log(ctx, pods)
 	switch c.Reason {
+	// Pods have run and said no. Everything else, as a deadline that passed, tells nothing about the canary.
 	case batchv1.JobReasonBackoffLimitExceeded, batchv1.JobReasonPodFailurePolicy, batchv1.JobReasonFailedIndexes,
 		batchv1.JobReasonMaxFailedIndexesExceeded:
 		return nil

@@ -14,6 +14,7 @@ import (
 )
 
 // Of a log that is shown, in lines and bytes.
+// A message is bounded too, and the end of a log is what says why.
 const (
 	logLines = 10
 	logBytes = 2 << 10
@@ -39,6 +40,7 @@ func (j *job) stuck(ctx context.Context) error {
 	if reason == "" {
 		return nil
 	}
+	// Background: the Pods go with it. Without the Job's name in the way the next try of this round makes a new one.
 	gone := j.path + "/" + j.name + "?propagationPolicy=Background"
 	if _, err := j.Cluster.Do(ctx, http.MethodDelete, gone, nil); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("%s; removing it: %w", reason, err)
@@ -46,6 +48,8 @@ func (j *job) stuck(ctx context.Context) error {
 	return errors.New(reason)
 }
 
+// waitsInVain looks at init containers first, as they run first. It does not count ErrImagePull, which may be
+// one bad moment of a registry; ImagePullBackOff follows when it was not.
 func waitsInVain(pods []corev1.Pod) string {
 	for _, pod := range pods {
 		all := append(append([]corev1.ContainerStatus{}, pod.Status.InitContainerStatuses...), pod.Status.ContainerStatuses...)
@@ -54,6 +58,7 @@ func waitsInVain(pods []corev1.Pod) string {
 				continue
 			}
 			switch c.State.Waiting.Reason {
+			// Reasons as the kubelet writes them; there are no constants of the API for them.
 			case "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError":
 				return fmt.Sprintf("%s: %s", c.State.Waiting.Reason, said([]byte(c.State.Waiting.Message)))
 			}
@@ -69,6 +74,7 @@ func (j *job) log(ctx context.Context, pods []corev1.Pod) string {
 		if pod.Status.Phase != corev1.PodFailed || len(pod.Spec.Containers) == 0 {
 			continue
 		}
+		// The container is named: of a Pod with several the API refuses to guess.
 		values := url.Values{"container": {broken(pod)}, "tailLines": {fmt.Sprint(logLines)}, "limitBytes": {fmt.Sprint(logBytes)}}
 		path := "/api/v1/namespaces/" + j.Namespace + "/pods/" + pod.Name + "/log?" + values.Encode()
 		text, err := j.Cluster.Do(ctx, http.MethodGet, path, nil)
@@ -91,6 +97,7 @@ func broken(pod corev1.Pod) string {
 }
 
 func lastLines(text []byte) string {
+	// Cut here too: a server may answer more than it was asked for.
 	s := strings.ToValidUTF8(string(text[max(0, len(text)-logBytes):]), "")
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return strings.Join(lines[max(0, len(lines)-logLines):], "\n")

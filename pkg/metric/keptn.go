@@ -12,8 +12,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
+// keptnGroup is asked for its version at each query: clusters have different ones, and are upgraded.
 const keptnGroup = "/apis/metrics.keptn.sh"
 
+// keptn reads what an operator in the cluster has measured, or has it run an analysis.
 type keptn struct{ config }
 
 func newKeptn(c config) (Provider, error) { return &keptn{config: c}, nil }
@@ -65,6 +67,7 @@ func (k *keptn) metric(ctx context.Context, namespace, name string) (float64, er
 	if err := read(ctx, k.Cluster, path+"/"+name, &found); err != nil {
 		return 0, err
 	}
+	// Made but not measured yet.
 	if found.Status.Value == "" {
 		return 0, ErrNoData
 	}
@@ -75,6 +78,7 @@ func (k *keptn) metric(ctx context.Context, namespace, name string) (float64, er
 	return value, nil
 }
 
+// keptnAnalysis is what is written and read of an Analysis. The vendor's module would bring its operator along.
 type keptnAnalysis struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
@@ -135,6 +139,7 @@ func (k *keptn) analysis(ctx context.Context, p []string) (float64, error) {
 	return 0, nil
 }
 
+// keptnArgs reads `key=value;key=value`. A semicolon at the end is fine.
 func keptnArgs(text string) (map[string]string, error) {
 	args := map[string]string{}
 	for _, pair := range strings.Split(text, ";") {

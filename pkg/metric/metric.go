@@ -1,4 +1,5 @@
-// Package metric asks monitoring systems for numbers. It knows nothing of Kubernetes.
+// Package metric asks monitoring systems for numbers. It holds no client of Kubernetes: what is measured there is
+// asked through Cluster, and Secrets are handed in as they were read.
 //
 // A query starts as a template, is rendered with what it is about, and is put to a Provider:
 //
@@ -32,6 +33,7 @@ var ErrNoData = errors.New("query returned no data")
 var ErrNaN = fmt.Errorf("%w: the result is not a number", ErrNoData)
 
 // Sampler is a provider that can tell the elements of an answer apart.
+// It is an interface of its own, since most systems return one number: a comparison has to refuse those by name.
 type Sampler interface {
 	// Samples returns all elements of a query's answer at one time, NaN ones too. It wraps ErrNoData when there
 	// are none.

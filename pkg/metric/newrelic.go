@@ -27,6 +27,9 @@ func newNewRelic(c config) (Provider, error) {
 
 // Query runs NRQL over the interval and takes the first result.
 //
+// The interval is appended, as manifests of this API rely on: their queries do not say SINCE. NRQL knows whole seconds
+// only, so that it is rounded up: of 500ms nothing would be left.
+//
 // Source: https://docs.newrelic.com/docs/apis/insights-apis/query-insights-event-data-api
 func (n *newrelic) Query(ctx context.Context, query string) (float64, error) {
 	since := fmt.Sprintf("%s SINCE %d seconds ago", query, int64(math.Ceil(n.Interval.Seconds())))

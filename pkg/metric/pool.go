@@ -10,7 +10,10 @@ const poolSize = 64
 
 // Pool keeps what is costly to make anew each round: providers, one for each address, over one HTTP client;
 // further clients for those who trust other authorities; and credentials that were exchanged for others.
+//
+// Nothing in it is a user's secret in the clear: keys are made of addresses and hashes.
 type Pool struct {
+	// One for all who trust what the system does. It is never replaced, so that its connections outlive empty.
 	client *http.Client
 	mu     sync.Mutex
 	known  map[string]any
@@ -22,6 +25,8 @@ func NewPool() *Pool {
 }
 
 // Prometheus is the provider for an address.
+// It is for -metrics-server and spec.metricsServer, which have no template, Secret or headers. It is not guarded,
+// and keeps the promises of the package by itself.
 func (p *Pool) Prometheus(address string) (Provider, error) {
 	return kept(p, "prometheus "+address, func() (Provider, error) {
 		return NewPrometheus(address, Options{Client: p.client})
@@ -31,6 +36,7 @@ func (p *Pool) Prometheus(address string) (Provider, error) {
 // kept makes a thing once. The key names its kind too. What could not be made is not kept.
 func kept[T any](p *Pool, key string, create func() (T, error)) (T, error) {
 	p.mu.Lock()
+	// Held while the thing is made, which is short: two metrics of one round must not make two clients.
 	defer p.mu.Unlock()
 	if known, ok := p.known[key].(T); ok {
 		return known, nil
@@ -51,6 +57,7 @@ func kept[T any](p *Pool, key string, create func() (T, error)) (T, error) {
 func (p *Pool) empty() {
 	for _, one := range p.known {
 		if c, ok := one.(*http.Client); ok {
+			// A transport that is dropped with open connections keeps them, and itself, until they time out.
 			c.CloseIdleConnections()
 		}
 	}

@@ -27,6 +27,7 @@ const (
 	maxText        = 1 << 10 // of what a server says is wrong
 )
 
+// It keeps the time limit and ErrNaN itself, though guard does so too: Pool.Prometheus is asked without a guard.
 type prometheus struct {
 	host    string // all of the address that may be shown
 	api     promv1.API
@@ -61,6 +62,7 @@ func newPrometheus(c config) (Provider, error) {
 	if err := c.credentials(h, "token"); err != nil {
 		return nil, err
 	}
+	// A copy with the same connections below: the client is shared, and these headers are one template's.
 	client := *c.client
 	client.Transport = heading{next: c.client.Transport, header: h}
 	return NewPrometheus(c.address, Options{Client: &client, Timeout: c.Timeout})
@@ -72,12 +74,14 @@ type heading struct {
 	header http.Header
 }
 
+// RoundTrip sets headers here, since the library's calls take none. Those of the template win over the library's.
 func (h heading) RoundTrip(r *http.Request) (*http.Response, error) {
 	sent := r.Clone(r.Context()) // a request belongs to its sender
 	for name, values := range h.header {
 		sent.Header[name] = values
 	}
 	if host := h.header.Get("Host"); host != "" {
+		// Go ignores a header of that name. Gateways with many hosts behind one address need it.
 		sent.Host = host
 	}
 	return h.next.RoundTrip(sent)
@@ -89,6 +93,7 @@ func (p *prometheus) Query(ctx context.Context, query string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	// The last, as other operators of this API have it and manifests rely on. The others are not looked at.
 	number := found[len(found)-1].Value
 	if math.IsNaN(number) { // what a rate of nothing by nothing comes to
 		return 0, fmt.Errorf("prometheus %q: %w", p.host, ErrNaN)
@@ -98,6 +103,7 @@ func (p *prometheus) Query(ctx context.Context, query string) (float64, error) {
 
 // Samples runs an instant query and takes all elements of its vector. A scalar is one without labels.
 func (p *prometheus) Samples(ctx context.Context, query string) ([]Sample, error) {
+	// Not the client's timeout: it is shared by those who have others.
 	within, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	// The server's clock, not ours, is that of its samples: no time is sent.
@@ -113,14 +119,17 @@ func (p *prometheus) Samples(ctx context.Context, query string) ([]Sample, error
 }
 
 func (p *prometheus) cause(ctx context.Context, err error) error {
+	// Ours has run out, and not that of the round.
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return fmt.Errorf("no answer within %s: %w", p.timeout, context.DeadlineExceeded)
 	}
+	// The client wraps these two in words of its own, about JSON or a URL.
 	var large *TooLargeError
 	if errors.As(err, &large) {
 		return large
 	}
 	var said *promv1.Error
+	// A server may repeat the query, or be a proxy that answers with a page. The text ends in a condition.
 	if errors.As(err, &said) && len(said.Msg) > maxText {
 		return fmt.Errorf("%s: %.*s…", said.Type, maxText, said.Msg)
 	}
@@ -129,6 +138,7 @@ func (p *prometheus) cause(ctx context.Context, err error) error {
 
 func samples(v model.Value) ([]Sample, error) {
 	switch v := v.(type) {
+	// Without a label, so that conditions and comparisons treat `scalar(...)` and `vector(...)` alike.
 	case *model.Scalar:
 		return []Sample{{Value: float64(v.Value)}}, nil
 	case model.Vector:
@@ -156,6 +166,7 @@ func labels(m model.Metric) map[string]string {
 	return out
 }
 
+// kind is for errors. A range vector is the usual mistake: `[1m]` without a function around it.
 func kind(v model.Value) string {
 	if v == nil {
 		return "nothing"

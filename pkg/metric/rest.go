@@ -13,6 +13,7 @@ import (
 	"strings"
 )
 
+// File rest.go is what the vendors' files that speak plain HTTP share: one request, its limits, its errors.
 // rest is a server that is asked by plain HTTP.
 type rest struct {
 	client *http.Client
@@ -29,9 +30,11 @@ func newRest(c config, header http.Header) (*rest, error) {
 	if header == nil {
 		header = http.Header{}
 	}
+	// What a Secret or a header says of Authorization goes before what the address does.
 	if password, set := u.User.Password(); set && header.Get("Authorization") == "" {
 		header.Set("Authorization", basic(u.User.Username(), password))
 	}
+	// From here on the address may stand in an error.
 	u.User = nil
 	return &rest{client: c.client, base: u, header: header}, nil
 }
@@ -49,17 +52,21 @@ func (c config) credentials(h http.Header, expected string) error {
 		return missingKey(c.spec, "password")
 	case password != "":
 		return missingKey(c.spec, "username")
+	// A Secret that is named and holds nothing to use is a mistake: as a guest we would be told 401, and not why.
+	// One with certificates alone is meant for them.
 	case c.Secret != nil && len(c.Secret[caKey]) == 0:
 		return missingKey(c.spec, expected)
 	}
 	return nil
 }
 
+// basic is the header of RFC 7617, with the user and the password as they are.
 func basic(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
 // StatusError is an answer that is none.
+// It is a type, since a server that limits or fails is not one without data, which policies tell apart.
 type StatusError struct {
 	Code int
 	Said string // the beginning of what came with it, on one line
@@ -75,6 +82,7 @@ func (e *StatusError) Error() string {
 
 // ask reads the JSON that the server answers into out.
 func (r *rest) ask(ctx context.Context, method, path string, query url.Values, body []byte, out any) error {
+	// A copy, since metrics of one round ask at once. The address may have a path, of a proxy before the server.
 	at := *r.base
 	at.Path = strings.TrimSuffix(at.Path, "/") + path
 	at.RawQuery = query.Encode()
@@ -96,7 +104,9 @@ func (r *rest) send(ctx context.Context, method, to string, body []byte) (int, [
 	if err != nil {
 		return 0, nil, Cause(err)
 	}
+	// The client writes to it, and r is shared.
 	req.Header = r.header.Clone()
+	// A template may send something else than JSON, and then says so in its headers.
 	if len(body) > 0 && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -105,6 +115,7 @@ func (r *rest) send(ctx context.Context, method, to string, body []byte) (int, [
 		return 0, nil, Cause(err)
 	}
 	defer resp.Body.Close()
+	// The client bounds the body, and fails where it is too long. All of it is read also of a refusal: it is quoted.
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return 0, nil, Cause(err)
@@ -122,6 +133,7 @@ func said(text []byte) string {
 }
 
 // unreadable leaves out of a JSON error the offsets, which help nobody, but not the field.
+// Nor are the names of Go's types, which the library's own text has.
 func unreadable(err error) error {
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) {

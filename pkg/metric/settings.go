@@ -42,6 +42,7 @@ type FieldError struct {
 func (e *FieldError) Error() string { return e.Field + " " + e.Problem }
 
 // sort is a kind of monitoring system.
+// What Check and New have to know of it is data, so that a template is refused before anybody is asked.
 type sort struct {
 	make    func(c config) (Provider, error)
 	timeout time.Duration
@@ -52,6 +53,7 @@ type sort struct {
 	cluster bool     // it is asked through the Kubernetes API
 }
 
+// sorts are all there are. Default addresses and keys of Secrets are those that manifests of this API rely on.
 func sorts() map[v1beta1.MetricProviderType]sort {
 	return map[v1beta1.MetricProviderType]sort{
 		"prometheus": {make: newPrometheus, timeout: defaultTimeout, needAt: true},
@@ -60,12 +62,13 @@ func sorts() map[v1beta1.MetricProviderType]sort {
 		"cloudwatch": {make: newCloudwatch, region: true},
 		"newrelic": {make: newNewRelic, needAt: true, address: "https://insights-api.newrelic.com",
 			needs: []string{"newrelic_account_id", "newrelic_query_key"}},
-		"graphite":        {make: newGraphite, needAt: true},
-		"influxdb":        {make: newInflux, needAt: true, needs: []string{"token", "org"}},
-		"stackdriver":     {make: newStackdriver, needAt: true, address: "https://monitoring.googleapis.com", needs: []string{"project"}},
-		"dynatrace":       {make: newDynatrace, needAt: true, needs: []string{"dynatrace_token"}},
-		"splunk":          {make: newSplunk, needAt: true, needs: []string{"sf_token_key"}},
-		"web":             {make: newWeb, needAt: true},
+		"graphite":    {make: newGraphite, needAt: true},
+		"influxdb":    {make: newInflux, needAt: true, needs: []string{"token", "org"}},
+		"stackdriver": {make: newStackdriver, needAt: true, address: "https://monitoring.googleapis.com", needs: []string{"project"}},
+		"dynatrace":   {make: newDynatrace, needAt: true, needs: []string{"dynatrace_token"}},
+		"splunk":      {make: newSplunk, needAt: true, needs: []string{"sf_token_key"}},
+		"web":         {make: newWeb, needAt: true},
+		// keptn and job wait for something to run, and so have minutes.
 		"keptn":           {make: newKeptn, timeout: pollTimeout, cluster: true},
 		"job":             {make: newJob, timeout: pollTimeout, cluster: true},
 		"externalmetrics": {make: newExternal, cluster: true},
@@ -97,6 +100,7 @@ func Check(t v1beta1.MetricTemplateSpec) error {
 		return lacks("spec.provider.secretRef", p.Type)
 	case p.Type == "job" && t.Job == nil:
 		return lacks("spec.job", p.Type)
+	// A Job is all of its question, and a request may be its address alone.
 	case p.Type != "job" && p.Type != "web" && strings.TrimSpace(t.Query) == "":
 		return lacks("spec.query", p.Type)
 	}
@@ -136,6 +140,7 @@ func New(p v1beta1.MetricProvider, s Settings) (Provider, error) {
 	if kind.cluster && s.Cluster == nil && p.Address == "" {
 		return nil, fmt.Errorf("%s is asked through the Kubernetes API, which is not at hand", p.Type)
 	}
+	// Here and not in Check: Secrets are read for each round, and may lack tomorrow what they have today.
 	for _, key := range kind.needs {
 		if len(s.Secret[key]) == 0 {
 			return nil, fmt.Errorf("%s: %w", p.Type, missingKey(p, key))
@@ -143,8 +148,10 @@ func New(p v1beta1.MetricProvider, s Settings) (Provider, error) {
 	}
 	c := config{Settings: s.filled(kind), spec: p, address: p.Address}
 	if c.address == "" {
+		// Where that is empty too, the SDK knows the endpoint of a region, or the cluster is asked.
 		c.address = kind.address
 	}
+	// Before anything is made: what fails below may name what it was made from.
 	veil := veilOf(p, s)
 	client, err := c.Pool.http(c.tls())
 	if err != nil {
@@ -162,6 +169,7 @@ func (s Settings) filled(kind sort) Settings {
 	if s.Timeout == 0 {
 		s.Timeout = kind.timeout
 	}
+	// What a template says of its own request goes before the default, but behind what the caller says.
 	if s.Timeout == 0 && s.Web != nil {
 		s.Timeout, _ = webTimeout(s.Web) // newWeb says what is wrong with it
 	}
@@ -187,12 +195,16 @@ func missingKey(p v1beta1.MetricProvider, key string) error {
 	return fmt.Errorf("secret %q has no key %q", p.SecretRef.Name, key)
 }
 
+// secret is one value of the Secret. Files that people make Secrets of often end with a line break, which no header
+// may have.
 func (c config) secret(key string) string { return strings.TrimSpace(string(c.Secret[key])) }
 
 // window is how far the systems are asked to look back that know points in time only: the newest point of
 // a metric may be minutes old.
 func (c config) window() (from, to time.Time) {
 	to = c.Now()
+	// Ten, as other operators of this API have it, so that templates find the same points. They then take the
+	// oldest; we take the newest, since the oldest may be of the time before the rollout.
 	return to.Add(-10 * c.Interval), to
 }
 
@@ -203,12 +215,14 @@ func parseAddress(address string) (*url.URL, error) {
 		return nil, errors.New("is not a URL")
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		// Redacted hides the password. The veil hides the rest, where there is a provider to have one.
 		return nil, fmt.Errorf("%q is not an http or https URL with a host", u.Redacted())
 	}
 	return u, nil
 }
 
 // header is a copy of what the template wants to be sent along: the template's own belongs to a cache.
+// To add a token to that map at each query would let it grow, and break when two Canaries do so at once.
 func (c config) header() http.Header {
 	h := http.Header{}
 	for _, name := range slices.Sorted(maps.Keys(c.spec.Headers)) {

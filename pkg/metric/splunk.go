@@ -13,6 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
+// File splunk.go is the conversation with Splunk Observability (SignalFx); splunk_data.go reads its binary messages.
 // splunk speaks SignalFlow over a websocket of its own. The vendor's client knows neither certificates nor a
 // limit of size, and a message cut short makes it panic.
 type splunk struct {
@@ -25,12 +26,14 @@ func newSplunk(c config) (Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the address %w", err)
 	}
+	// Of http becomes ws, of https wss.
 	u.Scheme = "ws" + strings.TrimPrefix(u.Scheme, "http")
 	// Manifests name the API's host; what streams has another.
 	if realm, ok := strings.CutPrefix(u.Host, "api."); ok {
 		u.Host = "stream." + realm
 	}
 	path := strings.TrimSuffix(u.Path, "/")
+	// Addresses are given with this path or without.
 	if !strings.HasSuffix(path, "/v2/signalflow") {
 		path += "/v2/signalflow"
 	}
@@ -44,7 +47,7 @@ func newSplunk(c config) (Provider, error) {
 // Source: https://dev.splunk.com/observability/docs/signalflow/messages
 func (s *splunk) Query(ctx context.Context, program string) (float64, error) {
 	conn, err := s.dial(ctx)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil { // its connection was closed under us, and the error would be about that
 		return 0, ctx.Err()
 	}
 	if err != nil {
@@ -72,6 +75,7 @@ func (s *splunk) dial(ctx context.Context) (*websocket.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The shared client has no part in it, so trust and proxy are set here. Redirects are not followed by the library.
 	d := websocket.Dialer{TLSClientConfig: trust, NetDialContext: dialUntil, Proxy: http.ProxyFromEnvironment}
 	conn, resp, err := d.DialContext(ctx, s.to, nil)
 	if resp != nil {
@@ -85,11 +89,15 @@ func (s *splunk) dial(ctx context.Context) (*websocket.Conn, error) {
 	case err != nil:
 		return nil, Cause(err)
 	}
+	// Of one message; flow counts all of them together.
 	conn.SetReadLimit(MaxAnswer)
 	return conn, nil
 }
 
 func (s *splunk) run(conn *websocket.Conn, program string) (float64, error) {
+	// The answer to the first message is not waited for: a token that is refused comes back as an error in any case.
+	//
+	// immediate: it ends at `to`, instead of waiting for points that are late. compress: flow reads no packed messages.
 	from, to := s.window()
 	for _, message := range []map[string]any{
 		{"type": "authenticate", "token": s.secret("sf_token_key")},
@@ -133,12 +141,14 @@ type flow struct {
 }
 
 func (f *flow) take(kind int, text []byte) error {
+	// A program that never ends would fit message by message.
 	if f.bytes += len(text); f.bytes > MaxAnswer {
 		return &TooLargeError{Max: MaxAnswer}
 	}
 	if kind == websocket.BinaryMessage {
 		return f.data(text)
 	}
+	// Kinds that are not known pass: the server tells of jobs and metadata too, which do not matter here.
 	var m struct {
 		Type, Event    string
 		Message, Error json.RawMessage // a text only where something went wrong
@@ -159,6 +169,7 @@ func (f *flow) take(kind int, text []byte) error {
 
 func (f *flow) value() (float64, error) {
 	switch {
+	// Which one is meant cannot be told: their order is the server's.
 	case len(f.series) > 1:
 		return 0, fmt.Errorf("the program publishes %d series where one is wanted", len(f.series))
 	case f.last == nil:

@@ -6,14 +6,14 @@ import (
 	"math"
 )
 
-// Sizes of a binary message, in bytes.
+// Sizes of a binary message, in bytes. Numbers in it are big-endian.
 const (
 	flowHeader  = 20 // version, kind, flags, reserved, channel
 	flowBatch   = 12 // time, number of elements
 	flowElement = 17 // kind, series, value
 )
 
-// The kinds of a value.
+// The kinds of a value, as the vendor numbers them.
 const (
 	flowLong, flowDouble, flowInt = 1, 2, 3
 )
@@ -30,6 +30,7 @@ func (f *flow) data(text []byte) error {
 	rest := text[flowHeader+8:]
 	count := int(binary.BigEndian.Uint32(rest))
 	rest = rest[4:]
+	// Before the loop: a count of four thousand million in a short message is not followed.
 	if count > len(rest)/flowElement {
 		return errFlow
 	}
@@ -42,6 +43,7 @@ func (f *flow) data(text []byte) error {
 			f.series = map[uint64]bool{}
 		}
 		f.series[binary.BigEndian.Uint64(rest[1:])] = true
+		// Batches come in the order of time, so the last value is the newest.
 		f.last, rest = &value, rest[flowElement:]
 	}
 	return nil
@@ -54,6 +56,7 @@ func flowValue(kind byte, bits uint64) (float64, error) {
 	case flowDouble:
 		return math.Float64frombits(bits), nil
 	case flowInt:
+		// It fills the first half of the eight bytes, as the vendor's own server showed.
 		return float64(int32(bits >> 32)), nil
 	}
 	return 0, errFlow

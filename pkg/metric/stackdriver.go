@@ -14,6 +14,7 @@ import (
 	"golang.org/x/oauth2/google"
 )
 
+// File stackdriver.go asks Google Cloud Monitoring, whose former name the type keeps.
 // monitoringRead is the right to read series, and nothing else.
 const monitoringRead = "https://www.googleapis.com/auth/monitoring.read"
 
@@ -30,6 +31,8 @@ func newStackdriver(c config) (Provider, error) {
 		return nil, err
 	}
 	key := c.Secret["serviceAccountKey"]
+	// One login for a key, whichever templates use it: tokens are exchanged once an hour, not once a query. The key is
+	// hashed, as bundles of certificates are.
 	l, err := kept(c.Pool, "google "+trust{ca: key}.key(), func() (*login, error) { return newLogin(key) })
 	if err != nil {
 		return nil, err
@@ -50,10 +53,12 @@ func (s *stackdriver) Query(ctx context.Context, query string) (float64, error) 
 		return 0, err
 	}
 	var answer mqlAnswer
+	// With a header of this query alone: the server is shared, and the token changes.
 	asked := &rest{client: s.client, base: s.server.base, header: s.server.header.Clone()}
 	asked.header.Set("Authorization", "Bearer "+token)
 	path := "/v3/projects/" + url.PathEscape(s.secret("project")) + "/timeSeries:query"
 	if err := asked.ask(ctx, http.MethodPost, path, nil, body, &answer); err != nil {
+		// The guard hides what it was given, and this token came later.
 		return 0, veil{words: []string{token}}.over(err) // it is in no Secret
 	}
 	return answer.value()
@@ -70,6 +75,7 @@ type mqlAnswer struct {
 	} `json:"timeSeriesData"`
 }
 
+// value takes the first point, since the newest comes first; of several columns the first.
 func (a mqlAnswer) value() (float64, error) {
 	if len(a.Series) == 0 || len(a.Series[0].Points) == 0 || len(a.Series[0].Points[0].Values) == 0 {
 		return 0, ErrNoData
@@ -95,6 +101,7 @@ type login struct {
 }
 
 func newLogin(key []byte) (*login, error) {
+	// Read here already, so that a broken key is found when the provider is made. The error does not quote the key.
 	if len(key) > 0 {
 		if _, err := google.JWTConfigFromJSON(key, monitoringRead); err != nil {
 			return nil, errors.New(`key "serviceAccountKey" of the secret is not the key of a service account`)
@@ -103,9 +110,12 @@ func newLogin(key []byte) (*login, error) {
 	return &login{key: key}, nil
 }
 
+// token holds the lock while it asks, so that ten metrics of a round log in once. It keeps the token and not the
+// source, which would go on with the context of the query that made it, long after that has ended.
 func (l *login) token(ctx context.Context, c *http.Client) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	// Valid leaves some seconds before it expires, and knows that there is none yet.
 	if l.has.Valid() {
 		return l.has.AccessToken, nil
 	}
@@ -127,6 +137,7 @@ func (l *login) token(ctx context.Context, c *http.Client) (string, error) {
 	return got.AccessToken, nil
 }
 
+// source makes a key's own, or that of the place: a file, or the metadata server of the machine.
 func (l *login) source(ctx context.Context) (oauth2.TokenSource, error) {
 	if len(l.key) == 0 {
 		found, err := google.FindDefaultCredentials(ctx, monitoringRead)

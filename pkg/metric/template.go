@@ -10,12 +10,14 @@ import (
 )
 
 // maxQuery is the most bytes that a template may grow to; a loop in one must not eat the operator's memory.
+// Loops are allowed, since queries may need them; what they write is what has to end.
 const maxQuery = 64 << 10
 
 var errTooLong = fmt.Errorf("the query grows beyond %d bytes", maxQuery)
 
 // Vars are the words that a query may use. Each is a function of the same name in lower case, as in
 // `{{ namespace }}` or `{{ variables.reporter }}`.
+// These names are an interface: MetricTemplates that exist use them.
 type Vars struct {
 	Name      string // of the Canary
 	Namespace string
@@ -34,6 +36,7 @@ func Render(query string, v Vars) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("parsing the query: %w", err)
 	}
+	// The limit is kept while writing. To measure the result would be too late for a loop of a million rounds.
 	out := &capped{left: maxQuery}
 	if err := t.Execute(out, nil); err != nil {
 		if errors.Is(err, errTooLong) {
@@ -54,6 +57,7 @@ func (v Vars) functions() map[string]template.Func {
 		"ingress":   is(v.Ingress),
 		"route":     is(v.Route),
 		"interval":  is(v.Interval),
+		// For Skipper, whose routes are named by such words.
 		"word":      template.OfText(word),
 		"variables": is(v.Variables),
 	}
@@ -71,6 +75,7 @@ func word(s string) string {
 }
 
 // capped collects what is written until there is too much of it.
+// The buffer is a field and not embedded, which would offer ways around Write.
 type capped struct {
 	text bytes.Buffer
 	left int

@@ -9,6 +9,8 @@ import (
 	"net/http"
 )
 
+// File tls.go has the clients of those who do not trust what the system does. Clients are kept by what they trust and
+// not by whom they ask: a transport has one configuration, and connections are only kept with their transport.
 // caKey is the key of a Secret with the certificates of authorities, in PEM.
 const caKey = "ca.crt"
 
@@ -22,6 +24,7 @@ func (c config) tls() trust {
 	return trust{ca: c.Secret[caKey], insecure: c.spec.InsecureSkipVerify}
 }
 
+// key tells clients apart. It is a hash: bundles are long, and the same form is used for keys that are secret.
 func (t trust) key() string {
 	sum := sha256.Sum256(t.ca)
 	return fmt.Sprintf("%s %t", hex.EncodeToString(sum[:]), t.insecure)
@@ -32,6 +35,7 @@ func (t trust) config() (*tls.Config, error) {
 	if len(t.ca) == 0 {
 		return cfg, nil
 	}
+	// In place of the system's authorities, not beside them: whoever names one wants no other to be believed.
 	cfg.RootCAs = x509.NewCertPool()
 	if !cfg.RootCAs.AppendCertsFromPEM(t.ca) {
 		return nil, fmt.Errorf("key %q of the secret has no certificate that can be read", caKey)
@@ -49,6 +53,7 @@ func (p *Pool) http(t trust) (*http.Client, error) {
 		if err != nil {
 			return nil, err
 		}
+		// What NewClient makes has this shape; a client of any other would not be bounded.
 		c := NewClient(MaxAnswer)
 		c.Transport.(bounded).next.(*http.Transport).TLSClientConfig = cfg
 		return c, nil

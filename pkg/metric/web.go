@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
+// File web.go is for tools of quality gates that have an API of their own, and no provider here.
 // web is any server whose answer is a number, has one in it, or is judged by its status code.
 type web struct {
 	server *rest
@@ -39,6 +40,7 @@ func checkWeb(t v1beta1.MetricTemplateSpec) error {
 }
 
 func newWeb(c config) (Provider, error) {
+	// Left out, it is a GET whose status counts.
 	request := c.Web
 	if request == nil {
 		request = &v1beta1.WebRequest{}
@@ -55,9 +57,11 @@ func newWeb(c config) (Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("spec.web.jsonPath %w", err)
 	}
+	// Settings.filled has taken it already, and could not complain.
 	if _, err := webTimeout(request); err != nil {
 		return nil, fmt.Errorf("spec.web.timeout %w", err)
 	}
+	// The body is a template as the query is; the address is not, since its server must not depend on the Canary.
 	body, err := Render(request.Body, c.Vars)
 	if err != nil {
 		return nil, fmt.Errorf("spec.web.body: %w", err)
@@ -85,10 +89,12 @@ func compilePath(text string) (*jsonpath.JSONPath, error) {
 	if text == "" {
 		return nil, nil
 	}
+	// People copy paths from `kubectl -o jsonpath`, and from documents where they have no braces.
 	braced := text
 	if !strings.HasPrefix(braced, "{") {
 		braced = "{" + braced + "}"
 	}
+	// A field that is missing is no data, for which the metric has a policy. Without this it would be an error.
 	p := jsonpath.New("answer").AllowMissingKeys(true)
 	if err := p.Parse(braced); err != nil {
 		return nil, fmt.Errorf("%q is not a JSONPath: %w", text, err)
@@ -101,12 +107,14 @@ func compilePath(text string) (*jsonpath.JSONPath, error) {
 func (w *web) Query(ctx context.Context, query string) (float64, error) {
 	to := *w.server.base
 	if query = strings.TrimSpace(query); query != "" {
+		// Behind what the address has already, such as a key.
 		to.RawQuery = strings.TrimPrefix(to.RawQuery+"&"+query, "&")
 	}
 	code, text, err := w.server.send(ctx, w.method, to.String(), w.body)
 	if err != nil {
 		return 0, err
 	}
+	// Any status is a number then. Only the range of the metric knows which are good.
 	if w.path == nil {
 		return float64(code), nil
 	}
@@ -137,6 +145,7 @@ func (w *web) find(text []byte) (float64, error) {
 	case 1:
 		return number(values[0], w.text)
 	}
+	// To take the first of several would be a guess about their order.
 	return 0, fmt.Errorf("at %q are %d values where one is wanted", w.text, len(values))
 }
 
@@ -148,6 +157,7 @@ func number(v any, at string) (float64, error) {
 	case float64:
 		return v, nil
 	case string:
+		// APIs write numbers as texts for readers that round large ones. One out of range is infinite, and compares.
 		if n, err := strconv.ParseFloat(strings.TrimSpace(v), 64); err == nil || errors.Is(err, strconv.ErrRange) {
 			return n, nil
 		}

@@ -16,6 +16,14 @@ import (
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
+// A Canary that is deleted goes one of these ways:
+//
+//	revertOnDeletion       held, until the machine is at Terminated: target up, routes and apex back, nothing lost
+//	… and refused          held, until its target can answer: nobody can render the routes that it would take
+//	… its namespace too    let go at once: nothing can be made there any more
+//	without                gone at once; Release then does what can still be done for its target
+//	with unowned routes    held, until these are deleted, whatever else it asks for
+
 // clear deletes what we have made and nothing calls for any more.
 func (r *Reconciler) clear(ctx context.Context, v *view) (changed bool, err error) {
 	for _, o := range v.strays {
@@ -38,6 +46,7 @@ func (v *view) misheld() bool {
 		done := c.Status.Phase == v1beta1.PhaseTerminated || v.abandoned() && v.served()
 		return held(c) && (!c.Spec.RevertOnDeletion || done)
 	}
+	// Both ways: a spec that no longer asks for it must not leave a finalizer that nobody would take off without us.
 	return held(c) != (c.Spec.RevertOnDeletion || v.lingers)
 }
 
@@ -55,6 +64,7 @@ func (v *view) served() bool {
 // hold puts the finalizer on a Canary that is to give its target back, or has what nothing else would delete, and takes
 // it off once that is done, or no longer asked for. Before that it clears away what nothing calls for any more.
 func (r *Reconciler) hold(ctx context.Context, v *view) (bool, error) {
+	// Strays first. As long as one of them is there the Canary stays, and with it whoever would delete it.
 	if cleared, err := r.clear(ctx, v); cleared || err != nil || !v.misheld() {
 		return cleared, err
 	}
@@ -69,6 +79,7 @@ func (r *Reconciler) hold(ctx context.Context, v *view) (bool, error) {
 // turn takes the finalizer off where it is on, and puts it on where it is not.
 func (r *Reconciler) turn(ctx context.Context, v *view) error {
 	c := v.canary.DeepCopy()
+	// With the lock, since a merge patch replaces the list: one that somebody else has just put on would be lost.
 	patch := client.MergeFromWithOptions(v.canary, client.MergeFromWithOptimisticLock{})
 	if !controllerutil.RemoveFinalizer(c, v1beta1.Finalizer) {
 		controllerutil.AddFinalizer(c, v1beta1.Finalizer)
@@ -90,10 +101,12 @@ func (r *Reconciler) farewell(ctx context.Context, v *view) (changed bool, err e
 	case v.canary.DeletionTimestamp.IsZero():
 		return false, nil
 	case v.canary.Spec.RevertOnDeletion:
+		// The target answers by now, which the phase has waited for: the rest is the user's own.
 		return r.handOver(ctx, v)
 	case v.target == nil:
 		return false, nil
 	}
+	// The target starts while the primary is still there: it goes a moment after the finalizer does.
 	changed, err = r.runTarget(ctx, v)
 	if errors.Is(err, kube.ErrMissing) || refusedByServer(err) {
 		return false, nil // it is tried again by Release, and is no reason to keep the Canary
@@ -110,10 +123,13 @@ func (r *Reconciler) Release(ctx context.Context, c *v1beta1.Canary) (done bool,
 	if c.Status.Phase == v1beta1.PhaseTerminated {
 		return true, nil // done by the way it went
 	}
+	// Live, for the target: the cache may be of before it was stopped.
 	v, err := r.observe(ctx, c, r.Live)
+	// Without a target there is nobody to give anything back to.
 	if err != nil || v.target == nil || v.another() {
 		return err == nil, err
 	}
+	// The Services and routes of an heir are in use: they are not touched.
 	heir, err := r.heir(ctx, c)
 	if err != nil {
 		return false, err
@@ -143,6 +159,7 @@ func (r *Reconciler) handOver(ctx context.Context, v *view) (changed bool, err e
 	if changed, err := r.part(ctx, v); changed || err != nil {
 		return changed, err
 	}
+	// After the last change of them: an apply would make them ours again.
 	if err := r.disown(ctx, v); err != nil {
 		return false, err
 	}
@@ -154,12 +171,14 @@ func (r *Reconciler) handOver(ctx context.Context, v *view) (changed bool, err e
 
 // runTarget gives a stopped target its replicas back, and its scaler leave to change them.
 func (r *Reconciler) runTarget(ctx context.Context, v *view) (bool, error) {
+	// First, or the scaler would have the target back at zero.
 	if err := r.letGo(ctx, v); err != nil {
 		return false, err
 	}
 	if replicas(v.target) > 0 {
 		return false, nil
 	}
+	// It goes on carrying what it is owed: should this process end now, the next one gives the rest back.
 	changed, err := r.Applier.Apply(ctx, v.canary, touched(v.kind.Run(v.target, v.whole(), v.carried())))
 	if err != nil {
 		return changed, fmt.Errorf("give %s %q its replicas back: %w", v.lowerKind(), v.target.GetName(), err)
@@ -173,6 +192,7 @@ func (r *Reconciler) letGo(ctx context.Context, v *view) error {
 	if err != nil && !userError(err) {
 		return err
 	}
+	// Paused is at zero, which is our doing; a pause at another size is the user's.
 	if err != nil || source == nil || !workload.Paused(source) {
 		return nil
 	}
@@ -185,6 +205,7 @@ func (r *Reconciler) letGo(ctx context.Context, v *view) error {
 // giveBack restores an apex Service that was there before the Canary.
 func (r *Reconciler) giveBack(ctx context.Context, v *view) error {
 	apex, err := r.apex(ctx, v.canary)
+	// Our own goes with the Canary; and without a target there is nothing that another's could select.
 	if err != nil || apex == nil || owned(apex, v.canary) || v.target == nil {
 		return err
 	}

@@ -27,6 +27,7 @@ func indexStops(by client.FieldIndexer) error {
 	for _, kind := range []client.Object{&appsv1.Deployment{}, &appsv1.DaemonSet{}} {
 		// Nothing is waited for, and setting up has no context.
 		err := by.IndexField(context.Background(), kind, stopIndex, func(o client.Object) []string { //nolint:forbidigo // as said
+			// Most workloads carry nothing and are in no bucket, so that a look at a Canary passes over none of them.
 			if s := stopped(o); s.Size > 0 {
 				return []string{s.Canary}
 			}
@@ -67,6 +68,7 @@ func (i *inbox) wakeFormer(ctx context.Context, gone *v1beta1.Canary, q queue) {
 
 // bury settles the affairs of Canaries of this name that are gone.
 func (i *inbox) bury(ctx context.Context, key types.NamespacedName) (done bool, err error) {
+	// Taken out while it is dealt with. It is put back as long as something is left to do.
 	if ghost := i.exorcise(key); ghost != nil {
 		i.Herald.Telemetry.forget(ghost)
 		if done, err := i.release(ctx, ghost); !done || err != nil {
@@ -74,6 +76,7 @@ func (i *inbox) bury(ctx context.Context, key types.NamespacedName) (done bool, 
 			return false, err
 		}
 	}
+	// Then those whose end nobody here has seen.
 	for _, list := range []client.ObjectList{&appsv1.DeploymentList{}, &appsv1.DaemonSetList{}} {
 		if done, err := i.buryOf(ctx, key, list); !done || err != nil {
 			return false, err
@@ -89,6 +92,7 @@ func (i *inbox) buryOf(ctx context.Context, key types.NamespacedName, list clien
 		return false, fmt.Errorf("list workloads that were stopped for canary %q: %w", key.Name, err)
 	}
 	for _, o := range workloads(list) {
+		// The common case, answered from the cache: every pass over every Canary comes by here.
 		if i.has(ctx, key, o) {
 			continue
 		}
@@ -140,6 +144,7 @@ func (i *inbox) left(ctx context.Context, cached workload.Object) (*v1beta1.Cana
 			return nil, err
 		}
 	}
+	// What it carries is read live as well: it may have been started, and be scaled by somebody since.
 	o, ok := cached.DeepCopyObject().(workload.Object)
 	if !ok {
 		return nil, nil
@@ -148,6 +153,7 @@ func (i *inbox) left(ctx context.Context, cached workload.Object) (*v1beta1.Cana
 		return nil, client.IgnoreNotFound(err)
 	}
 	s := stopped(o)
+	// A workload that goes needs no pods any more.
 	if s.Size == 0 || o.GetDeletionTimestamp() != nil || !noted(o) {
 		return nil, nil
 	}
@@ -167,6 +173,7 @@ func (i *inbox) release(ctx context.Context, ghost *v1beta1.Canary) (done bool, 
 	if done, err := i.Release(ctx, ghost); !done || err != nil {
 		return false, err
 	}
+	// Only now: giving back relies on what is remembered of our own writes.
 	i.Applier.Forget(ghost)
 	i.memo.forget(ghost)
 	i.memory.forget(ghost)

@@ -58,10 +58,12 @@ func (r *Reconciler) part(ctx context.Context, v *view) (changed bool, err error
 		if err != nil {
 			return changed, err
 		}
+		// It was never moved. To apply anything would make it ours on its way out.
 		if !held {
 			continue
 		}
 		moved, err := r.Applier.Apply(ctx, v.canary, o)
+		// A route that is gone, or that the server refuses, must keep neither the Canary nor the other routes.
 		if err != nil && !errors.Is(err, kube.ErrMissing) && !refusedByServer(err) {
 			return changed, err
 		}

@@ -29,10 +29,12 @@ func (r *Reconciler) fit(ctx context.Context, v *view) error {
 	route, _, err := r.Routers.For(ctx, v.canary)
 	switch s, selective := route.(router.Selective); {
 	case err != nil && single:
+		// Its kind is the provider's own: without that, there is nothing to read it by.
 		return err
 	case err != nil:
 		return nil // it is told with the rest of the plan
 	case selective:
+		// A provider that only knows its own kind cannot divide requests between two Deployments.
 		return s.Takes(v.canary.Spec.TargetRef)
 	case single:
 		ref := v.canary.Spec.TargetRef
@@ -47,8 +49,10 @@ func (r *Reconciler) fit(ctx context.Context, v *view) error {
 // readSides reads both sides off the target.
 func (v *view) readSides(s workload.Single) {
 	v.snapshot.Revision = s.Revision(v.target)
+	// Without pods: the target speaks for them.
 	v.snapshot.Target = s.Observe(v.target, nil, everyPod, v.snapshot.Now)
 	v.snapshot.Primary = s.Promoted(v.target)
+	// Both are in one object, so that equal names are equal revisions, whoever promoted them.
 	v.snapshot.Copied = v.snapshot.Primary.Revision == v.snapshot.Revision
 }
 
@@ -58,6 +62,7 @@ func (v *view) addPromotion(s workload.Single) error {
 		return nil
 	}
 	name := v.intent.Primary
+	// The note is the only memory of what users have: without it no routes can be made.
 	if !v.promotes() {
 		if name = v.forgotten(); name == "" {
 			return nil
@@ -86,6 +91,7 @@ func (v *view) unmarked() bool {
 	if !single || v.target == nil || v.snapshot.Primary.Health != rollout.Absent || leaving(v.canary.Status) {
 		return false
 	}
+	// The condition Waiting tells of it. Whoever took the note away may put it back, and be heard by its event.
 	v.snapshot.Routed = false
 	v.snapshot.Trouble = fmt.Sprintf("%s %s does not say which revision was promoted", v.canary.Spec.TargetRef.Kind, v.canary.Spec.TargetRef.Name)
 	return true
@@ -103,6 +109,7 @@ func (v *view) revision() string {
 // leave gives a target up that keeps its revisions itself: its routes are led to what the user deployed last and belong
 // to nobody, and the note is taken away.
 func (r *Reconciler) leave(ctx context.Context, v *view) (changed bool, err error) {
+	// Any other target has routes that are deleted or lent, and needs nothing of this.
 	s, single := v.single()
 	if !single || v.target == nil || v.router == nil {
 		return false, nil
@@ -115,6 +122,7 @@ func (r *Reconciler) leave(ctx context.Context, v *view) (changed bool, err erro
 	if err != nil {
 		return false, ignored(err)
 	}
+	// Bare, because the Service is the user's: it is neither marked as made by us, nor made again when it is gone.
 	for _, o := range append(bare(routes), touched(s.Unmark(v.target))) {
 		moved, err := r.Applier.Apply(ctx, v.canary, o)
 		if err != nil && !errors.Is(err, kube.ErrMissing) && !refusedByServer(err) {
@@ -125,6 +133,7 @@ func (r *Reconciler) leave(ctx context.Context, v *view) (changed bool, err erro
 	if changed {
 		return true, nil
 	}
+	// In a pass of its own, when nothing had to be changed: an apply after it would make the routes ours again.
 	for _, o := range routes {
 		if err := r.Applier.Disown(ctx, o); err != nil && !refusedByServer(err) {
 			return false, err
@@ -134,6 +143,7 @@ func (r *Reconciler) leave(ctx context.Context, v *view) (changed bool, err erro
 }
 
 func bare(routes []runtime.ApplyConfiguration) []runtime.ApplyConfiguration {
+	// A list of its own: what was rendered is shared with the next look.
 	marked := make([]runtime.ApplyConfiguration, 0, len(routes)+1)
 	for _, o := range routes {
 		marked = append(marked, kube.Bare(o))

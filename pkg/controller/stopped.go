@@ -39,6 +39,7 @@ func (v *view) stop(have int32) {
 		size = now.Size
 	}
 	next := workload.StopFor(v.canary, size)
+	// Else it is told again: its Canary was made anew, or names other routes than when it was stopped.
 	if have == 0 && next.String() == now.String() {
 		return
 	}
@@ -47,15 +48,18 @@ func (v *view) stop(have int32) {
 
 // whole is the size at which the target serves everybody: that of the primary, as long as there is one.
 func (v *view) whole() int32 {
+	// One at least, since nothing that is given back can be of use at zero.
 	size := max(v.canary.Status.PrimaryReplicas, 1)
 	if v.primary != nil {
 		return max(size, replicas(v.primary))
 	}
+	// The primary is gone, and with it what an autoscaler made of it: the most that anything remembers.
 	return max(size, replicas(v.target), stopped(v.target).Size)
 }
 
 // carried is what the target is to carry on; nil: nothing.
 func (v *view) carried() *workload.Stop {
+	// Nil takes the annotation away: a workload that was never stopped gets none by being started.
 	if s := stopped(v.target); s.Size > 0 {
 		return &s
 	}
@@ -71,6 +75,7 @@ func (v *view) another() bool {
 // heir says that a Canary which lives has the Services, and with them the routes, of one that is gone.
 func (r *Reconciler) heir(ctx context.Context, c *v1beta1.Canary) (bool, error) {
 	return r.anyCanary(ctx, r.Client, c.Namespace, func(o *v1beta1.Canary) bool {
+		// The same Canary with another target is an heir as well: it kept its Services and left its workload.
 		return o.ApexName() == c.ApexName() && (o.UID != c.UID || o.Spec.TargetRef != c.Spec.TargetRef)
 	})
 }
@@ -82,6 +87,7 @@ func (r *Reconciler) anyCanary(ctx context.Context, from client.Reader, namespac
 		return false, fmt.Errorf("list canaries: %w", err)
 	}
 	for i := range all.Items {
+		// One that only waits for somebody else's finalizer takes care of nothing any more.
 		if !gone(&all.Items[i]) && is(&all.Items[i]) {
 			return true, nil
 		}
@@ -91,6 +97,7 @@ func (r *Reconciler) anyCanary(ctx context.Context, from client.Reader, namespac
 
 // clearStop takes away what the target carries. It is done when there is nothing.
 func (r *Reconciler) clearStop(ctx context.Context, v *view) (done bool, err error) {
+	// Looked for by its name, whatever it says: nothing of ours is to stay.
 	if _, ok := v.target.GetAnnotations()[workload.StoppedAnnotation]; !ok {
 		return true, nil
 	}

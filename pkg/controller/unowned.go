@@ -23,6 +23,7 @@ func (r *Reconciler) readUnowned(ctx context.Context, v *view) error {
 	}
 	u, ok := route.(router.Unowned)
 	v.lingers = ok
+	// As long as it is followed its routes are in use, also on its way out.
 	if !ok || !v.leaves() {
 		return nil
 	}
@@ -31,6 +32,7 @@ func (r *Reconciler) readUnowned(ctx context.Context, v *view) error {
 		if err != nil {
 			return err
 		}
+		// The name alone proves nothing: somebody may have made a route that is called the same.
 		if o != nil && router.CanaryOf(o) == client.ObjectKeyFromObject(v.canary) {
 			v.strays = append(v.strays, o)
 		}
@@ -45,6 +47,7 @@ func (v *view) leaves() bool { return !v.canary.DeletionTimestamp.IsZero() && v.
 // nothing is known, and it is another operator's.
 func (r *Reconciler) claimed(ctx context.Context, o client.Object) []reconcile.Request {
 	key := router.CanaryOf(o)
+	// What is in a namespace has an owner, and is found by that: an annotation there would be a copy's.
 	if o.GetNamespace() != "" || key.Name == "" {
 		return nil
 	}

@@ -101,7 +101,7 @@ func (t *turn) proven() int {
 // asked says that a metric takes part in the round that is due. When that was to begin counts, not the present: the
 // answer must be the same when the round is judged.
 func (t *turn) asked(i int, m v1beta1.CanaryMetric) bool {
-	// 2#Since what a metric has answered is in the status, its count outlives a restart of the operator.
+	// Since what a metric has answered is in the status, its count outlives a restart of the operator.
 	a := t.Status.Analysis
 	if a == nil {
 		return m.InitialDelay == ""

@@ -10,40 +10,57 @@ import (
 type Reason string
 
 // The reasons of events.
+// Some are also those of conditions. docs/operations/troubleshooting.md has a line for each.
 const (
-	ReasonInitialized     Reason = "Initialized"
-	ReasonNewRevision     Reason = "NewRevision"
-	ReasonRestarted       Reason = "Restarted"
-	ReasonCalledOff       Reason = "CalledOff"
+	// The primary serves, and users have moved to it.
+	ReasonInitialized Reason = "Initialized"
+	// A rollout begins, or begins anew because the target has moved on.
+	ReasonNewRevision Reason = "NewRevision"
+	ReasonRestarted   Reason = "Restarted"
+	// The target is back at a revision that was tried before: nothing is left to roll out.
+	ReasonCalledOff Reason = "CalledOff"
+	// The status of another controller was taken over where it stood.
 	ReasonAdopted         Reason = "Adopted"
 	ReasonAnalysisStarted Reason = "AnalysisStarted"
-	ReasonHookPassed      Reason = "HookPassed"
-	ReasonGateClosed      Reason = "GateClosed"
+	// A hook agreed, which of a rollback hook means that it asks for one; a gate did not agree.
+	ReasonHookPassed Reason = "HookPassed"
+	ReasonGateClosed Reason = "GateClosed"
 
+	// Asked once, before the first rollout; nothing is held up by the answer.
 	ReasonMetricsReachable   Reason = "MetricsReachable"
 	ReasonMetricsUnreachable Reason = "MetricsUnreachable"
 
-	ReasonInconclusive     Reason = "Inconclusive"
-	ReasonAdvanced         Reason = "Advanced"
-	ReasonCheckFailed      Reason = "CheckFailed"
-	ReasonDrained          Reason = "Drained"
+	ReasonInconclusive Reason = "Inconclusive"
+	// A step was taken, also on the way back to the primary.
+	ReasonAdvanced    Reason = "Advanced"
+	ReasonCheckFailed Reason = "CheckFailed"
+	// The canary lost its pods, and with them its traffic.
+	ReasonDrained Reason = "Drained"
+	// The primary is given what passed, or, after a failure, goes on with it.
 	ReasonPromotionStarted Reason = "PromotionStarted"
 	ReasonPromotionFailed  Reason = "PromotionFailed"
-	ReasonTargetMoved      Reason = "TargetMoved"
-	ReasonRoutedToPrimary  Reason = "RoutedToPrimary"
-	ReasonPromoted         Reason = "Promoted"
-	ReasonRolledBack       Reason = "RolledBack"
-	ReasonFailed           Reason = "Failed"
-	ReasonTerminating      Reason = "Terminating"
-	ReasonSuspended        Reason = "Suspended"
+	// The target changed while it was being promoted, so that its pods are unproven ones.
+	ReasonTargetMoved     Reason = "TargetMoved"
+	ReasonRoutedToPrimary Reason = "RoutedToPrimary"
+	ReasonPromoted        Reason = "Promoted"
+	// Why a rollout ends, and, in another event, that the canary is stopped for it.
+	ReasonRolledBack  Reason = "RolledBack"
+	ReasonFailed      Reason = "Failed"
+	ReasonTerminating Reason = "Terminating"
+	ReasonSuspended   Reason = "Suspended"
+	// Pods are in a trouble that waiting does not end, or the primary was deleted.
 	ReasonWorkloadNotReady Reason = "WorkloadNotReady"
 	ReasonTargetMissing    Reason = "TargetMissing"
+	// What the spec asks for cannot be done as it says; what is done instead is told.
 	ReasonStrategyAdjusted Reason = "StrategyAdjusted"
-	ReasonInvalid          Reason = "Invalid"
-	ReasonAccepted         Reason = "Accepted"
-	ReasonDriftCorrected   Reason = "DriftCorrected"
-	ReasonFieldIgnored     Reason = "FieldIgnored"
-	ReasonAlertUnsent      Reason = "AlertUnsent"
+	// The two reasons of the condition Valid. The first is an event as well.
+	ReasonInvalid  Reason = "Invalid"
+	ReasonAccepted Reason = "Accepted"
+	// Somebody else changed an object of ours; it is as it was.
+	ReasonDriftCorrected Reason = "DriftCorrected"
+	// A part of the spec, or an alert, that has no effect.
+	ReasonFieldIgnored Reason = "FieldIgnored"
+	ReasonAlertUnsent  Reason = "AlertUnsent"
 )
 
 // Notice is something people are told once the decision it belongs to is stored.
@@ -81,6 +98,7 @@ func (t *turn) report(text string) {
 	t.notices[len(t.notices)-1].Alert.Detailed = true
 }
 
+// Events name objects as `podinfo.test`: that is how the API's other controllers do, and what people search for.
 func (n Names) target() string  { return n.Target + "." + n.Namespace }
 func (n Names) primary() string { return n.Primary + "." + n.Namespace }
 func (n Names) canary() string  { return n.Canary + "." + n.Namespace }

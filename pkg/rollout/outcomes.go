@@ -34,15 +34,18 @@ func (t *turn) giveUp() {
 func (t *turn) abandon() {
 	t.next.Iterations = 0
 	t.next.Step = 0
+	// What the primary came up with while a newer revision was judged is what users are left with.
 	if t.recovered() {
 		t.next.LastPromotedSpec = t.Status.Promoting
 	}
+	// Else the canary is the only one that answers: bad pods are better than none.
 	if !t.stranded() || t.recovered() {
 		t.leaveCanary()
 		t.next.Promoting = ""
 	}
 	t.enter(v1beta1.PhaseFailed)
 	t.rest()
+	// A canary that goes on serving is not scaled down, whatever its rollout came to.
 	if t.next.CanaryWeight == 0 {
 		t.warn(ReasonFailed, "Canary failed! Scaling down %s", t.Names.canary())
 	}
@@ -62,6 +65,7 @@ func (t *turn) strand() {
 		t.founder()
 		return
 	}
+	// Users get what passed and nothing newer (rule 2), and not before there are pods for all of them (rule 7).
 	sound := t.Revision == t.Status.Promoting && t.Target.Health == Available
 	if sound && t.Target.Available < t.Status.PrimaryReplicas {
 		if t.waiting() != WaitCapacity {
@@ -80,6 +84,7 @@ func (t *turn) strand() {
 	if sound {
 		t.next.CanaryWeight = everything
 	} else {
+		// Nobody can stand in. What pods of the primary are left serve; nothing is given up that could be kept.
 		t.next.Promoting = ""
 	}
 	t.enter(v1beta1.PhaseFailed)
@@ -89,6 +94,7 @@ func (t *turn) strand() {
 }
 
 // retry takes up a promotion again whose primary came up after it had been given up.
+// The weight stays: promoting brings the traffic back as it does after any promotion.
 func (t *turn) retry() {
 	t.enter(v1beta1.PhasePromoting)
 	t.hold(WaitRoutes, 0, "%s is ready after all, traffic goes back to it.", t.Names.primary())
@@ -108,6 +114,7 @@ func (t *turn) drain() {
 		}
 		t.next.Promoting = ""
 	}
+	// Entered once more, for the condition still says that the canary serves.
 	if t.Status.Phase == v1beta1.PhaseFailed {
 		t.cause = t.Names.target() + " has no available pods, so that all traffic goes to " + t.Names.primary()
 		t.enter(v1beta1.PhaseFailed)
@@ -118,6 +125,7 @@ func (t *turn) drain() {
 	t.next.Step = 0
 	t.next.Iterations = 0
 	t.next.NextCheck = nil
+	// The pods have a whole deadline to come back.
 	t.next.Since = micro(t.Now)
 	t.next.FailedChecks++
 	if t.next.FailedChecks >= t.Plan.Threshold {
@@ -130,6 +138,7 @@ func (t *turn) drain() {
 // callOff ends a rollout whose target was put back to what the primary runs. Nothing failed, and there
 // is nothing to promote, so it is over at once.
 func (t *turn) callOff() {
+	// A promotion failed half-way before: at rest, the primary would keep a revision that nobody wants.
 	if t.strayed() {
 		t.turnBack()
 		return
@@ -165,6 +174,7 @@ func (t *turn) goHome() {
 	t.next.Promoting = t.Status.LastPromotedSpec
 	t.next.Iterations = 0
 	t.next.Step = 0
+	// From rest there is no size yet that it must come back with.
 	t.next.PrimaryReplicas = max(t.next.PrimaryReplicas, t.Primary.Replicas, 1)
 	if t.Primary.Available > 0 || t.Target.Available == 0 {
 		t.leaveCanary()
@@ -178,6 +188,7 @@ func (t *turn) recreate() {
 	t.next.LastAppliedSpec = t.Revision
 	t.next.CanaryWeight = 0
 	t.next.Promoting = ""
+	// With a revision that was promoted before, this phase leaves users with the primary: see initial.
 	t.enter(v1beta1.PhaseInitializing)
 	t.awaitPrimary()
 	t.warn(ReasonWorkloadNotReady, "%s is gone, making it again from %s", t.Names.primary(), t.Names.target())
@@ -221,6 +232,7 @@ func (t *turn) obstacle(name string, w Workload) string {
 }
 
 // remaining is when to look again at something that does not become ready: at the deadline or earlier.
+// Past the deadline, too: what does not end the rollout, as a primary that nobody can stand in for, is still looked at.
 func (t *turn) remaining() time.Duration {
 	left := t.Plan.Deadline - t.Now.Sub(t.clock())
 	if left <= 0 {

@@ -32,6 +32,7 @@ func initialise(t *turn) {
 		return
 	}
 	if t.Status.LastPromotedSpec == "" {
+		// A change while there is no primary yet is no rollout: users meet it anyway, and the primary is rendered again.
 		t.next.LastAppliedSpec = t.Revision // the first revision is whatever users already meet
 	}
 	switch {
@@ -47,6 +48,7 @@ func initialise(t *turn) {
 }
 
 // initialisable says that all a first primary needs is there.
+// It repeats what initialise waits for, since Ask has to know before.
 func (t *turn) initialisable() bool {
 	first := t.Status.LastAppliedSpec
 	if t.Status.LastPromotedSpec == "" {
@@ -57,6 +59,7 @@ func (t *turn) initialisable() bool {
 
 // release lets the primary's autoscaler go below the size it had, once all traffic has come back to it.
 func (t *turn) release() {
+	// With weights by pods the primary gave some of its own away: it has to have them back first.
 	grown := !t.Plan.Ratio || t.Primary.Replicas >= t.Status.PrimaryReplicas && !mixed(t.Status)
 	if t.Routed && t.Status.CanaryWeight == 0 && grown {
 		t.next.PrimaryReplicas = 0
@@ -83,10 +86,13 @@ func idle(t *turn) {
 	switch {
 	case t.Revision == "":
 		t.awaitTarget()
+	// The revision that broke the primary is still wanted, and now runs there.
 	case t.recovered() && t.Revision == t.Status.Promoting:
 		t.retry()
+	// Put back before anybody agreed to it.
 	case t.Revision == t.Status.LastAppliedSpec && t.Status.Phase == v1beta1.PhaseWaiting:
 		t.withdraw()
+	// The primary was written, and its rollout called off, before the cache knew of the write.
 	case t.Revision == t.Status.LastAppliedSpec && t.astray():
 		t.turnBack()
 	case t.Revision == t.Status.LastAppliedSpec:
@@ -94,6 +100,7 @@ func idle(t *turn) {
 		t.release()
 	case t.back():
 		t.callOff()
+	// The canary of the last rollout may still be asked, so that its pods must not be replaced yet.
 	case !t.Routed:
 		t.awaitRoutes()
 	default:
@@ -105,6 +112,7 @@ func idle(t *turn) {
 // promotion broke the primary, all of it at the canary, which is then judged right there.
 func (t *turn) begin() {
 	t.rewind()
+	// The size that every share is a share of, and that the primary is kept at until its users are back.
 	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
 	if t.Plan.Ratio { // that may still be on its way back from the rollout before
 		t.next.PrimaryReplicas = max(t.next.PrimaryReplicas, t.Status.PrimaryReplicas)
@@ -117,7 +125,9 @@ func (t *turn) begin() {
 }
 
 // restart drops what is known of the old revision and begins with the new one.
+// The size stays what it was when users first left the primary: by now an autoscaler may have shrunk that.
 func (t *turn) restart() {
+	// The primary was not given it yet. A stranded one keeps the name of what broke it, until something else is promoted.
 	if t.Status.Phase == v1beta1.PhasePromoting {
 		t.next.Promoting = ""
 	}
@@ -138,7 +148,9 @@ func (t *turn) rewind() {
 	t.next.CanaryWeight = 0
 	t.next.Matched = false
 	t.next.Analysis = nil
+	// After the revision is set, which the cookies follow from.
 	t.greet()
+	// Stranded: all users are with the canary, as after the last step, and the fix is judged there.
 	if t.next.Promoting != "" {
 		t.next.Step = len(t.Plan.Steps)
 		t.next.CanaryWeight = everything
@@ -147,6 +159,7 @@ func (t *turn) rewind() {
 
 // progress judges the step in effect once it is due.
 func progress(t *turn) {
+	// Before anything the plan says: without analysis, too, only pods that run are promoted.
 	if block := t.blocked(); block != nil {
 		block(t)
 		return
@@ -173,6 +186,7 @@ func (t *turn) measure() {
 
 // advance takes the next step.
 func (t *turn) advance() {
+	// A gate may have kept the first step for days: delays of metrics count from the first request.
 	if t.Status.Step == 0 {
 		t.next.Analysis.Started = micro(t.Now)
 	}
@@ -185,6 +199,7 @@ func (t *turn) advance() {
 	t.next.Step++
 	t.next.CanaryWeight = step.Weight
 	t.next.Matched = t.Plan.Strategy == ABTesting
+	// The step at 100 of a blue/green rollout is no iteration, and leaves their count.
 	t.next.Iterations = max(step.Iteration, t.next.Iterations)
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
 	if t.Plan.Ratio {
@@ -205,6 +220,7 @@ func (t *turn) started() {
 }
 
 // tell says which step was taken.
+// Its texts are the contract's: people have alerts and scripts that look for them.
 func (t *turn) tell(step Step) {
 	before := Step{}
 	if t.Status.Step > 0 && t.Status.Step <= len(t.Plan.Steps) {

@@ -19,21 +19,26 @@ func promoting(t *turn) {
 	switch {
 	case t.listens():
 		t.after = lookAgain // silence is no consent
+	// A history that was cut off before the primary had returned.
 	case t.recalling() && !t.rendered() && !t.Former:
 		t.stay()
+	// Users stayed with what nobody wants only for want of a pod.
 	case t.recalling() && t.Status.CanaryWeight > 0 && t.Primary.Available > 0:
 		t.comeHome()
+	// The target's pods are about to be others, which nobody has judged.
 	case t.Revision != t.Status.Promoting && t.Status.CanaryWeight > 0 && !t.recalling():
 		t.next.CanaryWeight = 0
 		t.next.Matched = false
 		t.warn(ReasonTargetMoved, "%s changed while it was being promoted, routing all traffic to primary", t.Names.target())
 		t.awaitPrimary()
+	// Without a target there is nothing to make the primary from.
 	case t.Revision == "" && !t.rendered() && !t.recalling():
 		t.awaitTarget()
 	case !t.ready(t.Primary, t.Status.Promoting), t.short():
 		t.awaitPrimary()
 	case !t.Routed:
 		t.awaitRoutes()
+	// It was on its way back to what it ran before, and has arrived.
 	case t.Status.Promoting == t.Status.LastPromotedSpec && t.Status.CanaryWeight == 0:
 		t.returned()
 	default:
@@ -64,6 +69,7 @@ func (t *turn) returned() {
 
 // retreat takes the next step back to the primary, or the last one.
 func (t *turn) retreat() {
+	// Found by the weight and not by a count: a promotion that is taken up again begins at 100, wherever it was before.
 	for _, step := range t.Plan.Retreat {
 		if step.Weight >= t.Status.CanaryWeight {
 			continue
@@ -87,6 +93,7 @@ func (t *turn) retreat() {
 
 // finalise records what was seen on the primary and moves all traffic there.
 func (t *turn) finalise() {
+	// Seen and not assumed (rule 3): the primary is ready, and its annotation says what with.
 	t.next.LastPromotedSpec = t.next.Promoting
 	t.next.Promoting = ""
 	t.leaveCanary()
@@ -103,6 +110,7 @@ func finalising(t *turn) {
 		t.awaitRoutes()
 		return
 	}
+	// Users have arrived, so its autoscaler may go below the size that was kept for them.
 	t.next.PrimaryReplicas = 0
 	t.next.FailedChecks = 0
 	t.enter(v1beta1.PhaseSucceeded)

@@ -22,6 +22,7 @@ func pods(weight int, size int32) (canary, primary int32) {
 		return size, 0
 	}
 	canary = int32(math.Round(float64(weight) * float64(size) / everything))
+	// A side without a pod would be 0 or 100 %: of one pod in all, each side then has one.
 	canary = max(min(canary, size-1), 1)
 	return canary, max(size-canary, 1)
 }
@@ -63,6 +64,14 @@ func (p *Plan) proportion(i Intent, s v1beta1.CanaryStatus) Intent {
 	if still && i.Apex == PrimarySide || s.CanaryWeight > 0 {
 		i.Apex = BothSides
 	}
+	// What each side must have, and whether it may have more:
+	//
+	//	on the way out         both serve until the target alone does
+	//	promoting              the primary is to have its old size back; the canary keeps what it has
+	//	at everything          the canary has all of them, and the apex is its own
+	//	at a step              exactly the share, on both sides
+	//	before the first step  the primary whole, the canary no larger than its first share: it would get more requests
+	//	else                   the primary whole; a canary that still answers keeps its pods until it is
 	switch {
 	case s.Phase == v1beta1.PhaseTerminating, s.Phase == v1beta1.PhaseTerminated:
 		if s.CanaryWeight == everything {
@@ -106,6 +115,7 @@ func (t *turn) balanced() bool {
 		return !mixed(t.Status)
 	}
 	_, primary := pods(t.Status.CanaryWeight, t.Status.PrimaryReplicas)
+	// Pods beyond a share are requests beyond it. At everything the primary's get none.
 	return t.Primary.Replicas <= primary || t.Status.CanaryWeight == everything
 }
 
@@ -118,12 +128,15 @@ func (t *turn) actual() {
 	reached := share(t.Target.Available, t.Primary.Available)
 	never := t.Status.CanaryWeight == 0 && !mixed(t.Status)
 	switch {
+	// The apex was the canary's own already, whatever pods the primary has left.
 	case t.next.CanaryWeight > 0 && IntentOf(t.Plan, t.Status).Apex == TargetSide:
 		reached = everything
 	case t.next.CanaryWeight > 0:
+	// Nobody is behind the Service but the primary, or that is whole, so that the canary may leave.
 	case never, t.Target.Available == 0, t.Primary.Available >= t.Status.PrimaryReplicas:
 		reached = 0
 	default:
+		// Rounded to zero, it would say that the canary has left: see mixed.
 		reached = max(reached, 1)
 	}
 	t.next.ActualWeight = &reached

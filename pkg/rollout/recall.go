@@ -34,6 +34,7 @@ func (t *turn) attentive() bool { return attentive(t.Plan, t.Status) }
 // listens says that they are due now. A status remembers that they were asked by when it was stored last: nextCheck is
 // the retreat's, and the deadline of a primary counts from it.
 func (t *turn) listens() bool {
+	// With answers at hand this is the pass that decides by them, and asks nothing more.
 	if !t.attentive() || len(t.found) > 0 {
 		return false
 	}
@@ -51,6 +52,7 @@ func (t *turn) beat() (due time.Time, left time.Duration) {
 
 // attend sees to it that there is a pass when rollback hooks are due next.
 func (t *turn) attend() {
+	// A halt has no next look at all: taking it back is an event.
 	if !t.attentive() || t.Paused || t.next.Phase != v1beta1.PhasePromoting {
 		return
 	}
@@ -62,6 +64,7 @@ func (t *turn) attend() {
 // hear takes note of what rollback hooks said to a promotion, and says once if one of them cannot be followed.
 func (t *turn) hear() {
 	t.heard = t.attentive() && len(t.found) > 0
+	// Once: the hook is asked again every interval, and may go on agreeing.
 	if t.heard && recalled(t) != nil && !t.home() && !t.Former {
 		t.regret(t.order())
 	}
@@ -135,6 +138,7 @@ func (t *turn) stay() {
 
 // recede ends a rollout whose primary has returned because a hook asked for it.
 func (t *turn) recede() {
+	// The primary is whole, so that the failure must not be worded as a broken promotion.
 	t.cause, t.revoked = t.order(), true
 	t.say(ReasonRolledBack, "%s is back at the promoted revision", t.Names.primary())
 	t.abandon()

@@ -28,6 +28,7 @@ func (p *Plan) metricKey(i int) string {
 // remember writes what a round found into the status, so that a count outlives the operator and people can see why
 // a rollout stands.
 func (t *turn) remember() {
+	// Answers to hooks come first, those of metrics after them: see Findings.
 	waits := len(t.metric(v1beta1.Waiting)) > 0
 	first, asked := len(t.found)-len(Ask(t.Snapshot).Metrics), 0
 	for i, m := range t.Plan.Metrics {
@@ -36,6 +37,7 @@ func (t *turn) remember() {
 		}
 		f := &t.found[first+asked]
 		asked++
+		// An answer does not know that it must not count; what judges the round looks for it here.
 		f.DryRun = m.DryRun
 		t.count(t.Plan.metricKey(i), *f)
 	}
@@ -66,6 +68,7 @@ func (t *turn) count(key string, f Finding) {
 	case v1beta1.Failed:
 		m.Failures++
 		m.PassesInRow = 0
+	// A value that is missing or unclear is no failure, and proves nothing either.
 	default:
 		m.PassesInRow = 0
 	}

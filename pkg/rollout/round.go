@@ -20,7 +20,9 @@ var rulings = []guard{
 
 // judge concludes a round.
 func (t *turn) judge() {
+	// First, for limits are about what has been counted with this round.
 	t.remember()
+	// Before the gates: what agreed is not asked again while one of them is closed.
 	if len(t.failures()) == 0 && recalled(t) == nil {
 		t.started()
 	}
@@ -74,6 +76,7 @@ func (t *turn) fail() {
 		t.warn(ReasonCheckFailed, "%s", f.Message)
 		counted = counted || t.limit(f) == nil
 	}
+	// A round is one failed check, however many of its metrics and hooks failed.
 	if counted {
 		t.next.FailedChecks++
 	}
@@ -85,6 +88,7 @@ func (t *turn) fail() {
 		t.rollBack()
 		return
 	}
+	// They do not use up what is left to the others.
 	if !counted {
 		t.repeat(WaitRetry, fmt.Sprintf("Metrics of %s with a failureLimit of their own failed. The last: %s", t.Names.target(), t.why()))
 		return
@@ -107,6 +111,7 @@ func (t *turn) limit(f Finding) *int {
 }
 
 // exceeded is the metric that failed more often than its own limit allows, and how often; empty: none.
+// It is looked at before the common threshold, since it says more.
 func (t *turn) exceeded() (name string, failed int) {
 	for i, m := range t.Plan.Metrics {
 		found := t.next.Analysis.Metric(t.Plan.metricKey(i))
@@ -186,6 +191,7 @@ func unproven(t *turn) move {
 }
 
 // repeat keeps the step for another round.
+// Users stay where they are: neither more of them meet the canary nor fewer.
 func (t *turn) repeat(why Wait, text string) {
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
 	t.hold(why, t.Plan.Interval, "%s.", text)

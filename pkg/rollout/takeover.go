@@ -35,7 +35,9 @@ func taken(t *turn) move {
 
 // adopt takes over a Canary of another controller where it stands.
 func (t *turn) adopt() {
+	// Whatever was promoted has another hash there; each phase below says what may be believed of it.
 	t.next.LastAppliedSpec, t.next.LastPromotedSpec = t.Revision, unknown
+	// Equal templates are not enough where a config has changed behind its name.
 	t.Copied = t.Copied && !t.reconfigured()
 	t.next.Since = micro(t.Now)
 	switch t.Status.Phase {
@@ -96,9 +98,11 @@ func (t *turn) adoptPromotion() {
 		return
 	}
 	t.next.Promoting = t.Revision
+	// Routes of an A/B test are 100 of those who fit, whatever weight the status has.
 	if t.Plan.Strategy == ABTesting {
 		t.next.CanaryWeight, t.next.Matched = everything, true
 	}
+	// The primary has that template already; whether it is up is seen as in any promotion.
 	t.awaitPrimary()
 }
 

@@ -14,6 +14,7 @@ func deleted(t *turn) move {
 }
 
 func (t *turn) terminate() {
+	// A promotion that is not over is not gone on with: nobody would be left to watch it.
 	t.next.Promoting = ""
 	if t.Status.Matched { // the few who met the canary go to the primary first, with everybody else
 		t.leaveCanary()
@@ -21,6 +22,7 @@ func (t *turn) terminate() {
 	if t.Status.LastPromotedSpec == "" { // users never left the target
 		t.next.CanaryWeight = everything
 	}
+	// The target needs room for everybody, whichever side had most of them.
 	t.next.PrimaryReplicas = max(t.Status.PrimaryReplicas, t.Primary.Replicas, t.Target.Replicas, 1)
 	t.enter(v1beta1.PhaseTerminating)
 	t.hold(WaitCanary, t.remaining(), "%s.", t.describe(t.Names.target(), t.Target))
@@ -34,6 +36,7 @@ func terminating(t *turn) {
 		t.terminated()
 	case t.Status.CanaryWeight < everything && (t.Target.Health != Available || t.Target.Available < t.Status.PrimaryReplicas):
 		t.awaitCanary()
+	// Make before break, as ever: the target is up, then it gets the traffic, and the primary goes last.
 	case t.Status.CanaryWeight < everything:
 		t.next.CanaryWeight = everything
 		t.hold(WaitRoutes, t.settling(), "Routes of %s are being taken by the proxies.", t.Names.canary())

@@ -27,6 +27,7 @@ func (t *turn) awaitPrimary() {
 		primary = Workload{Health: Starting} // what is wrong with the revision before is nobody's concern now
 	}
 	what := t.describe(t.Names.primary(), primary)
+	// Once for each trouble: the condition has what was said.
 	if primary.Health == Stuck && message(t.Status, v1beta1.ConditionWaiting) != what+"." {
 		t.warn(ReasonWorkloadNotReady, "%s", what)
 	}
@@ -47,6 +48,7 @@ func (t *turn) wanted() string {
 func (t *turn) awaitCanary() {
 	if t.Target.Health == Absent {
 		t.awaitTarget()
+		// A target that is gone in mid-rollout has the deadline; its own event may come before.
 		t.after = t.remaining()
 		return
 	}
@@ -62,6 +64,7 @@ func (t *turn) awaitRoutes() {
 		t.hold(WaitRoutes, t.settling(), "Routes of %s are not taken: %s.", t.Names.canary(), t.Trouble)
 		return
 	}
+	// The condition says so already. Writing the same in other words would be a write for each look.
 	if t.waiting() == WaitRoutes {
 		t.after = t.settling()
 		return

@@ -19,6 +19,7 @@ func (r *Reconciler) readConfigs(ctx context.Context, v *view, from client.Reade
 	if !r.Tracking {
 		return nil
 	}
+	// Not by the client, which reads what its cache is turned off for live, and that goes for the metadata as well.
 	if _, live := from.(*once); !live {
 		from = r.Applier.Reader
 	}
@@ -40,6 +41,7 @@ func (r *Reconciler) readConfig(ctx context.Context, v *view, ref workload.Confi
 	if err != nil {
 		return err
 	}
+	// Known from the metadata, so that the content of what is not tracked is never read.
 	if head != nil && workload.Shared(head) {
 		return nil
 	}
@@ -78,6 +80,7 @@ func (r *Reconciler) checksum(ctx context.Context, c *v1beta1.Canary, ref worklo
 	if err != nil || o == nil {
 		return "", false, err
 	}
+	// Of the object that was read, which may be newer than the metadata: a sum has to be noted with its own version.
 	found := content{uid: o.GetUID(), version: o.GetResourceVersion(), tracked: workload.Tracked(o)}
 	if found.sum, err = workload.Checksum(o); err != nil {
 		return "", false, err
@@ -92,6 +95,7 @@ func (r *Reconciler) content(ctx context.Context, namespace string, ref workload
 	if ref.Kind == "Secret" {
 		o = &corev1.Secret{}
 	}
+	// Live, since content is kept nowhere.
 	err := r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, o)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("read %s %q: %w", ref.Kind, ref.Name, err)
@@ -126,12 +130,14 @@ func (r *Reconciler) identify(v *view) {
 		v.snapshot.Revision = plain()
 	case was.TrackedConfigs == nil && was.LastAppliedSpec != "" && (plain() == was.LastAppliedSpec || plain() == was.LastPromotedSpec):
 		// The revision is from before tracking was turned on, which starts no rollout either.
+		// Its primary goes on with the configs themselves: copies would be a change of its pods.
 		v.configs = workload.Configs{}
 		v.snapshot.Revision = plain()
 	default:
 		v.snapshot.Configs = v.configs.Sums
 		v.snapshot.Revision = r.memory.revision(v, *template, v.configs.Sums)
 	}
+	// The kind's own knows no configs.
 	v.snapshot.Target.Revision = v.snapshot.Revision
 }
 
@@ -139,6 +145,7 @@ func (r *Reconciler) identify(v *view) {
 // could be: where a config has changed since, this revision is not the one to promote any more.
 func (r *Reconciler) copies(ctx context.Context, v *view) (made []runtime.ApplyConfiguration, complete bool, err error) {
 	for _, ref := range workload.ConfigsOf(workload.SketchOf(v.target).Template) {
+		// Also of one that does not exist: its pods wait for it, or do without.
 		sum, tracked := v.configs.Sums[ref.Key()]
 		if !tracked {
 			continue
@@ -148,6 +155,7 @@ func (r *Reconciler) copies(ctx context.Context, v *view) (made []runtime.ApplyC
 		if err != nil {
 			return nil, false, err
 		}
+		// At rest only a copy that is missing is made; one that was edited is put right with the next promotion.
 		if head != nil && (head.Annotations[workload.ChecksumAnnotation] == sum || !v.promotes()) {
 			continue
 		}
@@ -182,11 +190,13 @@ func (r *Reconciler) frozen(ctx context.Context, v *view, ref workload.Config, s
 	if immutable == nil || !*immutable {
 		return false, nil
 	}
+	// Only the annotation is old then, and that can be changed.
 	if has, err := workload.Checksum(o); err != nil || has == sum {
 		return false, err
 	}
 	head := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: o.GetName()}}
 	head.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(ref.Kind))
+	// Hold deletes it, and a later pass, which finds none, makes it anew.
 	v.strays = append(v.strays, head)
 	return true, nil
 }
@@ -197,6 +207,7 @@ func (r *Reconciler) copied(ctx context.Context, v *view, ref workload.Config, n
 	if err != nil || o == nil {
 		return nil, err
 	}
+	// The copy has to be of what was judged, not of what is there by now.
 	if now, err := workload.Checksum(o); err != nil || now != sum {
 		return nil, err
 	}

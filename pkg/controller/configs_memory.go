@@ -77,6 +77,7 @@ func (m *memory) forget(c *v1beta1.Canary) {
 func (m *memory) revision(v *view, template corev1.PodTemplateSpec, sums map[string]string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	// A slot for each, since identify may compare with both in every look: they would drive each other out.
 	slot := &m.about(v.canary).revisions[0]
 	if len(sums) == 0 {
 		slot = &m.about(v.canary).revisions[1]
@@ -93,6 +94,7 @@ func (m *memory) content(c *v1beta1.Canary, ref workload.Config, head metav1.Obj
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known, ok := m.about(c).contents[ref.Key()]
+	// The UID as well: one that was made again is another, whatever its version.
 	return known, ok && known.uid == head.GetUID() && known.version == head.GetResourceVersion()
 }
 
@@ -113,7 +115,9 @@ func (m *memory) refer(c *v1beta1.Canary, refs []workload.Config) {
 		now[configKey{ref.Kind, c.Namespace, ref.Name}] = true
 		keys[ref.Key()] = true
 	}
+	// Here, because it is the one moment at which all that the target refers to is at hand.
 	maps.DeleteFunc(t.contents, func(key string, _ content) bool { return !keys[key] })
+	// All that was noted is taken back, then noted anew: whatever the target has stopped to refer to wakes nobody.
 	for k := range t.refers {
 		if delete(m.users[k], key); len(m.users[k]) == 0 {
 			delete(m.users, k)
@@ -143,6 +147,7 @@ func (m *memory) referring(kind string, o metav1.Object) []types.NamespacedName 
 func (m *memory) picture(v *view) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	// What is gone stays as it looked last: the size of a primary is needed when there is none.
 	t := m.about(v.canary)
 	if v.target != nil {
 		t.labels[0] = workload.SketchOf(v.target).Template.Labels

@@ -42,7 +42,7 @@ type Reconciler struct {
 	Routers *Routers
 	Sound   func(*v1beta1.Canary) error // refuses what could never be judged; nil: nothing
 	Kinds   workload.Kinds
-	Settle  time.Duration // that proxies are given to take routes they do not report on
+	Settle  time.Duration // that proxies are given to take routes, whether or not they report on them
 	Now     func() time.Time
 	// Tracking has ConfigMaps and Secrets of the target's pods be part of its revision.
 	Tracking bool

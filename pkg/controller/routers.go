@@ -26,6 +26,7 @@ type Routers struct {
 	// Watch starts to watch a kind. It is called once for each.
 	Watch func(context.Context, schema.GroupVersionKind) error
 
+	// Held while the cluster is asked: of many Canaries that begin at once one asks, and the others have its answer.
 	mu      sync.Mutex
 	served  []string // group versions of the cluster, as of asked
 	asked   time.Time
@@ -51,6 +52,7 @@ func (r *Routers) For(ctx context.Context, c *v1beta1.Canary) (router.Router, ro
 	if err != nil {
 		return nil, 0, err
 	}
+	// Before anything is rendered, so that every edit of it from now on is heard of.
 	for _, kind := range route.Writes() {
 		if err := r.watch(ctx, kind); err != nil {
 			return nil, 0, err
@@ -65,6 +67,7 @@ func (r *Routers) Read(ctx context.Context, c *v1beta1.Canary, refs []router.Ref
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, ref := range refs {
+		// Before it is watched: what may not be read is not to be kept in memory either.
 		if r.Local && ref.Namespace != c.Namespace {
 			return &rollout.InvalidError{
 				Field:   "spec.upstreamRef.namespace", // the only reference of its sort that has one
@@ -101,6 +104,7 @@ func (r *Routers) find(name string) (router.Router, rollout.Capabilities, error)
 	if err == nil {
 		return route, can, nil
 	}
+	// Also for a name that is not known, which only New can tell from an API that is missing: see rediscover.
 	if err := r.discover(); err != nil {
 		return nil, 0, err
 	}
@@ -130,6 +134,7 @@ func (r *Routers) discover() error {
 	if err != nil {
 		return fmt.Errorf("discover what the cluster serves: %w", err)
 	}
+	// An error is no answer: the next Canary asks again. What was served and is not any more is left out from here on.
 	r.served, r.asked = nil, r.Now()
 	for _, g := range groups.Groups {
 		for _, v := range g.Versions {
@@ -143,6 +148,7 @@ func (r *Routers) watch(ctx context.Context, kind schema.GroupVersionKind) error
 	if r.watched[kind] {
 		return nil
 	}
+	// Noted only when it began. One that failed is begun by the next look, which its error leads to.
 	if err := r.Watch(ctx, kind); err != nil {
 		return fmt.Errorf("watch %s: %w", kind.Kind, err)
 	}

@@ -20,6 +20,7 @@ import (
 
 // readRoutes renders the routes and says whether the proxies have taken them.
 func (r *Reconciler) readRoutes(ctx context.Context, v *view, _ client.Reader) error {
+	// The apex Service is all that moves users then, and all that is waited for.
 	if v.intent.Traffic == nil {
 		if err := r.foresee(ctx, v); err != nil {
 			return err
@@ -34,6 +35,7 @@ func (r *Reconciler) readRoutes(ctx context.Context, v *view, _ client.Reader) e
 		return err
 	}
 	v.add = append(v.add, lent(routes)...)
+	// As they were rendered: live tells the provider's by their type, which being lent would cover.
 	v.routes = append(v.routes, routes...)
 	return r.settle(ctx, v)
 }
@@ -47,6 +49,7 @@ func (r *Reconciler) render(ctx context.Context, v *view, traffic rollout.Traffi
 		Canary: v.canary, Traffic: traffic, Leaving: leaving(v.canary.Status),
 		Revision: v.revision(), Ports: map[string]int32{}, Read: read,
 	}
+	// The ports of whichever side there is: a rollout whose target was deleted still has to move its users.
 	if like := v.template(); like != nil {
 		for _, p := range workload.Ports(v.canary, like) {
 			in.Ports[*p.Name] = *p.Port
@@ -55,8 +58,8 @@ func (r *Reconciler) render(ctx context.Context, v *view, traffic rollout.Traffi
 	return r.memo.render(v.router, in)
 }
 
-// settle finds out whether the routes are in effect. A provider that reports on them is asked; one that does not
-// is given time since the last change of each, which is noted on the object and so survives a restart.
+// settle finds out whether the routes are in effect. A provider that reports on them may say that they are not; since
+// reports can be missing, all are given time since the last change, which is noted on the object and survives a restart.
 func (r *Reconciler) settle(ctx context.Context, v *view) error {
 	v.snapshot.Routed = true
 	var last time.Time
@@ -65,6 +68,7 @@ func (r *Reconciler) settle(ctx context.Context, v *view) error {
 		if err != nil {
 			return err
 		}
+		// The event of what is written next wakes the Canary, so that no time is named.
 		if at.IsZero() {
 			v.snapshot.Routed = false // not there yet
 			return nil
@@ -127,10 +131,12 @@ func (r *Reconciler) pending(ctx context.Context, v *view) (bool, error) {
 func (r *Reconciler) converge(ctx context.Context, v *view) (bool, error) {
 	switch {
 	case v.refused != nil && v.abandoned() && v.target != nil:
+		// It has to answer before the finalizer goes (served), since no routes can be rendered to lead users anywhere.
 		return r.runTarget(ctx, v)
 	case v.refused != nil:
 		return false, nil
 	}
+	// Routed was read before this. A change of add ends the pass, so that what was read still holds for remove.
 	changed, err := r.Applier.Apply(ctx, v.canary, v.add...)
 	if changed || err != nil || !v.snapshot.Routed {
 		return v.absorb(changed, err)
@@ -146,6 +152,7 @@ func (v *view) absorb(changed bool, err error) (bool, error) {
 		v.refused = err
 		return false, nil
 	case errors.Is(err, kube.ErrMissing):
+		// Its deletion is an event, unless that has come already: then this look is the only one.
 		v.after = lagging
 		return true, nil
 	}

@@ -63,7 +63,9 @@ func (m *routesMemo) render(r router.Router, in router.Input) ([]runtime.ApplyCo
 	if ok && reflect.DeepEqual(last.from, key) {
 		return last.routes, nil
 	}
+	// Without the lock: no two passes are over one Canary, and those over others need not wait.
 	routes, err := r.Render(in)
+	// What is refused is asked again: it depends on what the user does next.
 	if err != nil {
 		return nil, err
 	}

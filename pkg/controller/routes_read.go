@@ -20,6 +20,7 @@ func (r *Reconciler) sources(ctx context.Context, v *view) (map[router.Ref]*unst
 	if len(refs) == 0 {
 		return nil, nil
 	}
+	// Before the first read of a kind, which would begin a watch by itself: one that wakes nobody, or never begins.
 	if err := r.Routers.Read(ctx, v.canary, refs); err != nil {
 		return nil, err
 	}

@@ -52,6 +52,7 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 	if err != nil {
 		return fmt.Errorf("build the controller: %w", err)
 	}
+	// Set only here, where there is a controller to watch with.
 	r.Applier.Drifted = r.Herald.Drifted
 	r.Routers.Watch = func(_ context.Context, kind schema.GroupVersionKind) error {
 		obj, err := kube.Form(mgr.GetScheme(), kind)
@@ -73,11 +74,13 @@ func (r *Reconciler) concerning() handler.EventHandler {
 		if o != nil && o.Kind == "Canary" && o.APIVersion == v1beta1.GroupVersion.String() {
 			woken = append(woken, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: obj.GetNamespace(), Name: o.Name}})
 		}
+		// By name, whatever the kind: a false match costs a look at the cache.
 		others, err := anyOf(ctx, r.Client, near(obj), obj.GetName())
 		if err != nil {
 			return woken // the cache answers or is not there yet, and then every Canary is looked at anyway
 		}
 		for i := range others {
+			// Its owner is among them already.
 			if c := &others[i]; o == nil || o.UID != c.UID {
 				woken = append(woken, request(c))
 			}
@@ -93,6 +96,7 @@ func (r *Reconciler) alerting() handler.EventHandler {
 		if err := r.Client.List(ctx, all); err != nil {
 			return nil // as above
 		}
+		// Only remarks in condition Valid can change by that: messages are sent by what is there at that moment.
 		var woken []reconcile.Request
 		for i := range all.Items {
 			if alerts(&all.Items[i], client.ObjectKeyFromObject(obj)) {
@@ -120,6 +124,7 @@ type inbox struct {
 
 // Reconcile brings the named Canary forward, or settles the affairs of one that is gone.
 func (i *inbox) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	// First: a new Canary of this name begins when the affairs of the one before are in order.
 	if done, err := i.bury(ctx, req.NamespacedName); !done || err != nil {
 		return reconcile.Result{RequeueAfter: lagging}, err
 	}
@@ -140,6 +145,7 @@ func (i *inbox) canaries() handler.EventHandler {
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { q.Add(request(e.Object)) },
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { q.Add(request(e.ObjectNew)) },
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
+			// Before the request is in the queue, or it would find nothing that is left to do.
 			if c, ok := e.Object.(*v1beta1.Canary); ok {
 				i.haunt(c.DeepCopy())
 				i.wakeFormer(ctx, c, q)
@@ -155,6 +161,7 @@ func (i *inbox) wakeRivals(ctx context.Context, gone client.Object, q queue) {
 	if err := i.Client.List(ctx, rest, client.InNamespace(gone.GetNamespace())); err != nil {
 		return // only a cache that is shutting down fails
 	}
+	// All of them, refused or not: this happens seldom, and those at rest are done at once.
 	for k := range rest.Items {
 		q.Add(request(&rest.Items[k]))
 	}

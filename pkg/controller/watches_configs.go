@@ -25,10 +25,12 @@ func (r *Reconciler) watchAround(mgr ctrl.Manager, built controller.Controller) 
 	if err := built.Watch(budgets); err != nil {
 		return fmt.Errorf("watch PodDisruptionBudgets: %w", err)
 	}
+	// Without tracking a change of them means nothing, and the right to watch Secrets need not be given.
 	if !r.Tracking {
 		return nil
 	}
 	for _, kind := range []string{"ConfigMap", "Secret"} {
+		// Nothing but metadata: the content of every Secret of the cluster would be in memory else.
 		head := &metav1.PartialObjectMetadata{}
 		head.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
 		if err := built.Watch(source.Kind(mgr.GetCache(), client.Object(head), r.configuring(kind))); err != nil {
@@ -42,6 +44,7 @@ func (r *Reconciler) watchAround(mgr ctrl.Manager, built controller.Controller) 
 func (r *Reconciler) configuring(kind string) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
 		var woken []reconcile.Request
+		// What this process has not looked at yet is not in there: its first look reads everything anyway.
 		for _, key := range r.memory.referring(kind, o) {
 			woken = append(woken, reconcile.Request{NamespacedName: key})
 		}

@@ -21,6 +21,7 @@ import (
 
 // File cloudwatch.go is all of AWS's SDK here. Templates hold no keys for it, as other operators of this API do not
 // read any: whom it asks as is the cluster's affair.
+
 // awsCloud asks with the credentials of the place that the operator runs at: its environment, its service
 // account's role, or its machine's.
 type awsCloud struct{ config }

@@ -9,6 +9,7 @@ import (
 )
 
 // File cluster.go is for the providers that have something run in the cluster, or read from it: external, job, keptn.
+
 // Cluster is the Kubernetes API, for what is measured through it.
 // It is raw, as pkg/kube has it: typed clients would bring kinds along that are in few clusters.
 type Cluster interface {

@@ -18,6 +18,7 @@ import (
 )
 
 // File job.go runs a user's own check as a Kubernetes Job and reads how it ended; job_pods.go says why it did not.
+
 // Job is what the Jobs of a round are made from.
 type Job struct {
 	Template []byte                 // a batch/v1 Job in JSON, whose strings are templates

@@ -14,6 +14,7 @@ import (
 )
 
 // File rest.go is what the vendors' files that speak plain HTTP share: one request, its limits, its errors.
+
 // rest is a server that is asked by plain HTTP.
 type rest struct {
 	client *http.Client

@@ -14,6 +14,7 @@ import (
 )
 
 // File splunk.go is the conversation with Splunk Observability (SignalFx); splunk_data.go reads its binary messages.
+
 // splunk speaks SignalFlow over a websocket of its own. The vendor's client knows neither certificates nor a
 // limit of size, and a message cut short makes it panic.
 type splunk struct {

@@ -15,6 +15,7 @@ import (
 )
 
 // File stackdriver.go asks Google Cloud Monitoring, whose former name the type keeps.
+
 // monitoringRead is the right to read series, and nothing else.
 const monitoringRead = "https://www.googleapis.com/auth/monitoring.read"
 

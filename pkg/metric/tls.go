@@ -11,6 +11,7 @@ import (
 
 // File tls.go has the clients of those who do not trust what the system does. Clients are kept by what they trust and
 // not by whom they ask: a transport has one configuration, and connections are only kept with their transport.
+
 // caKey is the key of a Secret with the certificates of authorities, in PEM.
 const caKey = "ca.crt"
 

@@ -16,6 +16,7 @@ import (
 )
 
 // File web.go is for tools of quality gates that have an API of their own, and no provider here.
+
 // web is any server whose answer is a number, has one in it, or is judged by its status code.
 type web struct {
 	server *rest

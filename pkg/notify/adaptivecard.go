@@ -1,5 +1,7 @@
 package notify
 
+// File adaptivecard.go is what workflows of Teams are sent, which do not know the card of msteams.go.
+//
 // The parts of an adaptive card that a message is made of.
 //
 // Source: https://learn.microsoft.com/connectors/teams/#request-body-schema-for-message-or-adaptive-card
@@ -15,11 +17,12 @@ type enclosed struct {
 }
 
 type card struct {
-	Schema  string         `json:"$schema"`
-	Type    string         `json:"type"`
-	Version string         `json:"version"`
-	Body    []element      `json:"body"`
-	Teams   map[string]any `json:"msteams"`
+	Schema  string    `json:"$schema"`
+	Type    string    `json:"type"`
+	Version string    `json:"version"`
+	Body    []element `json:"body"`
+	// Outside the standard of the cards: only Teams reads it.
+	Teams map[string]any `json:"msteams"`
 }
 
 // element is a TextBlock or a FactSet; what a kind has no use for is left out.
@@ -40,6 +43,7 @@ type cardFact struct {
 }
 
 func adaptiveCard(m Message) any {
+	// Everything wraps: a block is cut off at the end of its line otherwise.
 	body := []element{
 		{Type: "TextBlock", Text: m.Text, Weight: "Bolder", Size: "Medium", Wrap: true, Color: palette{good: "Good", bad: "Attention"}.of(m.Severity)},
 		{Type: "TextBlock", Text: m.subject(), Subtle: true, Wrap: true},

@@ -2,9 +2,12 @@ package notify
 
 import "github.com/slack-go/slack"
 
+// File attachment.go is the form that Slack, Discord and Rocket.Chat share.
+
 // palette is how a service paints good news and bad.
 type palette struct{ good, bad string }
 
+// of has two colors for three severities, as the interface has it: waiting for somebody is no failure.
 func (p palette) of(s Severity) string {
 	if s == Error {
 		return p.bad
@@ -13,6 +16,7 @@ func (p palette) of(s Severity) string {
 }
 
 // classic is the message that Slack's incoming webhooks take, and those of others that understand the same.
+// What is shown where is the interface's: readers' filters and bots look at it.
 type classic struct {
 	channel, username string
 	colors            palette
@@ -25,6 +29,7 @@ func (c classic) render(m Message) slack.WebhookMessage {
 	for _, f := range m.Fields {
 		fields = append(fields, slack.AttachmentField{Title: f.Name, Value: c.escape(f.Value)})
 	}
+	// The types are the vendor's; post sends them, which hides the address and bounds the answer.
 	return slack.WebhookMessage{
 		Channel:   c.channel,
 		Username:  c.username,

@@ -13,11 +13,13 @@ type Discord struct {
 	form classic
 }
 
+// newDiscord takes an address as Discord shows it, and one that somebody has put the endpoint behind.
 func newDiscord(o Options) (Notifier, error) {
 	to, err := newPoster(o)
 	if err != nil {
 		return nil, err
 	}
+	// Elsewhere this form would be refused, as a message of Discord's own without content.
 	if path := strings.TrimSuffix(to.address.Path, "/"); !strings.HasSuffix(path, "/slack") {
 		to = to.at(path + "/slack")
 	}

@@ -68,6 +68,7 @@ func (c *Chat) Notify(ctx context.Context, m Message) error {
 
 func (c *Chat) render(m Message) chatCards {
 	text := m.text(chatEscape)
+	// Cards have no color of their own, only their text.
 	if m.Severity == Error {
 		text = `<font color="#FF0000">` + text + `</font>`
 	}

@@ -16,6 +16,7 @@ import (
 )
 
 // Notifier is one channel of a chat service.
+// One method, so that a service is one file: when to send, again or at all is decided by others.
 type Notifier interface {
 	// Notify delivers a message, once. A *StatusError says what the service answered instead.
 	Notify(ctx context.Context, m Message) error
@@ -25,6 +26,7 @@ type Notifier interface {
 type Severity string
 
 // The severities, of messages and as the least that somebody wants to hear of.
+// Users write them into `spec.analysis.alerts`.
 const (
 	Info  Severity = "info"  // progress
 	Warn  Severity = "warn"  // somebody has to act for the rollout to go on
@@ -50,9 +52,11 @@ type Message struct {
 	Metric   *Metric // that failed last; nil: none did
 	Reason   string  // of a failure or a wait; empty where the text says all
 
+	// Slack's threads go by it, and readers of the webhook.
 	Rollout string // the same in all messages of one rollout; empty: it belongs to none
 	Final   bool   // the rollout is over
 
+	// So that it is not escaped twice: a template's own text may use the markup.
 	marked bool // the text is in the service's own markup already
 }
 
@@ -77,6 +81,7 @@ type Metric struct {
 }
 
 // subject is how services call what a message is about.
+// subject is written as in all texts of this API, the name first: readers filter by it.
 func (m Message) subject() string { return fmt.Sprintf("%s.%s", m.Canary, m.Namespace) }
 
 // text is what a message says, for a service in whose markup plain text has to be escaped.

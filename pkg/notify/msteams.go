@@ -18,6 +18,7 @@ type Teams struct {
 	card func(Message) any
 }
 
+// newTeams looks at the host, since AlertProviders have one type for both.
 func newTeams(o Options) (Notifier, error) {
 	to, err := newPoster(o)
 	if err != nil {
@@ -34,6 +35,7 @@ func newTeams(o Options) (Notifier, error) {
 // webhooks have always been: *.webhook.office.com, and relays to it.
 func workflow(host string) bool {
 	host = strings.ToLower(host)
+	// Without what follows the last dot: national clouds have domains of their own.
 	for _, part := range []string{".logic.azure.", ".powerautomate.", ".powerplatform."} {
 		if strings.Contains("."+host, part) {
 			return true
@@ -65,9 +67,11 @@ func (t *Teams) accepted(said []byte) error {
 	if err != nil { // three digits are a number
 		return err
 	}
+	// As if the service had answered so itself: a 429 or 5xx in a text is tried again by the queue too.
 	return fmt.Errorf("posting to %q: %w", t.to.address.Host, t.to.refusal(code, nil, said))
 }
 
+// fact is a line of a card, and of the generic webhook, which took the same form.
 type fact struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
@@ -88,6 +92,7 @@ type legacyCard struct {
 	Sections []section `json:"sections"`
 }
 
+// messageCard has the text twice, as the interface has it: a card without a summary is refused.
 func messageCard(m Message) any {
 	facts := make([]fact, 0, len(m.Fields))
 	for _, f := range m.Fields {

@@ -17,12 +17,16 @@ import (
 )
 
 const (
-	timeout = 5 * time.Second
-	maxRead = 64 << 10 // bytes of an answer; a bot's repeats the message
-	maxSaid = 1 << 10  // bytes of it that an error shows
+	timeout = 5 * time.Second // of a whole request
+	maxRead = 64 << 10        // bytes of an answer; a bot's repeats the message
+	maxSaid = 1 << 10         // bytes of it that an error shows
 )
 
+// File post.go is what all services share: one POST, its limits, and what its errors may show. What is posted is in
+// each service's own file.
+
 // StatusError is an answer that was not a 2xx.
+// Queue reads it to decide whether to try again.
 type StatusError struct {
 	Code  int
 	After time.Duration // that the service asked to be left alone for; zero when it did not say
@@ -76,6 +80,7 @@ func (p *poster) at(path string) *poster {
 	moved := *p.address
 	moved.Path, moved.RawPath = path, ""
 	to.address = &moved
+	// The address that moved is as secret as the first. Clip makes a copy: several may be made of one poster.
 	to.secrets = append(slices.Clip(secrets(Options{}, &moved)), p.secrets...)
 	return &to
 }
@@ -99,6 +104,7 @@ func (p *poster) post(ctx context.Context, message any) ([]byte, error) {
 		return nil, fmt.Errorf("posting to %q: %w", p.address.Host, cause(err))
 	}
 	defer resp.Body.Close()
+	// Beyond that nothing is read: the connection is not used again, so that there is nothing to drain it for.
 	said, _ := io.ReadAll(io.LimitReader(resp.Body, maxRead)) // what came is enough to tell
 	if resp.StatusCode/100 != 2 {
 		return nil, fmt.Errorf("posting to %q: %w", p.address.Host, p.refusal(resp.StatusCode, resp.Header, said))
@@ -128,6 +134,7 @@ func secrets(o Options, address *url.URL) []string {
 	for _, values := range address.Query() {
 		all = append(all, values...)
 	}
+	// A proxy's answer may repeat the credentials that it was given, as a server's may.
 	proxy, err := url.Parse(o.Proxy)
 	if err != nil {
 		proxy = &url.URL{}
@@ -138,6 +145,7 @@ func secrets(o Options, address *url.URL) []string {
 		}
 	}
 	all = slices.DeleteFunc(all, func(s string) bool { return len(s) < shortest })
+	// The longest first: a part that is replaced within a whole would leave the rest of the whole.
 	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
 	return all
 }
@@ -154,6 +162,7 @@ func cause(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
 		// Without the local port, which would make every error another one.
+		// It stays an OpError, by which the queue knows that nothing was sent.
 		return &net.OpError{Op: op.Op, Net: op.Net, Err: op.Err}
 	}
 	return err

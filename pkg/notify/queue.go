@@ -12,6 +12,9 @@ import (
 	"github.com/go-logr/logr"
 )
 
+// File queue.go is between rollouts and everybody who is told of them. Chat messages go through one queue, event and
+// post-rollout hooks through another, so that a slow chat service delays no hook.
+
 // Job is a piece of work that may be slow or fail, and that nobody waits for.
 type Job struct {
 	// Key keeps order: of two jobs with the same key the first is done first. Example: `test/podinfo`.
@@ -29,6 +32,9 @@ func Send(to Notifier, m Message) Job {
 }
 
 // Limits bound a Queue. Zero fields take the defaults.
+//
+// A worker that waits keeps all that is behind it in its lane, since order is promised. Patience, attempts and the
+// size of a lane are therefore small: news that are minutes old help nobody.
 type Limits struct {
 	Workers  int           // that work at the same time; 4
 	Waiting  int           // jobs that may wait for each worker; 256
@@ -57,8 +63,9 @@ func orElse[T int | time.Duration](v, otherwise T) T {
 
 // Queue does jobs behind the caller's back. Make one with NewQueue and Run it.
 type Queue struct {
-	limits  Limits
-	log     logr.Logger
+	limits Limits
+	log    logr.Logger
+	// A lane has one worker, and a key one lane: so a Canary's messages keep their order without further locks.
 	lanes   []chan Job // one for each worker
 	dropped atomic.Uint64
 
@@ -77,8 +84,10 @@ func NewQueue(l Limits, log logr.Logger) *Queue {
 
 // Enqueue takes a job, or says that it could not: too many are waiting, or the queue has ended. It
 // never blocks.
+// It is called within a pass over a Canary, where every wait would hold up a rollout.
 func (q *Queue) Enqueue(j Job) bool {
 	q.mu.Lock()
+	// The lock is for closed alone: without it a job could be put into a lane that close has emptied.
 	defer q.mu.Unlock()
 	if !q.closed {
 		select {
@@ -112,8 +121,10 @@ func (q *Queue) lane(key string) uint32 {
 // Run works until ctx is done, and then on what is waiting for no longer than the grace. It returns
 // nil; manager.RunnableFunc makes a controller-runtime Runnable of it.
 func (q *Queue) Run(ctx context.Context) error {
+	// A context of its own: at the end of ctx a message under way is not broken off, it may have arrived already.
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	// The grace begins when ctx ends; when it is over, what is under way ends too.
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(q.limits.Grace, stop) })()
 	var workers sync.WaitGroup
 	for _, lane := range q.lanes {
@@ -163,6 +174,7 @@ func (q *Queue) close() {
 func (q *Queue) attempt(ctx context.Context, j Job) {
 	wait := q.limits.Backoff
 	for n := 1; ; n++ {
+		// Also between attempts: pause returns early when the grace is over.
 		if ctx.Err() != nil {
 			q.drop(j, "shut down")
 			return
@@ -172,6 +184,7 @@ func (q *Queue) attempt(ctx context.Context, j Job) {
 			return
 		}
 		asked, again := retriable(err)
+		// To send before the time that was asked for would only be refused again, and count against us.
 		if !again || n == q.limits.Attempts || asked > q.limits.Patience {
 			q.drop(j, err.Error())
 			return
@@ -182,6 +195,7 @@ func (q *Queue) attempt(ctx context.Context, j Job) {
 }
 
 // Final marks an error as one that trying again does not mend. Nil stays nil.
+// It is for hooks, which have retries of their own in the spec: to try again here would multiply them.
 func Final(err error) error {
 	if err == nil {
 		return nil
@@ -201,8 +215,10 @@ func retriable(err error) (after time.Duration, again bool) {
 	}
 	var status *StatusError
 	if errors.As(err, &status) {
+		// Any other 4xx is a mistake of ours or of the address, and a 3xx leads elsewhere.
 		return status.After, status.Code == 429 || status.Code >= 500
 	}
+	// Only what failed before the request was sent. post keeps the operation's name in its errors for this.
 	var op *net.OpError
 	return 0, errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
 }
@@ -218,5 +234,6 @@ func pause(ctx context.Context, d time.Duration) {
 
 func (q *Queue) drop(j Job, reason string) {
 	q.dropped.Add(1)
+	// Info and no error: the rollout goes on, and the counter is what alerting rules look at.
 	q.log.Info("message lost", "about", j.Key, "reason", reason)
 }

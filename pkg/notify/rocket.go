@@ -10,6 +10,7 @@ type Rocket struct {
 	form classic
 }
 
+// newRocket has colors as numbers: names such as `danger` are Slack's own.
 func newRocket(o Options) (Notifier, error) {
 	to, err := newPoster(o)
 	if err != nil {

@@ -8,6 +8,9 @@ import (
 	"github.com/sluice-cd/sluice/pkg/template"
 )
 
+// File service.go makes notifiers from what an AlertProvider or the operator's flags say. That happens anew for each
+// message, so that a changed Secret counts at once and nothing of it is kept.
+
 // Options say where messages go and how they look.
 type Options struct {
 	Address  string // of the webhook, a secret
@@ -22,6 +25,7 @@ type Options struct {
 }
 
 // service is one kind of chat service.
+// One table instead of a switch in each place, so that Known and New cannot differ.
 type service struct {
 	make   func(Options) (Notifier, error)
 	escape func(string) string // makes plain text what it looks like in the service's markup
@@ -53,6 +57,7 @@ func New(kind string, o Options) (Notifier, error) {
 		return nil, fmt.Errorf("unknown alert provider type %q", kind)
 	}
 	if o.Channel == "" {
+		// This and the name below are the interface's defaults.
 		o.Channel = "general"
 	}
 	if o.Username == "" {
@@ -68,6 +73,7 @@ func New(kind string, o Options) (Notifier, error) {
 var errNowhere = errors.New("no address is given")
 
 // channel is one channel of a service, with a text of its user's own where there is a template.
+// It is wrapped around every notifier, so that none has to know of templates, nor to name itself in errors.
 type channel struct {
 	kind     string
 	to       Notifier
@@ -91,6 +97,7 @@ func usable(text string) *template.Template {
 // Notify sends the message with the template's text, or with its own where that fails: by being too long.
 func (c *channel) Notify(ctx context.Context, m Message) error {
 	if c.template != nil {
+		// m is a copy: another attempt begins with the message's own text again.
 		if text, err := execute(c.template, factsOf(m, c.escape)); err == nil {
 			m.Text, m.marked = text, true
 		}

@@ -18,6 +18,8 @@ const slackAPI = "https://slack.com/api/chat.postMessage"
 // keeps the messages of each rollout together, see thread.go.
 //
 // Sources: https://api.slack.com/messaging/webhooks, https://api.slack.com/methods/chat.postMessage
+//
+// Slack shows a name and an icon of ours only with the scope chat:write.customize; without it the bot's own.
 type Slack struct {
 	to      *poster
 	form    classic
@@ -38,6 +40,7 @@ func newSlack(o Options) (Notifier, error) {
 	s := &Slack{to: to, form: classic{
 		channel: o.Channel, username: o.Username, escape: slackEscape, colors: palette{good: "good", bad: "danger"},
 	}}
+	// Without a token there is nothing that a thread could be begun with: a webhook is not told where its message is.
 	if o.Token != "" {
 		s.threads = o.Threads
 	}
@@ -59,6 +62,7 @@ func (s *Slack) Notify(ctx context.Context, m Message) error {
 }
 
 // place is where a message is: what a bot is answered.
+// Channel is the channel's id, which the methods that follow need: what the user gave may be its name.
 type place struct {
 	Channel string `json:"channel"`
 	TS      string `json:"ts"`
@@ -80,15 +84,18 @@ func (s *Slack) say(ctx context.Context, to *poster, message any) (place, error)
 		place
 		Error string `json:"error"`
 	}
+	// What is no JSON, or has no error in it, was taken: the status was a 2xx.
 	if err := json.Unmarshal(said, &answer); err != nil || answer.Error == "" {
 		return answer.place, nil
 	}
+	// Not a StatusError, so that the queue does not try again: a no of the API stays one.
 	return place{}, fmt.Errorf("posting to %q: %w", to.address.Host, &refusalError{reason: to.conceal(answer.Error)})
 }
 
 // updates is the method that changes a message, beside the one that posts it; nil for a receiver that is not
 // Slack's own API.
 func (s *Slack) updates() *poster {
+	// By the path and not by the host: a relay that passes the API on has the same paths.
 	base, ok := strings.CutSuffix(s.to.address.Path, "/chat.postMessage")
 	if !ok {
 		return nil

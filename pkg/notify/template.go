@@ -9,7 +9,11 @@ import (
 	"github.com/sluice-cd/sluice/pkg/template"
 )
 
+// File template.go is for texts of users' own. A template comes from an AlertProvider, whose author need not be trusted
+// with the operator's time and memory: what it may do is a list, not the whole language.
+
 // Facts are what the template of an AlertProvider may name.
+// Names of it are an interface. It has no methods and no pointers, so that nothing but values is within reach.
 type Facts struct {
 	Canary    string  // name of the Canary
 	Namespace string  // that it is in
@@ -39,6 +43,8 @@ func functions() map[string]bool {
 
 // CheckTemplate says what is wrong with a template; an empty one is fine. It is tried on facts of which none is
 // missing, so that a name that there is not is found before the first message.
+//
+// One image and one field are enough to go into each loop once. What only fails at other facts is not found.
 func CheckTemplate(text string) error {
 	if text == "" {
 		return nil
@@ -56,6 +62,7 @@ func parseTemplate(text string) (*template.Template, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Templates that call each other have no end that could be seen beforehand.
 	if t.Defines() > 0 {
 		return nil, errors.New("template: define and block are not allowed")
 	}
@@ -101,6 +108,7 @@ func tameBranch(b parse.BranchNode, looping bool) error {
 	return errors.Join(tamePipe(b.Pipe), tame(b.List, looping), tame(b.ElseList, looping))
 }
 
+// tamePipe looks into parentheses, and behind them: `(index .Images 0).New` is a chain around a pipe.
 func tamePipe(p *parse.PipeNode) error {
 	for _, c := range p.Cmds {
 		for _, arg := range c.Args {
@@ -126,6 +134,7 @@ func tamePipe(p *parse.PipeNode) error {
 }
 
 // limited is a buffer that has an end.
+// It refuses while it is written to, so that a long text is never there.
 type limited struct{ bytes.Buffer }
 
 func (l *limited) Write(p []byte) (int, error) {
@@ -144,6 +153,7 @@ func execute(t *template.Template, f Facts) (string, error) {
 }
 
 // factsOf makes values plain text in the service's markup; the template's own text may use that markup.
+// Names of Kubernetes objects need no escaping: they have letters, digits, dashes and dots.
 func factsOf(m Message, escape func(string) string) Facts {
 	f := Facts{
 		Canary: m.Canary, Namespace: m.Namespace, Cluster: escape(m.Cluster), Target: m.Target, Phase: m.Phase,

@@ -7,6 +7,8 @@ import (
 	"sync"
 )
 
+// File thread.go keeps the messages of a rollout together, at a bot of Slack.
+//
 // A rollout is one thread of a channel: its first message is posted, what follows is said below that, and
 // when it is over the first message says how. A failure is shown in the channel as well, for whoever does
 // not follow the thread.
@@ -49,6 +51,7 @@ func (t *Threads) find(k threadKey) *thread {
 func (t *Threads) keep(k threadKey, th *thread) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	// A thread that is begun again keeps its place in the order.
 	if t.known[k] == nil {
 		t.order = append(t.order, k)
 	}
@@ -59,6 +62,7 @@ func (t *Threads) keep(k threadKey, th *thread) {
 	}
 }
 
+// key has all that makes a channel: two AlertProviders may name the same one with bots of different workspaces.
 func (s *Slack) key(m Message) threadKey {
 	text := s.to.address.String() + "\x00" + s.to.token + "\x00" + s.form.channel + "\x00" + m.Rollout
 	return sha256.Sum256([]byte(text))
@@ -72,11 +76,13 @@ func (s *Slack) inThread(ctx context.Context, m Message) error {
 	if th == nil {
 		return s.begin(ctx, k, m)
 	}
+	// Another attempt at an outcome finds it said: only the first message is left to be changed.
 	if th.ended != m.Text || !m.Final {
 		err := s.reply(ctx, th, m)
 		if refused := new(refusalError); errors.As(err, &refused) {
 			return s.begin(ctx, k, m) // somebody has removed the first message, or moved the channel
 		}
+		// The queue comes back with the same message, and nothing of it has been said.
 		if err != nil {
 			return err
 		}
@@ -84,6 +90,7 @@ func (s *Slack) inThread(ctx context.Context, m Message) error {
 	if !m.Final {
 		return nil
 	}
+	// Before conclude, which may fail when the outcome was said. A new value: found ones are read without a lock.
 	s.threads.keep(k, &thread{root: th.root, first: th.first, ended: m.Text})
 	return s.conclude(ctx, th, m)
 }
@@ -98,6 +105,7 @@ func (s *Slack) begin(ctx context.Context, k threadKey, m Message) error {
 
 func (s *Slack) reply(ctx context.Context, th *thread, m Message) error {
 	r := s.form.render(m)
+	// Broadcast puts the reply into the channel as well.
 	r.Channel, r.ThreadTimestamp, r.ReplyBroadcast = th.root.Channel, th.root.TS, m.Severity == Error
 	_, err := s.say(ctx, s.to, r)
 	return err
@@ -112,6 +120,7 @@ func (s *Slack) conclude(ctx context.Context, th *thread, m Message) error {
 	}
 	shown := th.first
 	shown.Severity, shown.Fields = m.Severity, m.Fields
+	// Both parts are escaped here, each once; a part that a template made is marked already.
 	shown.Text = th.first.text(slackEscape) + "\n" + m.text(slackEscape)
 	shown.marked = true
 	_, err := s.say(ctx, to, correction{place: th.root, Attachments: s.form.render(shown).Attachments})

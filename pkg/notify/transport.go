@@ -15,6 +15,7 @@ import (
 func newClient(o Options) (*http.Client, error) {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DisableKeepAlives = true
+	// Otherwise that of the environment, which the clone has.
 	if o.Proxy != "" {
 		u, err := webURL(o.Proxy)
 		if err != nil {
@@ -23,6 +24,7 @@ func newClient(o Options) (*http.Client, error) {
 		t.Proxy = http.ProxyURL(u)
 	}
 	if len(o.CA) > 0 {
+		// In place of the system's: a bundle says whom to trust, and no other.
 		roots, err := certificates(o.CA)
 		if err != nil {
 			return nil, fmt.Errorf("caBundle: %w", err)
@@ -30,8 +32,9 @@ func newClient(o Options) (*http.Client, error) {
 		t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 	return &http.Client{
-		Transport:     t,
-		Timeout:       timeout,
+		Transport: t,
+		Timeout:   timeout,
+		// A redirect would take the message and the bearer's token to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
 }
@@ -57,6 +60,7 @@ func CheckCA(pem []byte) error {
 // retryAfter reads how long a service wants to be left alone: seconds, with decimals at some, or a date.
 //
 // Source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+// Discord counts in parts of a second. What cannot be read is as if nothing was said: the queue waits by itself.
 func retryAfter(h http.Header) time.Duration {
 	text := h.Get("Retry-After")
 	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds > 0 && seconds < float64(maxAsked/time.Second) {
@@ -65,6 +69,7 @@ func retryAfter(h http.Header) time.Duration {
 	if at, err := http.ParseTime(text); err == nil {
 		return min(max(time.Until(at), 0), maxAsked)
 	}
+	// A number beyond the first case still means later, and not now.
 	if n, err := strconv.Atoi(text); err == nil && n > 0 {
 		return maxAsked
 	}

@@ -18,6 +18,8 @@ func newWebhook(o Options) (Notifier, error) {
 }
 
 // notification is the body that a Webhook posts.
+// Keys of a rollout may be missing, as an event may be about none; lists and numbers are always there, so that readers
+// need no case for them.
 type notification struct {
 	Version   string   `json:"version"`
 	Time      string   `json:"time"`
@@ -46,6 +48,7 @@ func (w *Webhook) Notify(ctx context.Context, m Message) error {
 
 func (w *Webhook) render(m Message) notification {
 	n := notification{
+		// UTC, so that messages of several clusters can be sorted as texts.
 		Version: "v1", Time: m.Time.UTC().Format(time.RFC3339), Severity: m.Severity,
 		Canary: m.Canary, Namespace: m.Namespace, Cluster: m.Cluster, Target: m.Target,
 		Phase: m.Phase, Revision: m.Revision, Rollout: m.Rollout, Final: m.Final, Weight: m.Weight,

@@ -35,7 +35,7 @@ func ownRoutes() map[string]scenario {
 			reason: "The same for an HTTPRoute. Deleted as printed, without revertOnDeletion, the Canary leaves a route that serves as soon as the target does.",
 			play: ownRoute{
 				example: "gatewayapi/own-route.yaml", rules: "rules", backends: "backendRefs",
-				kind:  schema.GroupVersionKind{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"},
+				kind: schema.GroupVersionKind{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"},
 				edits: []string{
 					"name: public\n    namespace: gateways", "name: edge\n    namespace: istio-system", "public-istio.gateways", "istio-ingressgateway.istio-system",
 					"- name: request-success-rate\n", "- name: request-success-rate\n      templateRef: {name: request-success-rate}\n",
@@ -125,7 +125,7 @@ func (o ownRoute) mine(s *scene, route *unstructured.Unstructured, manager strin
 	if i < 0 {
 		return nil, false
 	}
-	require.NoError(s.t, json.Unmarshal(route.GetManagedFields()[i].FieldsV1.Raw, &owned))
+	require.NoError(s.t, json.Unmarshal(route.GetManagedFields()[i].FieldsV1.GetRawBytes(), &owned))
 	if spec, ok := owned["f:spec"].(map[string]any); ok {
 		_, list = spec["f:"+o.rules]
 		delete(spec, "f:"+o.rules)
@@ -190,7 +190,7 @@ func (o ownRoute) play(s *scene) {
 	s.only(users, "3.1.1", time.Now())
 	s.lossless(users)
 	require.Equal(s.t, [][3]int64{
-		{100, 0, 0}, // as it was written
+		{100, 0, 0},                                                                               // as it was written
 		{0, 100, 0}, {0, 90, 10}, {0, 80, 20}, {0, 70, 30}, {0, 60, 40}, {0, 50, 50}, {0, 100, 0}, // good
 		{0, 90, 10}, {0, 100, 0}, // bad
 	}, o.moved(s, journal, written))

@@ -30,6 +30,7 @@ func carries(cookie string) v1beta1.HTTPMatchRequest {
 // browser takes cookies of one name for the same only if domain and path are, too.
 func setCookie(a *v1beta1.SessionAffinity, cookie string, maxAge int) string {
 	parts := []string{cookie, fmt.Sprintf("Max-Age=%d", maxAge)}
+	// In the order of their names: the same spec has to give the same bytes.
 	for _, attribute := range []struct {
 		text string
 		set  bool
@@ -55,6 +56,7 @@ func cookies(in Input) (primary, canary string) {
 	if a == nil {
 		return "", ""
 	}
+	// For one interval: those who bring it are not sent it again (see divided), so that the next weight reaches them.
 	if c.Primary != "" && weight > 0 && weight < 100 {
 		primary = setCookie(a, c.Primary, seconds(in.Canary.Spec.Analysis.Interval))
 	}
@@ -87,6 +89,7 @@ func soundAffinity(c *v1beta1.Canary) error {
 			return &rollout.InvalidError{Field: "spec.analysis.sessionAffinity." + f.field, Problem: fmt.Sprintf("%q cannot be part of a cookie", f.value)}
 		}
 	}
+	// Tried out with any value, so that a clash is told when the Canary is applied and not in mid-rollout.
 	_, _, err := sticky(a.CookieName+"=", c.Spec.Service.Match)
 	return err
 }

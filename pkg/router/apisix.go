@@ -30,6 +30,8 @@ func newApisix(o Options) (Router, rollout.Capabilities, error) {
 	return apisix{version: gv}, rollout.Weighted, nil
 }
 
+// The controller's status does not say which version of a route it speaks of, so there is no Accepted.
+
 func (r apisix) kind() schema.GroupVersionKind { return r.version.WithKind("ApisixRoute") }
 
 func (r apisix) Writes() []schema.GroupVersionKind { return []schema.GroupVersionKind{r.kind()} }
@@ -57,6 +59,7 @@ func (r apisix) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 		return nil, err
 	}
 	spec := map[string]any{"http": rules}
+	// Without it another controller, or none, would take the copy.
 	if class, ok, _ := unstructured.NestedString(from.Object, "spec", "ingressClassName"); ok {
 		spec["ingressClassName"] = class
 	}
@@ -111,6 +114,7 @@ func apexBackend(rule map[string]any, apex string) (found map[string]any, others
 }
 
 // whole64 reads a number as JSON readers leave it.
+// What is none counts as zero, which is APISIX's own default for a priority.
 func whole64(n any) int64 {
 	switch v := n.(type) {
 	case int64:

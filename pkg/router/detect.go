@@ -35,11 +35,13 @@ func signs() []sign {
 
 // Detect chooses a provider for Canaries that name none, by the group versions that a cluster serves, and says why. A
 // provider that the cluster serves only a part of is passed over.
+// It is asked once, when the operator starts: docs/decisions/0014.
 func Detect(served []string) (name, why string) {
 	for _, s := range signs() {
 		if !slices.Contains(served, s.api) {
 			continue
 		}
+		// Gloo's routes and upstreams are two APIs, of which a cluster may serve one.
 		if _, _, err := New(s.provider, Options{APIVersions: served}); err == nil {
 			return s.provider, "the cluster serves " + s.api
 		}
@@ -48,8 +50,10 @@ func Detect(served []string) (name, why string) {
 }
 
 // Able names the providers that can do all that is needed, in order.
+// It supposes a cluster that serves everything: people who read it want to know what they could install.
 func Able(need rollout.Capabilities) []string {
 	everything := Options{APIVersions: []string{
+		// What providers need and are not detected by.
 		"gloo.solo.io/v1", "serving.knative.dev/v1",
 	}}
 	for _, s := range signs() {
@@ -66,6 +70,7 @@ func Able(need rollout.Capabilities) []string {
 
 // retired refuses providers whose projects have ended, and says what took their place.
 func retired(name string) error {
+	// Called unknown, such a name would have people look for a slip of the pen.
 	past, mesh := map[string]string{
 		"appmesh":         "AWS App Mesh",
 		"appmesh:v1beta2": "AWS App Mesh",

@@ -13,6 +13,8 @@ import (
 )
 
 // gatewayAPI renders an HTTPRoute, or a GRPCRoute for a service that speaks gRPC, under the apex's name.
+//
+// https://gateway-api.sigs.k8s.io/reference/spec/
 type gatewayAPI struct {
 	version schema.GroupVersion
 	grpc    bool // this version has a GRPCRoute
@@ -25,6 +27,7 @@ func newGatewayAPI(provider, version string) func(Options) (Router, rollout.Capa
 		if err != nil {
 			return nil, 0, err
 		}
+		// There has never been a GRPCRoute in v1beta1.
 		can := rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.Sticky
 		return gatewayAPI{version: gv, grpc: version == "v1"}, can, nil
 	}
@@ -116,6 +119,7 @@ func hostnames(c *v1beta1.Canary) []gateway.Hostname {
 }
 
 // given is a text that may be left out.
+// Written down as an empty one it would be refused by the schema.
 func given[T ~string](text string) *T {
 	if text == "" {
 		return nil

@@ -106,6 +106,7 @@ func rewriteTo(r *v1beta1.HTTPRewrite) *gateway.HTTPURLRewriteFilter {
 	case r.URI == "":
 	case r.Type == string(gateway.PrefixMatchHTTPPathModifier):
 		f.Path = &gateway.HTTPPathModifier{Type: gateway.PrefixMatchHTTPPathModifier, ReplacePrefixMatch: &r.URI}
+	// What people mean by a rewrite of the path is the whole of it, unless they say otherwise.
 	default:
 		f.Path = &gateway.HTTPPathModifier{Type: gateway.FullPathHTTPPathModifier, ReplaceFullPath: &r.URI}
 	}

@@ -13,6 +13,7 @@ import (
 // grpcSpec is the spec of a GRPCRoute, a rule to a line.
 func grpcSpec(c *v1beta1.Canary, lines []line) (any, error) {
 	s, first := c.Spec.Service, problem{}
+	// Without the field a call would go on as if it had never been asked for.
 	err := refuse("cannot be said in a GRPCRoute; leave it out, or spec.service.appProtocol", []asked{
 		{"spec.service.timeout", s.Timeout != ""},
 		{"spec.service.backendTimeout", s.BackendTimeout != ""},
@@ -24,6 +25,7 @@ func grpcSpec(c *v1beta1.Canary, lines []line) (any, error) {
 		return nil, err
 	}
 	filters := grpcFilters(&first, s)
+	// Matches that take part only later in a rollout are looked at now.
 	judge(&first, c, func(first *problem, field string, m v1beta1.HTTPMatchRequest) { grpcMatch(first, field, m) })
 	if first.err != nil {
 		return nil, first.err
@@ -46,6 +48,7 @@ func grpcRule(c *v1beta1.Canary, l line, filters []gateway.GRPCRouteFilter) gate
 		rule.Matches = append(rule.Matches, grpcMatch(&sound, "match", m))
 	}
 	if l.mirror > 0 {
+		// Clipped, since the filters are shared by all rules.
 		rule.Filters = append(slices.Clip(filters), grpcMirror(mirrorTo(c, l.mirror)))
 	}
 	return rule
@@ -99,6 +102,7 @@ func grpcMethod(first *problem, field string, s *v1beta1.StringMatch) *gateway.G
 	switch {
 	case s.Exact != nil:
 		path = *s.Exact
+	// Only up to a slash: a shorter one would fit other services as well, whose names merely begin so.
 	case s.Prefix != nil && strings.HasSuffix(*s.Prefix, "/"):
 		path = *s.Prefix
 	}

@@ -14,6 +14,7 @@ import (
 func httpSpec(c *v1beta1.Canary, lines []line) (any, error) {
 	s, first := c.Spec.Service, problem{}
 	common := gateway.HTTPRouteRule{Filters: httpFilters(&first, s), Timeouts: timeouts(&first, s)}
+	// All matches of the spec, also those that no line has at this weight.
 	judge(&first, c, func(first *problem, field string, m v1beta1.HTTPMatchRequest) { httpMatch(first, field, m) })
 	if first.err != nil {
 		return nil, first.err
@@ -54,6 +55,7 @@ func httpRules(rule gateway.HTTPRouteRule, l line, apart bool) []gateway.HTTPRou
 }
 
 // httpBackend is one side with the cookie that its own answers, and not the other side's, set.
+// The header is added and not set: the app's own cookies stay.
 func httpBackend(c *v1beta1.Canary, name string, weight int, cookie string) gateway.HTTPBackendRef {
 	b := gateway.HTTPBackendRef{BackendRef: backend(c, name, weight)}
 	if cookie != "" {
@@ -88,6 +90,7 @@ func timeouts(first *problem, s v1beta1.CanaryService) *gateway.HTTPRouteTimeout
 }
 
 // span is a duration as the Gateway API writes it, in whole milliseconds.
+// Of each unit it takes five digits at most (GEP-2257), which limits hours to 99999.
 func span(first *problem, field, text string) *gateway.Duration {
 	if text == "" {
 		return nil

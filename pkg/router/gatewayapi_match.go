@@ -14,6 +14,7 @@ import (
 )
 
 // most is how many matches a rule may have.
+// The schemas of both kinds of route have it.
 const most = 64
 
 // judge looks at every match as it was written: what a line combines would be told by a path that nobody knows.
@@ -51,6 +52,7 @@ func httpMatch(first *problem, field string, m v1beta1.HTTPMatchRequest) gateway
 		h.QueryParams = append(h.QueryParams, gateway.HTTPQueryParamMatch{Type: &k, Name: gateway.HTTPHeaderName(name), Value: value})
 	}
 	if m.Method != nil {
+		// The API has an enumeration there: a beginning or an expression has no words in it.
 		if m.Method.Exact == nil {
 			first.note(field+".method", "is compared exactly only by the Gateway API")
 			return h
@@ -104,6 +106,7 @@ func comparison(s v1beta1.StringMatch) (kind, value string) {
 }
 
 // compact writes a duration in units of which none has more than five digits.
+// Go's own form has fractions, as 1.5s, which the Gateway API does not read.
 func compact(d time.Duration) string {
 	var text strings.Builder
 	for _, unit := range []struct {

@@ -15,12 +15,16 @@ import (
 // as specific, and comes first. So an insider who is known by a parameter is still one when a cookie, a header, is on
 // the request too. What cannot be said in one match is left to the later line; the lines of a table ask for the same
 // header only to find another cookie of one name in it, of which a request has just one.
+//
+// https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule has the order.
 func ranked(lines []line) []line {
 	out := slices.Clone(lines)
+	// From the end, so that each line is compared with later ones that are complete already.
 	for i := len(out) - 2; i >= 0; i-- {
 		mine := spelled(out[i].match)
 		out[i].match = mine
 		for _, later := range out[i+1:] {
+			// Whichever of the two takes a request, it goes the same way: nothing has to be said.
 			if sameWay(out[i], later) {
 				continue
 			}

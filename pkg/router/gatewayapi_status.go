@@ -14,6 +14,8 @@ import (
 
 // Accepted waits for every parent of every route to say that it takes the route as it is now, and has found the
 // Services that it names.
+//
+// https://gateway-api.sigs.k8s.io/reference/spec/#routeparentstatus
 func (gatewayAPI) Accepted(live []*unstructured.Unstructured) (ok bool, reason string) {
 	for _, u := range live {
 		if why := unaccepted(u); why != "" {
@@ -61,6 +63,7 @@ func unaccepted(u *unstructured.Unstructured) string {
 }
 
 // key is a parent with what is left out of it filled in.
+// A status repeats a parent as its controller likes to write it, with defaults or without.
 func key(p gateway.ParentReference, u *unstructured.Unstructured) [6]string {
 	return [6]string{
 		string(ptr.Deref(p.Group, gateway.GroupName)), string(ptr.Deref(p.Kind, "Gateway")),

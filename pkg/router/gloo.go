@@ -14,6 +14,8 @@ import (
 
 // gloo renders a RouteTable under the apex's name, to which the user's VirtualService delegates, and an Upstream for
 // each side.
+// A route leads to Upstreams and to no Services. Statuses do not say for which version they are, so there is no
+// Accepted.
 type gloo struct{ tables, upstreams schema.GroupVersion }
 
 func newGloo(o Options) (Router, rollout.Capabilities, error) {
@@ -21,6 +23,7 @@ func newGloo(o Options) (Router, rollout.Capabilities, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	// Two APIs of one product, which may be installed apart.
 	upstreams, err := pick(o, "gloo", "gloo.solo.io", "v1")
 	if err != nil {
 		return nil, 0, err
@@ -75,6 +78,7 @@ func (r gloo) routes(in Input) ([]any, error) {
 	}
 	routes := make([]any, len(lines))
 	for i, l := range lines {
+		// Without it, a route that names no path would have to repeat that of the VirtualService's.
 		route := map[string]any{"inheritablePathMatchers": true}
 		for _, m := range l.match {
 			matchers, _ := route["matchers"].([]any)
@@ -111,6 +115,7 @@ func matcher(m v1beta1.HTTPMatchRequest) any {
 	return out
 }
 
+// named compares headers or parameters. With neither value nor expression Gloo asks only that there is one.
 func named(texts map[string]v1beta1.StringMatch) any {
 	var all []any
 	for _, name := range slices.Sorted(maps.Keys(texts)) {

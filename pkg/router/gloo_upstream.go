@@ -10,6 +10,7 @@ import (
 )
 
 // settings are how the user's Upstream treats connections, without where it leads to.
+// What is taken out are all kinds of place that one can lead to, and what Gloo's discovery noted.
 func (r gloo) settings(in Input) (map[string]any, error) {
 	refs := r.Reads(in.Canary)
 	if len(refs) == 0 {
@@ -36,6 +37,7 @@ func (r gloo) settings(in Input) (map[string]any, error) {
 
 // upstream leads to one side's Service.
 func (r gloo) upstream(c *v1beta1.Canary, service string, settings map[string]any) Object {
+	// Both sides start from the same settings, and each writes its own place into them.
 	spec := runtime.DeepCopyJSON(settings)
 	kube, _ := spec["kube"].(map[string]any)
 	if kube == nil {

@@ -11,6 +11,7 @@ import (
 // one of two. The API allows them, so that a manifest can be moved from one provider to another; people should know all
 // the same. What a router refuses is not its concern.
 func Ignored(provider string, r Router, c *v1beta1.Canary) []string {
+	// The version behind the colon changes objects, and not what a provider can say.
 	family, _, _ := strings.Cut(provider, ":")
 	if _, splits := r.(smi); splits {
 		family = "smi"
@@ -38,6 +39,7 @@ type field struct {
 }
 
 // objects are fields that only few providers know at all.
+// The last two were App Mesh's: that is refused by now, so they have no use anywhere.
 func objects(s v1beta1.CanarySpec) []field {
 	return []field{
 		{"spec.ingressRef", s.IngressRef != nil, []string{"nginx", "skipper"}},
@@ -76,6 +78,7 @@ func idle(s v1beta1.CanarySpec) []field {
 	if a == nil || s.SkipAnalysis {
 		return nil
 	}
+	// As rollout.Compile has it: with iterations there is no weight that sizes could reach.
 	ratio := a.ReplicaRatio && a.Iterations == 0
 	return []field{
 		{name: "spec.analysis.replicaRatio", set: a.ReplicaRatio && !ratio},

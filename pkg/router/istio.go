@@ -17,6 +17,8 @@ const mesh = "mesh"
 
 // istio renders a VirtualService under the apex's name, and a DestinationRule for each side's Service.
 // Lists of a VirtualService are applied as a whole, so that a route somebody adds by hand does not stay.
+//
+// https://istio.io/latest/docs/reference/config/networking/virtual-service/
 type istio struct{ version schema.GroupVersion }
 
 func newIstio(o Options) (Router, rollout.Capabilities, error) {
@@ -90,6 +92,7 @@ func (r istio) service(in Input) (Object, error) {
 }
 
 // hosts always has the apex itself, unless every host is asked for.
+// Sidecars look for a route by the name that was asked, and that is the apex's.
 func hosts(c *v1beta1.Canary) []string {
 	asked := c.Spec.Service.Hosts
 	if slices.Contains(asked, "*") || slices.Contains(asked, c.ApexName()) {
@@ -111,8 +114,10 @@ func outside(s v1beta1.CanaryService) bool {
 	return slices.ContainsFunc(gateways(s), func(g string) bool { return g != mesh })
 }
 
+// tcp says that connections are divided instead of requests: a TCP route cannot see what is in them.
 func tcp(s v1beta1.CanaryService) bool { return strings.EqualFold(s.AppProtocol, "tcp") }
 
+// list is of the type that unstructured objects hold; a []string in one makes a copy of it panic.
 func list(texts []string) []any {
 	l := make([]any, len(texts))
 	for i, t := range texts {

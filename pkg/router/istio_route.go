@@ -59,6 +59,7 @@ func settings(c *v1beta1.Canary) (map[string]any, error) {
 }
 
 // routeOf is one line of the table. Mirrored requests are copies: the route still says who answers.
+// A problem cannot be found here any more: settings has looked at each match by itself.
 func routeOf(c *v1beta1.Canary, l line, common map[string]any) map[string]any {
 	var sound problem
 	route := maps.Clone(common)

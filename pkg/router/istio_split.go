@@ -12,6 +12,7 @@ func split(c *v1beta1.Canary, l line) []any {
 }
 
 // share is one side's part of the requests. Its cookie is set on its own answers alone.
+// The header is added and not set: the app's own cookies stay.
 func share(c *v1beta1.Canary, host string, weight int, cookie string) any {
 	s := map[string]any{"destination": destination(c, host), "weight": int64(weight)}
 	if cookie != "" {

@@ -10,6 +10,8 @@ import (
 // Accepted passes on what istiod writes into the status of its resources, where that is turned on: what
 // its analysers call an error, and whether every proxy has the newest version. Without a status nothing
 // is known and nothing is held back.
+//
+// https://istio.io/latest/docs/reference/config/config-status/
 func (istio) Accepted(live []*unstructured.Unstructured) (ok bool, reason string) {
 	for _, u := range live {
 		if why := refusal(u); why != "" {
@@ -21,6 +23,7 @@ func (istio) Accepted(live []*unstructured.Unstructured) (ok bool, reason string
 
 // refusal says what keeps an object from being in effect; empty: nothing that is known of.
 func refusal(u *unstructured.Unstructured) string {
+	// What was wrong before says nothing about this version, and istiod will speak again; -settle counts meanwhile.
 	if outdated(u) {
 		return ""
 	}
@@ -42,6 +45,7 @@ func refusal(u *unstructured.Unstructured) string {
 // complaint names an error of Istio's analysers by its code, under which Istio documents it.
 func complaint(message any) string {
 	m, _ := message.(map[string]any)
+	// A warning is advice: the route works all the same. 3 is ERROR in the enumeration of Istio's own type.
 	if m["level"] != "ERROR" && m["level"] != int64(3) {
 		return ""
 	}

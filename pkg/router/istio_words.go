@@ -6,6 +6,9 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
+// The API of Canaries is that of several providers at once. What they write differently is translated here; copies are
+// changed and never the spec, which is the cache's.
+
 // rewrite leaves out the type, which speaks to the Gateway API: Istio replaces what the match fitted.
 func rewrite(r *v1beta1.HTTPRewrite) *v1beta1.HTTPRewrite {
 	if r == nil {

@@ -13,9 +13,12 @@ import (
 
 // knative sets the traffic of the target itself, a Service of Knative's, which divides requests between its own
 // revisions. The Service is the user's: nothing of it but the list of traffic is applied.
+//
+// https://knative.dev/docs/serving/traffic-management/
 type knative struct{ version schema.GroupVersion }
 
 // PrimaryRevisionAnnotation is on a Service of Knative's and names the revision that was promoted last.
+// Package workload writes it. Every controller of this API has it under this name.
 const PrimaryRevisionAnnotation = "flagger.app/primary-revision"
 
 func newKnative(o Options) (Router, rollout.Capabilities, error) {
@@ -64,12 +67,14 @@ func (r knative) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 		return nil, err
 	}
 	primary := service.GetAnnotations()[PrimaryRevisionAnnotation]
+	// To guess one could send users to what has not passed. On the way out nobody asks for it.
 	if primary == "" && !in.Leaving {
 		return nil, &rollout.InvalidError{
 			Field:   "spec.targetRef.name",
 			Problem: fmt.Sprintf("Service %q has no annotation %s, which says what is promoted", service.GetName(), PrimaryRevisionAnnotation),
 		}
 	}
+	// Without an owner, by which it counts as lent: see Object.Lent.
 	u := &unstructured.Unstructured{Object: map[string]any{
 		"spec": map[string]any{"traffic": r.traffic(in, primary)},
 	}}

@@ -74,6 +74,7 @@ func (r kuma) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 		})},
 	}
 	o := object(r.kind(), kumaRoute(c), c, c.Spec.Service.Apex, spec)
+	// Beside the spec and not in it: that is where Kuma's resources for Kubernetes have it.
 	o.Object["mesh"] = cmp.Or(c.Annotations["kuma.io/mesh"], "default")
 	o.SetNamespace("")
 	o.SetOwnerReferences(nil)
@@ -84,6 +85,7 @@ func (r kuma) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 }
 
 // kumaService is what Kuma calls a port of a Service.
+// It is the tag kuma.io/service of the pods behind it, which Kuma makes of name, namespace and port.
 func kumaService(c *v1beta1.Canary, service string) string {
 	return fmt.Sprintf("%s_%s_svc_%d", service, c.Namespace, c.Spec.Service.Port)
 }

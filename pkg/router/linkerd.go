@@ -44,6 +44,7 @@ func (r linkerd) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 		return nil, err
 	}
 	if len(s.GatewayRefs) == 0 && !r.own().asked(in.Canary) {
+		// What is rendered from is not ours to change.
 		in.Canary = in.Canary.DeepCopy()
 		group := coreGroup
 		in.Canary.Spec.Service.GatewayRefs = []v1beta1.GatewayRef{{
@@ -73,6 +74,7 @@ func (r linkerd) Accepted(live []*unstructured.Unstructured) (ok bool, reason st
 	return r.gatewayAPI.Accepted(same)
 }
 
+// regroup changes an entry of a copy: Accepted has one of its own of each route.
 func regroup(ref any) {
 	if m, ok := ref.(map[string]any); ok && m["group"] == coreGroup {
 		m["group"] = ""

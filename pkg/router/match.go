@@ -11,6 +11,9 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
+// Why two lists at all: spec.service.match says which requests are this service's, analysis.match which of those meet
+// the canary. Proxies take one list, so the two are multiplied out.
+
 // narrow is what fits both of two lists, each of which asks for any of its entries: every combination of the
 // two. An empty list asks for nothing. Combinations that no request can fit are left out, so that none may be
 // left, and some is false. One that cannot be said in a single match is an error about the field of the first.
@@ -44,6 +47,7 @@ type junction struct {
 }
 
 // join asks for all that two matches ask for. Headers are one whichever case they are written in.
+// Every field of a match is named here: one that was left out would be a condition less, and let more requests through.
 func join(a, b v1beta1.HTTPMatchRequest) (v1beta1.HTTPMatchRequest, junction) {
 	j := &junction{}
 	uri, ignoreCase := j.path(a, b)

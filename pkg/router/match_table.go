@@ -14,6 +14,11 @@ type line struct {
 
 // table is what traffic calls for, line by line; the last one is for everybody. The whole spec is looked at, so that
 // what cannot be done is said when a Canary is applied and not in the middle of a rollout.
+//
+//	previewed   those who fit previewMatch, to the canary
+//	cookies     those who bring a cookie, to the side that set it
+//	divided     the rest of those who take part, by weight
+//	everybody   in an A/B test only: all others, to the primary
 func table(in Input) ([]line, error) {
 	a := in.Canary.Spec.Analysis
 	if a == nil {
@@ -32,6 +37,7 @@ func table(in Input) ([]line, error) {
 		return nil, err
 	}
 	var lines []line
+	// First: insiders asked to meet the canary, whatever cookie or chance would say.
 	if in.Traffic.Preview && len(a.PreviewMatch) > 0 && previewed {
 		lines = append(lines, line{match: insiders, weight: 100})
 	}

@@ -11,6 +11,8 @@ import (
 )
 
 // text is one comparison that asks for what both do. Nil asks for nothing, and an empty one only that there is a text.
+// What no single comparison says, as a beginning and an end at once, is a clash and never an approximation: that would
+// send requests to a side that was not meant to have them.
 func (j *junction) text(field string, a, b *v1beta1.StringMatch) *v1beta1.StringMatch {
 	switch {
 	case a == nil, b != nil && present(a):
@@ -87,6 +89,7 @@ func pattern(s v1beta1.StringMatch) string {
 
 // labels are a caller's, of which each has one value.
 func (j *junction) labels(a, b map[string]string) map[string]string {
+	// A clone, since matches are the spec's, and that is the cache's.
 	all := maps.Clone(b)
 	if all == nil {
 		return a

@@ -65,6 +65,7 @@ func (r nginx) division(in Input) (map[string]string, error) {
 		return nil, err
 	}
 	weight := in.Traffic.Weight
+	// At weight zero the copy stays and gets nobody: nothing has to be made when the first step comes.
 	how := map[string]string{r.prefix + "canary": "true"}
 	if in.Traffic.Matched {
 		if weight > 0 {

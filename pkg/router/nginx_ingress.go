@@ -32,6 +32,7 @@ func userIngress(in Input, provider string) (*unstructured.Unstructured, error) 
 
 // beside is a copy of an Ingress with those of its paths that lead to the apex, each of which leads to the given
 // Services instead. All else is left out, so that nobody's requests are taken.
+// Hosts, class and certificates stay: a path is looked for under its host.
 func beside(in Input, from *unstructured.Unstructured, meta *v1beta1.CustomMetadata, to ...string) (Object, error) {
 	spec, _, err := unstructured.NestedMap(from.Object, "spec")
 	if err != nil {
@@ -71,6 +72,7 @@ func lead(rule any, apex string, to []string) (kept any, ok bool) {
 	paths, _, _ := unstructured.NestedSlice(r, "http", "paths")
 	led := []any{}
 	for _, path := range paths {
+		// Skipper divides between several entries of one path, nginx is given one.
 		for _, service := range to {
 			p, _ := path.(map[string]any)
 			if q, ok := repoint(p, apex, service); ok {

@@ -30,6 +30,7 @@ func object(gvk schema.GroupVersionKind, name string, c *v1beta1.Canary, custom 
 	}
 	if custom != nil {
 		u.SetLabels(custom.Labels)
+		// Ours win over custom ones of the same name, and the Canary's own map stays as it is.
 		mine := maps.Clone(annotations)
 		maps.Copy(annotations, custom.Annotations)
 		maps.Copy(annotations, mine)

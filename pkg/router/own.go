@@ -54,6 +54,7 @@ func (o own) render(in Input) ([]runtime.ApplyConfiguration, error) {
 			kinds := strings.Join(slices.Sorted(maps.Keys(o.versions)), " and ")
 			return nil, &rollout.InvalidError{Field: field + ".kind", Problem: fmt.Sprintf("%q is not moved by the provider %s, which moves %s", route.Kind, o.provider, kinds)}
 		}
+		// Never made where it is missing: what else it would have to say, only its author knows.
 		live := in.Read[Ref{GroupVersionKind: gv.WithKind(route.Kind), Namespace: in.Canary.Namespace, Name: route.Name}]
 		if live == nil {
 			return nil, &rollout.InvalidError{Field: field + ".name", Problem: fmt.Sprintf("%s %q does not exist in namespace %q", route.Kind, route.Name, in.Canary.Namespace)}
@@ -87,6 +88,7 @@ func weighed(live *unstructured.Unstructured, in Input) (o Object, moved bool) {
 	u.SetGroupVersionKind(live.GroupVersionKind())
 	u.SetNamespace(live.GetNamespace())
 	u.SetName(live.GetName())
+	// With it the apply is refused if the route has changed since it was read.
 	u.SetResourceVersion(live.GetResourceVersion())
 	return Object{u}, moved
 }

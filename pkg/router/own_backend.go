@@ -18,6 +18,7 @@ func (o Object) Lent() bool { return o.GetNamespace() != "" && len(o.GetOwnerRef
 func serviceOf(backend map[string]any, namespace string) string {
 	if host, _, _ := unstructured.NestedString(backend, "destination", "host"); host != "" {
 		name, domain, _ := strings.Cut(host, ".")
+		// Short, with its namespace, or in full with the domain of whatever cluster this is.
 		if domain == "" || domain == namespace || strings.HasPrefix(domain+".", namespace+".svc.") {
 			return name
 		}
@@ -73,6 +74,7 @@ func plain(c *v1beta1.Canary, what, advice string) error {
 }
 
 // asked is a field and whether it is given.
+// The order of a list is the order in which people hear of its fields, one at a time.
 type asked struct {
 	field string
 	given bool

@@ -28,6 +28,7 @@ func verbatim[T any, M interface {
 		first.note(field, err.Error())
 		return nil
 	}
+	// Istio's types decode themselves by the rules of proto JSON, which refuse wrong types and enumerations.
 	to := M(new(T))
 	if err := json.Unmarshal(raw, to); err != nil {
 		first.note(field, err.Error())
@@ -76,6 +77,7 @@ func unknown(given, known any) string {
 		}
 	case []any:
 		k, _ := known.([]any)
+		// As many entries are understood as were given; the bound is for a message that would not keep to that.
 		for i := range min(len(g), len(k)) {
 			if path := unknown(g[i], k[i]); path != "" {
 				return fmt.Sprintf("[%d]%s", i, path)

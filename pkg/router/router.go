@@ -78,6 +78,8 @@ func (e *NotServedError) Error() string {
 
 // New returns the router of a provider and what it can do. Of a name that it does not know it says
 // which ones it does, by a *rollout.InvalidError; an API that is not there is a *NotServedError.
+// There is no default: routes for a proxy that is not there would be read by nobody, and users stay where they are
+// while the status says otherwise.
 func New(name string, o Options) (Router, rollout.Capabilities, error) {
 	if build, ok := providers()[name]; ok {
 		return build(o)
@@ -94,6 +96,7 @@ func New(name string, o Options) (Router, rollout.Capabilities, error) {
 type builder = func(Options) (Router, rollout.Capabilities, error)
 
 // providers are what makes each provider's router, by the names that spec.provider has for them.
+// A function and no variable, so that nothing can be added to it from elsewhere.
 func providers() map[string]builder {
 	return map[string]builder{
 		"gatewayapi":         newGatewayAPI("gatewayapi", "v1"),

@@ -18,6 +18,8 @@ import (
 // https://opensource.zalando.com/skipper/kubernetes/ingress-usage/
 type skipper struct{}
 
+// Of routes that fit, Skipper takes the one with more predicates, and Weight(100) counts as that many:
+// https://opensource.zalando.com/skipper/reference/predicates/
 const (
 	skipperPrefix    = "zalando.org/"
 	skipperWeights   = skipperPrefix + "backend-weights"

@@ -13,6 +13,7 @@ import (
 // https://github.com/servicemeshinterface/smi-spec/blob/main/apis/traffic-split/v1alpha2/traffic-split.md
 type smi struct{ version schema.GroupVersion }
 
+// smiGroup has the one kind that is written here, TrafficSplit.
 const smiGroup = "split.smi-spec.io"
 
 // newSMI makes the router of one version, which is part of the provider's name: meshes serve one of them only.

@@ -11,6 +11,9 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
+// Routes that are made beside the user's own are copies of those. What is missing is an error of the Canary's and
+// passes when the object is made: its kind is watched.
+
 // source is the user's object that a field of the spec names.
 func source(in Input, ref Ref, field string) (*unstructured.Unstructured, error) {
 	if u := in.Read[ref]; u != nil {
@@ -81,6 +84,7 @@ func sides(c *v1beta1.Canary, weight int) []side {
 }
 
 // each renders both sides.
+// The primary is first with every provider, as people who read a route expect.
 func each(c *v1beta1.Canary, weight int, render func(side) any) []any {
 	all := make([]any, 0, 2)
 	for _, s := range sides(c, weight) {

@@ -9,6 +9,8 @@ import (
 )
 
 // traefik renders a weighted TraefikService under the apex's name, which the user's IngressRoute leads to.
+//
+// https://doc.traefik.io/traefik/routing/providers/kubernetes-crd/#kind-traefikservice
 type traefik struct{ version schema.GroupVersion }
 
 func newTraefik(o Options) (Router, rollout.Capabilities, error) {

@@ -106,6 +106,7 @@ func sticky(cookie string, among []v1beta1.HTTPMatchRequest) ([]v1beta1.HTTPMatc
 	return both, some, nil
 }
 
+// affinity is nil where every request is decided anew.
 func affinity(c *v1beta1.Canary) *v1beta1.SessionAffinity {
 	if c.Spec.Analysis == nil {
 		return nil
@@ -129,6 +130,7 @@ func token(name string) bool {
 }
 
 // whole says whether an attribute stays in one piece.
+// A semicolon in it would begin another attribute, and a line break another header.
 func whole(attribute string) bool {
 	return !strings.ContainsFunc(attribute, func(r rune) bool { return r == ';' || r < ' ' || r > '~' })
 }

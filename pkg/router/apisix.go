@@ -94,6 +94,7 @@ func (r apisix) rules(in Input, from *unstructured.Unstructured) ([]any, error) 
 		kept = append(kept, rule)
 	}
 	if len(kept) == 0 {
+		// A copy without rules would take nobody, and a rollout go through without a request.
 		return nil, &rollout.InvalidError{
 			Field:   "spec.routeRef.name",
 			Problem: fmt.Sprintf("ApisixRoute %q has no rule that leads to Service %q", from.GetName(), in.Canary.ApexName()),

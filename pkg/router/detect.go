@@ -46,6 +46,7 @@ func Detect(served []string) (name, why string) {
 			return s.provider, "the cluster serves " + s.api
 		}
 	}
+	// Services are in every cluster, so there is always an answer.
 	return "kubernetes", "the cluster serves no API of a mesh or a gateway"
 }
 

@@ -43,6 +43,7 @@ func (r gatewayAPI) Reads(c *v1beta1.Canary) []Ref {
 	if r.own().asked(c) {
 		return r.own().reads(c)
 	}
+	// Only then: a watch of a kind that the cluster lacks would never begin.
 	if r.speaksGRPC(c.Spec.Service) {
 		return []Ref{{GroupVersionKind: r.version.WithKind("GRPCRoute"), Namespace: c.Namespace, Name: c.ApexName()}}
 	}
@@ -76,6 +77,7 @@ func (r gatewayAPI) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 	if err != nil {
 		return nil, err
 	}
+	// One route for a service, of the one kind that its protocol calls for: the API forbids both for one host.
 	kind, render := "HTTPRoute", httpSpec
 	if r.speaksGRPC(in.Canary.Spec.Service) {
 		kind, render = "GRPCRoute", grpcSpec

@@ -39,6 +39,7 @@ func grpcSpec(c *v1beta1.Canary, lines []line) (any, error) {
 
 // grpcRule names no match where every call is meant: GRPCRoute has no path that would stand for all.
 func grpcRule(c *v1beta1.Canary, l line, filters []gateway.GRPCRouteFilter) gateway.GRPCRouteRule {
+	// grpcSpec has judged every match by itself, so that nothing can be found here.
 	var sound problem
 	rule := gateway.GRPCRouteRule{Filters: filters, BackendRefs: []gateway.GRPCBackendRef{
 		{BackendRef: backend(c, c.PrimaryName(), 100-l.weight)},
@@ -107,6 +108,7 @@ func grpcMethod(first *problem, field string, s *v1beta1.StringMatch) *gateway.G
 		path = *s.Prefix
 	}
 	// Anything else would be a comparison that the route takes for another one, and then route other calls.
+	// Service and method are compared apart from each other, by the two parts of the path.
 	parts := strings.Split(path, "/")
 	if len(parts) != 3 || parts[0] != "" || parts[1] == "" || s.Exact != nil && parts[2] == "" {
 		first.note(field, "is neither the path of a method, as {exact: /shop.Cart/Add}, nor of a service, as {prefix: /shop.Cart/}")

@@ -36,6 +36,7 @@ func httpSpec(c *v1beta1.Canary, lines []line) (any, error) {
 
 // httpRules gives each match a rule of its own where a part of the path is replaced: which part that is depends on the
 // match, so that a rule with that filter may have one only.
+// The API's own validation asks for that.
 func httpRules(rule gateway.HTTPRouteRule, l line, apart bool) []gateway.HTTPRouteRule {
 	var sound problem // what lines are made of has been looked at
 	var all []gateway.HTTPRouteMatch
@@ -69,6 +70,7 @@ func httpBackend(c *v1beta1.Canary, name string, weight int, cookie string) gate
 }
 
 // backend is one side's Service. Its weight is written at zero, too: people shall see that it was chosen.
+// Left out, it would be one, by the Gateway API's default.
 func backend(c *v1beta1.Canary, name string, weight int) gateway.BackendRef {
 	share, port := int32(weight), c.Spec.Service.Port
 	return gateway.BackendRef{

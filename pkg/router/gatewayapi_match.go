@@ -19,6 +19,7 @@ const most = 64
 
 // judge looks at every match as it was written: what a line combines would be told by a path that nobody knows.
 func judge(first *problem, c *v1beta1.Canary, look func(first *problem, field string, m v1beta1.HTTPMatchRequest)) {
+	// Lines are combinations of the lists: their lengths multiply, which is what counts against a rule's limit.
 	own := c.Spec.Service.Match
 	list := func(field string, match []v1beta1.HTTPMatchRequest, times int) {
 		for i, m := range match {

@@ -41,6 +41,8 @@ func unaccepted(u *unstructured.Unstructured) string {
 	if err := json.Unmarshal(raw, &route); err != nil {
 		return fmt.Sprintf("its status cannot be read: %v", err)
 	}
+	// Every parent: a gateway for the outside and a mesh for the inside take a route at different times, and until both
+	// have it some users are still where they were.
 	for _, parent := range route.Spec.ParentRefs {
 		said := slices.DeleteFunc(slices.Clone(route.Status.Parents), func(s gateway.RouteParentStatus) bool {
 			return key(s.ParentRef, u) != key(parent, u)

@@ -49,6 +49,7 @@ func (r gloo) Reads(c *v1beta1.Canary) []Ref {
 }
 
 // Render puts the Upstreams first: a route to one that is not there yet is an error to Gloo.
+// The order of what is returned is the order in which it is applied.
 func (r gloo) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 	settings, err := r.settings(in)
 	if err != nil {
@@ -93,6 +94,8 @@ func (r gloo) routes(in Input) ([]any, error) {
 	return routes, nil
 }
 
+// glooTells goes by what is left when all is taken away that a matcher has: a field that is new to the API is refused
+// until somebody looks at it.
 func glooTells(m v1beta1.HTTPMatchRequest) bool {
 	if m.Method != nil && m.Method.Exact == nil {
 		return false

@@ -49,6 +49,7 @@ func (r gloo) upstream(c *v1beta1.Canary, service string, settings map[string]an
 }
 
 // upstream is the name under which dashboards and built-in metrics look for a side.
+// Gloo names the clusters of its Envoys after Upstreams.
 func upstream(c *v1beta1.Canary, service string) string {
 	return fmt.Sprintf("%s-%supstream-%d", c.Namespace, service, c.Spec.Service.Port)
 }

@@ -56,6 +56,7 @@ func (r istio) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 	}
 	rules := []runtime.ApplyConfiguration{primary, canary}
 	if r.own().asked(in.Canary) {
+		// The rules are ours in any case: a traffic policy goes with the Services, whoever writes the routes.
 		routes, err := r.own().render(in)
 		return append(rules, routes...), err
 	}
@@ -68,6 +69,7 @@ func (r istio) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 
 // rule gives one side's Service the traffic policy. It is rendered without a policy as well, since what a
 // Canary generates is known by name to dashboards and scripts.
+// https://istio.io/latest/docs/reference/config/networking/destination-rule/
 func (r istio) rule(c *v1beta1.Canary, host string) (Object, error) {
 	var first problem
 	spec := map[string]any{"host": host}

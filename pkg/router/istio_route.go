@@ -33,6 +33,7 @@ func routesOf(in Input) (kind string, routes []any, err error) {
 	if err != nil {
 		return "", nil, err
 	}
+	// Istio takes the first route that fits, as a table is meant.
 	for _, l := range lines {
 		routes = append(routes, routeOf(in.Canary, l, common))
 	}

@@ -43,6 +43,7 @@ func refusal(u *unstructured.Unstructured) string {
 }
 
 // complaint names an error of Istio's analysers by its code, under which Istio documents it.
+// https://istio.io/latest/docs/reference/config/analysis/
 func complaint(message any) string {
 	m, _ := message.(map[string]any)
 	// A warning is advice: the route works all the same. 3 is ERROR in the enumeration of Istio's own type.

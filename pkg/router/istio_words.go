@@ -36,6 +36,7 @@ func cors(p *v1beta1.CorsPolicy) *v1beta1.CorsPolicy {
 }
 
 // suffixes spells comparisons with the end of a text in a way that Istio knows.
+// Its StringMatch has exact, prefix and regex; the API of Canaries has suffix, too.
 func suffixes(m v1beta1.HTTPMatchRequest) v1beta1.HTTPMatchRequest {
 	m = *m.DeepCopy()
 	for _, s := range []*v1beta1.StringMatch{m.URI, m.Scheme, m.Method, m.Authority} {

@@ -12,6 +12,8 @@ import (
 // selects one side or the other, which rollout.Intent says and package workload renders.
 type kubernetes struct{}
 
+// No capability: plans are blue/green then (docs/decisions/0008), or reach weights by numbers of pods (0011).
+
 func newKubernetes(Options) (Router, rollout.Capabilities, error) { return kubernetes{}, 0, nil }
 
 func (kubernetes) Writes() []schema.GroupVersionKind { return nil }

@@ -76,6 +76,7 @@ func (r kuma) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 	o := object(r.kind(), kumaRoute(c), c, c.Spec.Service.Apex, spec)
 	// Beside the spec and not in it: that is where Kuma's resources for Kubernetes have it.
 	o.Object["mesh"] = cmp.Or(c.Annotations["kuma.io/mesh"], "default")
+	// The garbage collector looks for the owner of such an object outside of namespaces, and finds none.
 	o.SetNamespace("")
 	o.SetOwnerReferences(nil)
 	annotations := o.GetAnnotations()

@@ -18,6 +18,7 @@ import (
 // two. An empty list asks for nothing. Combinations that no request can fit are left out, so that none may be
 // left, and some is false. One that cannot be said in a single match is an error about the field of the first.
 func narrow(field string, first, second []v1beta1.HTTPMatchRequest) (both []v1beta1.HTTPMatchRequest, some bool, err error) {
+	// An empty list is no condition, which is not the same as a list that nothing can fit.
 	if len(first) == 0 || len(second) == 0 {
 		return slices.Concat(first, second), true, nil
 	}
@@ -32,6 +33,8 @@ func narrow(field string, first, second []v1beta1.HTTPMatchRequest) (both []v1be
 						"no single comparison says both; leave it out in one of the two, or compare exactly", k, j.clash),
 				}
 			}
+			// A path that cannot be `/a` and `/b` at once: as a match it would be dead weight, or an error to the
+			// proxy.
 			if !j.never {
 				both = append(both, m)
 			}
@@ -126,6 +129,7 @@ func (j *junction) without(a, b map[string]v1beta1.StringMatch) map[string]v1bet
 func (j *junction) clashes(field string) { j.clash = cmp.Or(j.clash, field) }
 
 // lower spells names as proxies compare them. Of two spellings of one header the last by name remains.
+// HTTP/2 has no others, and Istio asks for them.
 func lower(headers map[string]v1beta1.StringMatch) map[string]v1beta1.StringMatch {
 	if headers == nil {
 		return nil

@@ -29,6 +29,7 @@ func table(in Input) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Both are narrowed whatever the phase, so that a clash is told at once.
 	users, tested, err := narrow("spec.analysis.match", a.Match, everybody)
 	if err != nil {
 		return nil, err
@@ -95,6 +96,7 @@ func forgetting(lines []line, in Input, l line) []line {
 	if f.canaryCookie == "" {
 		f.canaryCookie = setCookie(a, old, -1)
 	}
+	// The primary answers them from now on.
 	f.primaryCookie = setCookie(a, old, -1)
 	return append(lines, f, l)
 }

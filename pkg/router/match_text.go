@@ -33,6 +33,7 @@ func (j *junction) text(field string, a, b *v1beta1.StringMatch) *v1beta1.String
 }
 
 // exact needs no second comparison: either the text fits that one, or none does.
+// An expression that cannot be read here may be fine with the proxy, so it is a clash and not taken for no match.
 func (j *junction) exact(field string, a, b *v1beta1.StringMatch) *v1beta1.StringMatch {
 	fits, err := fits(*a.Exact, b)
 	if err != nil {

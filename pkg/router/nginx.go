@@ -24,6 +24,7 @@ type nginx struct{ prefix string }
 
 func newNginx(o Options) (Router, rollout.Capabilities, error) {
 	prefix := cmp.Or(o.AnnotationsPrefix, "nginx.ingress.kubernetes.io")
+	// The prefix is a flag of the controller's own, --annotations-prefix.
 	return nginx{prefix: prefix + "/"}, rollout.Weighted | rollout.Matched, nil
 }
 
@@ -81,6 +82,7 @@ func (r nginx) division(in Input) (map[string]string, error) {
 }
 
 // told spells a match in annotations, which have room for one header and one cookie, either of which suffices.
+// In a list of matches any one suffices as well, so that two entries of different sorts can be said.
 func (r nginx) told(field string, matches []v1beta1.HTTPMatchRequest) (map[string]string, error) {
 	told := map[string]string{}
 	for i, m := range matches {

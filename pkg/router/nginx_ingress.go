@@ -83,6 +83,7 @@ func lead(rule any, apex string, to []string) (kept any, ok bool) {
 	if len(led) == 0 {
 		return nil, false
 	}
+	// What was read is the cache's own.
 	out := runtime.DeepCopyJSON(r)
 	out["http"].(map[string]any)["paths"] = led
 	return out, true

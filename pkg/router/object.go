@@ -19,6 +19,7 @@ func (Object) IsApplyConfiguration() {}
 
 // object puts a spec into the envelope that all routes share: owned by the Canary, and marked so that
 // Flux does not take it for one of its own that has drifted.
+// Owned means deleted with it, and that an edit of the route wakes the Canary.
 func object(gvk schema.GroupVersionKind, name string, c *v1beta1.Canary, custom *v1beta1.CustomMetadata, spec map[string]any) Object {
 	u := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
 	u.SetGroupVersionKind(gvk)

@@ -97,6 +97,7 @@ func weighed(live *unstructured.Unstructured, in Input) (o Object, moved bool) {
 // keep theirs, but the apex: it would ask this route again, or pass it by, so that it gets none until the Canary goes.
 func weigh(rule map[string]any, in Input) bool {
 	c := in.Canary
+	// A rule that has one side only is the user's business: it leads somewhere on purpose, a test address for example.
 	sides := map[string]map[string]any{}
 	for _, list := range []string{"backendRefs", "route"} {
 		backends, _ := rule[list].([]any)
@@ -110,6 +111,7 @@ func weigh(rule map[string]any, in Input) bool {
 		return false
 	}
 	weights := [3]int{100 - in.Traffic.Weight, in.Traffic.Weight, 0}
+	// The Services of the two sides go with the Canary. The apex is left, and selects the target by then.
 	if in.Leaving && apex != nil {
 		weights = [3]int{0, 0, 100}
 	}

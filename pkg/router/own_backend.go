@@ -31,6 +31,7 @@ func serviceOf(backend map[string]any, namespace string) string {
 	if kind, ok := backend["kind"].(string); ok && kind != "Service" {
 		return ""
 	}
+	// A Service of the same name elsewhere is not this Canary's.
 	if other, ok := backend["namespace"].(string); ok && other != namespace {
 		return ""
 	}

@@ -34,6 +34,7 @@ func verbatim[T any, M interface {
 		first.note(field, err.Error())
 		return nil
 	}
+	// What is returned is what was given: encoded again by Istio's type, it would lose zeros that somebody chose.
 	given, known, err := trees(raw, to)
 	if err != nil {
 		first.note(field, err.Error())

@@ -25,9 +25,11 @@ type Router interface {
 	// Writes are the kinds of what Render returns, in the versions it renders, for watches.
 	Writes() []schema.GroupVersionKind
 	// Reads are the user's objects that Render copies from.
+	// They are watched: a change of one is rendered into the copy at once.
 	Reads(c *v1beta1.Canary) []Ref
 	// Render returns all route objects of a Canary. A spec that the provider cannot express is refused
 	// by a *rollout.InvalidError.
+	// Objects are applied in the order in which they are returned.
 	Render(in Input) ([]runtime.ApplyConfiguration, error)
 }
 

@@ -51,6 +51,7 @@ func (skipper) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 }
 
 // precedence is the predicate of the copy: above the original while requests are divided, and never fitting else.
+// The user's own predicates have to hold as well, or the copy would take requests that the original never did.
 func precedence(theirs string, weight int) string {
 	switch {
 	case weight == 0:

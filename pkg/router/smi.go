@@ -27,6 +27,8 @@ func newSMI(version string) func(Options) (Router, rollout.Capabilities, error) 
 	}
 }
 
+// A split has no status, so there is no Accepted.
+
 func (r smi) Writes() []schema.GroupVersionKind {
 	return []schema.GroupVersionKind{r.version.WithKind("TrafficSplit")}
 }

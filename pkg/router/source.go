@@ -36,6 +36,7 @@ func unnamed(field, provider, kind string) error {
 // copied is the metadata of a copy. Annotations of other tools stay behind: they would take the copy for the
 // original, issue its certificate twice, or delete it as something that is in no repository.
 func copied(from *unstructured.Unstructured, annotation func(key string) bool, more map[string]string) *v1beta1.CustomMetadata {
+	// Flux prunes by its labels what is in no repository.
 	labels := maps.Clone(from.GetLabels())
 	maps.DeleteFunc(labels, func(key, _ string) bool { return strings.Contains(key, "toolkit.fluxcd.io") })
 	annotations := map[string]string{}

@@ -21,6 +21,8 @@ func newTraefik(o Options) (Router, rollout.Capabilities, error) {
 	return traefik{version: gv}, rollout.Weighted, nil
 }
 
+// Traefik reports nothing of a TraefikService, so there is no Accepted, and -settle is all there is.
+
 func (r traefik) Writes() []schema.GroupVersionKind {
 	return []schema.GroupVersionKind{r.version.WithKind("TraefikService")}
 }

@@ -36,9 +36,11 @@ func (r *Reconciler) readAlerts(ctx context.Context, v *view, _ client.Reader) e
 func (r *Reconciler) mute(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert) string {
 	key := referred(c, a.ProviderRef)
 	p := &v1beta1.AlertProvider{}
+	// From the cache, as deliver reads it: asking with every pass must cost nothing.
 	err := r.Herald.Providers.Get(ctx, key, p)
 	switch {
 	case r.Herald.Local && key.Namespace != c.Namespace:
+		// Before what was read: whether it exists there is nothing that this Canary may find out.
 		return fmt.Sprintf("not sent: AlertProvider %q is in another namespace, which --no-cross-namespace-refs forbids", key)
 	case apierrors.IsNotFound(err):
 		return fmt.Sprintf("not sent: AlertProvider %q does not exist", key)
@@ -60,11 +62,13 @@ func (r *Reconciler) mute(ctx context.Context, c *v1beta1.Canary, a v1beta1.Cana
 func (h *Herald) alert(n News, is rolling, a rollout.Alert) {
 	c, m := n.Canary, h.message(n, is, a)
 	if c.Spec.Analysis == nil || len(c.Spec.Analysis.Alerts) == 0 {
+		// Of every severity: whoever names no alerts has not said which of them to leave out.
 		if h.Default != nil {
 			h.Queue.Enqueue(notify.Send(h.Default, m))
 		}
 		return
 	}
+	// The provider is looked up when the message is sent: reading its Secret is a request, which may be slow or fail.
 	for _, wanted := range c.Spec.Analysis.Alerts {
 		if notify.Severity(wanted.Severity).Wants(m.Severity) {
 			h.Queue.Enqueue(notify.Job{
@@ -78,6 +82,7 @@ func (h *Herald) alert(n News, is rolling, a rollout.Alert) {
 // deliver finds the channel of an alert and sends the message there.
 func (h *Herald) deliver(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert, m notify.Message) error {
 	p, err := h.provider(ctx, c, a)
+	// What a provider that cannot be read is counted as, so that it is counted at all.
 	kind := "unknown"
 	if err == nil {
 		kind = string(p.Spec.Type)
@@ -92,6 +97,7 @@ func (h *Herald) deliver(ctx context.Context, c *v1beta1.Canary, a v1beta1.Canar
 
 func (h *Herald) provider(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert) (*v1beta1.AlertProvider, error) {
 	key := referred(c, a.ProviderRef)
+	// Asked here as well, where it counts: mute only remarks on it.
 	if h.Local && key.Namespace != c.Namespace {
 		return nil, fmt.Errorf("alert provider %q is in another namespace, which --no-cross-namespace-refs forbids", key)
 	}
@@ -126,10 +132,12 @@ func (h *Herald) secret(ctx context.Context, key client.ObjectKey, o *notify.Opt
 	if err := h.Secrets.Get(ctx, key, s); err != nil {
 		return fmt.Errorf("read secret %q of an alert provider: %w", key, err)
 	}
+	// The API has every such Secret hold the address: one that is forgotten is told, not guessed from the provider.
 	address, ok := s.Data["address"]
 	if !ok {
 		return errors.New("secret " + fmt.Sprintf("%q", key) + " of an alert provider has no key address")
 	}
+	// Files that Secrets are made from end in a line break, which no header may have.
 	o.Address, o.Token = string(address), strings.TrimSpace(string(s.Data["token"]))
 	return nil
 }

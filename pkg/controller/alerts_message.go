@@ -30,9 +30,11 @@ func (h *Herald) message(n News, is rolling, a rollout.Alert) notify.Message {
 		Reason:    reasonOf(c.Status, a),
 		Final:     is.outcome != "",
 	}
+	// Made of what outlives this process: receivers know a rollout again after a restart.
 	if is.revision != "" {
 		m.Rollout = string(c.UID) + "/" + is.revision
 	}
+	// A metric that failed once in a rollout that goes well is no news.
 	failures := failing(c.Status.Analysis)
 	if a.Severity != v1beta1.SeverityError {
 		failures = nil
@@ -50,6 +52,7 @@ func (h *Herald) fields(c *v1beta1.Canary, p rollout.Plan, a rollout.Alert) []no
 	if h.Cluster != "" {
 		fields = append(fields, notify.Field{Name: "Cluster", Value: h.Cluster})
 	}
+	// An alert that is not about the plan carries none of it.
 	if !a.Detailed {
 		return fields
 	}
@@ -72,6 +75,7 @@ func details(n News, m notify.Message, failures []notify.Metric) []notify.Field 
 		{Name: "Failed metrics", Value: metricLines(failures)},
 		{Name: "Reason", Value: m.Reason},
 	}
+	// What is not known is left out: an empty field would look like a fault of the message.
 	said := all[:0]
 	for _, f := range all {
 		if f.Value != "" {
@@ -86,6 +90,7 @@ func imageLines(images []notify.Image) string {
 	for _, i := range images {
 		switch {
 		case i.Old == "":
+			// There was no such container, or nothing was rolled out before.
 			lines = append(lines, i.Container+": "+i.New)
 		case i.New == "":
 			lines = append(lines, i.Container+": "+i.Old+" → none")
@@ -107,6 +112,7 @@ func weightLine(before, after v1beta1.CanaryStatus) string {
 // stepLine is how many steps were taken; a rollout that ends sets them to none.
 func stepLine(n News) string {
 	step := max(n.Before.Step, n.Canary.Status.Step)
+	// What begins with this decision has nothing to do with how far the one before came.
 	if begins(n.Before, n.Canary.Status) {
 		step = n.Canary.Status.Step
 	}
@@ -123,6 +129,7 @@ func failing(a *v1beta1.AnalysisStatus) []notify.Metric {
 	}
 	var all []notify.Metric
 	for _, m := range a.Metrics {
+		// The newest comes first.
 		if len(m.Measurements) > 0 && m.Measurements[0].Verdict == v1beta1.Failed {
 			all = append(all, notify.Metric{Name: m.Name, Value: m.Measurements[0].Value, Limit: m.Measurements[0].Limit})
 		}
@@ -152,6 +159,7 @@ func reasonOf(s v1beta1.CanaryStatus, a rollout.Alert) string {
 	case a.Severity == v1beta1.SeverityInfo:
 		return ""
 	case s.Phase == v1beta1.PhaseFailed:
+		// What comes before the cause says that it failed, which the alert says itself.
 		_, why, _ := strings.Cut(condition(s, v1beta1.ConditionPromoted), "Cause: ")
 		return strings.TrimSuffix(why, ".")
 	}

@@ -65,6 +65,7 @@ func (h *Herald) Announce(ctx context.Context, n News) {
 		log.FromContext(ctx).Info("phase changed", "from", n.Before.Phase, "to", after.Phase,
 			"revision", after.LastAppliedSpec, "weight", after.CanaryWeight)
 	}
+	// Once for each decision, and first: all that follows is about the rollouts that it tells apart.
 	was, is := h.past.learn(n)
 	h.Telemetry.count(n, was)
 	h.Tracer.record(ctx, n, was)
@@ -94,14 +95,15 @@ func alarmed(n News) []rollout.Notice {
 	})
 }
 
-// handful is how many events of failed checks one decision may have. The API server takes few of each object, and
-// drops what matters with what does not.
+// handful is how many events of failed checks one decision may have. The recorder lets only so many of one object
+// through, and drops what matters with what does not.
 const handful = 4
 
 // condense keeps the first failed checks of a round, and only counts the others. All of them are in the status.
 func condense(notices []rollout.Notice) []rollout.Notice {
 	kept, failed, at := make([]rollout.Notice, 0, len(notices)+1), 0, 0
 	for _, said := range notices {
+		// One with an alert is what people are to hear of, and is never left out.
 		if said.Reason == rollout.ReasonCheckFailed && said.Alert == nil {
 			if failed++; failed > handful {
 				continue
@@ -113,6 +115,7 @@ func condense(notices []rollout.Notice) []rollout.Notice {
 	if failed <= handful {
 		return kept
 	}
+	// In the place of what it stands for: what follows from the failed checks is said after them.
 	more := rollout.Notice{Warning: true, Reason: rollout.ReasonCheckFailed, Message: moreFailed(failed - handful)}
 	return slices.Insert(kept, at, more)
 }

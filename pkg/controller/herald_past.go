@@ -63,6 +63,7 @@ func (p *past) of(uid types.UID) *story {
 		p.known[uid] = s
 		p.order = append(p.order, uid)
 	}
+	// Nobody tells of Canaries that are gone: this bound is what ends their stories.
 	if len(p.order) > maxStories {
 		delete(p.known, p.order[0])
 		p.order = p.order[1:]
@@ -89,6 +90,7 @@ func (p *past) learn(n News) (was, is rolling) {
 	}
 	s.rolling = is
 	was.outcome = outcomeOf(n.Before, n.Canary.Status)
+	// Else it is the former rollout that ended, which messages about the new one say nothing of.
 	if is.revision == was.revision {
 		is.outcome = was.outcome
 	}
@@ -100,12 +102,15 @@ func (s *story) recall(n News) rolling {
 	before, was := n.Before, s.rolling
 	switch {
 	case before.Phase == v1beta1.PhaseWaiting:
+		// The status names what was applied last, not what waits.
 		if n.Revision != "" && outcomeOf(before, n.Canary.Status) != calledOff {
 			was.revision = n.Revision // the newest that waits
 		}
 	case was.revision != before.LastAppliedSpec:
+		// This process has not seen it begin, or another was in charge meanwhile: only the status tells.
 		was = rolling{revision: before.LastAppliedSpec}
 	}
+	// Until it is promoted, target and primary differ still, which tells the images after a restart as well.
 	if under(before.Phase) && was.began.IsZero() {
 		was.began, was.images = unknownSince(before), changes(n)
 	}
@@ -149,6 +154,7 @@ func outcomeOf(before, after v1beta1.CanaryStatus) outcomeKind {
 		}
 		return failed
 	case v1beta1.PhaseSucceeded:
+		// One that was called off ends in Succeeded as well, but does not come through Finalising.
 		if before.Phase == v1beta1.PhaseFinalising {
 			return succeeded
 		}
@@ -197,6 +203,7 @@ func sinceOf(s v1beta1.CanaryStatus) time.Time {
 
 // podTemplate is that of a workload of a kind that has one; nil where there is no such workload.
 func podTemplate(workload any) *corev1.PodTemplateSpec {
+	// A nil of a type is no nil of an interface: both are asked for.
 	switch w := workload.(type) {
 	case *appsv1.Deployment:
 		if w != nil {

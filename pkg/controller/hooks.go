@@ -27,12 +27,14 @@ func (h *Herald) tell(c *v1beta1.Canary, n rollout.Notice) {
 	if h.Hooks == nil {
 		return
 	}
+	// Keys and unit, milliseconds since 1970, are those that receivers of this API expect.
 	more := map[string]string{
 		"eventMessage": n.Message,
 		"eventType":    eventType(n),
 		"timestamp":    strconv.FormatInt(time.Now().UnixMilli(), 10),
 	}
 	hooks := hooksOf(c, v1beta1.EventHook)
+	// Not beside hooks of the Canary's own, as with other operators of this API.
 	if len(hooks) == 0 && h.EventURL != "" {
 		hooks = []v1beta1.CanaryWebhook{{Name: eventHook, Type: v1beta1.EventHook, URL: h.EventURL}}
 	}
@@ -45,10 +47,12 @@ func (h *Herald) tell(c *v1beta1.Canary, n rollout.Notice) {
 func (h *Herald) conclude(n News) {
 	after := n.Canary.Status.Phase
 	ended := after == v1beta1.PhaseSucceeded || after == v1beta1.PhaseFailed
+	// A decision at rest ends nothing, though the phase is one that rollouts end in.
 	if !ended || h.Hooks == nil || !under(n.Before.Phase) {
 		return
 	}
 	hooks := hooksOf(n.Canary, v1beta1.PostRolloutHook)
+	// One job for all of them, since they are called in their order.
 	if len(hooks) > 0 {
 		h.enqueue(n.Canary, func(ctx context.Context) error { return h.finish(ctx, n.Canary, hooks) })
 	}
@@ -58,6 +62,7 @@ func (h *Herald) conclude(n News) {
 // count on it.
 func (h *Herald) finish(ctx context.Context, c *v1beta1.Canary, hooks []v1beta1.CanaryWebhook) error {
 	for _, hook := range hooks {
+		// Its answer is told by an event only: the rollout is over, and how it ended stays as it was.
 		if err := h.call(ctx, c, hook, nil); err != nil {
 			h.record(c, rollout.Notice{
 				Warning: true, Reason: reasonHookFailed, Message: fmt.Sprintf("Post-rollout hook %s failed %v", hook.Name, err),
@@ -92,6 +97,7 @@ func (h *Herald) enqueue(c *v1beta1.Canary, do func(context.Context) error) {
 	if q == nil {
 		q = h.Queue
 	}
+	// By the Canary's name, so that a receiver hears of its events in the order in which they happened.
 	q.Enqueue(notify.Job{
 		Key: c.Namespace + "/" + c.Name,
 		Do:  func(ctx context.Context) error { return notify.Final(do(ctx)) },

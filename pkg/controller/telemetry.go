@@ -61,6 +61,7 @@ func (t *Telemetry) collectors() []prometheus.Collector {
 
 // shared are the metrics that every operator of this API has.
 func (t *Telemetry) shared() {
+	// A Canary goes by the name of its target in these, as with other operators of this API.
 	target := []string{"name", "namespace"}
 	outcome := []string{"name", "namespace", "deployment_strategy", "analysis_status"}
 	t.total = prometheus.NewDesc("flagger_canary_total", "Number of Canary objects.", []string{"namespace"}, nil)
@@ -89,9 +90,11 @@ func (t *Telemetry) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (t *Telemetry) Collect(ch chan<- prometheus.Metric) {
+	// First: they are of use when the cache cannot be read, too.
 	t.collectQueues(ch)
 	all := &v1beta1.CanaryList{}
 	if err := t.canaries.List(context.Background(), all); err != nil { //nolint:forbidigo // the interface hands over no context
+		// The scrape fails as a whole. A gap is better than a cluster that seems to have no Canaries.
 		ch <- prometheus.NewInvalidMetric(t.total, err)
 		return
 	}
@@ -152,6 +155,7 @@ func (t *Telemetry) count(n News, was rolling) {
 
 // forget ends the series of a Canary that is gone.
 func (t *Telemetry) forget(c *v1beta1.Canary) {
+	// What was counted stays in memory else, for every Canary that ever was.
 	labels := prometheus.Labels{"name": c.Spec.TargetRef.Name, "namespace": c.Namespace}
 	for _, v := range []interface {
 		DeletePartialMatch(labels prometheus.Labels) int

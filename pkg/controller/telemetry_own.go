@@ -54,6 +54,7 @@ func (t *Telemetry) collectSince(ch chan<- prometheus.Metric, c *v1beta1.Canary)
 // spent counts the time in a phase that ended, or whose clock was set back.
 func (t *Telemetry) spent(n News) {
 	from, to := sinceOf(n.Before), sinceOf(n.Canary.Status)
+	// What rests is in no phase of a rollout, however long. A status without times is another controller's.
 	if under(n.Before.Phase) && !from.IsZero() && to.After(from) {
 		t.phases.WithLabelValues(n.Canary.Spec.TargetRef.Name, n.Canary.Namespace, string(n.Before.Phase)).Add(to.Sub(from).Seconds())
 	}
@@ -64,6 +65,7 @@ func (t *Telemetry) ended(n News, was rolling) {
 	if was.outcome == "" || was.outcome == initialised || was.began.IsZero() {
 		return
 	}
+	// By the times of the statuses, not of this process, which may not have been there when it began.
 	took := sinceOf(n.Canary.Status).Sub(was.began)
 	t.rollouts.WithLabelValues(n.Canary.Spec.TargetRef.Name, n.Canary.Namespace, string(was.outcome)).Observe(max(took, 0).Seconds())
 }

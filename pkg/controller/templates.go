@@ -26,6 +26,7 @@ var errForeign = errors.New("is in another namespace, which --no-cross-namespace
 // Template reads the MetricTemplate that a metric refers to. Without a namespace it is in the Canary's.
 func (t *Templates) Template(ctx context.Context, c *v1beta1.Canary, ref v1beta1.CrossNamespaceRef) (*v1beta1.MetricTemplate, error) {
 	key := referred(c, ref)
+	// Before it is read: whether there is such a template elsewhere is not told either.
 	if t.Local && key.Namespace != c.Namespace {
 		return nil, errForeign
 	}
@@ -39,6 +40,7 @@ func (t *Templates) Template(ctx context.Context, c *v1beta1.Canary, ref v1beta1
 // Secret reads the data of a Secret. The names of its keys and their values appear in no error.
 func (t *Templates) Secret(ctx context.Context, namespace, name string) (map[string][]byte, error) {
 	found := &corev1.Secret{}
+	// For each round anew, so that a token that was replaced is used from the next one on.
 	if err := t.Secrets.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, found); err != nil {
 		return nil, because(err)
 	}

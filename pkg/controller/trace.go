@@ -57,11 +57,14 @@ type telling struct {
 
 // record writes the spans that a decision ended. A nil Tracer writes none.
 func (t *Tracer) record(ctx context.Context, n News, was rolling) {
+	// What rests is no part of a rollout; and without a revision there is nothing to derive ids from.
 	if t == nil || !under(n.Before.Phase) || was.revision == "" {
 		return
 	}
 	w := telling{Tracer: t, news: n, was: was}
+	// With the time, since a revision can be rolled out more than once: each time is a trace of its own.
 	w.rollID = fmt.Sprintf("%s/%s/%d", n.Canary.UID, was.revision, unknownSince(n.Before).Unix())
+	// Before the phase is asked about: most decisions end none, and checks are taken in all of them.
 	w.measurements(ctx)
 	from, to := sinceOf(n.Before), sinceOf(n.Canary.Status)
 	if from.IsZero() || !to.After(from) {
@@ -82,6 +85,7 @@ func (w *telling) phase() string {
 func (w *telling) root(ctx context.Context, to time.Time) {
 	c := w.news.Canary
 	from := w.was.began
+	// Of a status of another controller no more is known than when its present phase began.
 	if from.IsZero() {
 		from = sinceOf(w.news.Before)
 	}
@@ -148,9 +152,11 @@ func (w *telling) write(ctx context.Context, s span) {
 	options := []trace.SpanStartOption{trace.WithTimestamp(s.from), trace.WithAttributes(s.attributes...), trace.WithAttributes(
 		attribute.String("k8s.namespace.name", c.Namespace), attribute.String("sluice.canary", c.Name),
 		attribute.String("sluice.target", c.Spec.TargetRef.Kind+"/"+c.Spec.TargetRef.Name), attribute.String("sluice.revision", w.was.revision))}
+	// A root of its own, whatever the context is part of.
 	if s.parent == "" {
 		options = append(options, trace.WithNewRoot())
 	} else {
+		// Remote, because it is written by a later decision, and perhaps by another process.
 		parent := own
 		parent.SpanID, parent.Remote = spanID(s.parent), true
 		ctx = trace.ContextWithRemoteSpanContext(ctx, trace.NewSpanContext(parent))

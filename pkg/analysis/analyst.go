@@ -56,8 +56,10 @@ func New(metricsServer, provider string) *Analyst {
 // Answer finds one answer to each question, in the order Hooks, Metrics. Once ctx is done its answers say
 // that they were broken off: they must not be judged by then.
 func (a *Analyst) Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Questions) rollout.Findings {
+	// One for all metrics, and thrown away after: the next round reads templates and Secrets as they are then.
 	shared := newRound()
 	found := make(rollout.Findings, len(q.Hooks)+len(q.Metrics))
+	// Each writes to a place of its own, so that no lock is needed and the order is that of the questions.
 	hooked, measured := found[:len(q.Hooks)], found[len(q.Hooks):]
 	var asking, measuring sync.WaitGroup
 	for i, h := range q.Hooks {
@@ -67,6 +69,7 @@ func (a *Analyst) Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Quest
 		measuring.Go(func() { measured[i] = a.measure(ctx, shared, c, m) })
 	}
 	asking.Wait()
+	// After the hooks only: a canary that failed its test gets no load. Metrics are not waited for.
 	if agreed(hooked) {
 		a.tell(ctx, c, q.Opening)
 	}
@@ -79,12 +82,14 @@ func (a *Analyst) Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Quest
 
 // tell calls hooks whose answers do not count: a load test that does not start fails the check that
 // follows, with a better message.
+// It waits for all of them all the same, each within its timeout: a call that outlives its round could not be ended.
 func (a *Analyst) tell(ctx context.Context, c *v1beta1.Canary, hooks []v1beta1.CanaryWebhook) {
 	log := logr.FromContextOrDiscard(ctx)
 	var all sync.WaitGroup
 	for _, h := range hooks {
 		all.Go(func() {
 			if err := a.ask(ctx, c, h); err != nil {
+				// Not an event: nobody has to do anything yet.
 				log.V(1).Info("hook told of the first step did not agree", "hook", h.Name, "reason", err.Error())
 			}
 		})

@@ -25,6 +25,7 @@ const (
 
 // caller calls webhooks. Its two clients differ in whether they ask who they are talking to.
 type caller struct {
+	// Kept for good, for their connections; which one is used is up to each hook's disableTLS.
 	strict, lax      *http.Client
 	minWait, maxWait time.Duration // between attempts
 }
@@ -64,6 +65,7 @@ func (c *caller) call(ctx context.Context, h v1beta1.CanaryWebhook, body []byte,
 	defer done()
 	var last *answer
 	resp, err := c.attempts(used, h.Retries, &last).Do(req)
+	// The library leaves the last answer's body open, with this handler of errors.
 	if resp != nil {
 		resp.Body.Close()
 	}
@@ -124,13 +126,16 @@ func (c *caller) client(h v1beta1.CanaryWebhook) (*http.Client, func(), error) {
 // it away when it gives up.
 func (c *caller) attempts(by *http.Client, retries int, last **answer) *retryablehttp.Client {
 	return &retryablehttp.Client{
-		HTTPClient:   by,
+		HTTPClient: by,
+		// Retried are connections that fail, 429 and 5xx, as the interface has it. A no by 4xx is one.
 		RetryMax:     max(0, retries),
 		RetryWaitMin: c.minWait,
 		RetryWaitMax: c.maxWait,
 		Backoff:      retryablehttp.DefaultBackoff,
+		// Else the library answers "giving up after n attempts", and not what the server said.
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+			// Read here, while the body is still open: the library drains it before the next attempt.
 			if err == nil {
 				*last = read(resp)
 			}
@@ -170,6 +175,7 @@ func oneLine(text []byte) string {
 
 // verdict prefers what the server said to how the connection ended: a hook that answered 500 three
 // times and then ran out of time failed for what its 500 said.
+// Any 2xx agrees. The interface stopped at 202, and so refused 204, which many frameworks answer with.
 func verdict(last *answer, err error, host string, h v1beta1.CanaryWebhook) error {
 	switch {
 	case last != nil && last.code/100 == 2: // even when its body never ended

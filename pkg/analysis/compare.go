@@ -10,11 +10,15 @@ import (
 	"github.com/sluice-cd/sluice/pkg/metric"
 )
 
+// File compare.go holds the canary against the primary. Why this is a test and not a difference of two numbers is in
+// docs/decisions/0013-verdicts-by-statistics.md.
+
 // What a comparison needs that its metric leaves out.
 const (
 	defaultConfidence = 0.95
-	minEvents         = 100 // of proportions
-	minValues         = 20  // of a distribution
+	// Below these hardly a difference could be told from chance, see docs/concepts/analysis.md#measured.
+	minEvents = 100 // of proportions
+	minValues = 20  // of a distribution
 )
 
 // The tests a comparison can use, and which values of a distribution can be worse.
@@ -49,6 +53,7 @@ func (a *Analyst) compare(ctx context.Context, s *source, o outcome) outcome {
 	}
 	both.Wait()
 	canary, primary := sides[0], sides[1]
+	// The measurement shows one query; the primary's differs in the name of the workload.
 	o.query = canary.query
 	switch {
 	case canary.err != nil:
@@ -62,6 +67,7 @@ func (a *Analyst) compare(ctx context.Context, s *source, o outcome) outcome {
 	if err != nil {
 		return s.unanswered(o, err)
 	}
+	// Only a share is a number that the metric has without a comparison too; a rank is none that anybody could plot.
 	if e.numbered && a.Observe != nil {
 		a.Observe(s.canary, s.metric.Name, e.number)
 	}
@@ -149,10 +155,12 @@ func rank(groups []group, lower bool) evidence {
 // conclude turns evidence into a verdict.
 func (s *source) conclude(o outcome, e evidence) outcome {
 	o.value = e.shown
+	// First, so that nothing is made of a side without values, whose p was never computed: least is at least 1.
 	if least := s.least(); e.canary < least || e.primary < least {
 		return o.decided(v1beta1.Inconclusive, s.halt(fmt.Sprintf(
 			"cannot be compared yet: %.0f of the canary and %.0f of the primary, %.0f of each are needed", e.canary, e.primary, least)))
 	}
+	// One-sided: a canary that is better for certain passes.
 	if alpha := 1 - confidence(s.metric); e.p <= alpha {
 		return o.decided(v1beta1.Failed, s.halt(fmt.Sprintf("%s <= %.3g", e.shown, alpha)))
 	}

@@ -24,6 +24,9 @@ const (
 	checkEvery = 100
 )
 
+// File condition.go has the conditions of metrics, in CEL. Users write them, so that length, cost and number are
+// bounded and an evaluation ends with its round.
+
 // conditions compiles the expressions of metrics, and keeps what came of that: every pass over a Canary looks at
 // its expressions, and compiling one takes a thousand times as long as running it.
 //
@@ -50,6 +53,7 @@ var lexicon = sync.OnceValues(newConditions)
 func newConditions() (*conditions, error) {
 	base, err := cel.NewEnv(
 		cel.CrossTypeNumericComparisons(true), // result < 5 reads better than result < 5.0
+		// Also here: a Canary may have been stored before its schema had the limit.
 		cel.ParserExpressionSizeLimit(maxExpression),
 		ext.Math(),
 		test("isNaN", math.IsNaN),
@@ -88,6 +92,7 @@ func (c *conditions) find(expression string) *condition {
 	if known, ok := c.known[expression]; ok {
 		return known
 	}
+	// Within the lock, so that many Canaries with the same condition have it compiled once.
 	made := c.compile(expression)
 	if len(c.known) >= maxConditions { // starting over is as good as any rule of who has to go
 		clear(c.known)

@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// File hidden.go blacks secrets out of what a rollout is told. Package metric does so for its own errors; here the
+// messages of hooks, and queries and addresses of Canaries, come by as well.
+
 // shortest is the least length, in bytes, of what is blacked out: shorter words would be found everywhere, and are
 // no secrets.
 const shortest = 4
@@ -42,6 +45,7 @@ func (h hidden) hideData(data map[string][]byte) hidden {
 func (h hidden) hideURL(address string) hidden {
 	u, err := url.Parse(address)
 	if err != nil {
+		// What cannot be read may be secret from end to end.
 		return h.hide(address)
 	}
 	if word, ok := u.User.Password(); ok {
@@ -51,6 +55,7 @@ func (h hidden) hideURL(address string) hidden {
 		h = h.hide(values...)
 	}
 	for part := range strings.SplitSeq(u.Path, "/") {
+		// As the keys in addresses of webhooks are. Names of services must stay readable.
 		if len(part) >= 20 && strings.ContainsAny(part, "0123456789") {
 			h = h.hide(part)
 		}

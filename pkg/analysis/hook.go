@@ -13,6 +13,8 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
+// File hook.go has what webhooks are sent and what people are told of them; caller.go has the call itself.
+
 // hook asks one webhook. A rollback hook that agrees has passed as well: what that means is the rollout's affair.
 func (a *Analyst) hook(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook) rollout.Finding {
 	f := rollout.Finding{Name: h.Name, Moment: h.Moment(), Verdict: v1beta1.Passed}
@@ -24,6 +26,7 @@ func (a *Analyst) hook(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 }
 
 // refusals are what people are told when a hook does not agree. The hook's answer follows.
+// Texts of the interface. Hooks of other types never halt anything, and have none here.
 var refusals = map[v1beta1.HookType]string{
 	v1beta1.ConfirmRolloutHook:         "Halt %s.%s advancement waiting for approval %s: ",
 	v1beta1.PreRolloutHook:             "Halt %s.%s advancement pre-rollout check %s failed ",
@@ -57,6 +60,7 @@ func (a *Analyst) Call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 	if metadata == nil {
 		metadata = map[string]string{}
 	}
+	// What happened counts more than what the spec says: readers rely on these keys.
 	maps.Copy(metadata, more)
 	return a.call(ctx, c, h, payload{Phase: c.Status.Phase, Metadata: metadata})
 }
@@ -83,6 +87,7 @@ func (a *Analyst) call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 	if err == nil {
 		return nil
 	}
+	// The error is kept as it is where it shows nothing, so that it can be told apart by its kind.
 	if told := pass.hidden.in(err.Error()); told != err.Error() {
 		return errors.New(told)
 	}

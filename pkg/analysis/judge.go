@@ -9,6 +9,9 @@ import (
 	"github.com/sluice-cd/sluice/pkg/metric"
 )
 
+// File judge.go has what is compared with a threshold, and the words for it. They are those of the interface, which
+// alerts and scripts look for.
+
 // judge compares a value with what is allowed, both ends included, and says in the metric's unit what
 // is wrong with it, or nothing. This is the only place where anything is compared with a threshold.
 func judge(value float64, allowed v1beta1.ThresholdRange, u unit) string {
@@ -26,13 +29,15 @@ func judge(value float64, allowed v1beta1.ThresholdRange, u unit) string {
 }
 
 // unit is how the numbers of a metric are read and written.
+// Values of a metric are rounded in messages and not where they are compared, but for durations.
 type unit struct {
 	exact        func(float64) float64 // as far as they are compared
 	value, limit func(float64) string
 }
 
 var (
-	percent      = unit{exact: same, value: decimals("%.2f%%"), limit: decimals("%v%%")}
+	percent = unit{exact: same, value: decimals("%.2f%%"), limit: decimals("%v%%")}
+	// The interface has durations in whole milliseconds: 500.9 are not more than 500.
 	milliseconds = unit{exact: math.Trunc, value: duration, limit: duration}
 	number       = unit{exact: same, value: decimals("%.2f"), limit: decimals("%v")}
 )
@@ -56,9 +61,10 @@ func duration(ms float64) string {
 
 // kind is a sort of metric: how it is judged and spoken of.
 type kind struct {
-	unit   unit
-	lower  bool    // its deprecated threshold is the least value allowed, not the greatest
-	floor  float64 // what that threshold is when it is left out
+	unit  unit
+	lower bool    // its deprecated threshold is the least value allowed, not the greatest
+	floor float64 // what that threshold is when it is left out
+	// What differs by kind is data: the rest of this package does not ask which kind a metric is.
 	title  func(m v1beta1.CanaryMetric) string
 	silent func(s *source, err error) string // when there is no data
 	failed func(m v1beta1.CanaryMetric, err error) string
@@ -103,6 +109,8 @@ var (
 )
 
 // kindOf is nil for a metric that says nothing about what to ask.
+// The order is that of the interface: a template goes before a query, and a name that is built in comes last, so that a
+// user's own query may have that name.
 func kindOf(m v1beta1.CanaryMetric) *kind {
 	switch {
 	case m.TemplateRef != nil:
@@ -129,8 +137,10 @@ func (k *kind) limits(m v1beta1.CanaryMetric) v1beta1.ThresholdRange {
 	switch {
 	case m.ThresholdRange != nil:
 		return *m.ThresholdRange
+	// Zero and left out look the same in the API. Alone it is a limit of 0, as it always was.
 	case m.Threshold == 0 && conditional(m):
 		return v1beta1.ThresholdRange{}
+	// A success rate of at least 0 would accept everything, and so it does in the interface; a Job needs its 1.
 	case k.lower && m.Threshold == 0:
 		return v1beta1.ThresholdRange{Min: &k.floor}
 	case k.lower:

@@ -9,7 +9,10 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
+// File library.go is what metrics and hooks refer to: templates, and Secrets beside them.
+
 // Library reads what Canaries refer to.
+// The controller has the rules of who may refer to what, so this package knows no client of Kubernetes.
 type Library interface {
 	// Template reads the MetricTemplate that a metric of a Canary refers to.
 	Template(ctx context.Context, c *v1beta1.Canary, ref v1beta1.CrossNamespaceRef) (*v1beta1.MetricTemplate, error)
@@ -62,6 +65,7 @@ func (r *round) once(ref v1beta1.CrossNamespaceRef, read func() (*entry, error))
 	r.mu.Lock()
 	known, ok := r.read[ref]
 	if !ok {
+		// Called outside the lock: who needs another template does not wait for this one.
 		known = sync.OnceValues(read)
 		r.read[ref] = known
 	}
@@ -85,6 +89,7 @@ func (a *Analyst) look(ctx context.Context, c *v1beta1.Canary, ref v1beta1.Cross
 	if p.SecretRef == nil {
 		return e, nil
 	}
+	// In the template's namespace, whose owner wrote it down.
 	if e.secret, err = a.library().Secret(ctx, ref.Namespace, p.SecretRef.Name); err != nil {
 		return nil, fmt.Errorf("secret %s error: %w", p.SecretRef.Name, err)
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
+// File measure.go is the way of one metric from the question to the finding; compare.go has what baseline adds.
+
 // measure asks for one metric and says what it means.
 func (a *Analyst) measure(ctx context.Context, r *round, c *v1beta1.Canary, m v1beta1.CanaryMetric) rollout.Finding {
 	s, err := a.source(ctx, r, c, m)
@@ -28,6 +30,8 @@ func (a *Analyst) measure(ctx context.Context, r *round, c *v1beta1.Canary, m v1
 
 // unasked is the outcome of a metric that nobody was asked for.
 func (s *source) unasked(o outcome, err error) outcome {
+	// A template that is not there may come, or its Secret, and so the metric's policy counts. A query that cannot be
+	// rendered is the same at each check.
 	var why *snag
 	if errors.As(err, &why) && why.final {
 		return o.decided(v1beta1.Failed, why.text)
@@ -40,6 +44,7 @@ func (s *source) unanswered(o outcome, err error) outcome {
 	if errors.Is(err, metric.ErrNoData) {
 		return o.lacking(s.metric, err, s.kind.silent(s, err))
 	}
+	// No data is an answer. Only what was not answered is counted against the system.
 	if s.failed != nil {
 		s.failed(s.vendor)
 	}
@@ -65,6 +70,7 @@ func (a *Analyst) weigh(ctx context.Context, s *source, o outcome) outcome {
 	if told != "" {
 		told = s.halt(told)
 	}
+	// A number does not say why: the log of a failed Job does.
 	if e, ok := s.system.(metric.Explainer); ok && told != "" && e.Explain() != "" {
 		told += ": " + e.Explain()
 	}
@@ -103,6 +109,7 @@ func (s *source) verdict(ctx context.Context, values []float64) (v1beta1.Verdict
 	if told := judge(last, s.kind.limits(s.metric), s.kind.unit); told != "" {
 		return v1beta1.Failed, told
 	}
+	// Failure is looked at before success: where both hold, the canary is not let through.
 	success, failure := s.metric.SuccessCondition, s.metric.FailureCondition
 	value := numbers(values)
 	failed, err := met(ctx, failure, values)

@@ -14,6 +14,8 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
+// File outcome.go makes a finding of what came of a metric: its verdict, and a measurement for the status.
+
 // What a finding may hold, in bytes: it is stored in a status, several times over, and goes into events.
 const (
 	maxMessage = 1024
@@ -39,6 +41,7 @@ func (o outcome) decided(v v1beta1.Verdict, message string) outcome {
 func (o outcome) lacking(m v1beta1.CanaryMetric, err error, message string) outcome {
 	policy := m.OnError
 	switch {
+	// First, since ErrNaN is an ErrNoData as well: left out, onNaN is what onNoData says.
 	case errors.Is(err, metric.ErrNaN) && m.OnNaN != "":
 		policy = m.OnNaN
 	case errors.Is(err, metric.ErrNoData):
@@ -63,6 +66,7 @@ func meaning(p v1beta1.ResultPolicy) v1beta1.Verdict {
 
 // finding is what the rollout is told. Everything in it is bounded, on one line, and shows no secret.
 func (o outcome) finding(m v1beta1.CanaryMetric, secret hidden, at time.Time) rollout.Finding {
+	// Hidden before it is cut, or half a secret would be left at the end.
 	clean := func(text string, most int) string { return bounded(line(secret.in(text)), most) }
 	f := rollout.Finding{
 		Name:    m.Name,

@@ -31,6 +31,7 @@ func (a *Analyst) pass(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 	if h.SecretRef == nil {
 		return p, nil
 	}
+	// In the Canary's namespace and no other: a Canary must not borrow what its author may not read.
 	data, err := a.library().Secret(ctx, c.Namespace, h.SecretRef.Name)
 	if err != nil {
 		return p, fmt.Errorf("secret %q: %w", h.SecretRef.Name, err)
@@ -39,6 +40,7 @@ func (a *Analyst) pass(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 	if err != nil {
 		return p, fmt.Errorf("secret %q %w", h.SecretRef.Name, err)
 	}
+	// After the headers, so that a Secret counts more than what anybody can read in the spec.
 	p.header.Set("Authorization", authorization)
 	p.hidden = p.hidden.hideData(data)
 	return p, nil
@@ -60,6 +62,7 @@ func authorize(data map[string][]byte) (string, error) {
 }
 
 // private says whether a header's value may be a credential, from its name.
+// Others stay readable: to black out `application/json` everywhere would hide what went wrong.
 func private(name string) bool {
 	return slices.ContainsFunc([]string{"auth", "token", "key", "secret", "cookie", "password", "signature"}, func(word string) bool {
 		return strings.Contains(strings.ToLower(name), word)

@@ -9,6 +9,10 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
+// File probe.go is asked before a Canary's first rollout, so that a mistake shows while nobody is waiting.
+//
+// `vector(1)` is a query that every Prometheus answers without looking at a series.
+
 // Probe says whether the metrics of a Canary can be asked for: their templates and Secrets are there, their queries
 // can be rendered, and a Prometheus answers; other systems are not asked, since that may cost money. The error is about
 // the first metric that cannot.

@@ -55,8 +55,10 @@ func fewer(k, n, good, all float64) float64 {
 	if k < least {
 		return 0
 	}
+	// By logarithms, since each of the three is far too large for a number, though their quotient is at most 1.
 	term := math.Exp(choose(good, k) + choose(all-good, n-k) - choose(all, n))
 	sum := term
+	// Terms below that are less than a float64 can add to the sum.
 	for ; k > least && term > sum*1e-17; k-- {
 		term *= k * (all - good - n + k) / ((good - k + 1) * (n - k + 1))
 		sum += term
@@ -81,6 +83,7 @@ func pooledZ(canary, primary proportion) float64 {
 	if sd == 0 { // everything was good, or nothing was
 		return 1
 	}
+	// Yates' correction is half a step of each side's share: counts come in whole numbers.
 	lag := primary.good/primary.all - canary.good/canary.all
 	return above((lag - parts/2) / sd)
 }

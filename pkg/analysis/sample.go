@@ -10,6 +10,8 @@ import (
 	"github.com/sluice-cd/sluice/pkg/metric"
 )
 
+// File sample.go reads the answers of two workloads into what the tests take: counts, values, or buckets of both.
+
 // The labels by which a query tells the elements of its answer apart.
 const (
 	countLabel  = "count" // of proportions: success or total
@@ -25,6 +27,7 @@ func tally(samples []metric.Sample) (proportion, error) {
 		if name != "success" && name != "total" {
 			return proportion{}, fmt.Errorf("the label count of an element is %q, neither success nor total", name)
 		}
+		// To add them up here could count requests twice, where a query lists parts and their sum.
 		if _, twice := counts[name]; twice {
 			return proportion{}, fmt.Errorf("there are several elements with count %q; add them up in the query", name)
 		}
@@ -77,6 +80,7 @@ func arrange(canary, primary []metric.Sample) ([]group, error) {
 }
 
 // bucketed says that the elements are buckets of a histogram. One label is enough to expect it of all.
+// A list without it on the other side is then an error that names the label, and not counts taken for values.
 func bucketed(samples []metric.Sample) bool {
 	return slices.ContainsFunc(samples, func(s metric.Sample) bool { _, has := s.Labels[bucketLabel]; return has })
 }
@@ -109,6 +113,7 @@ func buckets(samples []metric.Sample) (map[float64]float64, error) {
 			return nil, fmt.Errorf("bucket %q: %w", text, err)
 		}
 	}
+	// It says how many values there are. Without it those above the last bound, the slow ones, would be left out.
 	if _, ok := upTo[math.Inf(1)]; !ok && len(samples) > 0 {
 		return nil, fmt.Errorf("there is no bucket with le %q", "+Inf")
 	}
@@ -118,11 +123,13 @@ func buckets(samples []metric.Sample) (map[float64]float64, error) {
 // merged makes groups of the bounds that both sides have: a new revision may measure in other buckets.
 func merged(canary, primary map[float64]float64) ([]group, error) {
 	if len(canary) == 0 || len(primary) == 0 {
+		// Only the sizes: that is too few on one side, and is said so.
 		return []group{{canary: canary[math.Inf(1)], primary: primary[math.Inf(1)]}}, nil
 	}
 	var groups []group
 	var before group
 	for _, bound := range slices.Sorted(maps.Keys(canary)) {
+		// What is between two bounds of which one side knows none goes into the next bucket that both have.
 		if _, shared := primary[bound]; !shared {
 			continue
 		}
@@ -131,6 +138,7 @@ func merged(canary, primary map[float64]float64) ([]group, error) {
 		groups = append(groups, group{canary: upTo.canary - before.canary, primary: upTo.primary - before.primary})
 		before = upTo
 	}
+	// All values would be ties, and every canary as good as its primary.
 	if len(groups) < 2 {
 		return nil, fmt.Errorf("canary and primary have no bucket in common but +Inf, in which everything is")
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
+// File sound.go is about the spec alone: what it finds is said in the condition Valid, before anything is made.
+
 // Sound refuses what could never be judged or asked, when a Canary is applied rather than in the middle of a rollout.
 // Its error is a *rollout.InvalidError with the field's path and, for a condition that does not compile, the place in
 // it. What was compiled is kept, so that asking again costs next to nothing.
@@ -85,6 +87,7 @@ func soundQuery(field string, m v1beta1.CanaryMetric) error {
 	if m.TemplateRef != nil || m.Query == "" {
 		return nil
 	}
+	// Rendered with empty names: only words that are missing or misspelt can fail.
 	s := source{canary: &v1beta1.Canary{}, metric: m, kind: &inline, template: m.Query}
 	if _, err := s.render(""); err != nil {
 		return invalid(field+".query", err.Error())

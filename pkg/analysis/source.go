@@ -13,6 +13,8 @@ import (
 	"github.com/sluice-cd/sluice/pkg/metric"
 )
 
+// File source.go finds out whom a metric is asked of, and renders its query.
+
 // defaultInterval is how far a metric looks back that does not say.
 const defaultInterval = "1m"
 
@@ -47,6 +49,7 @@ func (a *Analyst) source(ctx context.Context, r *round, c *v1beta1.Canary, m v1b
 	case m.TemplateRef != nil:
 		return s, a.refer(ctx, r, s)
 	case s.kind == nil:
+		// It has to have one, to be spoken of.
 		s.kind = &inline
 		return s, &snag{text: "Metric query failed for no usable metrics template and query were configured: " + m.Name, final: true}
 	}
@@ -64,6 +67,7 @@ func (a *Analyst) source(ctx context.Context, r *round, c *v1beta1.Canary, m v1b
 		return s, &snag{text: fmt.Sprintf("Error building Prometheus client for %s %v", shown(address), err), final: true}
 	}
 	s.system, s.promql = server, true
+	// An error of the client may repeat the address, and so may the server's answer.
 	s.hidden = s.hidden.hideURL(address)
 	return s, nil
 }
@@ -88,6 +92,7 @@ func (s *source) builtin() (string, error) {
 // refer fills in what the metric's template says.
 func (a *Analyst) refer(ctx context.Context, r *round, s *source) error {
 	ref := *s.metric.TemplateRef
+	// Filled in first: it is part of the key by which the round shares a template.
 	ref.Namespace = orDefault(ref.Namespace, s.canary.Namespace)
 	e, err := r.once(ref, func() (*entry, error) { return a.look(ctx, s.canary, ref) })
 	if err != nil {
@@ -99,6 +104,7 @@ func (a *Analyst) refer(ctx context.Context, r *round, s *source) error {
 	if spec.Provider.Type == "job" {
 		s.kind = &work
 	}
+	// At each round, since a template may change at any time without its Canaries.
 	if err := metric.Check(spec); err != nil {
 		return s.unmade(ref, spec, err)
 	}
@@ -109,6 +115,7 @@ func (a *Analyst) refer(ctx context.Context, r *round, s *source) error {
 }
 
 // unmade is about a template that no monitoring system can be made of.
+// It is not final: what is wrong with a template or its Secret can be mended without the Canary.
 func (s *source) unmade(ref v1beta1.CrossNamespaceRef, spec v1beta1.MetricTemplateSpec, err error) error {
 	return &snag{text: fmt.Sprintf("Metric template %s.%s provider %s error: %v", ref.Name, ref.Namespace, spec.Provider.Type, err)}
 }
@@ -147,9 +154,10 @@ func (s *source) job(template []byte) metric.Job {
 	return metric.Job{
 		Template: template,
 		Name:     label(c.Name + "-" + s.metric.Name),
-		Round:    strings.Join([]string{string(c.UID), s.metric.Name, c.Status.LastAppliedSpec, due}, " "),
-		Labels:   map[string]string{"app.kubernetes.io/managed-by": "sluice"},
-		Owner:    &metav1.OwnerReference{APIVersion: v1beta1.GroupVersion.String(), Kind: "Canary", Name: c.Name, UID: c.UID},
+		// NextCheck moves with each check that was decided. The revision is in it, since a new one begins anew.
+		Round:  strings.Join([]string{string(c.UID), s.metric.Name, c.Status.LastAppliedSpec, due}, " "),
+		Labels: map[string]string{"app.kubernetes.io/managed-by": "sluice"},
+		Owner:  &metav1.OwnerReference{APIVersion: v1beta1.GroupVersion.String(), Kind: "Canary", Name: c.Name, UID: c.UID},
 	}
 }
 

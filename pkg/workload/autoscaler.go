@@ -22,6 +22,8 @@ func (k Rules) Autoscaler(source *autoscalingv2.HorizontalPodAutoscaler, c *v1be
 		return nil, fmt.Errorf("copy autoscaler %q: %w", source.Name, err)
 	}
 	limit(spec, ref.PrimaryScalerReplicas, floor)
+	// Else it would scale the target, beside the target's own.
+	// The metrics stay as they are: those of pods are about the pods of whatever is scaled.
 	spec.ScaleTargetRef.WithName(c.PrimaryWorkload())
 	return autoscalingv2ac.HorizontalPodAutoscaler(ref.Name+v1beta1.PrimarySuffix, c.Namespace).
 		WithOwnerReferences(owner(c)).
@@ -44,6 +46,7 @@ func limit(spec *autoscalingv2ac.HorizontalPodAutoscalerSpecApplyConfiguration, 
 		least = *spec.MinReplicas
 	}
 	if floor > least {
+		// The API requires a maximum, so there is one.
 		spec.WithMinReplicas(min(floor, *spec.MaxReplicas))
 	}
 }

@@ -15,6 +15,8 @@ import (
 
 // Protects says that a budget is about the target's pods and not about the primary's, so that the primary, which
 // serves the users, would be without.
+// One that selects both sides protects the primary already. With a second one its pods could not be evicted at all: the
+// API server refuses to evict a pod that two budgets select.
 func (r Rules) Protects(b *policyv1.PodDisruptionBudget, target Object) bool {
 	key, value, err := r.SelectorLabel(target)
 	if err != nil {
@@ -48,6 +50,7 @@ func (r Rules) Budget(b *policyv1.PodDisruptionBudget, target Object, c *v1beta1
 		return nil, err
 	}
 	from := b.Spec.DeepCopy()
+	// A copy is turned, since what was read is the cache's own.
 	turn(from.Selector, renaming{key: key, from: value, to: value + v1beta1.PrimarySuffix})
 	spec, err := into[policyv1ac.PodDisruptionBudgetSpecApplyConfiguration](from)
 	if err != nil {

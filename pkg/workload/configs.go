@@ -41,6 +41,7 @@ type Config struct {
 }
 
 // Key is how statuses name it: `configmap/settings`.
+// Every controller of this API does, so that a status can be taken over.
 func (c Config) Key() string { return strings.ToLower(c.Kind) + "/" + c.Name }
 
 // Configs are what is tracked for a target, by key. The zero value tracks nothing.
@@ -110,6 +111,7 @@ func Checksum(o Object) (string, error) {
 	return digest(content)
 }
 
+// digest is of JSON, whose maps have their keys sorted: the same content always has the same one.
 func digest(content any) (string, error) {
 	raw, err := json.Marshal(content)
 	if err != nil {
@@ -120,12 +122,15 @@ func digest(content any) (string, error) {
 }
 
 // Copy renders a config under the name that the primary's pods refer to.
+// The user's annotations stay behind: what they tell other tools, as to keep a config in step with a source, is not
+// meant for the copy.
 func (r Rules) Copy(o Object, name, sum string, c *v1beta1.Canary) (runtime.ApplyConfiguration, error) {
 	labels, note := labelsOf(o, r.IncludeLabelPrefixes), map[string]string{ChecksumAnnotation: sum}
 	switch o := o.(type) {
 	case *corev1.ConfigMap:
 		made := corev1ac.ConfigMap(name, c.Namespace).WithOwnerReferences(owner(c)).WithLabels(labels).
 			WithAnnotations(note).WithData(o.Data).WithBinaryData(o.BinaryData)
+		// An immutable copy whose content differs is deleted and made anew by the controller.
 		made.Immutable = o.Immutable
 		return made, nil
 	case *corev1.Secret:
@@ -140,6 +145,7 @@ func (r Rules) Copy(o Object, name, sum string, c *v1beta1.Canary) (runtime.Appl
 // rename has a template refer to the copies.
 func (c Configs) rename(t *corev1.PodTemplateSpec) error {
 	each(&t.Spec, func(of Config, name *string) {
+		// A config that does not exist has a copy's name, too: when it is made, that is a change like any other.
 		if to, ok := c.Copies[of.Key()]; ok {
 			*name = to
 		}
@@ -165,6 +171,7 @@ func each(pod *corev1.PodSpec, visit func(Config, *string)) {
 	for i := range pod.Volumes {
 		eachOfVolume(&pod.Volumes[i].VolumeSource, at)
 	}
+	// Ephemeral containers are not part of a template.
 	for _, containers := range [][]corev1.Container{pod.InitContainers, pod.Containers} {
 		for i := range containers {
 			eachOfContainer(&containers[i], at)

@@ -31,6 +31,7 @@ func tree(v any) (any, error) {
 		return nil, fmt.Errorf("encode %T: %w", v, err)
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
+	// An int64 that went through a float would be another number, and another revision.
 	d.UseNumber()
 	var t any
 	if err := d.Decode(&t); err != nil {
@@ -50,6 +51,7 @@ func prune(key string, v any) any {
 	case []any:
 		return pruneList(v)
 	case string:
+		// Of a reference to a container's resources, whose type has a quantity by value and writes zero for none.
 		if key == "divisor" && v == "0" {
 			return nil
 		}

@@ -10,6 +10,7 @@ import (
 )
 
 // stamp is put on the pods of a primary by another controller of this API, anew at each promotion.
+// What follows is for primaries that were there before us: docs/decisions/0012.
 const stamp = "flagger-id"
 
 // Stamped says that another controller made a primary.
@@ -24,6 +25,7 @@ func (m Model) mark(t *corev1.PodTemplateSpec) {
 		return
 	}
 	for _, mark := range []string{stamp, configsAnnotation} {
+		// A mark that the live pods lack must not come in either: a copy that is the same replaces no pod.
 		delete(t.Annotations, mark)
 		if v, ok := m.Live[mark]; ok {
 			if t.Annotations == nil {
@@ -45,6 +47,7 @@ func Copied(k Kind, target, primary Object, c *v1beta1.Canary, configs Configs) 
 	if err != nil {
 		return false, fmt.Errorf("encode the primary of %q: %w", target.GetName(), err)
 	}
+	// Rendered and live templates are of two types; through JSON they are of one.
 	var copied struct {
 		Spec struct {
 			Template corev1.PodTemplateSpec `json:"template"`

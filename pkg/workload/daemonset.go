@@ -33,7 +33,9 @@ func (DaemonSet) Sketch(o Object) Sketch {
 	if !ok {
 		return Sketch{}
 	}
+	// Pods is for whoever counts them; to the rest of a rollout its size is one.
 	s := Sketch{Kind: "DaemonSet", Template: &d.Spec.Template, Selector: d.Spec.Selector, Size: 1, Pods: d.Status.DesiredNumberScheduled}
+	// The label is Sluice's own and must not make another revision: stopping would start a rollout.
 	if stopped(d) {
 		s.Template, s.Size, s.Pods = startable(d.Spec.Template), 0, 0
 	}
@@ -93,6 +95,7 @@ func (k DaemonSet) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.ApplyC
 	if spec.Template, err = primaryTemplate(startable(target.Spec.Template), key, value, m); err != nil {
 		return nil, fmt.Errorf("copy daemonset %q: %w", target.Name, err)
 	}
+	// As for a Deployment: a selector cannot be changed later, so it is the one label that never does.
 	side := map[string]string{key: value + v1beta1.PrimarySuffix}
 	spec.Selector = metav1ac.LabelSelector().WithMatchLabels(side)
 	return appsv1ac.DaemonSet(c.PrimaryWorkload(), target.Namespace).
@@ -103,6 +106,7 @@ func (k DaemonSet) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.ApplyC
 }
 
 // Run implements Kind. It renders a Patch: to an apply the node selector is one value, and the user's.
+// No node fits the label, so that the DaemonSet's controller takes the pods away. Sketch leaves it out of the revision.
 func (DaemonSet) Run(target Object, size int32, stop *Stop) runtime.ApplyConfiguration {
 	var label, note any = "true", nil
 	if size > 0 {

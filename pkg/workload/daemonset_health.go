@@ -28,6 +28,7 @@ func (DaemonSet) Observe(o Object, pods []corev1.Pod, ready int, now time.Time) 
 		w.Health = rollout.Stopped
 		return w
 	}
+	// However many nodes there are: see DaemonSet.
 	w.Replicas = 1
 	w.Health, w.Reason, w.Since = daemonHealth(d, pods, ready, now)
 	return w
@@ -38,6 +39,7 @@ func daemonHealth(d *appsv1.DaemonSet, pods []corev1.Pod, ready int, now time.Ti
 	switch lack {
 	case "":
 		return rollout.Available, "", time.Time{}
+	// Its pods may still be those of the version before.
 	case unseenDaemons:
 		return rollout.Starting, lack, time.Time{}
 	}
@@ -57,6 +59,7 @@ func lackingDaemons(d *appsv1.DaemonSet, ready int) string {
 	switch {
 	case s.ObservedGeneration < d.Generation:
 		return unseenDaemons
+	// Zero of zero would count as ready, and nobody would answer.
 	case s.DesiredNumberScheduled == 0:
 		return homeless
 	case s.UpdatedNumberScheduled < s.DesiredNumberScheduled:

@@ -54,6 +54,7 @@ func (k Deployment) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.Apply
 	}
 	side := map[string]string{key: value + v1beta1.PrimarySuffix} // as every controller of this API has it
 	spec.Selector = metav1ac.LabelSelector().WithMatchLabels(side)
+	// Nil is left out, and so not owned: an autoscaler may set it.
 	spec.Replicas = m.Replicas
 	return appsv1ac.Deployment(c.PrimaryWorkload(), target.Namespace).
 		WithOwnerReferences(owner(c)).
@@ -65,6 +66,7 @@ func (k Deployment) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.Apply
 // deploymentSpec copies how pods are replaced; what they are, how many, and whose, is set apart.
 func deploymentSpec(from appsv1.DeploymentSpec) (*appsv1ac.DeploymentSpecApplyConfiguration, error) {
 	spec := appsv1ac.DeploymentSpec().WithMinReadySeconds(from.MinReadySeconds)
+	// The history is what a promotion is taken back from: docs/decisions/0015.
 	spec.RevisionHistoryLimit = from.RevisionHistoryLimit
 	spec.ProgressDeadlineSeconds = from.ProgressDeadlineSeconds
 	if from.Strategy.Type == "" {
@@ -87,6 +89,7 @@ func (Deployment) Run(target Object, size int32, stop *Stop) runtime.ApplyConfig
 
 // primaryTemplate copies a pod template and makes it the primary's, unless there is one that was.
 func primaryTemplate(from *corev1.PodTemplateSpec, key, value string, m Model) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {
+	// As it was, the primary's labels and the names of its copies included.
 	if m.Former != nil {
 		return into[corev1ac.PodTemplateSpecApplyConfiguration](m.Former)
 	}
@@ -111,6 +114,7 @@ func rename(t *corev1.PodTemplateSpec, key, value string) {
 	for i := range t.Spec.TopologySpreadConstraints {
 		r.selector(t.Spec.TopologySpreadConstraints[i].LabelSelector)
 	}
+	// The target may hold what an apply of its copy would refuse.
 	dedupe(t.Spec.InitContainers)
 	dedupe(t.Spec.Containers)
 }

@@ -24,6 +24,7 @@ const (
 
 // Observe implements Kind. A Deployment that starts with a pod in trouble has as Since the time that this began:
 // at Since plus Grace it is stuck, unless the trouble passes.
+// What its conditions mean: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment-status
 func (Deployment) Observe(o Object, pods []corev1.Pod, ready int, now time.Time) rollout.Workload {
 	d, ok := o.(*appsv1.Deployment)
 	if !ok || d == nil {
@@ -52,6 +53,7 @@ func health(d *appsv1.Deployment, pods []corev1.Pod, ready int, now time.Time) (
 		// Everything below would speak of an older version.
 		return rollout.Starting, lack, time.Time{}
 	}
+	// Before the Deployment's own verdict, which does not say what is wrong with its pods.
 	t, found := worst(newest(pods, appsv1.DefaultDeploymentUniqueLabelKey))
 	if c := condition(d, appsv1.DeploymentProgressing); c.Reason == "ProgressDeadlineExceeded" {
 		return rollout.Stuck, late(d, t), c.LastTransitionTime.Time
@@ -78,12 +80,14 @@ func late(d *appsv1.Deployment, t trouble) string {
 func lacking(d *appsv1.Deployment, ready int) string {
 	s := d.Status
 	switch {
+	// In the order in which a Deployment gets there: each is only true of it when those before are not.
 	case s.ObservedGeneration < d.Generation:
 		return unseen
 	case s.UpdatedReplicas < size(d) && d.Spec.Paused:
 		return pausedText
 	case s.UpdatedReplicas < size(d):
 		return uncreated
+	// Old pods still answer, so that users would meet both versions behind one Service.
 	case s.Replicas > s.UpdatedReplicas:
 		return leftovers
 	case s.AvailableReplicas < enough(s.UpdatedReplicas, ready):
@@ -151,6 +155,7 @@ func condition(d *appsv1.Deployment, t appsv1.DeploymentConditionType) appsv1.De
 // Confirm corrects what a status says by the pods themselves: wanted is how many there should be. A Deployment that is
 // stopped and started again in one moment counts pods as available that are already ending: its status is put together
 // from that of its ReplicaSets, which may be older than the generation it claims to have seen.
+// Asked once in a rollout, before the first request: it costs a list of pods.
 func Confirm(w rollout.Workload, pods []corev1.Pod, wanted int32, ready int) rollout.Workload {
 	var serving int32
 	for i := range pods {

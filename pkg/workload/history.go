@@ -47,6 +47,7 @@ func Former(k Kind, primary Object, history List, revision string) (former *core
 	for _, one := range all {
 		switch {
 		case one.Revision != revision:
+		// By content, since an edit of the primary by hand leaves the annotation as it was.
 		case former != nil && Revision(*former, nil) != Revision(*one.Template, nil):
 			return nil, "its history has two pod templates of that revision, since somebody else has changed it", nil
 		default:
@@ -56,6 +57,7 @@ func Former(k Kind, primary Object, history List, revision string) (former *core
 	switch {
 	case former == nil:
 		return nil, "its history does not hold that revision (spec.revisionHistoryLimit)", nil
+	// Copies keep their names, so that the former pods would start with the content that is taken back.
 	case former.Annotations[configsAnnotation] != k.Sketch(primary).Template.Annotations[configsAnnotation]:
 		return nil, "the copies of its ConfigMaps and Secrets have another content by now", nil
 	}
@@ -66,6 +68,7 @@ func Former(k Kind, primary Object, history List, revision string) (former *core
 func (Deployment) History() List { return &appsv1.ReplicaSetList{} }
 
 // Kept implements Historian. The hash tells ReplicaSets apart and is not part of the Deployment.
+// https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#pod-template-hash-label
 func (Deployment) Kept(o Object, history List) ([]Kept, error) {
 	sets, ok := history.(*appsv1.ReplicaSetList)
 	if !ok {
@@ -74,6 +77,7 @@ func (Deployment) Kept(o Object, history List) ([]Kept, error) {
 	var all []Kept
 	for i := range sets.Items {
 		set := &sets.Items[i]
+		// The list is by labels, which others may have as well.
 		if !metav1.IsControlledBy(set, o) {
 			continue
 		}
@@ -88,6 +92,7 @@ func (Deployment) Kept(o Object, history List) ([]Kept, error) {
 func (DaemonSet) History() List { return &appsv1.ControllerRevisionList{} }
 
 // Kept implements Historian. A ControllerRevision is a patch of its DaemonSet that replaces the whole template.
+// https://kubernetes.io/docs/tasks/manage-daemon/rollback-daemon-set/
 func (DaemonSet) Kept(o Object, history List) ([]Kept, error) {
 	revisions, ok := history.(*appsv1.ControllerRevisionList)
 	if !ok {

@@ -89,6 +89,8 @@ func (k Kinds) Of(ref v1beta1.TargetRef) (Kind, error) {
 }
 
 // SketchOf is the sketch of a workload of any kind.
+// For those who have an object and not its Canary. What is no known type counts as a Deployment and has an empty
+// sketch.
 func SketchOf(o Object) Sketch {
 	switch o.(type) {
 	case *appsv1.DaemonSet:
@@ -100,6 +102,8 @@ func SketchOf(o Object) Sketch {
 }
 
 // Rules are how both sides of any kind are told apart.
+// They are flags, -selector-labels and -include-label-prefix, and must not change under a Canary: selectors are for
+// ever.
 type Rules struct {
 	// SelectorLabels are the labels that may tell a primary's pods from its target's: the first that
 	// the target's selector has is used.
@@ -115,6 +119,7 @@ func (r Rules) SelectorLabel(target Object) (key, value string, err error) {
 	sketch := SketchOf(target)
 	if s := sketch.Selector; s != nil {
 		for _, l := range r.SelectorLabels {
+			// By the selector and not by the pods' labels: only what is in it is on every pod for good.
 			if v, ok := s.MatchLabels[l]; ok {
 				return l, v, nil
 			}

@@ -32,6 +32,8 @@ type Single interface {
 // A revision is the name that Knative has given it, behind rollout.RevisionPrefix: r1-podinfo-00002 is podinfo-00002.
 // Names are never used twice while a Service lives, so that a template which is put back is another revision, unless
 // the user names revisions in the template.
+//
+// https://knative.dev/docs/serving/services/ says what a Service's status holds.
 type Knative struct{}
 
 // promotedAnnotation on a Service of Knative's names the revision that was promoted last, for the router as well. Every
@@ -51,6 +53,7 @@ func (Knative) New() Object {
 }
 
 // Sketch implements Kind. To a rollout, a Service is always up: Knative sees to its pods, also when there are none.
+// The template is empty: revisions have Knative's names and are not computed.
 func (Knative) Sketch(Object) Sketch {
 	return Sketch{Kind: "Service", Template: &corev1.PodTemplateSpec{}, Size: 1, Pods: 1}
 }
@@ -100,6 +103,7 @@ func (k Knative) Promoted(target Object) rollout.Workload {
 		return rollout.Workload{Health: rollout.Absent}
 	case statusOf(target, "latestCreatedRevisionName"):
 		w := k.Observe(target, nil, 0, time.Time{})
+		// The first revision is noted before it was ever ready, and what the Service had ready is not this one.
 		if w.Health != rollout.Available {
 			w.Available = 0
 		}
@@ -145,6 +149,7 @@ func statusOf(o Object, field string) string {
 }
 
 // failure says whether Knative has given a revision up, and what it says of one that is not ready.
+// ConfigurationsReady is about the newest revision; Ready would be about its traffic as well, which is ours.
 func failure(o Object) (failed bool, why string) {
 	u, ok := o.(*unstructured.Unstructured)
 	if !ok {

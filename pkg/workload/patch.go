@@ -9,6 +9,7 @@ import (
 )
 
 // Patch is some fields of a user's object, to be merged into it: a null takes a field away.
+// An apply could do neither: it owns what it sets as a whole, and removes only what it owned before.
 type Patch struct{ *unstructured.Unstructured }
 
 // IsApplyConfiguration marks a Patch as something that can be written.

@@ -17,6 +17,7 @@ import (
 func Ports(c *v1beta1.Canary, target Object) []*corev1ac.ServicePortApplyConfiguration {
 	s := c.Spec.Service
 	main := corev1ac.ServicePort().
+		// The name is the contract's. Istio reads the protocol off it.
 		WithName(cmp.Or(s.PortName, "http")).
 		WithProtocol(corev1.ProtocolTCP).
 		WithPort(s.Port).
@@ -50,10 +51,12 @@ func discover(ports []*corev1ac.ServicePortApplyConfiguration, c corev1.Containe
 	}
 	main := ports[0]
 	for i, p := range c.Ports {
+		// A Service takes no two ports of one number and protocol.
 		if served(*main.TargetPort, p) || slices.ContainsFunc(ports, sameNumber(p)) {
 			continue
 		}
 		name := p.Name
+		// Nor two of one name, and with more than one port each must have one.
 		if name == "" || slices.ContainsFunc(ports, named(name)) {
 			name = fmt.Sprintf("tcp-%s-%d", c.Name, i)
 		}

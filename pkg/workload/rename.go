@@ -13,6 +13,7 @@ type renaming struct{ key, from, to string }
 
 // affinity covers both directions: pods that ask to be near their own kind would, unrenamed, wait for
 // pods of the target, which is stopped most of the time.
+// Pods that keep away from their own kind would keep away from the target's instead, and share nodes among themselves.
 func (r renaming) affinity(a *corev1.Affinity) {
 	if a == nil {
 		return
@@ -41,6 +42,7 @@ func (r renaming) weighted(terms []corev1.WeightedPodAffinityTerm) {
 
 // selector is changed only where it names the label that the two sides differ in. Any other label is the
 // same on both, and a new value for it would select nobody.
+// Whatever the operator of an expression is: `not in` may be about one's own kind as well.
 func (r renaming) selector(s *metav1.LabelSelector) {
 	if s == nil {
 		return

@@ -11,6 +11,7 @@ import (
 )
 
 // revisionDigits is the length of a revision behind its prefix.
+// 64 bits: two templates of one Canary do not meet, and a name stays readable.
 const revisionDigits = 16
 
 // Revision names what a target's pods are made of: the pod template as the API server returned it, and

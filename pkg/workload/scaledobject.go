@@ -18,6 +18,8 @@ const pausedReplicas = "autoscaling.keda.sh/paused-replicas"
 const most = 100
 
 // ScaledObjectKind is KEDA's, in the one version that it serves.
+//
+// https://keda.sh/docs/latest/reference/scaledobject-spec/
 func ScaledObjectKind() schema.GroupVersionKind {
 	return schema.GroupVersionKind{Group: "keda.sh", Version: "v1alpha1", Kind: "ScaledObject"}
 }
@@ -32,6 +34,7 @@ func (r Rules) ScaledObject(source *unstructured.Unstructured, c *v1beta1.Canary
 	}
 	setIn(spec, c.PrimaryWorkload(), "scaleTargetRef", "name")
 	bound(spec, ref.PrimaryScalerReplicas, int64(floor))
+	// KEDA makes a HorizontalPodAutoscaler of that name: two ScaledObjects must not share one.
 	if name, ok, _ := unstructured.NestedString(spec, "advanced", "horizontalPodAutoscalerConfig", "name"); ok {
 		setIn(spec, name+v1beta1.PrimarySuffix, "advanced", "horizontalPodAutoscalerConfig", "name")
 	}
@@ -46,6 +49,7 @@ func (r Rules) ScaledObject(source *unstructured.Unstructured, c *v1beta1.Canary
 	}
 	o := custom(ScaledObjectKind(), ref.Name+v1beta1.PrimarySuffix, c, spec)
 	o.SetLabels(labelsOf(source, r.IncludeLabelPrefixes))
+	// A pause of the target's is as a rule ours, while it is stopped; the primary must go on being scaled.
 	kept := annotationsOf(source)
 	delete(kept, pausedReplicas)
 	delete(kept, "autoscaling.keda.sh/paused")
@@ -70,6 +74,7 @@ func bound(spec map[string]any, own *v1beta1.ScalerReplicas, floor int64) {
 	if floor == 0 {
 		return
 	}
+	// An idle primary would be too small for its users when they come back.
 	delete(spec, "idleReplicaCount")
 	least, _, _ := unstructured.NestedInt64(spec, "minReplicaCount")
 	limit, ok, _ := unstructured.NestedInt64(spec, "maxReplicaCount")

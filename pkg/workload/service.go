@@ -32,6 +32,7 @@ func (r Rules) Services(c *v1beta1.Canary, target Object, apex rollout.Side, ado
 		}
 	}
 	return []runtime.ApplyConfiguration{
+		// The apex last: it is the one that users ask, and by then both others are there for routes to lead to.
 		s.service(c.PrimaryName(), rollout.PrimarySide, c.Spec.Service.Primary),
 		s.service(c.CanaryName(), rollout.TargetSide, c.Spec.Service.Canary),
 		front,
@@ -73,6 +74,8 @@ func (s services) service(name string, side rollout.Side, custom *v1beta1.Custom
 		custom = &v1beta1.CustomMetadata{}
 	}
 	wanted := s.canary.Spec.Service
+	// What is generated is for inside of the cluster. Who leads in from outside keeps a Service or a gateway of their
+	// own.
 	spec := corev1ac.ServiceSpec().WithType(corev1.ServiceTypeClusterIP).
 		WithSelector(s.selector(side)).WithPorts(s.ports...)
 	if wanted.Headless {
@@ -96,6 +99,7 @@ func (s services) takeOver(live *corev1.Service, side rollout.Side) (*corev1ac.S
 	if err != nil {
 		return nil, err
 	}
+	// The note goes with the same write: no crash can leave a Service taken over and what it selected forgotten.
 	note, err := json.Marshal(selector)
 	if err != nil {
 		return nil, fmt.Errorf("note the selector of service %q: %w", live.Name, err)

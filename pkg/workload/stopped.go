@@ -16,6 +16,7 @@ const StoppedAnnotation = "sluice.dev/stopped"
 
 // Stop is what has to be known of a stopped target, and of the Canary that it was stopped for, to give everything back
 // when the Canary was deleted and nobody saw that.
+// Without a finalizer nothing holds a Canary back until somebody has seen that it goes, as when no operator runs.
 type Stop struct {
 	Canary string    `json:"canary"`
 	UID    types.UID `json:"uid"`  // of the Canary
@@ -29,6 +30,7 @@ type Stop struct {
 }
 
 // StopFor is what a Canary's target carries while it is stopped. Of autoscalers only KEDA's are paused.
+// A HorizontalPodAutoscaler rests by itself at zero pods.
 func StopFor(c *v1beta1.Canary, size int32) Stop {
 	s := Stop{Canary: c.Name, UID: c.UID, Size: size, Provider: c.Spec.Provider}
 	s.Service, s.Routes = c.Spec.Service.Name, c.Spec.Service.RouteRefs
@@ -59,6 +61,7 @@ func (s Stop) String() string {
 }
 
 // Stand is the Canary as far as a Stop tells of it, for its target.
+// It stands in for one that is gone, for code that gives a target back and expects a Canary.
 func (s Stop) Stand(target Object) *v1beta1.Canary {
 	c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Namespace: target.GetNamespace(), Name: s.Canary, UID: s.UID}}
 	c.Spec.TargetRef = v1beta1.TargetRef{APIVersion: "apps/v1", Kind: SketchOf(target).Kind, Name: target.GetName()}

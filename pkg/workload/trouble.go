@@ -28,6 +28,7 @@ func (t trouble) outlasted(now time.Time) bool {
 
 // newest returns the pods of the template that made pods last, by the label that tells templates apart. An older
 // template's pods may be in any state: what is rolled out replaces them.
+// Pods that are being deleted say nothing any more.
 func newest(pods []corev1.Pod, label string) []corev1.Pod {
 	var template string
 	var made time.Time
@@ -87,12 +88,15 @@ func explain(s corev1.ContainerStatus) (trouble, bool) {
 		return trouble{}, false
 	}
 	switch w.Reason {
+	// The kubelet goes back and forth between the two: one word for both, or a condition would change with each try.
 	case "ErrImagePull", "ImagePullBackOff":
 		return trouble{reason: fmt.Sprintf("ImagePullBackOff: %s: cannot pull image %q", s.Name, s.Image)}, true
+	// No registry is asked: nothing will change.
 	case "InvalidImageName":
 		return trouble{reason: fmt.Sprintf("InvalidImageName: %s: %q is not the name of an image", s.Name, s.Image), final: true}, true
 	case "CreateContainerConfigError":
 		return trouble{reason: fmt.Sprintf("CreateContainerConfigError: %s: %s", s.Name, w.Message)}, true
+	// Its message has the delay in it, which grows.
 	case "CrashLoopBackOff":
 		return trouble{reason: fmt.Sprintf("CrashLoopBackOff: %s: %s", s.Name, ended(s))}, true
 	}

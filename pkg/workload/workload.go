@@ -36,6 +36,8 @@ func owner(c *v1beta1.Canary) *metav1ac.OwnerReferenceApplyConfiguration {
 
 // unsynced keeps Flux from taking a generated object for one of its own that has drifted: the labels by
 // which it knows its objects may well be copied along.
+// https://fluxcd.io/flux/components/kustomize/kustomizations/
+// https://fluxcd.io/flux/components/helm/helmreleases/
 func unsynced(annotations map[string]string) map[string]string {
 	return merge(annotations, map[string]string{
 		"kustomize.toolkit.fluxcd.io/reconcile": "disabled",

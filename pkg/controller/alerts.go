@@ -15,6 +15,9 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
+// An alert is looked at three times: when its Canary is (mute), when a decision is announced (alert), and when it is
+// sent (deliver). Only the last reads a Secret, and only the first can say anything on the Canary.
+
 // readAlerts remarks on alerts that could never be sent. That is no reason to stop a release, but nobody should
 // find out by not hearing of a failed one.
 func (r *Reconciler) readAlerts(ctx context.Context, v *view, _ client.Reader) error {

@@ -17,8 +17,9 @@ import (
 // memory is what was found out about Canaries and need not be found out again. To lose it costs requests and time:
 // a primary that is deleted by hand before it was looked at again comes back at the size that its target was stopped at.
 type memory struct {
-	mu    sync.Mutex
-	of    map[types.UID]*memo
+	mu sync.Mutex
+	of map[types.UID]*memo
+	// The way back from a config to those it matters to: events about configs ask for it, and those are many.
 	users map[configKey]map[types.NamespacedName]bool
 
 	scaledObjects bool // they are watched
@@ -82,6 +83,7 @@ func (m *memory) revision(v *view, template corev1.PodTemplateSpec, sums map[str
 	if len(sums) == 0 {
 		slot = &m.about(v.canary).revisions[1]
 	}
+	// A template changes seldom, and is looked at with every event.
 	target, generation := v.target.GetUID(), v.target.GetGeneration()
 	if slot.revision == "" || slot.target != target || slot.generation != generation || !maps.Equal(slot.sums, sums) {
 		*slot = naming{target: target, generation: generation, sums: sums, revision: workload.Revision(template, sums)}

@@ -163,6 +163,7 @@ func (i *inbox) left(ctx context.Context, cached workload.Object) (*v1beta1.Cana
 // noted says that the server has what a workload carries down as ours. Copies of objects, and older revisions that are
 // gone back to, bring along what we have said of something else.
 func noted(o metav1.Object) bool {
+	// Whoever copies an object with kubectl is down for all of it; only what we have written is down as ours.
 	return slices.ContainsFunc(o.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool {
 		return m.Manager == kube.Manager && m.FieldsV1 != nil && strings.Contains(m.FieldsV1.String(), `"f:`+workload.StoppedAnnotation+`"`)
 	})

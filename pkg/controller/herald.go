@@ -51,6 +51,7 @@ type News struct {
 	Primary  *corev1.PodTemplateSpec
 }
 
+// news is what a decision made of what was viewed. Of the workloads that is their templates: messages tell of images.
 func (v *view) news(after *v1beta1.Canary, notices []rollout.Notice) News {
 	return News{
 		Before: v.canary.Status, Canary: after, Plan: v.snapshot.Plan, Notices: notices,

@@ -141,6 +141,15 @@ func under(phase v1beta1.CanaryPhase) bool {
 }
 
 // outcomeOf is how the rollout of the status before ended with the status after, if it did.
+//
+//	Waiting → Failed, same revision          called off: back at what has failed before
+//	under way → Failed                       failed
+//	Finalising → Succeeded                   succeeded
+//	under way → Succeeded                    called off: back at what was promoted
+//	under way → Initialized                  initialised: the first has nothing before it
+//	under way → Terminating, Terminated      terminated
+//	under way → under way, other revision    superseded
+//	all else                                 it goes on, or nothing was rolled out
 func outcomeOf(before, after v1beta1.CanaryStatus) outcomeKind {
 	if !under(before.Phase) {
 		return ""

@@ -30,6 +30,7 @@ func indexNames(by client.FieldIndexer) error {
 
 // concerns are the names of what a Canary refers to or generates. Its objects are in its namespace, mostly.
 func concerns(c *v1beta1.Canary) []string {
+	// Those of what may be in its way as well, as a rival's primary: it goes on when that goes.
 	names := append(named(c), c.Spec.TargetRef.Name, c.PrimaryWorkload(), c.ApexName(), c.PrimaryName(), c.CanaryName())
 	if ref := c.Spec.AutoscalerRef; ref != nil {
 		names = append(names, ref.Name, ref.Name+v1beta1.PrimarySuffix)

@@ -68,6 +68,7 @@ func (r *Reconciler) unprotected(v *view, all []policyv1.PodDisruptionBudget) (m
 		switch {
 		case owned(b, v.canary) || b.DeletionTimestamp != nil:
 		case workload.Selects(b.Spec.Selector, pods):
+			// Where we have made copies before, they are strays now.
 			return map[string]*policyv1.PodDisruptionBudget{}, nil
 		case r.Kinds.Protects(b, v.target):
 			wanted[b.Name+v1beta1.PrimarySuffix] = b

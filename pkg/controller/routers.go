@@ -34,6 +34,7 @@ type Routers struct {
 }
 
 // rediscover is how long an answer about what the cluster serves is good for, when something was missing in it.
+// It is less than unserved, so that who waits for an API is not given the same answer twice.
 const rediscover = 5 * time.Second
 
 // Name is the provider of a Canary.
@@ -88,6 +89,8 @@ func (r *Routers) Read(ctx context.Context, c *v1beta1.Canary, refs []router.Ref
 }
 
 // Detect makes what the cluster serves now the provider of Canaries that name none, and says why.
+// It is asked for once, at the start: a provider that changed in the middle of a rollout would leave the routes of the
+// one before behind.
 func (r *Routers) Detect() (why string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -60,6 +60,11 @@ func (r *Reconciler) render(ctx context.Context, v *view, traffic rollout.Traffi
 
 // settle finds out whether the routes are in effect. A provider that reports on them may say that they are not; since
 // reports can be missing, all are given time since the last change, which is noted on the object and survives a restart.
+//
+//	a route is missing, or our last write of it is unseen    not routed: an event will tell
+//	its provider has something against it                    not routed, and Trouble says what
+//	the last change was less than Settle ago                 not routed, and Settles is when to look again
+//	else                                                     routed
 func (r *Reconciler) settle(ctx context.Context, v *view) error {
 	v.snapshot.Routed = true
 	var last time.Time
@@ -116,6 +121,8 @@ func (r *Reconciler) live(ctx context.Context, v *view) ([]*unstructured.Unstruc
 }
 
 // pending says whether converge would write.
+// It asks what converge does, in its order: of what only one of them sees, a Canary would be woken for nothing, or
+// never make it so.
 func (r *Reconciler) pending(ctx context.Context, v *view) (bool, error) {
 	if v.refused != nil {
 		return v.abandoned() && v.target != nil && replicas(v.target) == 0, nil
@@ -161,6 +168,7 @@ func (v *view) absorb(changed bool, err error) (bool, error) {
 
 // refusedByServer says that the API server will not have what was rendered, as long as nobody changes the spec, the
 // cluster's schemas or our permissions.
+// A conflict, or a server that fails, is none of these: the next try may do.
 func refusedByServer(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err) || undeclared(err)
 }

@@ -28,6 +28,7 @@ type rendered struct {
 // routesKey is all that routes depend on. Of the Canary that is its spec, by its generation, and what the spec's
 // owner says beside it; its status has gone into the traffic.
 type routesKey struct {
+	// A router is made anew for each look, from what the cluster serves: it is another one only when that is.
 	router      router.Router
 	generation  int64
 	labels      map[string]string

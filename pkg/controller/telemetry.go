@@ -40,6 +40,7 @@ const (
 
 // NewTelemetry registers the operator's metrics. Those of other operators of this API have the names and labels that
 // dashboards know; what is our own begins with sluice_.
+// An error is the registry's, which has the name of one of them already.
 func NewTelemetry(into prometheus.Registerer, canaries client.Reader, version, provider string) (*Telemetry, error) {
 	t := &Telemetry{canaries: canaries, queues: map[string]*notify.Queue{}}
 	t.shared()
@@ -125,6 +126,7 @@ func statusOf(phase v1beta1.CanaryPhase) float64 {
 }
 
 // Observe notes the value of a metric that judges a canary.
+// Its unit is the metric's own. The last value stays until the next, also between rollouts.
 func (t *Telemetry) Observe(c *v1beta1.Canary, metric string, value float64) {
 	t.analysis.WithLabelValues(c.Spec.TargetRef.Name, c.Namespace, metric).Set(value)
 }

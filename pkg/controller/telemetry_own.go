@@ -21,12 +21,14 @@ func (t *Telemetry) own() {
 	t.depth = prometheus.NewDesc("sluice_queue_depth", "Messages and calls that wait.", []string{"queue"}, nil)
 	t.dropped = prometheus.NewDesc("sluice_queue_dropped_total", "Messages and calls that were lost.", []string{"queue"}, nil)
 	t.rollouts = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sluice_rollout_duration_seconds",
-		Help:    "Seconds from the detection of a revision to the end of its rollout.",
+		Help: "Seconds from the detection of a revision to the end of its rollout.",
+		// From half a minute to a day: a rollout takes its intervals, and a gate may wait for a person.
 		Buckets: []float64{30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, 86400}}, append(target[:2:2], "outcome"))
 	t.phases = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_rollout_phase_seconds_total",
 		Help: "Seconds that rollouts spent in a phase, counted when it ends."}, append(target[:2:2], "phase"))
 	t.rounds = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_analysis_round_duration_seconds",
-		Help:    "Seconds that the checks of one round took: all its webhooks and metrics.",
+		Help: "Seconds that the checks of one round took: all its webhooks and metrics.",
+		// Up to a minute: a query has 5 s, a hook 10 s unless it asks for more.
 		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}})
 	t.errors = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_provider_errors_total",
 		Help: "Queries, messages and calls that failed, by what they went to."}, []string{"kind", "provider"})

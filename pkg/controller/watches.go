@@ -29,6 +29,8 @@ import (
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // Setup has the manager run the reconciler: one queue, woken by everything a rollout depends on.
+// Workers are how many Canaries are worked on at the same time. What providers, scalers and configs need is watched
+// later, by watchAround or with the first Canary that needs it.
 func (r *Reconciler) Setup(mgr ctrl.Manager, workers int) error {
 	return r.setup(mgr, workers, func(i reconcile.Reconciler) reconcile.Reconciler { return i })
 }
@@ -39,6 +41,7 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 	if err := errors.Join(indexNames(mgr.GetFieldIndexer()), indexStops(mgr.GetFieldIndexer())); err != nil {
 		return err
 	}
+	// MetricTemplates are not among them: a changed one counts from the next check on, which comes by itself.
 	built, err := ctrl.NewControllerManagedBy(mgr).
 		Named("canary").
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).

@@ -13,6 +13,8 @@ import (
 	"github.com/sluice-cd/sluice/pkg/loadtest"
 )
 
+// File gates.go chooses where the gates are kept; what they are is in pkg/loadtest.
+
 const (
 	// namespaceFile tells every pod with a service account where it runs.
 	namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -28,6 +30,7 @@ func keeper(configMap string, log logr.Logger) (loadtest.Gates, error) {
 		log.Info("gates are kept in memory: all are closed after a restart, and each replica has its own")
 		return &loadtest.Memory{}, nil
 	}
+	// Outside a cluster this fails, instead of taking memory: gates that people believe shared would be each replica's.
 	config, err := rest.InClusterConfig()
 	if err != nil {
 		return nil, fmt.Errorf("find the API server: %w", err)

@@ -22,6 +22,7 @@ import (
 )
 
 // tokenVariable is where a Secret is handed over. It counts more than the flag.
+// A flag stands in the process list, which the commands that are run here can read.
 const tokenVariable = "LOADTESTER_TOKEN"
 
 // flags are what a user may set.
@@ -34,6 +35,7 @@ type flags struct {
 	token     string
 }
 
+// main ends with SIGTERM too, which is how a pod is told to: commands that run are ended before it goes.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -56,6 +58,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	o := loadtest.Options{Timeout: f.timeout, Token: f.token, Log: log}
+	// A lock that cannot be read must not stand open, so a wrong expression ends the start.
 	if f.namespace != "" {
 		if o.Namespaces, err = regexp.Compile(f.namespace); err != nil {
 			return fmt.Errorf("-namespace-regexp: %w", err)
@@ -64,6 +67,7 @@ func run(ctx context.Context, args []string) error {
 	if o.Gates, err = keeper(f.gates, log); err != nil {
 		return fmt.Errorf("-gates-configmap: %w", err)
 	}
+	// Listening comes last: whoever connects finds a server that is ready.
 	l, err := net.Listen("tcp", fmt.Sprintf(":%d", f.port))
 	if err != nil {
 		return err
@@ -76,6 +80,7 @@ func parse(args []string, env func(string) string) (flags, error) {
 	var f flags
 	set := flag.NewFlagSet("loadtester", flag.ContinueOnError)
 	set.IntVar(&f.port, "port", 9090, "port to listen on")
+	// Names and defaults are the interface's; gates-configmap and token are ours.
 	set.DurationVar(&f.timeout, "timeout", time.Hour, "longest time that a command may run")
 	set.StringVar(&f.namespace, "namespace-regexp", "", "namespaces whose Canaries may call; empty allows all")
 	set.StringVar(&f.level, "log-level", "info", "debug, info, warn or error")
@@ -91,6 +96,7 @@ func parse(args []string, env func(string) string) (flags, error) {
 	return f, nil
 }
 
+// logger writes JSON, as the operator does, through the standard library: this program needs no more.
 func logger(level string) (logr.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {

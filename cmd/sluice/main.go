@@ -20,11 +20,16 @@ import (
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
+// File main.go is the order of the start: flags, logger, API server, manager, parts. What can fail does so before
+// anything is watched, so that a mistake in a flag ends the pod with one line.
+
 // version is set when the program is linked.
 var version = "unknown"
 
+// main ends when run does, whatever still runs: the lease is given back by then, and another replica may be at work.
 func main() {
 	err := run(ctrl.SetupSignalHandler(), os.Args[1:])
+	// Who asks for help has it already, and has made no mistake.
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "sluice:", err)
 		os.Exit(1)
@@ -44,6 +49,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	// Before the first client is made: libraries that log earlier complain that there is no logger.
 	ctrl.SetLogger(log)
 	config, err := connect(o)
 	if err != nil {
@@ -66,10 +72,12 @@ func assemble(mgr manager.Manager, o *options) error {
 	if err != nil {
 		return fmt.Errorf("-settle: %w", err)
 	}
+	// Before all that follow: it fills in o.provider where no flag does, which telemetry and analyst read.
 	routers, err := newRouters(mgr, o)
 	if err != nil {
 		return err
 	}
+	// Into the registry that the manager serves, beside the library's own figures.
 	telemetry, err := controller.NewTelemetry(metrics.Registry, mgr.GetClient(), version, o.provider)
 	if err != nil {
 		return fmt.Errorf("register metrics: %w", err)
@@ -78,23 +86,27 @@ func assemble(mgr manager.Manager, o *options) error {
 	if err != nil {
 		return err
 	}
+	// Secrets are read live, each time: the cache holds none.
 	templates := &controller.Templates{Providers: mgr.GetClient(), Secrets: mgr.GetAPIReader(), Local: o.localRefs}
 	analyst, err := newAnalyst(mgr, o, telemetry, templates)
 	if err != nil {
 		return err
 	}
+	// Event hooks and those of a round are called alike, with the same credentials and limits.
 	herald.Hooks = analyst
 	r := &controller.Reconciler{
-		Client:  mgr.GetClient(),
-		Live:    mgr.GetAPIReader(),
+		Client: mgr.GetClient(),
+		Live:   mgr.GetAPIReader(),
+		// The cache and not the client, which would read the metadata of ConfigMaps and others live.
 		Applier: &kube.Applier{Client: mgr.GetClient(), Reader: mgr.GetCache(), Live: mgr.GetAPIReader(), Now: time.Now},
 		Analyst: telemetry.Time(analyst),
 		Herald:  herald,
 		Routers: routers,
-		Sound:   func(c *v1beta1.Canary) error { return errors.Join(analysis.Sound(c.Spec), templates.Permit(c)) },
-		Kinds:   workload.Kinds{Rules: workload.Rules{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()}},
-		Settle:  settle,
-		Now:     time.Now,
+		// Both are told at once, so that nobody mends one mistake to meet the next.
+		Sound:  func(c *v1beta1.Canary) error { return errors.Join(analysis.Sound(c.Spec), templates.Permit(c)) },
+		Kinds:  workload.Kinds{Rules: workload.Rules{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()}},
+		Settle: settle,
+		Now:    time.Now,
 
 		Tracking: o.configTracking,
 	}

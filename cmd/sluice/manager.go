@@ -20,8 +20,10 @@ import (
 	"github.com/sluice-cd/sluice/pkg/kube"
 )
 
+// newManager has one port for metrics and probes, as installations of this API have it.
 func newManager(config *rest.Config, o *options) (manager.Manager, error) {
 	scheme := runtime.NewScheme()
+	// Kubernetes' own kinds and ours. Routes of the providers are read as unstructured, so that none has to be served.
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1beta1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, err
@@ -29,27 +31,32 @@ func newManager(config *rest.Config, o *options) (manager.Manager, error) {
 	}
 	var ready http.Handler
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:         scheme,
+		Scheme: scheme,
+		// The library's would be asked for each object that is read from the cache.
 		MapperProvider: kube.Mapper,
 		Cache:          watched(o),
 		Client: client.Options{Cache: &client.CacheOptions{
 			Unstructured: true, // routes are read as what they are watched as
-			DisableFor:   []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Pod{}},
+			// Read when they are needed: a cluster has more of these than of all else, and Secrets are kept nowhere.
+			DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Pod{}},
 		}},
 		Metrics: metricsserver.Options{
 			BindAddress: fmt.Sprintf(":%d", o.port),
 			ExtraHandlers: map[string]http.Handler{
 				"/healthz": healthz.CheckHandler{Checker: healthz.Ping},
-				"/readyz":  http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ready.ServeHTTP(w, r) }),
+				// By way of a closure, since what is asked for needs the manager that is being made here.
+				"/readyz": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ready.ServeHTTP(w, r) }),
 			},
 		},
-		LeaderElection:                o.leaderElection,
-		LeaderElectionID:              "flagger-leader-election", // shared, so that two operators of this API never work at once
-		LeaderElectionNamespace:       o.leader(),
+		LeaderElection:          o.leaderElection,
+		LeaderElectionID:        "flagger-leader-election", // shared, so that two operators of this API never work at once
+		LeaderElectionNamespace: o.leader(),
+		// The next replica takes over at once. It is safe only because main ends right after Start does.
 		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 new(15 * time.Second),
-		RenewDeadline:                 new(10 * time.Second),
-		RetryPeriod:                   new(2 * time.Second),
+		// A killed operator is replaced within 15s; see docs/decisions/0005-shared-lease-name.md.
+		LeaseDuration: new(15 * time.Second),
+		RenewDeadline: new(10 * time.Second),
+		RetryPeriod:   new(2 * time.Second),
 	})
 	if err != nil {
 		return nil, err
@@ -62,6 +69,7 @@ func newManager(config *rest.Config, o *options) (manager.Manager, error) {
 // owners, which is often larger than the object, our own part.
 func watched(o *options) cache.Options {
 	c := cache.Options{DefaultTransform: kube.Trim}
+	// With rights in one namespace only, a watch of all would be refused, and the caches never filled.
 	if o.namespace != "" {
 		c.DefaultNamespaces = map[string]cache.Config{o.namespace: {}}
 	}

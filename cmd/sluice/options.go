@@ -12,6 +12,8 @@ import (
 	"github.com/sluice-cd/sluice/pkg/notify"
 )
 
+// File options.go is the operator's command line. docs/operations/flags.md has all of it, and a test compares the two.
+
 // options are the flags of the operator. Names are those that installations of this API already use, with
 // one dash or two.
 type options struct {
@@ -45,11 +47,13 @@ type options struct {
 
 // refused are flags whose feature this version lacks. Ignoring them would lose notices or change what is
 // released, so the operator does not start with them.
+// They are known all the same, so that the error says what is missing, and not that there is no such flag.
 var refused = map[string]string{
 	"kubeconfig-service-mesh": "a mesh on another cluster",
 }
 
 // harmless are flags that other operators of this API need and this one does not.
+// Manifests and charts set them, and must not be changed for us.
 var harmless = map[string]string{
 	"control-loop-interval": "nothing is polled here; ignored",
 }
@@ -70,6 +74,7 @@ func parse(args []string, env func(string) string, out io.Writer) (*options, err
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
+	// The environment counts more than the flag, as other operators of this API have it: Secrets come by it.
 	o.slackURL = cmp.Or(env("SLACK_URL"), o.slackURL)
 	o.slackToken = cmp.Or(env("SLACK_TOKEN"), o.slackToken)
 	o.slackProxy = cmp.Or(env("SLACK_PROXY_URL"), o.slackProxy)
@@ -89,6 +94,7 @@ func (o *options) process(f *flag.FlagSet) {
 	f.Float64Var(&o.qps, "kubeconfig-qps", 300, "Requests per second to the API server.")
 	f.IntVar(&o.burst, "kubeconfig-burst", 750, "Requests to the API server at once.")
 	f.StringVar(&o.namespace, "namespace", "", "Namespace to watch; empty: all.")
+	// Many, since most of a pass is waiting for hooks and queries: ten slow webhooks must not stop everybody else.
 	f.IntVar(&o.threads, "threadiness", 128, "Canaries that are worked on at the same time.")
 	f.IntVar(&o.port, "port", 8080, "Port of /metrics, /healthz and /readyz.")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error.")
@@ -112,6 +118,7 @@ func (o *options) release(f *flag.FlagSet) {
 	f.StringVar(&o.settle, "settle", "2s", "How long proxies are given to take routes that they do not report on.")
 }
 
+// alerts are the flags about the operator's own channel, and about who else is told of rollouts.
 func (o *options) alerts(f *flag.FlagSet) {
 	f.StringVar(&o.slackURL, "slack-url", "", "Slack webhook of Canaries without alerts of their own; also SLACK_URL.")
 	f.StringVar(&o.slackToken, "slack-token", "", "Token of a Slack bot; also SLACK_TOKEN.")
@@ -125,10 +132,12 @@ func (o *options) alerts(f *flag.FlagSet) {
 	f.StringVar(&o.cluster, "cluster-name", "", "Name of the cluster, said in every message.")
 }
 
+// check refuses what would otherwise be found by nothing happening. A word without a dash is a flag that lost it.
 func (o *options) check(rest []string) error {
 	if len(rest) > 0 {
 		return fmt.Errorf("unexpected argument %q", rest[0])
 	}
+	// A flag that is given without a value asks for nothing.
 	for name, what := range refused {
 		if *o.unused[name] != "" {
 			return fmt.Errorf("-%s: %s is not supported yet", name, what)
@@ -146,6 +155,7 @@ func (o *options) check(rest []string) error {
 // notifier is the channel of Canaries without alerts of their own; nil: there is none.
 func (o *options) notifier(threads *notify.Threads) (notify.Notifier, error) {
 	switch {
+	// Teams takes the place of Slack, as the interface has it.
 	case o.teamsURL != "":
 		return notify.New("msteams", notify.Options{Address: o.teamsURL, Proxy: o.teamsProxy})
 	case o.slackURL != "" || o.slackToken != "":
@@ -172,10 +182,12 @@ func list(text string) []string {
 
 // leader is the namespace of the lease.
 func (o *options) leader() string {
+	// The watched namespace first: an operator of one namespace may have no rights elsewhere.
 	return cmp.Or(o.namespace, o.leaderNamespace, home())
 }
 
 // home is the namespace this runs in, as every pod is told; outside a cluster the one of cluster services.
+// Outside a cluster it is where other operators of this API have their lease by default.
 func home() string {
 	data, err := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 	if err != nil {

@@ -18,10 +18,13 @@ import (
 	"github.com/sluice-cd/sluice/pkg/controller"
 )
 
+// File trace.go sends rollouts to an OpenTelemetry collector; what is in them is pkg/controller's.
+
 // newTracer has rollouts written to a collector while the manager runs. Without an endpoint there is none.
 //
 // Headers and certificates are those of the usual variables, OTEL_EXPORTER_OTLP_HEADERS and others.
 func newTracer(mgr manager.Manager, o *options) (*controller.Tracer, error) {
+	// A nil Tracer writes nothing.
 	if o.traceURL == "" {
 		return nil, nil
 	}
@@ -31,6 +34,7 @@ func newTracer(mgr manager.Manager, o *options) (*controller.Tracer, error) {
 	}
 	end := manager.RunnableFunc(func(ctx context.Context) error {
 		<-ctx.Done()
+		// ctx is over already; what is in the batch is to get out all the same.
 		within, stop := context.WithTimeout(context.WithoutCancel(ctx), flush)
 		defer stop()
 		_ = provider.Shutdown(within) // what could not be sent was logged
@@ -45,19 +49,23 @@ const flush = 5 * time.Second
 // newSpans sends spans in batches, behind the back of who writes them: when the collector is slow they are dropped.
 func newSpans(endpoint string, log logr.Logger) (*trace.TracerProvider, error) {
 	u, err := url.Parse(endpoint)
+	// Over HTTP only: another protocol is another exporter. A password would end in logs; headers have a variable.
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
 		return nil, errors.New("not an http or https URL with a host, and without a password")
 	}
 	if u.Path == "" || u.Path == "/" {
+		// Where collectors listen, by the specification of OTLP/HTTP.
 		u.Path = "/v1/traces"
 	}
 	exporter, err := otlptracehttp.New(context.Background(), otlptracehttp.WithEndpointURL(u.String()))
 	if err != nil {
 		return nil, err
 	}
+	// The library has one for all of a process. It reports what was lost behind everybody's back.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Info("spans lost", "reason", err.Error()) }))
 	return trace.NewTracerProvider(
 		trace.WithBatcher(exporter),
+		// Ids follow from the Canary and the revision, so that several processes write one trace.
 		trace.WithIDGenerator(controller.SpanIDs{}),
 		trace.WithResource(resource.NewSchemaless(attribute.String("service.name", "sluice"), attribute.String("service.version", version))),
 	), nil

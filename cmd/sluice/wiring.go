@@ -27,20 +27,25 @@ import (
 	"github.com/sluice-cd/sluice/pkg/router"
 )
 
+// File wiring.go makes the parts that the reconciler is given, each from the manager and the flags.
+
 // connect finds the API server: by the flags, else by the usual places of a cluster or a user.
 func connect(o *options) (*rest.Config, error) {
 	config, err := ctrl.GetConfig()
+	// The flags win, and so does their error: what the usual places say does not matter then.
 	if o.kubeconfig != "" || o.master != "" {
 		config, err = clientcmd.BuildConfigFromFlags(o.master, o.kubeconfig)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find the API server: %w", err)
 	}
+	// The defaults are those of three clients in other operators of this API, 100 and 250 each.
 	config.QPS, config.Burst = float32(o.qps), o.burst
 	config.UserAgent = "sluice/" + version
 	return config, nil
 }
 
+// logger has JSON as its default, as installations collect it; levels and encodings are named as zap does.
 func logger(o *options) (logr.Logger, error) {
 	level, err := zapcore.ParseLevel(o.logLevel)
 	if err != nil {
@@ -64,11 +69,13 @@ const (
 	eventAlike = 50
 )
 
+// newHerald is who tells people. Nothing of it may hold up a rollout, hence the queues.
 func newHerald(mgr manager.Manager, o *options, t *controller.Telemetry) (*controller.Herald, error) {
 	clients, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("set up the client of events: %w", err)
 	}
+	// In place of the manager's recorder, whose limits are the library's.
 	events := record.NewBroadcasterWithCorrelatorOptions(record.CorrelatorOptions{BurstSize: eventBurst, MaxEvents: eventAlike})
 	events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: clients.CoreV1().Events("")})
 	h := &controller.Herald{
@@ -81,6 +88,7 @@ func newHerald(mgr manager.Manager, o *options, t *controller.Telemetry) (*contr
 		Threads:   notify.NewThreads(),
 		EventURL:  o.eventURL,
 	}
+	// Two queues: a chat service that is slow must not delay the hooks that programs wait for.
 	if h.Queue, err = newQueue(mgr, t, "alerts"); err != nil {
 		return nil, err
 	}
@@ -90,6 +98,7 @@ func newHerald(mgr manager.Manager, o *options, t *controller.Telemetry) (*contr
 	if h.Tracer, err = newTracer(mgr, o); err != nil {
 		return nil, err
 	}
+	// Last, and an error of the start: a channel that is misspelt here would lose the messages of all Canaries.
 	h.Default, err = o.notifier(h.Threads)
 	return h, err
 }
@@ -103,6 +112,7 @@ func newQueue(mgr manager.Manager, t *controller.Telemetry, name string) (*notif
 
 // newAnalyst is who answers the questions of rollouts.
 func newAnalyst(mgr manager.Manager, o *options, t *controller.Telemetry, library analysis.Library) (*analysis.Analyst, error) {
+	// For Jobs and the metrics of other operators. Its rate is its own: polls must not slow writes.
 	raw, err := kube.NewRaw(mgr.GetConfig())
 	if err != nil {
 		return nil, fmt.Errorf("set up the client of metrics: %w", err)
@@ -115,6 +125,7 @@ func newAnalyst(mgr manager.Manager, o *options, t *controller.Telemetry, librar
 
 // newRouters finds the provider of Canaries that name none, where no flag does.
 func newRouters(mgr manager.Manager, o *options) (*controller.Routers, error) {
+	// What the cluster serves decides which version of a provider's API is written, whoever names the provider.
 	d, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("set up discovery: %w", err)
@@ -126,9 +137,12 @@ func newRouters(mgr manager.Manager, o *options) (*controller.Routers, error) {
 		Local:     o.localRefs,
 		Now:       time.Now,
 	}
+	// A name that is given is never replaced by what is found.
 	if o.provider != "" {
 		return r, nil
 	}
+	// Once: a provider that changed in mid-rollout would leave routes behind, see
+	// docs/decisions/0014-detection-at-start.md.
 	why, err := r.Detect()
 	if err != nil {
 		return nil, fmt.Errorf("choose a provider: %w", err)
@@ -141,6 +155,7 @@ func newRouters(mgr manager.Manager, o *options) (*controller.Routers, error) {
 // synced answers whether the caches hold what is watched: before that nothing could be decided.
 func synced(mgr manager.Manager) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Less than the probe waits, so that it hears a reason and no timeout.
 		ctx, stop := context.WithTimeout(r.Context(), time.Second)
 		defer stop()
 		if !mgr.GetCache().WaitForCacheSync(ctx) {

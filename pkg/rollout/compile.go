@@ -126,7 +126,7 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 		Swap:     !can.Has(Weighted),
 		Ratio:    a.ReplicaRatio && a.Iterations == 0,
 		Interval: interval,
-		// The contract counts up to a threshold before it rolls back, so that none at all is the first failure.
+		// By the contract, a threshold that is left out is one failed check.
 		Threshold: max(a.Threshold, 1),
 		Deadline:  deadline(spec),
 		Preview:   len(a.PreviewMatch) > 0,

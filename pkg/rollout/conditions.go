@@ -17,31 +17,31 @@ type Wait string
 // What a rollout can wait for.
 const (
 	// The reason of a condition that is False: no rollout is under way.
-	WaitNothing  Wait = "Settled"
+	WaitNothing Wait = "Settled"
 	// The workload of spec.targetRef does not exist; when it does, its event wakes the rollout.
-	WaitTarget   Wait = "TargetMissing"
+	WaitTarget Wait = "TargetMissing"
 	// The primary is to come up with a revision: the first one, a promoted one, or the one before.
-	WaitPrimary  Wait = "PrimaryStarting"
+	WaitPrimary Wait = "PrimaryStarting"
 	// The target is to come up with the new revision, or, on the way out, at full size.
-	WaitCanary   Wait = "CanaryStarting"
+	WaitCanary Wait = "CanaryStarting"
 	// The canary serves, and has too few pods for the share that it would get next.
 	WaitCapacity Wait = "CanaryScaling"
 	// The proxies have not taken the routes, as far as is known.
-	WaitRoutes   Wait = "RoutesSettling"
+	WaitRoutes Wait = "RoutesSettling"
 	// A step is in effect and judged later.
 	WaitInterval Wait = "StepRunning"
 	// A check failed, and is made again after an interval.
-	WaitRetry    Wait = "CheckRetry"
+	WaitRetry Wait = "CheckRetry"
 	// A person has to take spec.suspend back.
-	WaitResume   Wait = "Suspended"
+	WaitResume Wait = "Suspended"
 	// A gate is closed: before a rollout, before a step, before the promotion.
 	WaitLeave    Wait = "RolloutApproval"
 	WaitIncrease Wait = "TrafficIncreaseApproval"
 	WaitApproval Wait = "PromotionApproval"
 	// A metric has no value yet, says neither yes nor no, or has not passed often enough in a row.
-	WaitValue    Wait = "MetricPending"
-	WaitClarity  Wait = "MetricInconclusive"
-	WaitProof    Wait = "MetricUnproven"
+	WaitValue   Wait = "MetricPending"
+	WaitClarity Wait = "MetricInconclusive"
+	WaitProof   Wait = "MetricUnproven"
 )
 
 // enter moves to another phase and says so in the condition that people and scripts wait for.

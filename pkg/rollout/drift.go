@@ -41,8 +41,8 @@ func (t *turn) resume() {
 }
 
 // replanned notices a spec whose steps are no longer those that were taken.
-// Users may be at a weight that is no step any more, as 30 between 20 and 40. Then the place stays what it is, or this
-// guard would fire for ever.
+// Users may be at a weight that is no step any more, as 30 between 20 and 40. Once their place is found this must not
+// fire again, or the rollout would never get on.
 func replanned(t *turn) move {
 	if !t.analysing() || t.stranded() || t.Plan.Skip || t.Status.Step == 0 || t.onPlan() || t.place() == t.Status.Step {
 		return nil

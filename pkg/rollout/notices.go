@@ -44,8 +44,9 @@ const (
 	ReasonRoutedToPrimary Reason = "RoutedToPrimary"
 	ReasonPromoted        Reason = "Promoted"
 	// Why a rollout ends, and, in another event, that the canary is stopped for it.
-	ReasonRolledBack  Reason = "RolledBack"
-	ReasonFailed      Reason = "Failed"
+	ReasonRolledBack Reason = "RolledBack"
+	ReasonFailed     Reason = "Failed"
+	// The Canary goes, or rests because a person wants it to.
 	ReasonTerminating Reason = "Terminating"
 	ReasonSuspended   Reason = "Suspended"
 	// Pods are in a trouble that waiting does not end, or the primary was deleted.

@@ -65,7 +65,8 @@ func (t *turn) strand() {
 		t.founder()
 		return
 	}
-	// Users get what passed and nothing newer (rule 2), and not before there are pods for all of them (rule 7).
+	// Users get what passed and nothing newer, and not before there are pods for all of them: rules 4 and 7 of
+	// docs/concepts/machine.md.
 	sound := t.Revision == t.Status.Promoting && t.Target.Health == Available
 	if sound && t.Target.Available < t.Status.PrimaryReplicas {
 		if t.waiting() != WaitCapacity {

@@ -125,7 +125,7 @@ func (t *turn) begin() {
 }
 
 // restart drops what is known of the old revision and begins with the new one.
-// The size stays what it was when users first left the primary: by now an autoscaler may have shrunk that.
+// The size stays what it was when the rollout began: that is what the primary has to have again at its end.
 func (t *turn) restart() {
 	// The primary was not given it yet. A stranded one keeps the name of what broke it, until something else is promoted.
 	if t.Status.Phase == v1beta1.PhasePromoting {

@@ -93,7 +93,7 @@ func (t *turn) retreat() {
 
 // finalise records what was seen on the primary and moves all traffic there.
 func (t *turn) finalise() {
-	// Seen and not assumed (rule 3): the primary is ready, and its annotation says what with.
+	// Seen and not assumed: the primary is ready, and its annotation says what with.
 	t.next.LastPromotedSpec = t.next.Promoting
 	t.next.Promoting = ""
 	t.leaveCanary()

@@ -80,7 +80,7 @@ func late(d *appsv1.Deployment, t trouble) string {
 func lacking(d *appsv1.Deployment, ready int) string {
 	s := d.Status
 	switch {
-	// In the order in which a Deployment gets there: each is only true of it when those before are not.
+	// In the order in which a Deployment gets there: the first thing that is missing is the one to say.
 	case s.ObservedGeneration < d.Generation:
 		return unseen
 	case s.UpdatedReplicas < size(d) && d.Spec.Paused:

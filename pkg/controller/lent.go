@@ -73,6 +73,7 @@ func (r *Reconciler) part(ctx context.Context, v *view) (changed bool, err error
 }
 
 // disown gives up the user's routes as they are.
+// Not by an apply without our fields, which would take them out of the routes: see kube.Applier.Disown.
 func (r *Reconciler) disown(ctx context.Context, v *view) error {
 	routes, err := r.parting(ctx, v)
 	if err != nil {

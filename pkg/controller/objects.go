@@ -235,6 +235,7 @@ func (v *view) primarySize(before int32) int32 {
 	return max(replicas(v.target), s.PrimaryReplicas, 1)
 }
 
+// replicas is how many pods a workload is asked to have. A DaemonSet, whose pods are up to the nodes, has one or none.
 func replicas(o client.Object) int32 { return workload.SketchOf(o).Size }
 
 // held says that a Canary cannot go before we let it.

@@ -138,6 +138,7 @@ func (r *Reconciler) advance(ctx context.Context, c *v1beta1.Canary, live client
 		}
 		c = next
 	}
+	// Behind those that wait already, and without the back-off of an error.
 	return reconcile.Result{RequeueAfter: time.Millisecond}, nil
 }
 

@@ -27,9 +27,10 @@ type Routers struct {
 	Watch func(context.Context, schema.GroupVersionKind) error
 
 	// Held while the cluster is asked: of many Canaries that begin at once one asks, and the others have its answer.
-	mu      sync.Mutex
-	served  []string // group versions of the cluster, as of asked
-	asked   time.Time
+	mu     sync.Mutex
+	served []string // group versions of the cluster, as of asked
+	asked  time.Time
+	// For good: a watch that has begun is not ended, though nobody may need it any more.
 	watched map[schema.GroupVersionKind]bool
 }
 

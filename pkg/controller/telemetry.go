@@ -17,13 +17,15 @@ type Telemetry struct {
 	canaries client.Reader
 	queues   map[string]*notify.Queue
 
+	// Made for each scrape.
 	total, status, weight *prometheus.Desc
 	since                 *prometheus.Desc
 	depth, dropped        *prometheus.Desc
-	info                  *prometheus.GaugeVec
-	analysis              *prometheus.GaugeVec
-	duration              *prometheus.HistogramVec
-	successes, failures   *prometheus.CounterVec
+	// Kept from one scrape to the next. The second half has no counterpart with other operators of this API.
+	info                *prometheus.GaugeVec
+	analysis            *prometheus.GaugeVec
+	duration            *prometheus.HistogramVec
+	successes, failures *prometheus.CounterVec
 
 	rollouts *prometheus.HistogramVec
 	phases   *prometheus.CounterVec

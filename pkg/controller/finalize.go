@@ -101,7 +101,7 @@ func (r *Reconciler) farewell(ctx context.Context, v *view) (changed bool, err e
 	case v.canary.DeletionTimestamp.IsZero():
 		return false, nil
 	case v.canary.Spec.RevertOnDeletion:
-		// The target answers by now, which the phase has waited for: the rest is the user's own.
+		// The target answers by now, or there is none: what is left is the user's own.
 		return r.handOver(ctx, v)
 	case v.target == nil:
 		return false, nil

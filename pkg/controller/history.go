@@ -15,10 +15,10 @@ import (
 // A promotion that is taken back while its target keeps the new revision is rendered from what the primary's own
 // controller has kept of it.
 
-// readHistory finds out whether the primary could return to the promoted revision, and, where it is to, from what. It costs
-// requests, so that it is done where a rollback hook may have to be followed, and then only in passes that decide; a
-// way back that is not begun yet is looked for in every pass. The primary is read live as well: one that is thought not
-// to have the new revision yet is left alone.
+// readHistory finds out whether the primary could return to the promoted revision, and, where it is to, from what. It
+// costs requests, so that it is done where a rollback hook may have to be followed, and then only in passes that
+// decide; a way back that is not begun yet is looked for in every pass. The primary is read live as well: one that is
+// thought not to have the new revision yet is left alone.
 func (r *Reconciler) readHistory(ctx context.Context, v *view, targets client.Reader) error {
 	status, s := v.canary.Status, &v.snapshot
 	// The pass on the cache looks only where a way back still has to be begun: that alone could make it write.

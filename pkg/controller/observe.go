@@ -34,7 +34,7 @@ func (r *Reconciler) observe(ctx context.Context, c *v1beta1.Canary, targets cli
 	// Each builds on those before it:
 	//
 	//	rivals     first: the younger of two is to hear of the elder, not of the primary that stands in its way
-	//	target     its revision, which the configs are part of, and how far it is; refused where the provider cannot take it
+	//	target     its revision, configs included, and how far it is; refused where the provider cannot take it
 	//	primary    from the cache: it is ours to write, and the cache must know our writes
 	//	plan       needs the sizes of both sides for its remarks; from here on there is an intent
 	//	history    only where the plan has a rollback hook

@@ -39,7 +39,7 @@ func (v *view) stop(have int32) {
 		size = now.Size
 	}
 	next := workload.StopFor(v.canary, size)
-	// Else it is told again: its Canary was made anew, or names other routes than when it was stopped.
+	// At zero already, it is told again only what has changed: its Canary was made anew, or names other routes by now.
 	if have == 0 && next.String() == now.String() {
 		return
 	}

@@ -79,6 +79,9 @@ func target(pod *corev1.Pod) (targetGroup, bool) {
 			"__metrics_path__": cmp.Or(wish["prometheus.io/path"], "/metrics"),
 			"namespace":        pod.Namespace,
 			"pod":              pod.Name,
+			// Under these names Prometheus' own example for Kubernetes has had them for long, and queries about pods use them.
+			"kubernetes_namespace": pod.Namespace,
+			"kubernetes_pod_name":  pod.Name,
 		},
 	}, true
 }

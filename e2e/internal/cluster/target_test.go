@@ -42,7 +42,9 @@ func TestTarget(t *testing.T) {
 			require.Equal(t, wanted, c.target != "", c.reason)
 			if wanted {
 				require.Equal(t, []string{c.target}, group.Targets, c.reason)
-				require.Equal(t, map[string]string{"__metrics_path__": c.path, "namespace": "test", "pod": "a"}, group.Labels)
+				require.Equal(t, map[string]string{
+					"__metrics_path__": c.path, "namespace": "test", "pod": "a", "kubernetes_namespace": "test", "kubernetes_pod_name": "a",
+				}, group.Labels)
 			}
 		})
 	}

@@ -51,7 +51,7 @@ type CanaryService struct {
 	// +optional
 	Timeout string `json:"timeout,omitempty"`
 
-	// Time that a single attempt at a backend may take. Used by the Gateway API only. Left out, the
+	// Time that a single attempt at a backend may take. Used by gatewayapi:* and linkerd. Left out, the
 	// gateway's own. Example: `5s`.
 	// +optional
 	BackendTimeout string `json:"backendTimeout,omitempty"`
@@ -100,13 +100,14 @@ type CanaryService struct {
 	CorsPolicy *CorsPolicy `json:"corsPolicy,omitempty"`
 
 	// What the route of the Gateway API is attached to: gateways, or a Service in a mesh. Needed by
-	// the providers gatewayapi:*, ignored by the others.
+	// the providers gatewayapi:*, used by linkerd, ignored by the others.
 	// +kubebuilder:validation:MaxItems=32
 	// +optional
 	GatewayRefs []GatewayRef `json:"gatewayRefs,omitempty"`
 
 	// Routes of the user's own, in the Canary's namespace, whose backend weights are moved and nothing else in
-	// them. Where they are given no route is generated. Used by istio and gatewayapi. Left out, none.
+	// them. Where they are given no route is generated. Used by istio, gatewayapi:* and linkerd. Left
+	// out, none.
 	// +kubebuilder:validation:MaxItems=32
 	// +optional
 	RouteRefs []OwnRoute `json:"routeRefs,omitempty"`

@@ -35,7 +35,9 @@ func keeper(configMap string, log logr.Logger) (loadtest.Gates, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the API server: %w", err)
 	}
+	// The client has none by itself, and a gate that hangs is one that nobody can open.
 	config.Timeout = apiTimeout
+	// Its own namespace and no other: that is all the rights it has.
 	namespace, err := os.ReadFile(namespaceFile)
 	if err != nil {
 		return nil, fmt.Errorf("find the namespace: %w", err)

@@ -27,8 +27,9 @@ const tokenVariable = "LOADTESTER_TOKEN"
 
 // flags are what a user may set.
 type flags struct {
-	port      int
-	timeout   time.Duration
+	port    int
+	timeout time.Duration
+	// A regular expression. It looks at what the payload says, which is no proof: the token is for that.
 	namespace string
 	level     string
 	gates     string
@@ -46,6 +47,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
+	// The token is taken from the environment first, and then taken out of it.
 	f, err := parse(args, os.Getenv)
 	if err != nil {
 		return err
@@ -73,6 +75,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	log.Info("listening", "address", l.Addr().String(), "timeout", f.timeout.String(), "token", f.token != "")
+	// Both are given ctx: load tests go on when their call has been answered, but must not outlive the process.
 	return loadtest.New(ctx, o).Run(ctx, l)
 }
 
@@ -89,6 +92,7 @@ func parse(args []string, env func(string) string) (flags, error) {
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
+	// A flag that lost its dash would be ignored otherwise, a lock among them.
 	if set.NArg() > 0 {
 		return f, fmt.Errorf("unexpected argument %q", set.Arg(0))
 	}

@@ -41,6 +41,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	// Before a logger or a server is needed: it is asked for where there is neither.
 	if o.showVersion {
 		fmt.Println(version)
 		return nil
@@ -68,6 +69,7 @@ func run(ctx context.Context, args []string) error {
 
 // assemble hangs the parts into the manager.
 func assemble(mgr manager.Manager, o *options) error {
+	// The library's own error would not name the flag.
 	settle, err := time.ParseDuration(o.settle)
 	if err != nil {
 		return fmt.Errorf("-settle: %w", err)
@@ -88,6 +90,7 @@ func assemble(mgr manager.Manager, o *options) error {
 	}
 	// Secrets are read live, each time: the cache holds none.
 	templates := &controller.Templates{Providers: mgr.GetClient(), Secrets: mgr.GetAPIReader(), Local: o.localRefs}
+	// It has the same templates as Sound below, so that what was permitted is what is read.
 	analyst, err := newAnalyst(mgr, o, telemetry, templates)
 	if err != nil {
 		return err
@@ -99,6 +102,7 @@ func assemble(mgr manager.Manager, o *options) error {
 		Live:   mgr.GetAPIReader(),
 		// The cache and not the client, which would read the metadata of ConfigMaps and others live.
 		Applier: &kube.Applier{Client: mgr.GetClient(), Reader: mgr.GetCache(), Live: mgr.GetAPIReader(), Now: time.Now},
+		// Wrapped: how long questions took is measured for all of them in one place.
 		Analyst: telemetry.Time(analyst),
 		Herald:  herald,
 		Routers: routers,

@@ -41,6 +41,7 @@ func newManager(config *rest.Config, o *options) (manager.Manager, error) {
 			DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Pod{}},
 		}},
 		Metrics: metricsserver.Options{
+			// Without TLS, as probes and scrapers of this API's installations expect.
 			BindAddress: fmt.Sprintf(":%d", o.port),
 			ExtraHandlers: map[string]http.Handler{
 				"/healthz": healthz.CheckHandler{Checker: healthz.Ping},
@@ -61,6 +62,7 @@ func newManager(config *rest.Config, o *options) (manager.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Nobody can ask before: the server begins with Start.
 	ready = synced(mgr)
 	return mgr, nil
 }

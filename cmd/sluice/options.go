@@ -17,30 +17,31 @@ import (
 // options are the flags of the operator. Names are those that installations of this API already use, with
 // one dash or two.
 type options struct {
-	kubeconfig, master      string
-	qps                     float64
-	burst                   int
-	metricsServer           string
-	provider                string
-	ingressClass            string
-	annotations             string
-	namespace               string
-	selectorLabels          string
-	labelPrefix             string
-	localRefs               bool
-	threads                 int
-	port                    int
-	logLevel, logEncoding   string
-	leaderElection          bool
-	leaderNamespace         string
-	slackURL, slackToken    string
-	slackProxy, slackUser   string
-	slackChannel            string
-	teamsURL, teamsProxy    string
-	eventURL, traceURL      string
-	cluster                 string
-	settle                  string
-	showVersion             bool
+	kubeconfig, master    string
+	qps                   float64
+	burst                 int
+	metricsServer         string
+	provider              string
+	ingressClass          string
+	annotations           string
+	namespace             string
+	selectorLabels        string
+	labelPrefix           string
+	localRefs             bool
+	threads               int
+	port                  int
+	logLevel, logEncoding string
+	leaderElection        bool
+	leaderNamespace       string
+	slackURL, slackToken  string
+	slackProxy, slackUser string
+	slackChannel          string
+	teamsURL, teamsProxy  string
+	eventURL, traceURL    string
+	cluster               string
+	settle                string
+	showVersion           bool
+	// Kept to be parsed: a flag that nobody knows ends the start.
 	unused                  map[string]*string // flags that are taken and have nothing to set here
 	configTracking, replace bool
 }
@@ -61,6 +62,7 @@ var harmless = map[string]string{
 func parse(args []string, env func(string) string, out io.Writer) (*options, error) {
 	o := &options{unused: map[string]*string{}}
 	f := flag.NewFlagSet("sluice", flag.ContinueOnError)
+	// A set of its own: libraries add flags to the global one.
 	f.SetOutput(out)
 	o.process(f)
 	o.release(f)
@@ -108,6 +110,7 @@ func (o *options) process(f *flag.FlagSet) {
 // release are the flags about how Canaries are followed.
 func (o *options) release(f *flag.FlagSet) {
 	f.StringVar(&o.metricsServer, "metrics-server", "http://prometheus:9090", "Prometheus that is asked for metrics.")
+	// Not Istio by default, as elsewhere: routes of a mesh that is not there would move nobody.
 	f.StringVar(&o.provider, "mesh-provider", "", "Traffic provider of Canaries that name none; empty: what the cluster serves when this starts.")
 	f.StringVar(&o.ingressClass, "ingress-class", "", "Ingress class of routes that are made for Contour.")
 	f.StringVar(&o.annotations, "ingress-annotations-prefix", "nginx.ingress.kubernetes.io", "What the annotations of the nginx ingress controller begin with.")

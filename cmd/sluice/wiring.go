@@ -77,6 +77,7 @@ func newHerald(mgr manager.Manager, o *options, t *controller.Telemetry) (*contr
 	}
 	// In place of the manager's recorder, whose limits are the library's.
 	events := record.NewBroadcasterWithCorrelatorOptions(record.CorrelatorOptions{BurstSize: eventBurst, MaxEvents: eventAlike})
+	// Events of core/v1, as `kubectl describe` and scripts of installations read them.
 	events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: clients.CoreV1().Events("")})
 	h := &controller.Herald{
 		Events:    events.NewRecorder(mgr.GetScheme(), corev1.EventSource{Component: "sluice"}),
@@ -106,6 +107,7 @@ func newHerald(mgr manager.Manager, o *options, t *controller.Telemetry) (*contr
 // newQueue is a queue that works while the manager runs.
 func newQueue(mgr manager.Manager, t *controller.Telemetry, name string) (*notify.Queue, error) {
 	q := notify.NewQueue(notify.Limits{}, mgr.GetLogger().WithName(name))
+	// Its length and what it lost are exported under its name.
 	t.Watch(name, q)
 	return q, mgr.Add(manager.RunnableFunc(q.Run))
 }
@@ -118,6 +120,7 @@ func newAnalyst(mgr manager.Manager, o *options, t *controller.Telemetry, librar
 		return nil, fmt.Errorf("set up the client of metrics: %w", err)
 	}
 	a := analysis.New(o.metricsServer, o.provider)
+	// The package knows no metrics of ours; it tells who does.
 	a.Observe, a.Failed = t.Observe, t.QueryFailed
 	a.Library, a.Cluster = library, raw
 	return a, nil
@@ -158,6 +161,7 @@ func synced(mgr manager.Manager) http.Handler {
 		// Less than the probe waits, so that it hears a reason and no timeout.
 		ctx, stop := context.WithTimeout(r.Context(), time.Second)
 		defer stop()
+		// A replica that waits for the lease has filled its caches too, and counts as ready.
 		if !mgr.GetCache().WaitForCacheSync(ctx) {
 			http.Error(w, "caches are not filled yet", http.StatusServiceUnavailable)
 			return

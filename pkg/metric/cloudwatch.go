@@ -31,6 +31,7 @@ func newCloudwatch(c config) (Provider, error) {
 	if c.spec.Region == "" {
 		return nil, lacks("spec.provider.region", c.spec.Type)
 	}
+	// It may be left out; it is for private endpoints, and for servers of the same API.
 	if c.address != "" {
 		if _, err := parseAddress(c.address); err != nil {
 			return nil, fmt.Errorf("the address %w", err)
@@ -88,6 +89,7 @@ func (a *awsCloud) Query(ctx context.Context, query string) (float64, error) {
 	return answer.MetricDataResults[0].Values[0], nil
 }
 
+// The address and the authorities are part of the key, since a client has one of each.
 // api is made once for a region: it remembers credentials that were exchanged for others.
 func (a *awsCloud) api(ctx context.Context) (*cloudwatch.Client, error) {
 	key := fmt.Sprintf("cloudwatch %s %s %s", a.spec.Region, a.address, a.tls().key())

@@ -28,6 +28,7 @@ func newDynatrace(c config) (Provider, error) {
 //
 // Source: https://docs.dynatrace.com/docs/dynatrace-api/environment-api/metric-v2/get-data-points
 func (d *dynatrace) Query(ctx context.Context, query string) (float64, error) {
+	// Milliseconds: the API takes them beside relative times and ISO dates.
 	from, to := d.window()
 	var answer struct {
 		Result []struct {

@@ -22,6 +22,7 @@ func newExternal(c config) (Provider, error) {
 	if c.address == "" {
 		return &external{config: c}, nil
 	}
+	// Without a Secret a server in the cluster may let everybody in, so that the token is optional.
 	h := http.Header{}
 	if token := c.secret("token"); token != "" {
 		h.Set("Authorization", "Bearer "+token)

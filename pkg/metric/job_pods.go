@@ -22,6 +22,7 @@ const (
 
 func (j *job) pods(ctx context.Context) ([]corev1.Pod, error) {
 	found := &corev1.PodList{}
+	// By the label that the Job's controller sets, whatever labels the template has.
 	selector := url.Values{"labelSelector": {batchv1.JobNameLabel + "=" + j.name}}
 	path := "/api/v1/namespaces/" + j.Namespace + "/pods?" + selector.Encode()
 	if err := read(ctx, j.Cluster, path, found); err != nil {
@@ -89,6 +90,7 @@ func (j *job) log(ctx context.Context, pods []corev1.Pod) string {
 // broken is the container that failed.
 func broken(pod corev1.Pod) string {
 	for _, c := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
+		// The one that said no: others of its Pod may have ended well, or were stopped with it.
 		if c.State.Terminated != nil && c.State.Terminated.ExitCode != 0 {
 			return c.Name
 		}

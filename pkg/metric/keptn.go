@@ -26,7 +26,9 @@ func newKeptn(c config) (Provider, error) { return &keptn{config: c}, nil }
 //
 // Source: https://keptn.sh/stable/docs/reference/crd-reference/
 func (k *keptn) Query(ctx context.Context, query string) (float64, error) {
+	// At most five, since values of the arguments may hold slashes.
 	parts := strings.SplitN(strings.TrimSpace(query), "/", 5)
+	// An empty part would make a path to a list of all objects, of all namespaces even.
 	for _, part := range parts[:min(len(parts), 4)] {
 		if part == "" {
 			return 0, keptnForm(query)
@@ -51,6 +53,7 @@ func (k *keptn) at(ctx context.Context, namespace, kind string) (path, version s
 		PreferredVersion struct{ GroupVersion string }
 	}
 	err = read(ctx, k.Cluster, keptnGroup, &group)
+	// Keptn is not installed. A 404 of the object below would read as if its name was wrong.
 	if apierrors.IsNotFound(err) {
 		return "", "", errors.New("the cluster has no metrics.keptn.sh")
 	}
@@ -112,6 +115,7 @@ func (k *keptn) analysis(ctx context.Context, p []string) (float64, error) {
 	a := keptnAnalysis{APIVersion: version, Kind: "Analysis"}
 	a.Metadata.Name, a.Metadata.Namespace, a.Metadata.Labels = k.Job.name(definition, strings.Join(p, "/")), namespace, k.Job.Labels
 	a.Spec.Timeframe = map[string]string{"recent": over}
+	// A definition is expected beside its analyses; the query has no place for another namespace.
 	a.Spec.Definition = map[string]string{"name": definition, "namespace": namespace}
 	a.Spec.Args = args
 	body, err := json.Marshal(a)
@@ -124,6 +128,7 @@ func (k *keptn) analysis(ctx context.Context, p []string) (float64, error) {
 	at := path + "/" + a.Metadata.Name
 	err = poll(ctx, func() (bool, error) {
 		err := read(ctx, k.Cluster, at, &a)
+		// The state of an Analysis that has its result, whether it passed or not.
 		return a.Status.State == "Completed", err
 	})
 	if err != nil {

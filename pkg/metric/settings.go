@@ -86,6 +86,7 @@ func Known() []string {
 }
 
 // Check says what a template lacks, as a *FieldError, without asking anybody.
+// It tells the first mistake only.
 func Check(t v1beta1.MetricTemplateSpec) error {
 	p := t.Provider
 	s, known := sorts()[p.Type]
@@ -146,6 +147,7 @@ func New(p v1beta1.MetricProvider, s Settings) (Provider, error) {
 			return nil, fmt.Errorf("%s: %w", p.Type, missingKey(p, key))
 		}
 	}
+	// A provider has all of it, so that none needs a constructor with a list of arguments.
 	c := config{Settings: s.filled(kind), spec: p, address: p.Address}
 	if c.address == "" {
 		// Where that is empty too, the SDK knows the endpoint of a region, or the cluster is asked.
@@ -179,6 +181,7 @@ func (s Settings) filled(kind sort) Settings {
 	if s.Interval <= 0 {
 		s.Interval = time.Minute
 	}
+	// For tests and for who asks once: connections end with the provider.
 	if s.Pool == nil {
 		s.Pool = NewPool()
 	}

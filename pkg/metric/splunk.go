@@ -85,6 +85,7 @@ func (s *splunk) dial(ctx context.Context) (*websocket.Conn, error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded): // that of the context, on the connection
 		return nil, context.DeadlineExceeded
+	// The handshake was answered as plain HTTP: a wrong path, a proxy, or a server that is down.
 	case err != nil && resp != nil:
 		return nil, &StatusError{Code: resp.StatusCode}
 	case err != nil:
@@ -127,6 +128,7 @@ func (s *splunk) lost(err error) error {
 	switch {
 	case errors.Is(err, websocket.ErrReadLimit):
 		return &TooLargeError{Max: MaxAnswer}
+	// The server closes with a reason in words, as for a program that is too expensive.
 	case errors.As(err, &closed):
 		return fmt.Errorf("the connection was closed: %s", said([]byte(closed.Text)))
 	}
@@ -134,6 +136,7 @@ func (s *splunk) lost(err error) error {
 }
 
 // flow is what a program has published up to now.
+// Series are counted by their ids and not kept: only the last value is wanted, and that there is one series.
 type flow struct {
 	bytes  int
 	series map[uint64]bool
@@ -146,6 +149,7 @@ func (f *flow) take(kind int, text []byte) error {
 	if f.bytes += len(text); f.bytes > MaxAnswer {
 		return &TooLargeError{Max: MaxAnswer}
 	}
+	// Values come as binary messages, everything else as JSON.
 	if kind == websocket.BinaryMessage {
 		return f.data(text)
 	}

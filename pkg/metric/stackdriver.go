@@ -65,6 +65,7 @@ func (s *stackdriver) Query(ctx context.Context, query string) (float64, error) 
 	return answer.value()
 }
 
+// mqlAnswer has the kinds that can be compared with a threshold; a distribution or a text is an error below.
 type mqlAnswer struct {
 	Series []struct {
 		Points []struct {
@@ -127,6 +128,7 @@ func (l *login) token(ctx context.Context, c *http.Client) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// Under the query's deadline, which the context of the source has.
 	got, err := source.Token()
 	if err != nil && seen.err != nil {
 		err = seen.err

@@ -28,6 +28,7 @@ type web struct {
 
 // checkWeb says what is wrong with a template's request.
 func checkWeb(t v1beta1.MetricTemplateSpec) error {
+	// Beside another type it has no effect, and so nothing can be wrong with it.
 	if t.Provider.Type != "web" || t.Web == nil {
 		return nil
 	}
@@ -47,6 +48,7 @@ func newWeb(c config) (Provider, error) {
 		request = &v1beta1.WebRequest{}
 	}
 	h := c.header()
+	// After the headers: a Secret counts more than what anybody can read in the template.
 	if err := c.credentials(h, "token"); err != nil {
 		return nil, err
 	}
@@ -125,9 +127,11 @@ func (w *web) Query(ctx context.Context, query string) (float64, error) {
 	return w.find(text)
 }
 
+// find takes one value and refuses several, even equal ones: a path that matches more than was meant is a mistake.
 func (w *web) find(text []byte) (float64, error) {
 	var answer any
 	if err := json.Unmarshal(text, &answer); err != nil {
+		// Its beginning is shown: most often it is a login page, or a proxy's.
 		return 0, fmt.Errorf("the answer is not JSON: %s", said(text))
 	}
 	found, err := w.path.FindResults(answer)
@@ -168,6 +172,7 @@ func number(v any, at string) (float64, error) {
 
 // shown is a value as an error may show it: what sort of thing it is, and its beginning.
 func shown(v any) string {
+	// As JSON and not as Go writes it, since that is what the user sees of the server.
 	text, err := json.Marshal(v)
 	if err != nil {
 		text = fmt.Append(nil, v)

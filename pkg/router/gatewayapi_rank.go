@@ -16,7 +16,7 @@ import (
 // the request too. What cannot be said in one match is left to the later line; the lines of a table ask for the same
 // header only to find another cookie of one name in it, of which a request has just one.
 //
-// https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule has the order.
+// https://gateway-api.sigs.k8s.io/reference/spec/ has the order, under HTTPRouteRule.
 func ranked(lines []line) []line {
 	out := slices.Clone(lines)
 	// From the end, so that each line is compared with later ones that are complete already.

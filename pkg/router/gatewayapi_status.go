@@ -15,7 +15,7 @@ import (
 // Accepted waits for every parent of every route to say that it takes the route as it is now, and has found the
 // Services that it names.
 //
-// https://gateway-api.sigs.k8s.io/reference/spec/#routeparentstatus
+// https://gateway-api.sigs.k8s.io/reference/spec/ has them under RouteParentStatus.
 func (gatewayAPI) Accepted(live []*unstructured.Unstructured) (ok bool, reason string) {
 	for _, u := range live {
 		if why := unaccepted(u); why != "" {

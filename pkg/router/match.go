@@ -33,8 +33,7 @@ func narrow(field string, first, second []v1beta1.HTTPMatchRequest) (both []v1be
 						"no single comparison says both; leave it out in one of the two, or compare exactly", k, j.clash),
 				}
 			}
-			// A path that cannot be `/a` and `/b` at once: such a match would only count against a rule's limit, or be refused by the
-			// proxy.
+			// No path is `/a` and `/b` at once: such a match would only count against a rule's limit.
 			if !j.never {
 				both = append(both, m)
 			}

@@ -10,8 +10,6 @@ const poolSize = 64
 
 // Pool keeps what is costly to make anew each round: providers, one for each address, over one HTTP client;
 // further clients for those who trust other authorities; and credentials that were exchanged for others.
-//
-// Nothing in it is a user's secret in the clear: keys are made of addresses and hashes.
 type Pool struct {
 	// One for all who trust what the system does. It is never replaced, so that its connections outlive empty.
 	client *http.Client

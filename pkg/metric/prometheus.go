@@ -123,7 +123,7 @@ func (p *prometheus) cause(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return fmt.Errorf("no answer within %s: %w", p.timeout, context.DeadlineExceeded)
 	}
-	// The client wraps these two in words of its own, about JSON or a URL.
+	// Found below whatever the client wraps it in, and told in the words of all providers.
 	var large *TooLargeError
 	if errors.As(err, &large) {
 		return large

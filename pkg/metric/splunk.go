@@ -128,7 +128,7 @@ func (s *splunk) lost(err error) error {
 	switch {
 	case errors.Is(err, websocket.ErrReadLimit):
 		return &TooLargeError{Max: MaxAnswer}
-	// The server closes with a reason in words, as for a program that is too expensive.
+	// The text is the server's reason, where it gave one.
 	case errors.As(err, &closed):
 		return fmt.Errorf("the connection was closed: %s", said([]byte(closed.Text)))
 	}

@@ -127,23 +127,24 @@ func (a *Analyst) settings(s *source, e *entry) metric.Settings {
 	if err != nil { // the Canary would have been refused
 		interval = 0
 	}
-	set := metric.Settings{
+	var job []byte
+	if raw := e.template.Spec.Job; raw != nil {
+		job = raw.Raw
+	}
+	return metric.Settings{
 		Secret:    e.secret,
 		Interval:  interval,
 		Namespace: s.canary.Namespace,
 		Vars:      vars,
 		Web:       e.template.Spec.Web,
+		Job:       s.job(job), // without one in the template as well: an Analysis of keptn belongs to a round too
 		Cluster:   a.Cluster,
 		Pool:      a.pool,
 		Now:       a.now,
 	}
-	if raw := e.template.Spec.Job; raw != nil {
-		set.Job = s.job(raw.Raw)
-	}
-	return set
 }
 
-// job names the Job of a round: the same for as long as this check is not decided, so that one which was broken off
+// job names what a round has made in the cluster, a Job or an Analysis: the same for as long as this check is not decided, so that one which was broken off
 // by a restart of the operator is found again and not run twice.
 func (s *source) job(template []byte) metric.Job {
 	c := s.canary

@@ -310,7 +310,7 @@ func (w *world) keptnAnalysis(t *testing.T) {
 		asked := run(t, w.provider(t, "keptn", settings(w, "8-"+pass)), "analysis/shop/my-definition/5m/stage=canary;team=shop")
 		var made struct {
 			Items []struct {
-				Metadata struct{ Name string }
+				Metadata metav1.ObjectMeta
 				Spec     json.RawMessage
 			}
 		}
@@ -320,6 +320,8 @@ func (w *world) keptnAnalysis(t *testing.T) {
 		}, 20*time.Second, 20*time.Millisecond)
 		require.JSONEq(t, `{"timeframe":{"recent":"5m"},"args":{"stage":"canary","team":"shop"},
 			"analysisDefinition":{"name":"my-definition","namespace":"shop"}}`, string(made.Items[0].Spec))
+		require.Equal(t, "sluice", made.Items[0].Metadata.Labels["app.kubernetes.io/managed-by"])
+		require.Equal(t, "podinfo", made.Items[0].Metadata.OwnerReferences[0].Name, "It goes with its Canary.")
 		w.status(t, at+"/"+made.Items[0].Metadata.Name, `{"state":"Completed","pass":`+pass+`}`)
 		got := <-asked
 		require.NoError(t, got.err)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // keptnGroup is asked for its version at each query: clusters have different ones, and are upgraded.
@@ -18,7 +19,13 @@ const keptnGroup = "/apis/metrics.keptn.sh"
 // keptn reads what an operator in the cluster has measured, or has it run an analysis.
 type keptn struct{ config }
 
-func newKeptn(c config) (Provider, error) { return &keptn{config: c}, nil }
+func newKeptn(c config) (Provider, error) {
+	// Without a round all Analyses of a query would have one name, of all Canaries.
+	if c.Job.Round == "" {
+		return nil, errors.New("an Analysis belongs to a round")
+	}
+	return &keptn{config: c}, nil
+}
 
 // Query takes one of two forms. `keptnmetric/namespace/name` is the value of a KeptnMetric.
 // `analysis/namespace/definition/duration/key=value;key=value` runs an Analysis over the time up to now, and is
@@ -86,9 +93,10 @@ type keptnAnalysis struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 	Metadata   struct {
-		Name      string            `json:"name"`
-		Namespace string            `json:"namespace"`
-		Labels    map[string]string `json:"labels,omitempty"`
+		Name      string                  `json:"name"`
+		Namespace string                  `json:"namespace"`
+		Labels    map[string]string       `json:"labels,omitempty"`
+		Owners    []metav1.OwnerReference `json:"ownerReferences,omitempty"`
 	} `json:"metadata"`
 	Spec struct {
 		Timeframe  map[string]string `json:"timeframe"`
@@ -114,6 +122,10 @@ func (k *keptn) analysis(ctx context.Context, p []string) (float64, error) {
 	}
 	a := keptnAnalysis{APIVersion: version, Kind: "Analysis"}
 	a.Metadata.Name, a.Metadata.Namespace, a.Metadata.Labels = k.Job.name(definition, strings.Join(p, "/")), namespace, k.Job.Labels
+	// An owner in another namespace does not count: the cluster would clear the Analysis away at once.
+	if k.Job.Owner != nil && namespace == k.Namespace {
+		a.Metadata.Owners = []metav1.OwnerReference{*k.Job.Owner}
+	}
 	a.Spec.Timeframe = map[string]string{"recent": over}
 	// A definition is expected beside its analyses; the query has no place for another namespace.
 	a.Spec.Definition = map[string]string{"name": definition, "namespace": namespace}

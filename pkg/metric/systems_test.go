@@ -282,8 +282,13 @@ func (d deaf) Do(context.Context, string, string, []byte) ([]byte, error) {
 	return nil, nil
 }
 
+func TestKeptnNeedsARound(t *testing.T) {
+	_, err := New(v1beta1.MetricProvider{Type: "keptn"}, Settings{Cluster: deaf{t}, Namespace: "shop"})
+	require.EqualError(t, err, "keptn: an Analysis belongs to a round", "Without it every check would find the first one's.")
+}
+
 func TestKeptnForms(t *testing.T) {
-	p, err := New(v1beta1.MetricProvider{Type: "keptn"}, Settings{Cluster: deaf{t}})
+	p, err := New(v1beta1.MetricProvider{Type: "keptn"}, Settings{Cluster: deaf{t}, Job: Job{Round: "1"}})
 	require.NoError(t, err)
 	for query, want := range map[string]string{
 		"":                                  "neither keptnmetric/",

@@ -37,8 +37,8 @@ func (t *turn) remember() {
 		}
 		f := &t.found[first+asked]
 		asked++
-		// An answer does not know that it must not count; what judges the round looks for it here.
-		f.DryRun = m.DryRun
+		// An answer does not know how it counts, nor does its name tell; what judges the round looks for it here.
+		f.DryRun, f.Limit = m.DryRun, m.FailureLimit
 		t.count(t.Plan.metricKey(i), *f)
 	}
 	switch a := t.next.Analysis; {

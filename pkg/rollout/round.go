@@ -74,7 +74,7 @@ func (t *turn) fail() {
 	counted := false
 	for _, f := range t.failures() {
 		t.warn(ReasonCheckFailed, "%s", f.Message)
-		counted = counted || t.limit(f) == nil
+		counted = counted || f.Limit == nil
 	}
 	// A round is one failed check, however many of its metrics and hooks failed.
 	if counted {
@@ -95,19 +95,6 @@ func (t *turn) fail() {
 	}
 	t.repeat(WaitRetry, fmt.Sprintf("Failed checks of %s: %d; at %d it is rolled back. The last: %s",
 		t.Names.target(), t.next.FailedChecks, t.Plan.Threshold, t.why()))
-}
-
-// limit is how often a metric may fail by its own count; nil: the common threshold counts.
-func (t *turn) limit(f Finding) *int {
-	if f.Moment != "" {
-		return nil
-	}
-	for _, m := range t.Plan.Metrics {
-		if m.Name == f.Name {
-			return m.FailureLimit
-		}
-	}
-	return nil
 }
 
 // exceeded is the metric that failed more often than its own limit allows, and how often; empty: none.

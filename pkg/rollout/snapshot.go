@@ -153,6 +153,7 @@ type Finding struct {
 	Verdict v1beta1.Verdict  // of a rollback hook: Passed means that it asks for one
 	Message string           // when it did not pass: one line that says what was found and what is allowed
 	DryRun  bool             // it decides nothing
+	Limit   *int             // of a metric: how often it may fail by its own count; nil: the common threshold counts
 	// Measurement is what a metric was found to be.
 	Measurement *v1beta1.Measurement
 }

@@ -70,7 +70,7 @@ func (t *Template) Defines() int { return len(t.trees) - 1 }
 
 // Execute writes the template, filled in with data. An error of out comes back as it is.
 func (t *Template) Execute(out io.Writer, data any) error {
-	f := &filling{Template: t, out: out, tree: t.trees[t.name]}
+	f := &filling{Template: t, out: out, tree: t.trees[t.name], steps: new(int)}
 	err := f.fill(data)
 	var failed *writeError
 	switch {
@@ -94,6 +94,7 @@ type filling struct {
 	at    parse.Node  // how far it is: errors are about this
 	vars  []variable
 	depth int
+	steps *int // that were taken, of all templates together
 }
 
 // variable is a `$name`. The latest of a name counts.
@@ -102,8 +103,13 @@ type variable struct {
 	value any
 }
 
-// deepest bounds templates that call each other without end.
-const deepest = 1000
+// Templates are written by users, and followed where other users wait.
+const (
+	deepest = 1000    // templates that call each other
+	longest = 100_000 // steps: a loop that writes nothing is not ended by a full writer
+)
+
+var errLong = fmt.Errorf("the template takes more than %d steps", longest)
 
 func (f *filling) fill(data any) error {
 	f.vars = []variable{{"$", data}}
@@ -118,6 +124,9 @@ var (
 
 func (f *filling) walk(dot any, n parse.Node) error {
 	f.at = n
+	if *f.steps++; *f.steps > longest {
+		return errLong
+	}
 	switch n := n.(type) {
 	case *parse.ListNode:
 		return f.each(dot, n)
@@ -202,7 +211,7 @@ func (f *filling) include(dot any, n *parse.TemplateNode) error {
 	if err != nil {
 		return err
 	}
-	inner := &filling{Template: f.Template, out: f.out, tree: tree, depth: f.depth + 1}
+	inner := &filling{Template: f.Template, out: f.out, tree: tree, depth: f.depth + 1, steps: f.steps}
 	if err := inner.fill(data); err != nil {
 		f.tree, f.at = inner.tree, inner.at
 		return err

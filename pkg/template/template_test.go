@@ -161,6 +161,9 @@ func TestRefuses(t *testing.T) {
 	cases := map[string]struct{ reason, text, want string }{
 		"Hidden":       {reason: "What is not exported is not there.", text: "{{.hidden}}", want: "can't evaluate field hidden"},
 		"Endless":      {reason: "Templates that call each other end.", text: `{{define "x"}}{{template "x"}}{{end}}{{template "x"}}`, want: "maximum template depth"},
+		"Silent":       {reason: "A loop that writes nothing ends as well.", text: "{{range 1000000000}}{{end}}", want: "more than 100000 steps"},
+		"Nested":       {reason: "One in the other, too.", text: "{{range 1000}}{{range 1000}}{{end}}{{end}}", want: "more than 100000 steps"},
+		"Doubling":     {reason: "Templates count together.", text: `{{define "x"}}{{range 400}}{{end}}{{end}}{{range 400}}{{template "x"}}{{end}}`, want: "more than 100000 steps"},
 		"Kinds":        {reason: "A whole number is not compared with another.", text: "{{eq 1 1.0}}", want: "incompatible types"},
 		"NoOrder":      {reason: "Booleans have no order.", text: "{{lt true false}}", want: "invalid type for comparison"},
 		"Lists":        {reason: "Lists are not compared.", text: "{{eq .List .List}}", want: "non-comparable"},

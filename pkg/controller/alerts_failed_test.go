@@ -92,7 +92,8 @@ func (a anything) findings(q rollout.Questions) rollout.Findings {
 // due is how bad an end is: a hook that asks for one has somebody who knows, and the return of an old failure is
 // none of the revision that was called off for it.
 func due(n rollout.Notice) v1beta1.AlertSeverity {
-	if n.Reason == rollout.ReasonCalledOff || strings.HasSuffix(n.Message, "manual webhook invoked") {
+	asked := strings.HasSuffix(n.Message, "manual webhook invoked") || n.Alert.Text == "Rolled back, the promoted revision is back."
+	if n.Reason == rollout.ReasonCalledOff || asked {
 		return v1beta1.SeverityWarn
 	}
 	return v1beta1.SeverityError

@@ -130,6 +130,7 @@ func (r *Reconciler) readPrimary(ctx context.Context, v *view, _ client.Reader) 
 
 func (r *Reconciler) readPrimaryFrom(ctx context.Context, v *view, from client.Reader) error {
 	o, err := v.fetch(ctx, from, v.canary.PrimaryWorkload())
+	v.primary, v.snapshot.Primary = nil, rollout.Workload{} // what an earlier look found does not count
 	if err != nil || o == nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -101,19 +102,37 @@ func (t *Telemetry) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(t.total, err)
 		return
 	}
-	total := map[string]int{}
+	// Labels name workloads, not Canaries, and a series that is there twice would fail the whole scrape. Of two Canaries on
+	// one name the older is told of: the younger is refused, unless its target is of another kind.
+	slices.SortFunc(all.Items, func(a, b v1beta1.Canary) int {
+		if elder(&a, &b) {
+			return -1
+		}
+		return 1
+	})
+	total, told := map[string]int{}, map[client.ObjectKey]bool{}
 	for i := range all.Items {
 		c := &all.Items[i]
 		total[c.Namespace]++
-		target, weight := c.Spec.TargetRef.Name, float64(c.Status.CanaryWeight)
-		ch <- prometheus.MustNewConstMetric(t.status, prometheus.GaugeValue, statusOf(c.Status.Phase), target, c.Namespace)
-		ch <- prometheus.MustNewConstMetric(t.weight, prometheus.GaugeValue, weight, target, c.Namespace)
-		ch <- prometheus.MustNewConstMetric(t.weight, prometheus.GaugeValue, 100-weight, c.PrimaryWorkload(), c.Namespace)
-		t.collectSince(ch, c)
+		target := client.ObjectKey{Namespace: c.Namespace, Name: c.Spec.TargetRef.Name}
+		primary := client.ObjectKey{Namespace: c.Namespace, Name: c.PrimaryWorkload()}
+		if !told[target] && !told[primary] {
+			told[target], told[primary] = true, true
+			t.collectOne(ch, c)
+		}
 	}
 	for namespace, n := range total {
 		ch <- prometheus.MustNewConstMetric(t.total, prometheus.GaugeValue, float64(n), namespace)
 	}
+}
+
+// collectOne tells of one Canary.
+func (t *Telemetry) collectOne(ch chan<- prometheus.Metric, c *v1beta1.Canary) {
+	target, weight := c.Spec.TargetRef.Name, float64(c.Status.CanaryWeight)
+	ch <- prometheus.MustNewConstMetric(t.status, prometheus.GaugeValue, statusOf(c.Status.Phase), target, c.Namespace)
+	ch <- prometheus.MustNewConstMetric(t.weight, prometheus.GaugeValue, weight, target, c.Namespace)
+	ch <- prometheus.MustNewConstMetric(t.weight, prometheus.GaugeValue, 100-weight, c.PrimaryWorkload(), c.Namespace)
+	t.collectSince(ch, c)
 }
 
 func statusOf(phase v1beta1.CanaryPhase) float64 {

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -122,6 +123,21 @@ func TestPhaseIsReadOffTheCache(t *testing.T) {
 	_, into := newTelemetry(t, c, v1beta1.Canary{})
 	exposes(t, into, "sluice_canary_phase_start_timestamp_seconds", map[string]float64{
 		"name=podinfo namespace=test phase=Promoting": 1795348800,
+	})
+}
+
+func TestCanariesOnOneNameAreToldOnce(t *testing.T) {
+	older, younger := v1beta1.Canary{}, v1beta1.Canary{}
+	older.Namespace, older.Name, older.CreationTimestamp = "test", "b", metav1.Unix(100, 0)
+	younger.Namespace, younger.Name, younger.CreationTimestamp = "test", "a", metav1.Unix(200, 0)
+	older.Spec.TargetRef.Name, younger.Spec.TargetRef.Name = "podinfo", "podinfo"
+	older.Status.Phase, older.Status.CanaryWeight = v1beta1.PhaseProgressing, 30
+	_, into := newTelemetry(t, younger, older)
+	exposes(t, into, "flagger_canary_total", map[string]float64{"namespace=test": 2})
+	exposes(t, into, "flagger_canary_status", map[string]float64{"name=podinfo namespace=test": statusRunning})
+	exposes(t, into, "flagger_canary_weight", map[string]float64{
+		"namespace=test workload=podinfo":         30,
+		"namespace=test workload=podinfo-primary": 70,
 	})
 }
 

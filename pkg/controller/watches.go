@@ -128,8 +128,10 @@ type inbox struct {
 // Reconcile brings the named Canary forward, or settles the affairs of one that is gone.
 func (i *inbox) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	// First: a new Canary of this name begins when the affairs of the one before are in order.
-	if done, err := i.bury(ctx, req.NamespacedName); !done || err != nil {
-		return reconcile.Result{RequeueAfter: lagging}, err
+	if done, err := i.bury(ctx, req.NamespacedName); err != nil {
+		return reconcile.Result{}, err
+	} else if !done {
+		return reconcile.Result{RequeueAfter: lagging}, nil
 	}
 	c := &v1beta1.Canary{}
 	if err := i.Client.Get(ctx, req.NamespacedName, c); err != nil {
@@ -138,7 +140,10 @@ func (i *inbox) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 	start := i.Now()
 	result, err := i.Reconciler.Reconcile(ctx, c)
 	i.Herald.Telemetry.took(c, i.Now().Sub(start))
-	return result, err
+	if err != nil {
+		return reconcile.Result{}, err // when it is tried again is the queue's to say
+	}
+	return result, nil
 }
 
 // canaries wakes a Canary by its own events, and the others of its namespace when one goes: a younger rival

@@ -3,6 +3,7 @@ package router
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -47,7 +48,8 @@ func refusal(u *unstructured.Unstructured) string {
 func complaint(message any) string {
 	m, _ := message.(map[string]any)
 	// A warning is advice: the route works all the same. 3 is ERROR in the enumeration of Istio's own type.
-	if m["level"] != "ERROR" && m["level"] != int64(3) {
+	// Istio's own examples write it `Error` as well.
+	if level, _ := m["level"].(string); !strings.EqualFold(level, "ERROR") && m["level"] != int64(3) {
 		return ""
 	}
 	name, _, _ := unstructured.NestedString(m, "type", "name")

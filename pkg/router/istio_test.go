@@ -226,6 +226,11 @@ func TestIstioAccepted(t *testing.T) {
 			live:   `status: {validationMessages: [{level: 3, type: {name: SchemaValidationError, code: IST0106}}]}`,
 			want:   "VirtualService podinfo.test: refused by Istio's validation: SchemaValidationError (IST0106)",
 		},
+		"InvalidInWords": {
+			reason: "Istio's examples write levels like this",
+			live:   `status: {validationMessages: [{level: Error, type: {name: SchemaValidationError, code: IST0106}}]}`,
+			want:   "VirtualService podinfo.test: refused by Istio's validation: SchemaValidationError (IST0106)",
+		},
 		"Warned": {
 			reason: "a warning does not keep a route from working",
 			live:   `status: {validationMessages: [{level: WARNING, type: {name: PodMissingProxy, code: IST0103}}]}`,

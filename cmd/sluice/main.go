@@ -107,7 +107,13 @@ func assemble(mgr manager.Manager, o *options) error {
 		Herald:  herald,
 		Routers: routers,
 		// Both are told at once, so that nobody mends one mistake to meet the next.
-		Sound:  func(c *v1beta1.Canary) error { return errors.Join(analysis.Sound(c.Spec), templates.Permit(c)) },
+		// One after the other: what is wrong is told in a condition, which is one line.
+		Sound: func(c *v1beta1.Canary) error {
+			if err := analysis.Sound(c.Spec); err != nil {
+				return err
+			}
+			return templates.Permit(c)
+		},
 		Kinds:  workload.Kinds{Rules: workload.Rules{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()}},
 		Settle: settle,
 		Now:    time.Now,

@@ -96,7 +96,7 @@ func (s *source) values(ctx context.Context, query string) ([]float64, error) {
 		values[i] = f.Value
 	}
 	// In a list that only conditions look at a NaN is theirs to judge.
-	if last := values[len(values)-1]; math.IsNaN(last) && (len(values) == 1 || s.metric.ThresholdRange != nil) {
+	if last := values[len(values)-1]; math.IsNaN(last) && (len(values) == 1 || s.limited()) {
 		return nil, metric.ErrNaN
 	}
 	return values, nil
@@ -105,9 +105,12 @@ func (s *source) values(ctx context.Context, query string) ([]float64, error) {
 // verdict is about the last value, as far as the range is concerned, and about all of them, as far as conditions
 // are. A failure is one, whatever else holds.
 func (s *source) verdict(ctx context.Context, values []float64) (v1beta1.Verdict, string) {
-	last := values[len(values)-1]
-	if told := judge(last, s.kind.limits(s.metric), s.kind.unit); told != "" {
-		return v1beta1.Failed, told
+	// Not asked without limits, since a NaN would not pass even then. One that is left is in a list, and its place in
+	// that must not matter to conditions.
+	if s.limited() {
+		if told := judge(values[len(values)-1], s.kind.limits(s.metric), s.kind.unit); told != "" {
+			return v1beta1.Failed, told
+		}
 	}
 	// Failure is looked at before success: where both hold, the canary is not let through.
 	success, failure := s.metric.SuccessCondition, s.metric.FailureCondition
@@ -141,6 +144,12 @@ func met(ctx context.Context, expression string, values []float64) (bool, error)
 		return false, err
 	}
 	return all.find(expression).holds(ctx, values)
+}
+
+// limited says that the last value has a range to be in, beside what conditions say.
+func (s *source) limited() bool {
+	limits := s.kind.limits(s.metric)
+	return limits.Min != nil || limits.Max != nil
 }
 
 // conditional says that more than a range judges the value.

@@ -67,6 +67,25 @@ func TestTemplateIsMissingWithPolicy(t *testing.T) {
 	require.Equal(t, v1beta1.Waiting, one(t, a, m).Verdict, "A template may be applied a moment after its Canary.")
 }
 
+func TestNaNWithLimits(t *testing.T) {
+	const condition = "result.all(r, isNaN(r) || r < 0.5)"
+	cases := map[string]struct {
+		reason string
+		metric v1beta1.CanaryMetric
+	}{
+		"Range":     {reason: "A range is about the last value, and none is there.", metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{Max: new(5.0)}}},
+		"Threshold": {reason: "So is the older threshold.", metric: v1beta1.CanaryMetric{Threshold: 5}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			m := tc.metric
+			m.Name, m.Query, m.SuccessCondition, m.OnNaN = "errors", "errors", condition, v1beta1.ResultWait
+			f := one(t, impatient(serve(t, vector("0.1", "NaN"))), m)
+			require.Equal(t, v1beta1.Waiting, f.Verdict, "%s %s", tc.reason, f.Message)
+		})
+	}
+}
+
 func TestVerdicts(t *testing.T) {
 	cases := map[string]struct {
 		reason  string
@@ -89,6 +108,9 @@ func TestVerdicts(t *testing.T) {
 		"ListWithRange":  {reason: "The range is about the last one, as it always was.", values: []string{"9", "0.1"}, metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{Max: new(5.0)}, SuccessCondition: "size(result) == 2"}, verdict: v1beta1.Passed},
 		"LastCounts":     {reason: "Without conditions too.", values: []string{"0.1", "9"}, metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{Max: new(5.0)}}, verdict: v1beta1.Failed, told: "9.00 > 5"},
 		"NaNInList":      {reason: "In a list it is the condition's to judge.", values: []string{"NaN", "0.1"}, metric: v1beta1.CanaryMetric{SuccessCondition: "result.all(r, isNaN(r) || r < 0.5)"}, verdict: v1beta1.Passed},
+		"NaNAtTheEnd":    {reason: "Wherever in the list it is.", values: []string{"0.1", "NaN"}, metric: v1beta1.CanaryMetric{SuccessCondition: "result.all(r, isNaN(r) || r < 0.5)"}, verdict: v1beta1.Passed},
+		"NaNFails":       {reason: "And the condition may refuse it there.", values: []string{"0.1", "NaN"}, metric: v1beta1.CanaryMetric{FailureCondition: "result.exists(r, isNaN(r))"}, verdict: v1beta1.Failed, told: "[0.1, NaN] meets failureCondition result.exists(r, isNaN(r))"},
+		"NaNOpenRange":   {reason: "A range without ends limits nothing.", values: []string{"0.1", "NaN"}, metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{}, SuccessCondition: "result.all(r, isNaN(r) || r < 0.5)"}, verdict: v1beta1.Passed},
 		"OneWanted":      {reason: "Several values where the condition is about one.", values: []string{"1", "2"}, metric: v1beta1.CanaryMetric{SuccessCondition: "result < 5"}, verdict: v1beta1.Failed, told: "[1, 2] successCondition result < 5: it is about one number, and the query returned 2"},
 		"OutOfBounds":    {reason: "A condition that breaks has not passed.", values: []string{"1"}, metric: v1beta1.CanaryMetric{SuccessCondition: "result[4] < 5.0"}, verdict: v1beta1.Failed, told: "1 successCondition result[4] < 5.0: index out of bounds: 4"},
 		"FailureBreaks":  {reason: "Nor has a failure that cannot be told.", values: []string{"1"}, metric: v1beta1.CanaryMetric{FailureCondition: "result[4] < 5.0"}, verdict: v1beta1.Failed, told: "1 failureCondition result[4] < 5.0: index out of bounds: 4"},

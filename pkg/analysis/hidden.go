@@ -1,8 +1,10 @@
 package analysis
 
 import (
+	"cmp"
 	"encoding/base64"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -63,9 +65,23 @@ func (h hidden) hideURL(address string) hidden {
 	return h
 }
 
-// in blacks everything hidden out of a text.
+// hideHeader adds the value of a header that is private. A server may quote the credential without the word before it,
+// `Bearer`.
+func (h hidden) hideHeader(name, value string) hidden {
+	if !private(name) {
+		return h
+	}
+	_, credential, _ := strings.Cut(value, " ")
+	return h.hide(value, strings.TrimSpace(credential))
+}
+
+// in blacks everything hidden out of a text, the longest first: one may contain another, whose rest would be left.
 func (h hidden) in(text string) string {
-	for _, s := range h {
+	// Among equals by the alphabet: they come from maps, and two that overlap must be hidden alike each time.
+	words := slices.SortedFunc(slices.Values(h), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
+	})
+	for _, s := range words {
 		text = strings.ReplaceAll(text, s, "***")
 	}
 	return text

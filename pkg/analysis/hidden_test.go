@@ -23,6 +23,10 @@ func TestHidden(t *testing.T) {
 		"Query":      {reason: "The values of its query.", hidden: hidden(nil).hideURL("http://host/?sig=abcdef&v=1"), text: "GET /?sig=abcdef&v=1", want: "GET /?sig=***&v=1"},
 		"Path":       {reason: "Parts of its path that are no words.", hidden: hidden(nil).hideURL("http://host/hooks/0123456789abcdef0123/go"), text: "no /hooks/0123456789abcdef0123/go", want: "no /hooks/***/go"},
 		"Words":      {reason: "Words of a path may be read.", hidden: hidden(nil).hideURL("http://host/rollback/confirmation-of-the-team"), text: "no /rollback/confirmation-of-the-team", want: "no /rollback/confirmation-of-the-team"},
+		"Longest":    {reason: "Nothing is left of a secret that begins with another.", hidden: hidden(nil).hide("t0ken", "t0ken-and-more"), text: "t0ken-and-more, t0ken", want: "***, ***"},
+		"Overlap":    {reason: "Whichever came first.", hidden: hidden(nil).hide("bcdef", "abcde"), text: "abcdef", want: "***f"},
+		"Header":     {reason: "A private header as a whole, and without its scheme.", hidden: hidden(nil).hideHeader("Authorization", "Bearer t0ken"), text: "Bearer t0ken, token t0ken", want: "***, token ***"},
+		"Readable":   {reason: "Other headers may be read.", hidden: hidden(nil).hideHeader("Accept", "text/html text/plain"), text: "no text/plain", want: "no text/plain"},
 		"Unreadable": {reason: "An address that nobody can read is hidden as a whole.", hidden: hidden(nil).hideURL("http://a b:c"), text: "dial http://a b:c", want: "dial ***"},
 	}
 	for name, tc := range cases {

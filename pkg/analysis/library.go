@@ -82,8 +82,8 @@ func (a *Analyst) look(ctx context.Context, c *v1beta1.Canary, ref v1beta1.Cross
 	p := template.Spec.Provider
 	e := &entry{template: template, hidden: hidden(nil).hideURL(p.Address)}
 	for name, values := range p.Headers {
-		if private(name) {
-			e.hidden = e.hidden.hide(values...)
+		for _, value := range values {
+			e.hidden = e.hidden.hideHeader(name, value)
 		}
 	}
 	if p.SecretRef == nil {

@@ -24,9 +24,7 @@ func (a *Analyst) pass(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 	p := pass{header: http.Header{}, hidden: hidden(nil).hideURL(h.URL)}
 	for name, value := range h.Headers {
 		p.header.Set(name, value)
-		if private(name) {
-			p.hidden = p.hidden.hide(value)
-		}
+		p.hidden = p.hidden.hideHeader(name, value)
 	}
 	if h.SecretRef == nil {
 		return p, nil

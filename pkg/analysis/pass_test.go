@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,7 +81,8 @@ func TestHookNeverTellsSecrets(t *testing.T) {
 	parrot := func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		user, word, _ := r.BasicAuth()
-		_, _ = io.WriteString(w, "no: "+r.Header.Get("Authorization")+" "+user+" "+word+" "+r.Header.Get("X-Api-Key")+" "+r.URL.String()+" "+r.URL.Query().Get("sig"))
+		_, _ = io.WriteString(w, "no: "+r.Header.Get("Authorization")+" "+user+" "+word+" "+r.Header.Get("X-Api-Key")+" "+r.URL.String()+" "+r.URL.Query().Get("sig")+
+			" "+strings.TrimPrefix(r.Header.Get("X-Auth"), "Bearer "))
 	}
 	cases := map[string]struct {
 		reason string
@@ -95,13 +97,13 @@ func TestHookNeverTellsSecrets(t *testing.T) {
 			a.Library = &shelf{secrets: map[string]map[string]string{"test/keys": tc.secret}}
 			h := v1beta1.CanaryWebhook{
 				Name: "gate", Type: v1beta1.ConfirmPromotionHook, SecretRef: &v1beta1.SecretRef{Name: "keys"},
-				Headers: map[string]string{"X-Api-Key": "ap1-key"},
+				Headers: map[string]string{"X-Api-Key": "ap1-key", "X-Auth": "Bearer he4der-token"},
 				URL:     serve(t, parrot) + "/hooks/T0123456789012345678901/go?sig=s1gnature%2F",
 			}
 			found := a.Answer(t.Context(), podinfo(), rollout.Questions{Hooks: []v1beta1.CanaryWebhook{h}})
 			require.Contains(t, found[0].Message, "Halt podinfo.test advancement waiting for promotion approval gate: 403 Forbidden: no: ", tc.reason)
 			encoded := base64.StdEncoding.EncodeToString([]byte("sluice:p4ssword"))
-			for _, secret := range []string{"t0ken-value", "p4ssword", encoded, "ap1-key", "T0123456789012345678901", "s1gnature"} {
+			for _, secret := range []string{"t0ken-value", "p4ssword", encoded, "ap1-key", "he4der-token", "T0123456789012345678901", "s1gnature"} {
 				require.NotContains(t, found[0].Message, secret, tc.reason)
 			}
 			require.Contains(t, found[0].Message, "***", "Something was left out.")

@@ -51,6 +51,7 @@ type sort struct {
 	needs   []string // keys that its Secret must have
 	region  bool     // it needs a region
 	cluster bool     // it is asked through the Kubernetes API
+	orAt    bool     // or through the same API at an address
 }
 
 // sorts are all there are. Default addresses and keys of Secrets are those that manifests of this API rely on.
@@ -71,7 +72,7 @@ func sorts() map[v1beta1.MetricProviderType]sort {
 		// keptn and job wait for something to run, and so have minutes.
 		"keptn":           {make: newKeptn, timeout: pollTimeout, cluster: true},
 		"job":             {make: newJob, timeout: pollTimeout, cluster: true},
-		"externalmetrics": {make: newExternal, cluster: true},
+		"externalmetrics": {make: newExternal, cluster: true, orAt: true},
 	}
 }
 
@@ -138,7 +139,7 @@ func New(p v1beta1.MetricProvider, s Settings) (Provider, error) {
 	if !known {
 		return nil, unknown(p.Type)
 	}
-	if kind.cluster && s.Cluster == nil && p.Address == "" {
+	if kind.cluster && s.Cluster == nil && (p.Address == "" || !kind.orAt) {
 		return nil, fmt.Errorf("%s is asked through the Kubernetes API, which is not at hand", p.Type)
 	}
 	// Here and not in Check: Secrets are read for each round, and may lack tomorrow what they have today.

@@ -35,6 +35,18 @@ func TestNewRefuses(t *testing.T) {
 			provider: v1beta1.MetricProvider{Type: "job"},
 			want:     "job is asked through the Kubernetes API, which is not at hand",
 		},
+		"JobWithAddress": {
+			reason:   "An address does not replace the cluster.",
+			provider: v1beta1.MetricProvider{Type: "job", Address: "http://a"},
+			settings: Settings{Namespace: "shop", Job: Job{Template: []byte(`{}`), Round: "1"}},
+			want:     "job is asked through the Kubernetes API, which is not at hand",
+		},
+		"KeptnWithAddress": {
+			reason:   "Nor for whoever reads from it.",
+			provider: v1beta1.MetricProvider{Type: "keptn", Address: "http://a"},
+			settings: Settings{Job: Job{Round: "1"}},
+			want:     "keptn is asked through the Kubernetes API, which is not at hand",
+		},
 		"Region": {
 			reason:   "There is no region that could be meant.",
 			provider: v1beta1.MetricProvider{Type: "cloudwatch"},

@@ -40,7 +40,7 @@ func TestCluster(t *testing.T) {
 	require.NoError(t, err)
 	raw, err := kube.NewRaw(cfg)
 	require.NoError(t, err)
-	w := &world{t: t, api: api, raw: raw, logs: "connecting\nassertion failed: 3 of 10 orders lost\n"}
+	w := &world{t: t, api: api, raw: raw, logs: strings.Repeat(strings.Repeat("x", 999)+"\n", 9) + "assertion failed: 3 of 10 orders lost\n"}
 	w.node()
 	_, err = api.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, metav1.CreateOptions{})
 	require.NoError(t, err)
@@ -61,7 +61,14 @@ func TestCluster(t *testing.T) {
 func (w *world) node() {
 	s := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		require.True(w.t, strings.HasPrefix(r.URL.Path, "/containerLogs/shop/"))
-		fmt.Fprint(rw, w.logs)
+		// As a kubelet has it: limitBytes counts from the beginning of the last lines.
+		lines := strings.SplitAfter(w.logs, "\n")
+		tail, err := strconv.Atoi(r.URL.Query().Get("tailLines"))
+		require.NoError(w.t, err)
+		text := strings.Join(lines[max(0, len(lines)-1-tail):], "")
+		limit, err := strconv.Atoi(r.URL.Query().Get("limitBytes"))
+		require.NoError(w.t, err)
+		fmt.Fprint(rw, text[:min(len(text), limit)])
 	}))
 	w.t.Cleanup(s.Close)
 	host, port, err := net.SplitHostPort(s.Listener.Addr().String())
@@ -223,7 +230,9 @@ func (w *world) jobFails(t *testing.T) {
 	got := <-asked
 	require.NoError(t, got.err, "It ran, and that it failed is the answer.")
 	require.Zero(t, got.value)
-	require.Equal(t, "connecting\nassertion failed: 3 of 10 orders lost", p.(metric.Explainer).Explain(), "What it wrote last says why.")
+	explained := p.(metric.Explainer).Explain()
+	require.True(t, strings.HasSuffix(explained, "x\nassertion failed: 3 of 10 orders lost"), "What it wrote last says why: %s", explained)
+	require.LessOrEqual(t, len(explained), 2<<10, "However long the lines before it are.")
 }
 
 func (w *world) jobDeadline(t *testing.T) {

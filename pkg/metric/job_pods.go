@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -18,6 +19,9 @@ import (
 const (
 	logLines = 10
 	logBytes = 2 << 10
+	// logRead bounds what is read for that. The API counts it from the beginning of the last lines, so that it has to
+	// hold all of them, or the end would be missing; runtimes cut lines at 16 KiB.
+	logRead = logLines * 32 << 10
 )
 
 func (j *job) pods(ctx context.Context) ([]corev1.Pod, error) {
@@ -70,13 +74,12 @@ func waitsInVain(pods []corev1.Pod) string {
 
 // log is the end of what a failed Pod wrote. That there is none must not hide why the Job failed.
 func (j *job) log(ctx context.Context, pods []corev1.Pod) string {
-	for i := len(pods) - 1; i >= 0; i-- {
-		pod := pods[i]
+	for _, pod := range latestFirst(pods) {
 		if pod.Status.Phase != corev1.PodFailed || len(pod.Spec.Containers) == 0 {
 			continue
 		}
 		// The container is named: of a Pod with several the API refuses to guess.
-		values := url.Values{"container": {broken(pod)}, "tailLines": {fmt.Sprint(logLines)}, "limitBytes": {fmt.Sprint(logBytes)}}
+		values := url.Values{"container": {broken(pod)}, "tailLines": {fmt.Sprint(logLines)}, "limitBytes": {fmt.Sprint(logRead)}}
 		path := "/api/v1/namespaces/" + j.Namespace + "/pods/" + pod.Name + "/log?" + values.Encode()
 		text, err := j.Cluster.Do(ctx, http.MethodGet, path, nil)
 		if err != nil {
@@ -85,6 +88,13 @@ func (j *job) log(ctx context.Context, pods []corev1.Pod) string {
 		return lastLines(text)
 	}
 	return ""
+}
+
+// latestFirst is the Pods in the order in which they were made, the last one first. The API lists them by name.
+func latestFirst(pods []corev1.Pod) []corev1.Pod {
+	return slices.SortedStableFunc(slices.Values(pods), func(a, b corev1.Pod) int {
+		return b.CreationTimestamp.Compare(a.CreationTimestamp.Time)
+	})
 }
 
 // broken is the container that failed.

@@ -12,6 +12,8 @@ import (
 	"github.com/signalfx/signalflow-client-go/v2/signalflow"
 	"github.com/signalfx/signalfx-go/idtool"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
@@ -330,6 +332,19 @@ func TestJobNames(t *testing.T) {
 	require.Equal(t, name, j.name(strings.Repeat("podinfo.smoke_", 10), "smoke"), "The same round is the same Job.")
 	require.NotEqual(t, name, Job{Round: "rev-1/4"}.name(strings.Repeat("podinfo.smoke_", 10), "smoke"))
 	require.NotEqual(t, name, j.name(strings.Repeat("podinfo.smoke_", 10), "other"))
+}
+
+func TestLatestFirst(t *testing.T) {
+	pod := func(name string, second int) corev1.Pod {
+		return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.Unix(int64(second), 0)}}
+	}
+	var names []string
+	listed := []corev1.Pod{pod("smoke-b", 2), pod("smoke-c", 3), pod("smoke-d", 1), pod("smoke-e", 3)}
+	for _, p := range latestFirst(listed) {
+		names = append(names, p.Name)
+	}
+	require.Equal(t, []string{"smoke-c", "smoke-e", "smoke-b", "smoke-d"}, names, "A list is in the order of names, and those end in chance.")
+	require.Equal(t, "smoke-b", listed[0].Name, "The list itself stays as it is.")
 }
 
 func TestLastLines(t *testing.T) {

@@ -111,6 +111,10 @@ func (r *rest) send(ctx context.Context, method, to string, body []byte) (int, [
 	if len(body) > 0 && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	// Go ignores a header of that name. Gateways with many hosts behind one address need it.
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host
+	}
 	resp, err := r.client.Do(req)
 	if err != nil {
 		return 0, nil, Cause(err)

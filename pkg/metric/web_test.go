@@ -76,6 +76,17 @@ func TestWebRequest(t *testing.T) {
 	require.Equal(t, sent{method: "POST", path: "/check", query: "from=template&ns=test", body: `{"app":"podinfo"}`}, got)
 }
 
+func TestWebHost(t *testing.T) {
+	host := ""
+	h := func(w http.ResponseWriter, r *http.Request) { host = r.Host }
+	p := v1beta1.MetricProvider{Type: "web", Address: serve(t, h).URL, Headers: http.Header{"host": {"gate.example"}}}
+	made, err := New(p, Settings{})
+	require.NoError(t, err)
+	_, err = made.Query(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, "gate.example", host, "Gateways with many hosts behind one address need it.")
+}
+
 func TestWebRefuses(t *testing.T) {
 	cases := map[string]struct {
 		reason, want string

@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,7 +109,8 @@ func (c config) fill(node any) (any, error) {
 			}
 		}
 	case map[string]any:
-		for key := range n {
+		// Sorted: of several mistakes the first is told, and conditions must not flap.
+		for _, key := range slices.Sorted(maps.Keys(n)) {
 			if n[key], err = c.fill(n[key]); err != nil {
 				return nil, err
 			}

@@ -324,6 +324,16 @@ func TestJobRefuses(t *testing.T) {
 	}
 }
 
+// TestJobRefusesAlike has two strings that cannot be filled in: the message ends in a condition, and must not flap.
+func TestJobRefusesAlike(t *testing.T) {
+	const template = `{"spec":{"b":"{{ variables.second }}","a":"{{ variables.first }}","c":"{{ variables.third }}"}}`
+	for range 50 {
+		s := Settings{Cluster: deaf{t}, Namespace: "shop", Job: Job{Template: []byte(template), Round: "1"}}
+		_, err := New(v1beta1.MetricProvider{Type: "job"}, s)
+		require.ErrorContains(t, err, `"first"`, "The first key is told.")
+	}
+}
+
 func TestJobNames(t *testing.T) {
 	j := Job{Round: "rev-1/3"}
 	name := j.name(strings.Repeat("podinfo.smoke_", 10), "smoke")

@@ -11,6 +11,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // keptnGroup is asked for its version at each query: clusters have different ones, and are upgraded.
@@ -35,9 +36,10 @@ func newKeptn(c config) (Provider, error) {
 func (k *keptn) Query(ctx context.Context, query string) (float64, error) {
 	// At most five, since values of the arguments may hold slashes.
 	parts := strings.SplitN(strings.TrimSpace(query), "/", 5)
-	// An empty part would make a path to a list of all objects, of all namespaces even.
-	for _, part := range parts[:min(len(parts), 4)] {
-		if part == "" {
+	// An empty part would make a path to a list of all objects, of all namespaces even, and `..` or a `?` one that
+	// leads out of this API.
+	for i, part := range parts[:min(len(parts), 4)] {
+		if part == "" || (i == 1 || i == 2) && len(validation.IsDNS1123Subdomain(part)) > 0 {
 			return 0, keptnForm(query)
 		}
 	}

@@ -298,6 +298,12 @@ func TestKeptnForms(t *testing.T) {
 		"keptnmetric//errors":               "neither keptnmetric/",
 		"keptnmetric/shop/errors/more":      "neither keptnmetric/",
 		"analysis/shop/definition":          "neither keptnmetric/",
+		"keptnmetric/shop/..":               "neither keptnmetric/",
+		"keptnmetric/../errors":             "neither keptnmetric/",
+		"keptnmetric/shop/errors?watch=1":   "neither keptnmetric/",
+		"keptnmetric/shop/errors%2F..":      "neither keptnmetric/",
+		"analysis/../definition/5m":         "neither keptnmetric/",
+		"analysis/shop/../5m":               "neither keptnmetric/",
 		"analysis/shop/definition/5m/stage": `the argument the string "stage" is not of the form key=value`,
 	} {
 		_, err := p.Query(t.Context(), query)

@@ -85,7 +85,8 @@ func tame(n parse.Node, looping bool) error {
 	case *parse.WithNode:
 		return tameBranch(n.BranchNode, looping)
 	case *parse.RangeNode:
-		if list := n.Pipe.Cmds[0].String(); looping || list != ".Images" && list != ".Fields" {
+		// Behind a bar there may be anything, as a number.
+		if list := n.Pipe.Cmds[0].String(); looping || len(n.Pipe.Cmds) > 1 || list != ".Images" && list != ".Fields" {
 			return fmt.Errorf("template: range over %s is not allowed, only over .Images and .Fields, one in the other neither", n.Pipe)
 		}
 		return tameBranch(n.BranchNode, true)

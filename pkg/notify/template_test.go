@@ -25,6 +25,7 @@ func TestCheckTemplate(t *testing.T) {
 		"Chained":   {reason: "Or behind a dot.", text: `{{(index .Images (len (printf "%1000000d" 1))).New}}`, want: `function "printf" is not allowed`},
 		"Piped":     {reason: "Or behind a bar.", text: `{{.Text | html}}`, want: `function "html" is not allowed`},
 		"Forever":   {reason: "Nothing runs for ever.", text: "{{range 1000000000000}}{{end}}", want: "range over 1000000000000 is not allowed"},
+		"OrForever": {reason: "A bar puts something else in the place of a list.", text: "{{range .Fields | or 300000000}}{{end}}", want: "range over .Fields | or 300000000 is not allowed"},
 		"Nested":    {reason: "Nor as good as for ever.", text: "{{range .Fields}}{{range $.Fields}}{{end}}{{end}}", want: "is not allowed"},
 		"NestedIf":  {reason: "Not even behind a question.", text: "{{range .Fields}}{{if .Name}}{{range .Images}}{{end}}{{end}}{{end}}", want: "is not allowed"},
 		"Itself":    {reason: "A template that calls itself has no end.", text: `{{define "x"}}{{template "x"}}{{end}}{{template "x"}}`, want: "define and block are not allowed"},

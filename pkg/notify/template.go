@@ -106,7 +106,14 @@ func tameAll(nodes []parse.Node, looping bool) error {
 }
 
 func tameBranch(b parse.BranchNode, looping bool) error {
-	return errors.Join(tamePipe(b.Pipe), tame(b.List, looping), tame(b.ElseList, looping))
+	// The first only, and not joined: what joins errors puts them on lines of their own, and this ends in a condition.
+	if err := tamePipe(b.Pipe); err != nil {
+		return err
+	}
+	if err := tame(b.List, looping); err != nil {
+		return err
+	}
+	return tame(b.ElseList, looping)
 }
 
 // tamePipe looks into parentheses, and behind them: `(index .Images 0).New` is a chain around a pipe.

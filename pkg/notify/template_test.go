@@ -44,6 +44,12 @@ func TestCheckTemplate(t *testing.T) {
 	}
 }
 
+// TestCheckTemplateIsOneLine has several mistakes in one branch: the message ends in a condition.
+func TestCheckTemplateIsOneLine(t *testing.T) {
+	const text = "{{if html .Text}}{{range 3}}{{end}}{{else}}{{js .Text}}{{end}}"
+	require.EqualError(t, CheckTemplate(text), `template: function "html" is not allowed`, "The first mistake is enough.")
+}
+
 func TestTemplates(t *testing.T) {
 	const all = "{{.Canary}}.{{.Namespace}} {{.Cluster}} {{.Target}} {{.Phase}} {{.Severity}} {{.Weight}} {{.Revision}} " +
 		"{{.Metric.Name}} {{.Metric.Value}} {{.Metric.Limit}} {{.Reason}} {{range .Images}}{{.Container}}: {{.Old}} -> {{.New}}{{end}} " +

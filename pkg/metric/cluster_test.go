@@ -54,6 +54,7 @@ func TestCluster(t *testing.T) {
 	t.Run("JobInvalid", w.jobInvalid)
 	t.Run("KeptnMetric", w.keptnMetric)
 	t.Run("KeptnAnalysis", w.keptnAnalysis)
+	t.Run("KeptnElsewhere", w.keptnElsewhere)
 	t.Run("NotInstalled", w.notInstalled)
 }
 
@@ -339,6 +340,23 @@ func (w *world) keptnAnalysis(t *testing.T) {
 		require.NoError(t, err)
 		require.NotContains(t, string(text), "my-definition-", "One for each round would pile up.")
 	}
+}
+
+// keptnElsewhere has the Analysis in another namespace than its Canary.
+func (w *world) keptnElsewhere(t *testing.T) {
+	const at = "/apis/metrics.keptn.sh/v1/namespaces/default/analyses"
+	s := settings(w, "8-elsewhere")
+	s.Timeout = 2 * time.Second
+	asked := run(t, w.provider(t, "keptn", s), "analysis/default/my-definition/5m")
+	var made struct {
+		Items []struct{ Metadata metav1.ObjectMeta }
+	}
+	require.Eventually(t, func() bool {
+		text, err := w.raw.Do(t.Context(), http.MethodGet, at, nil)
+		return err == nil && json.Unmarshal(text, &made) == nil && len(made.Items) == 1
+	}, 20*time.Second, 20*time.Millisecond)
+	require.Empty(t, made.Items[0].Metadata.OwnerReferences, "With an owner that is not beside it the cluster would clear it away.")
+	require.ErrorIs(t, (<-asked).err, context.DeadlineExceeded)
 }
 
 func (w *world) notInstalled(t *testing.T) {

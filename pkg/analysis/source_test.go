@@ -32,8 +32,10 @@ func TestRounds(t *testing.T) {
 		change func(c *v1beta1.Canary, m *v1beta1.CanaryMetric)
 		same   bool
 	}{
-		"Again":         {reason: "A check that was broken off finds its own.", change: func(*v1beta1.Canary, *v1beta1.CanaryMetric) {}, same: true},
-		"NextCheck":     {reason: "Each check asks anew.", change: func(c *v1beta1.Canary, _ *v1beta1.CanaryMetric) { c.Status.NextCheck = new(metav1.NewMicroTime(begun.Add(1))) }},
+		"Again": {reason: "A check that was broken off finds its own.", change: func(*v1beta1.Canary, *v1beta1.CanaryMetric) {}, same: true},
+		"NextCheck": {reason: "Each check asks anew.", change: func(c *v1beta1.Canary, _ *v1beta1.CanaryMetric) {
+			c.Status.NextCheck = new(metav1.NewMicroTime(begun.Add(1)))
+		}},
 		"OtherCanary":   {reason: "Another Canary may have the same query.", change: func(c *v1beta1.Canary, _ *v1beta1.CanaryMetric) { c.UID = "7f3a" }},
 		"OtherMetric":   {reason: "So may another metric.", change: func(_ *v1beta1.Canary, m *v1beta1.CanaryMetric) { m.Name = "latency" }},
 		"OtherRevision": {reason: "A new revision begins anew.", change: func(c *v1beta1.Canary, _ *v1beta1.CanaryMetric) { c.Status.LastAppliedSpec = "r2-def" }},

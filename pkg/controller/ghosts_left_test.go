@@ -44,8 +44,8 @@ func TestHeirKeepsTheService(t *testing.T) {
 	})))
 	next := w.again(0)
 	w.await("the heir is initialised", func() bool { return w.named("two").Status.Phase == v1beta1.PhaseInitialized })
+	w.await("users go to its primary", func() bool { return w.selector("shop") == "two-primary" })
 	w.await("the target has its pods", func() bool { return w.free(2) })
-	require.Equal(t, "two-primary", w.selector("shop"))
 	require.Zero(t, w.buried(next, "podinfo"))
 	require.Equal(t, "two-primary", w.selector("shop"))
 }

@@ -21,7 +21,7 @@ func TestInitialise(t *testing.T) {
 	require.Equal(t, "podinfo-primary", w.selector("podinfo-primary"))
 	require.Equal(t, "podinfo", w.selector("podinfo-canary"))
 	require.Equal(t, "100/0", w.weights())
-	require.Contains(t, o.events(), "Normal Initialized Initialization done! podinfo."+w.ns)
+	w.hears(o, "Normal Initialized Initialization done! podinfo."+w.ns)
 }
 
 func TestGoodRevisionIsPromoted(t *testing.T) {
@@ -39,6 +39,7 @@ func TestGoodRevisionIsPromoted(t *testing.T) {
 	}, seen())
 	s := w.status()
 	require.Equal(t, s.LastAppliedSpec, s.LastPromotedSpec)
+	w.hears(o, "Normal Promoted")
 	require.Equal(t, []string{
 		"Normal MetricsReachable all the metrics providers are available!",
 		"Normal Initialized Initialization done! podinfo." + w.ns,
@@ -63,7 +64,7 @@ func TestBadRevisionIsRolledBack(t *testing.T) {
 	require.Equal(t, imageOne, image(w.live("podinfo-primary")))
 	require.Equal(t, "100/0", w.weights())
 	require.Equal(t, 2, w.status().FailedChecks)
-	require.Contains(t, o.events(), "Warning RolledBack Rolling back podinfo."+w.ns+" failed checks threshold reached 2")
+	w.hears(o, "Warning RolledBack Rolling back podinfo."+w.ns+" failed checks threshold reached 2")
 }
 
 func TestSettledCanaryCostsNothing(t *testing.T) {

@@ -24,21 +24,11 @@ func builtins() map[string]Func {
 		"js":       func(args []any) (any, error) { return std.JSEscaper(args...), nil },
 		"urlquery": func(args []any) (any, error) { return std.URLQueryEscaper(args...), nil },
 		"eq":       equal,
-		"ne": func(args []any) (any, error) {
-			return compared(args, func(order int, same bool) bool { return !same }, false)
-		},
-		"lt": func(args []any) (any, error) {
-			return compared(args, func(order int, _ bool) bool { return order < 0 }, true)
-		},
-		"le": func(args []any) (any, error) {
-			return compared(args, func(order int, _ bool) bool { return order <= 0 }, true)
-		},
-		"gt": func(args []any) (any, error) {
-			return compared(args, func(order int, _ bool) bool { return order > 0 }, true)
-		},
-		"ge": func(args []any) (any, error) {
-			return compared(args, func(order int, _ bool) bool { return order >= 0 }, true)
-		},
+		"ne":       differ,
+		"lt":       ordered(func(order int) bool { return order < 0 }),
+		"le":       ordered(func(order int) bool { return order <= 0 }),
+		"gt":       ordered(func(order int) bool { return order > 0 }),
+		"ge":       ordered(func(order int) bool { return order >= 0 }),
 	}
 }
 
@@ -52,7 +42,7 @@ func last(args []any) (any, error) {
 
 func one(args []any, of func(any) (any, error)) (any, error) {
 	if len(args) != 1 {
-		return nil, fmt.Errorf("wrong number of args: want 1 got %d", len(args))
+		return nil, wrongNumber(1, args)
 	}
 	return of(args[0])
 }
@@ -169,19 +159,37 @@ func equal(args []any) (any, error) {
 	return false, nil
 }
 
-// compared says what two arguments are to each other. Some have no order.
-func compared(args []any, is func(order int, same bool) bool, ordered bool) (any, error) {
+// differ says whether two arguments are not the same. They need no order.
+func differ(args []any) (any, error) {
 	if len(args) != 2 {
-		return nil, fmt.Errorf("wrong number of args: want 2 got %d", len(args))
+		return nil, wrongNumber(2, args)
 	}
-	order, same, has, err := compare(args[0], args[1])
-	if err == nil && ordered && !has {
-		err = errors.New("invalid type for comparison")
-	}
+	_, same, _, err := compare(args[0], args[1])
 	if err != nil {
 		return nil, err
 	}
-	return is(order, same), nil
+	return !same, nil
+}
+
+// ordered compares two arguments by their order, which some do not have.
+func ordered(is func(order int) bool) Func {
+	return func(args []any) (any, error) {
+		if len(args) != 2 {
+			return nil, wrongNumber(2, args)
+		}
+		order, _, has, err := compare(args[0], args[1])
+		if err == nil && !has {
+			err = errors.New("invalid type for comparison")
+		}
+		if err != nil {
+			return nil, err
+		}
+		return is(order), nil
+	}
+}
+
+func wrongNumber(want int, args []any) error {
+	return fmt.Errorf("wrong number of args: want %d got %d", want, len(args))
 }
 
 // compare takes texts, whole numbers, others, and booleans, each with its like only: 1 and 1.0 are not.

@@ -22,7 +22,7 @@ type Func func(args []any) (any, error)
 func Constant(value any) Func {
 	return func(args []any) (any, error) {
 		if len(args) > 0 {
-			return nil, fmt.Errorf("wrong number of args: want 0 got %d", len(args))
+			return nil, wrongNumber(0, args)
 		}
 		return value, nil
 	}
@@ -219,10 +219,11 @@ func (f *filling) include(dot any, n *parse.TemplateNode) error {
 	return nil
 }
 
-func (f *filling) get(name string) (any, error) {
+// find is the variable of a name that counts.
+func (f *filling) find(name string) (*variable, error) {
 	for i := len(f.vars) - 1; i >= 0; i-- {
 		if f.vars[i].name == name {
-			return f.vars[i].value, nil
+			return &f.vars[i], nil
 		}
 	}
 	return nil, fmt.Errorf("undefined variable: %s", name)
@@ -243,11 +244,10 @@ func (f *filling) set(p *parse.PipeNode, value any) error {
 }
 
 func (f *filling) assign(name string, value any) error {
-	for i := len(f.vars) - 1; i >= 0; i-- {
-		if f.vars[i].name == name {
-			f.vars[i].value = value
-			return nil
-		}
+	v, err := f.find(name)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("undefined variable: %s", name)
+	v.value = value
+	return nil
 }

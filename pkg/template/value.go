@@ -67,11 +67,11 @@ func (f *filling) value(dot any, n parse.Node) (any, error) {
 	case *parse.FieldNode:
 		return fields(dot, n.Ident)
 	case *parse.VariableNode:
-		value, err := f.get(n.Ident[0])
+		v, err := f.find(n.Ident[0])
 		if err != nil {
 			return nil, err
 		}
-		return fields(value, n.Ident[1:])
+		return fields(v.value, n.Ident[1:])
 	case *parse.IdentifierNode:
 		return f.call(dot, n.Ident, n, nil, nil)
 	case *parse.PipeNode:

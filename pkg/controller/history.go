@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/rollout"
@@ -28,7 +27,8 @@ func (r *Reconciler) readHistory(ctx context.Context, v *view, targets client.Re
 		return nil
 	}
 	// What cannot be returned to is a fact, told to whoever asked for it, and never an error: the promotion goes on.
-	if _, ok := v.kind.(workload.Historian); !ok {
+	h, ok := v.kind.(workload.Historian)
+	if !ok {
 		s.Unkept = fmt.Sprintf("a %s of %s has no history to return to", s.Names.Kind, v.canary.Spec.TargetRef.APIVersion)
 		return nil
 	}
@@ -41,18 +41,19 @@ func (r *Reconciler) readHistory(ctx context.Context, v *view, targets client.Re
 		s.Unkept = "it is gone"
 		return nil
 	}
-	return r.recollect(ctx, v, recalled && s.Primary.Revision != status.Promoting && !v.promotes())
+	return r.recollect(ctx, v, h.History(), recalled && s.Primary.Revision != status.Promoting && !v.promotes())
 }
 
 // recollect looks for the promoted revision in the primary's history, for now or to be rendered.
-func (r *Reconciler) recollect(ctx context.Context, v *view, due bool) error {
-	history, err := r.history(ctx, v)
+func (r *Reconciler) recollect(ctx context.Context, v *view, history workload.List, due bool) error {
+	// Live: it is asked for so seldom that a watch of every ReplicaSet of the cluster would be dear.
+	err := r.labelled(ctx, v.primary, history)
 	if apierrors.IsForbidden(err) {
 		v.snapshot.Unkept = "its history must not be read" // a right of its own, which no rollout waits for
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("list history of %q: %w", v.primary.GetName(), err)
 	}
 	former, unkept, err := workload.Former(v.kind, v.primary, history, v.canary.Status.LastPromotedSpec)
 	if err != nil {
@@ -64,24 +65,6 @@ func (r *Reconciler) recollect(ctx context.Context, v *view, due bool) error {
 		v.former = former
 	}
 	return nil
-}
-
-// history lists what is kept of the primary; nil: nothing is.
-func (r *Reconciler) history(ctx context.Context, v *view) (workload.List, error) {
-	h, ok := v.kind.(workload.Historian)
-	if !ok {
-		return nil, nil
-	}
-	selector, err := metav1.LabelSelectorAsSelector(workload.SketchOf(v.primary).Selector)
-	if err != nil {
-		return nil, fmt.Errorf("select history of %q: %w", v.primary.GetName(), err)
-	}
-	list := h.History()
-	// Live: it is asked for so seldom that a watch of every ReplicaSet of the cluster would be dear.
-	if err := r.Live.List(ctx, list, client.InNamespace(v.canary.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
-		return nil, fmt.Errorf("list history of %q: %w", v.primary.GetName(), err)
-	}
-	return list, nil
 }
 
 // restore renders the primary from its history. The target, if there still is one, tells all but the pods.

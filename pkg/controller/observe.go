@@ -201,16 +201,21 @@ func (v *view) slow() bool {
 }
 
 func (r *Reconciler) pods(ctx context.Context, o client.Object) ([]corev1.Pod, error) {
-	selector, err := metav1.LabelSelectorAsSelector(workload.SketchOf(o).Selector)
-	if err != nil {
-		return nil, fmt.Errorf("select pods of %q: %w", o.GetName(), err)
-	}
 	// Live, because pods are not watched: all of a cluster's would be the larger part of what is kept in memory.
 	pods := &corev1.PodList{}
-	if err := r.Live.List(ctx, pods, client.InNamespace(o.GetNamespace()), client.MatchingLabelsSelector{Selector: selector}); err != nil {
+	if err := r.labelled(ctx, o, pods); err != nil {
 		return nil, fmt.Errorf("list pods of %q: %w", o.GetName(), err)
 	}
 	return pods.Items, nil
+}
+
+// labelled lists, live, what bears the labels of a workload's pods.
+func (r *Reconciler) labelled(ctx context.Context, o client.Object, list client.ObjectList) error {
+	selector, err := metav1.LabelSelectorAsSelector(workload.SketchOf(o).Selector)
+	if err != nil {
+		return err
+	}
+	return r.Live.List(ctx, list, client.InNamespace(o.GetNamespace()), client.MatchingLabelsSelector{Selector: selector})
 }
 
 // side tells the two thresholds apart.

@@ -3,6 +3,7 @@ package loadtest
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,15 +18,22 @@ import (
 type ConfigMap struct {
 	Client typedcorev1.ConfigMapInterface // of the load tester's namespace
 	Name   string
+
+	// turn lets one write of this replica through at a time, so that it contends with other replicas' only.
+	turn sync.Mutex
 }
 
 // opened is what the ConfigMap says of a gate that is. Everything else is closed, so that gates can be turned
 // with kubectl as well.
 const opened = "open"
 
-// contention is how long a write is tried against those of other replicas: ten seconds at least.
-func contention() wait.Backoff {
-	return wait.Backoff{Duration: 5 * time.Millisecond, Factor: 1.5, Jitter: 1, Steps: 40, Cap: 500 * time.Millisecond}
+// patience is how long a write is tried against those of other replicas and of people.
+const patience = 10 * time.Second
+
+// contention is how long to wait between two tries. One that reaches the cap goes on at it: the functions of
+// package wait that count steps would end there.
+func contention() wait.DelayFunc {
+	return wait.Backoff{Duration: 5 * time.Millisecond, Factor: 1.5, Jitter: 1, Steps: 40, Cap: 100 * time.Millisecond}.DelayFunc()
 }
 
 // Open reads the ConfigMap. One that is not there has no open gates.
@@ -43,14 +51,19 @@ func (g *ConfigMap) Open(ctx context.Context, key string) (bool, error) {
 // Turn changes one key. What somebody else changed since it was read makes the API server refuse the write,
 // and it is tried again on what there is then.
 func (g *ConfigMap) Turn(ctx context.Context, key string, to bool) error {
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	var last error
-	err := wait.ExponentialBackoffWithContext(ctx, contention(), func(ctx context.Context) (bool, error) {
-		last = g.turn(ctx, key, to)
+	err := contention().Until(ctx, true, true, func(ctx context.Context) (bool, error) {
+		err := g.write(ctx, key, to)
 		// One that is made or deleted by somebody in between is as much a conflict.
-		if apierrors.IsConflict(last) || apierrors.IsAlreadyExists(last) || apierrors.IsNotFound(last) {
+		if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) {
+			last = err
 			return false, nil
 		}
-		return true, last
+		return true, err
 	})
 	if wait.Interrupted(err) && last != nil {
 		err = last
@@ -61,7 +74,7 @@ func (g *ConfigMap) Turn(ctx context.Context, key string, to bool) error {
 	return nil
 }
 
-func (g *ConfigMap) turn(ctx context.Context, key string, to bool) error {
+func (g *ConfigMap) write(ctx context.Context, key string, to bool) error {
 	c, err := g.Client.Get(ctx, g.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return g.create(ctx, key, to)

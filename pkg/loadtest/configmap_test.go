@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -96,27 +98,30 @@ func TestGatesSurviveConcurrentWrites(t *testing.T) {
 	}
 }
 
-// TestGatesAreWrittenOnWhatWasRead changes the ConfigMap between a replica's read and its write.
+// TestGatesAreWrittenOnWhatWasRead changes the ConfigMap between a replica's read and its write, more often
+// than the pauses between its tries grow.
 func TestGatesAreWrittenOnWhatWasRead(t *testing.T) {
 	ns := kubetest.Namespace(t)
 	direct := configMaps(t, ns, kubetest.Config(t))
 	_, err := direct.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: gatesName}}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	var once sync.Once
+	const times = 15
+	var writes atomic.Int32
 	config := rest.CopyConfig(kubetest.Config(t))
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return trip(func(r *http.Request) (*http.Response, error) {
-			if r.Method == http.MethodPut {
-				once.Do(func() {
-					seen, err := direct.Get(r.Context(), gatesName, metav1.GetOptions{})
-					if err == nil {
-						seen.Data = map[string]string{"gate_test_other": opened}
-						_, err = direct.Update(r.Context(), seen, metav1.UpdateOptions{})
-					}
-					if err != nil {
-						t.Errorf("write in between: %v", err)
-					}
-				})
+			if r.Method != http.MethodPut {
+				return next.RoundTrip(r)
+			}
+			if n := writes.Add(1); n <= times {
+				seen, err := direct.Get(r.Context(), gatesName, metav1.GetOptions{})
+				if err == nil {
+					seen.Data = map[string]string{"gate_test_other": opened, "turn": strconv.Itoa(int(n))}
+					_, err = direct.Update(r.Context(), seen, metav1.UpdateOptions{})
+				}
+				if err != nil {
+					t.Errorf("write in between: %v", err)
+				}
 			}
 			return next.RoundTrip(r)
 		})
@@ -125,7 +130,8 @@ func TestGatesAreWrittenOnWhatWasRead(t *testing.T) {
 	require.NoError(t, g.Turn(t.Context(), "gate_test_podinfo", true))
 	kept, err := direct.Get(t.Context(), gatesName, metav1.GetOptions{})
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"gate_test_other": opened, "gate_test_podinfo": opened}, kept.Data)
+	require.Equal(t, map[string]string{"gate_test_other": opened, "turn": "15", "gate_test_podinfo": opened}, kept.Data)
+	require.EqualValues(t, times+1, writes.Load(), "Each refused write is tried once more.")
 }
 
 type trip func(*http.Request) (*http.Response, error)

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -43,10 +44,11 @@ func daemonHealth(d *appsv1.DaemonSet, pods []corev1.Pod, ready int, now time.Ti
 	case unseenDaemons:
 		return rollout.Starting, lack, time.Time{}
 	}
-	t, found := worst(newest(pods, appsv1.DefaultDaemonSetUniqueLabelKey))
+	pods = newest(pods, appsv1.DefaultDaemonSetUniqueLabelKey)
+	t, found := worst(pods)
 	switch {
 	case !found:
-		return rollout.Starting, lack, time.Time{}
+		return rollout.Starting, cmp.Or(unplaced(pods), lack), time.Time{}
 	case t.outlasted(now):
 		return rollout.Stuck, t.reason, t.since
 	}

@@ -108,6 +108,12 @@ func TestObserveDaemonSet(t *testing.T) {
 				Health: rollout.Starting, Replicas: 1, Reason: "CrashLoopBackOff: podinfod: ended with exit code 1", Since: at(-20),
 			},
 		},
+		"Unplaced": {
+			reason: "its node may be full",
+			d:      daemons(available(0)), ready: 100,
+			pods: []corev1.Pod{unplaced(pod("a", -600), "0/3 nodes are available: 1 Insufficient memory.")},
+			want: rollout.Workload{Health: rollout.Starting, Replicas: 1, Reason: "Unschedulable: 0/3 nodes are available: 1 Insufficient memory"},
+		},
 		"Primary": {
 			reason: "what a primary runs is written on it",
 			d: daemons(func(d *appsv1.DaemonSet) {

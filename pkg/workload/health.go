@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -53,10 +54,12 @@ func health(d *appsv1.Deployment, pods []corev1.Pod, ready int, now time.Time) (
 		// Everything below would speak of an older version.
 		return rollout.Starting, lack, time.Time{}
 	}
-	// Before the Deployment's own verdict, which does not say what is wrong with its pods.
-	t, found := worst(newest(pods, appsv1.DefaultDeploymentUniqueLabelKey))
+	// Before the Deployment's own verdict: what its pods, or the API server, say is of more use than that it is late.
+	pods = newest(pods, appsv1.DefaultDeploymentUniqueLabelKey)
+	t, found := worst(pods)
+	nowhere := unplaced(pods)
 	if c := condition(d, appsv1.DeploymentProgressing); c.Reason == "ProgressDeadlineExceeded" {
-		return rollout.Stuck, late(d, t), c.LastTransitionTime.Time
+		return rollout.Stuck, cmp.Or(t.reason, nowhere, refused(d, overdue)), c.LastTransitionTime.Time
 	}
 	if found {
 		if t.outlasted(now) {
@@ -64,16 +67,7 @@ func health(d *appsv1.Deployment, pods []corev1.Pod, ready int, now time.Time) (
 		}
 		return rollout.Starting, t.reason, t.since
 	}
-	return rollout.Starting, refused(d, lack), started(d)
-}
-
-// late says why a Deployment missed its own deadline: what its pods, or the API server, say is of more use than
-// that it did.
-func late(d *appsv1.Deployment, t trouble) string {
-	if t.reason != "" {
-		return t.reason
-	}
-	return refused(d, overdue)
+	return rollout.Starting, cmp.Or(nowhere, refused(d, lack)), started(d)
 }
 
 // lacking says what is missing before a Deployment serves its present template; empty: nothing.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -94,10 +95,18 @@ func explain(s corev1.ContainerStatus) (trouble, bool) {
 	// No registry is asked: nothing will change.
 	case "InvalidImageName":
 		return trouble{reason: fmt.Sprintf("InvalidImageName: %s: %q is not the name of an image", s.Name, s.Image), final: true}, true
-	case "CreateContainerConfigError":
-		return trouble{reason: fmt.Sprintf("CreateContainerConfigError: %s: %s", s.Name, w.Message)}, true
+	// Another node may have it, where a new pod may land.
+	case "ErrImageNeverPull":
+		return trouble{reason: fmt.Sprintf("ErrImageNeverPull: %s: its node does not have image %q, and may not pull it", s.Name, s.Image)}, true
+	// What is wrong is in the message.
+	case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+		return trouble{reason: fmt.Sprintf("%s: %s: %s", w.Reason, s.Name, w.Message)}, true
 	// Its message has the delay in it, which grows.
 	case "CrashLoopBackOff":
+		// Between two tries, what cannot be run at all reads like a crash: one word for both here, too.
+		if t := s.LastTerminationState.Terminated; t != nil && unrunnable(t.Reason) && t.Message != "" {
+			return trouble{reason: fmt.Sprintf("RunContainerError: %s: %s", s.Name, t.Message)}, true
+		}
 		return trouble{reason: fmt.Sprintf("CrashLoopBackOff: %s: %s", s.Name, ended(s))}, true
 	}
 	return trouble{}, false
@@ -113,6 +122,25 @@ func ended(s corev1.ContainerStatus) string {
 		return "ended for want of memory"
 	}
 	return fmt.Sprintf("ended with exit code %d", t.ExitCode)
+}
+
+// unrunnable knows the words that container runtimes have for a process that they could not start.
+func unrunnable(reason string) bool {
+	return reason == "StartError" || reason == "ContainerCannotRun"
+}
+
+// unplaced is why the scheduler finds no node for one of the pods; empty where it did for all. That is worth saying
+// and no trouble by itself: an autoscaler of the cluster may take minutes to bring a node.
+func unplaced(pods []corev1.Pod) string {
+	for _, p := range pods {
+		for _, c := range p.Status.Conditions {
+			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+				why, _, _ := strings.Cut(c.Message, " preemption:")
+				return "Unschedulable: " + strings.TrimSuffix(why, ".")
+			}
+		}
+	}
+	return ""
 }
 
 // troubled is when a pod stopped being ready, or started if it never was.

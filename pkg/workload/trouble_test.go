@@ -46,6 +46,13 @@ func unreadySince(p corev1.Pod, second int) corev1.Pod {
 	return p
 }
 
+func unplaced(p corev1.Pod, message string) corev1.Pod {
+	p.Status.Conditions = []corev1.PodCondition{{
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: message,
+	}}
+	return p
+}
+
 func ending(p corev1.Pod) corev1.Pod {
 	now := stamp(0)
 	p.DeletionTimestamp = &now
@@ -58,6 +65,9 @@ func TestObserveTrouble(t *testing.T) {
 	const unready = "its pods are not ready"
 	preparing := pod("a", -40)
 	preparing.Status.InitContainerStatuses = []corev1.ContainerStatus{waiting("migrate", "CreateContainerConfigError", `secret "db" not found`)}
+	const noCommand = `exec: "podinfod": executable file not found in $PATH`
+	unrun := crashed(128, "StartError")
+	unrun.LastTerminationState.Terminated.Message = noCommand
 	unstarted := pod("a", -40, waiting("podinfod", "ErrImagePull", ""))
 	unstarted.Status.StartTime = nil
 
@@ -98,6 +108,26 @@ func TestObserveTrouble(t *testing.T) {
 			reason: "the message names what is missing, which is what people need",
 			pods:   []corev1.Pod{pod("a", -31, waiting("podinfod", "CreateContainerConfigError", `configmap "settings" not found`))},
 			health: stuck, text: `CreateContainerConfigError: podinfod: configmap "settings" not found`, since: -31,
+		},
+		"ImageForbidden": {
+			reason: "it can be had nowhere but from the node, which does not have it",
+			pods:   []corev1.Pod{pod("a", -31, waiting("podinfod", "ErrImageNeverPull", "Container image is not present"))},
+			health: stuck, text: `ErrImageNeverPull: podinfod: its node does not have image "podinfo:nope", and may not pull it`, since: -31,
+		},
+		"NotCreated": {
+			reason: "the runtime says what it does not like about the container",
+			pods:   []corev1.Pod{pod("a", -31, waiting("podinfod", "CreateContainerError", "path /data is not shared"))},
+			health: stuck, text: "CreateContainerError: podinfod: path /data is not shared", since: -31,
+		},
+		"NotRun": {
+			reason: "a command that is not in the image is named",
+			pods:   []corev1.Pod{pod("a", -31, waiting("podinfod", "RunContainerError", noCommand))},
+			health: stuck, text: "RunContainerError: podinfod: " + noCommand, since: -31,
+		},
+		"NotRunBetweenTries": {
+			reason: "while the next try is waited for it is the same trouble",
+			pods:   []corev1.Pod{pod("a", -31, unrun)},
+			health: stuck, text: "RunContainerError: podinfod: " + noCommand, since: -31,
 		},
 		"InitContainer": {
 			reason: "a container that prepares the pod holds it up just as well",
@@ -185,6 +215,36 @@ func TestObserveTrouble(t *testing.T) {
 				require.Equal(t, rollout.Stuck, later.Health, "Since plus Grace is when it is stuck")
 				require.Equal(t, w.Reason, later.Reason, "for the same reason")
 			}
+		})
+	}
+}
+
+// TestObserveUnplaced is about pods that no node takes, which is said and waited for: a cluster may grow.
+func TestObserveUnplaced(t *testing.T) {
+	const full = "0/3 nodes are available: 3 Insufficient cpu"
+	lonely := unplaced(pod("a", -600), full+". preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.")
+	short := running(func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 0 })
+	late := running(func(d *appsv1.Deployment) {
+		d.Status.AvailableReplicas = 0
+		overdue(d)
+	})
+	for name, tc := range map[string]struct {
+		reason string
+		from   *appsv1.Deployment
+		pods   []corev1.Pod
+		health rollout.Health
+		text   string
+	}{
+		"Waits":     {"ten minutes are no reason to give up by ourselves", short, []corev1.Pod{pod("a", -600), lonely}, rollout.Starting, "Unschedulable: " + full},
+		"Late":      {"the Deployment's own deadline is one", late, []corev1.Pod{lonely}, rollout.Stuck, "Unschedulable: " + full},
+		"Worse":     {"a crash does not end with another node", short, []corev1.Pod{lonely, pod("a", -45, crashed(2, "Error"))}, rollout.Stuck, "CrashLoopBackOff: podinfod: ended with exit code 2"},
+		"Scheduled": {"a node was found", short, []corev1.Pod{unreadySince(pod("a", -60), -50)}, rollout.Starting, "its pods are not ready"},
+		"OldPods":   {"where those of the old template lie is over", short, []corev1.Pod{lonely, pod("b", -5)}, rollout.Starting, "its pods are not ready"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := workload.Deployment{}.Observe(tc.from, tc.pods, 100, at(0))
+			require.Equal(t, tc.health, w.Health, tc.reason)
+			require.Equal(t, tc.text, w.Reason, tc.reason)
 		})
 	}
 }

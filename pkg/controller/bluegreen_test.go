@@ -73,20 +73,17 @@ func TestBlueGreenRollsBack(t *testing.T) {
 		},
 		"Met": {
 			reason: "one that fails with users there is left by one selector",
-			fails: func(w *world) {
-				w.await("users meet it", func() bool { return w.selector("podinfo") == "podinfo" })
-				w.judge.fail(-1)
-			},
-			users: []string{"podinfo-primary", "podinfo", "podinfo-primary"},
+			fails:  func(w *world) { w.judge.failAfter(2, -1) },
+			users:  []string{"podinfo-primary", "podinfo", "podinfo-primary"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.begin(services, every("40s"), func(c *v1beta1.Canary) { c.Spec.Analysis.Threshold = 1 })
+			w.begin(services, func(c *v1beta1.Canary) { c.Spec.Analysis.Threshold = 1 })
 			users := w.selections()
-			w.set(imageTwo)
 			tc.fails(w)
+			w.set(imageTwo)
 			w.until(v1beta1.PhaseFailed)
 			w.stopped()
 			require.Equal(t, imageOne, image(w.live("podinfo-primary")))

@@ -51,6 +51,7 @@ func TestReplicaRatioPromotes(t *testing.T) {
 	w := newWorld(t)
 	w.five()
 	w.begin(ratio)
+	w.judge.let(0)
 	w.set(imageTwo)
 	for _, step := range []struct {
 		sizes  string
@@ -61,7 +62,9 @@ func TestReplicaRatioPromotes(t *testing.T) {
 			return w.sizes() == step.sizes && s.ActualWeight != nil && *s.ActualWeight == step.actual
 		})
 		require.Equal(t, map[string]string{workload.ApexLabel: "podinfo"}, w.behind(), "both sides stand behind the Service")
+		w.judge.let(1)
 	}
+	w.judge.goOn()
 	w.until(v1beta1.PhaseSucceeded)
 	w.stopped()
 	require.Equal(t, imageTwo, image(w.live("podinfo-primary")))
@@ -75,9 +78,11 @@ func TestReplicaRatioGoesBack(t *testing.T) {
 	w := newWorld(t)
 	w.five()
 	w.begin(ratio)
+	w.judge.failAfter(1, -1)
+	w.judge.let(1)
 	w.set(imageTwo)
 	w.await("the larger step", func() bool { return w.sizes() == "4/1" })
-	w.judge.fail(-1)
+	w.judge.goOn()
 	w.until(v1beta1.PhaseFailed)
 	w.await("the primary grows back first", func() bool { return w.live("podinfo-primary").Status.AvailableReplicas == 5 })
 	w.stopped()

@@ -36,6 +36,7 @@ func everyone(t *testing.T, test func(t *testing.T, kind v1beta1.MetricProviderT
 func ask(t *testing.T, kind v1beta1.MetricProviderType, c contestant, h http.HandlerFunc, change ...func(*Settings)) (float64, error) {
 	t.Helper()
 	p, s := c.provider(t, kind, serve(t, tokens(h)).URL)
+	s.Timeout = time.Minute // of a machine that has a lot to do, too
 	for _, one := range change {
 		one(&s)
 	}

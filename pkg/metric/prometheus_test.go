@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -235,7 +237,7 @@ func TestPrometheusHasNoNumber(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			p, err := NewPrometheus(serve(t, tc.answer).URL, Options{})
+			p, err := NewPrometheus(serve(t, tc.answer).URL, Options{Timeout: time.Minute})
 			require.NoError(t, err)
 			_, err = p.Query(t.Context(), "up")
 			require.ErrorContains(t, err, tc.want, tc.reason)
@@ -256,16 +258,20 @@ func huge(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
+// packed is 8 MB in gzip. It is made once, since that takes seconds where everything is watched for races.
+var packed = sync.OnceValue(func() []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := z.Write(bytes.Repeat([]byte(" "), 8<<20))
+	if err = errors.Join(err, z.Close()); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+})
+
 func hugeCompressed(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Encoding", "gzip")
-	z := gzip.NewWriter(w)
-	defer z.Close()
-	chunk := []byte(strings.Repeat(" ", 1<<20))
-	for range 8 {
-		if _, err := z.Write(chunk); err != nil {
-			return
-		}
-	}
+	_, _ = w.Write(packed())
 }
 
 func TestPrometheusRequest(t *testing.T) {

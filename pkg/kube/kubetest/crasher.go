@@ -27,6 +27,11 @@ type Crasher struct {
 	writes int
 	calls  map[Call]int
 	cut    chan struct{}
+
+	// flight is held for reading by each write that is under way. What a write
+	// does can be seen before its answer is here, and it counts with its answer:
+	// who looks at the counters waits for it.
+	flight sync.RWMutex
 }
 
 // Wrap gives a configuration whose clients go through the Crasher. Several
@@ -53,8 +58,10 @@ func (c *Crasher) Crashed() <-chan struct{} {
 	return c.line()
 }
 
-// Writes is how many writes have succeeded.
+// Writes is how many writes have succeeded, those under way included.
 func (c *Crasher) Writes() int {
+	c.flight.Lock()
+	defer c.flight.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.writes
@@ -79,8 +86,10 @@ func (c *Crasher) Calls() map[Call]int {
 	return maps.Clone(c.calls)
 }
 
-// Reset sets all counters to zero.
+// Reset sets all counters to zero. A write that is under way counts as before.
 func (c *Crasher) Reset() {
+	c.flight.Lock()
+	defer c.flight.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writes, c.calls = 0, nil
@@ -127,6 +136,10 @@ type line struct {
 // RoundTrip implements http.RoundTripper.
 func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
 	call := parse(req)
+	if call.writes() {
+		l.flight.RLock()
+		defer l.flight.RUnlock()
+	}
 	if err := l.admit(call); err != nil {
 		return nil, err
 	}

@@ -1,12 +1,16 @@
 package kubetest_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
 )
@@ -54,6 +58,33 @@ func TestCrasherCounts(t *testing.T) {
 	crasher.Reset()
 	require.Zero(t, crasher.Writes())
 	require.Empty(t, crasher.Calls())
+}
+
+// TestCrasherWaitsForAnswers looks at the counters when a write has arrived, and its answer has not.
+func TestCrasherWaitsForAnswers(t *testing.T) {
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-answer
+		w.WriteHeader(http.StatusCreated)
+	}))
+	t.Cleanup(server.Close)
+	crasher := &kubetest.Crasher{}
+	cfg := crasher.Wrap(&rest.Config{Host: server.URL})
+	client, err := rest.HTTPClientFor(cfg)
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() {
+		resp, err := client.Post(server.URL+"/api/v1/namespaces/x/configmaps", "application/json", nil)
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		done <- err
+	}()
+	<-arrived
+	time.AfterFunc(50*time.Millisecond, func() { close(answer) })
+	require.Equal(t, 1, crasher.Writes(), "It was under way when somebody asked.")
+	require.NoError(t, <-done)
 }
 
 func TestCrasherCuts(t *testing.T) {

@@ -232,14 +232,7 @@ func TestConfigCrashAfterAnyWrite(t *testing.T) {
 			return s.Phase == v1beta1.PhaseSucceeded && w.settings("settings-primary") == "green" && *w.live("podinfo").Spec.Replicas == 0
 		})
 	}
-	writes := live(t, 0)
-	require.Greater(t, writes, 8, "the rollout was watched")
-	for k := 1; k <= writes; k++ {
-		t.Run(fmt.Sprintf("After%02d", k), func(t *testing.T) {
-			t.Parallel()
-			live(t, k)
-		})
-	}
+	crashAfterAny(t, 8, live)
 }
 
 func TestMissingConfig(t *testing.T) {

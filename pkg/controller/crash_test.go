@@ -51,15 +51,25 @@ func TestCrashAfterAnyWrite(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			writes := crashed(t, tc.fails, 0, tc.want, tc.reason)
-			t.Logf("%d writes in a whole rollout", writes)
-			require.Greater(t, writes, 8, "the rollout was watched")
-			for k := 1; k <= writes; k++ {
-				t.Run(fmt.Sprintf("After%02d", k), func(t *testing.T) {
-					t.Parallel()
-					crashed(t, tc.fails, k, tc.want, tc.reason)
-				})
-			}
+			crashAfterAny(t, 8, func(t *testing.T, k int) int { return crashed(t, tc.fails, k, tc.want, tc.reason) })
+		})
+	}
+}
+
+// crashAfterAny runs something with a crash after its k-th write, for every k: run returns how many there were, and has
+// none crash where k is zero. With -short only every fourth k is tried, which is enough to look for data races.
+func crashAfterAny(t *testing.T, least int, run func(t *testing.T, k int) int) {
+	t.Helper()
+	writes, stride := run(t, 0), 1
+	t.Logf("%d writes in a whole run", writes)
+	require.GreaterOrEqual(t, writes, least, "it was watched")
+	if testing.Short() {
+		stride = 4
+	}
+	for k := 1; k <= writes; k += stride {
+		t.Run(fmt.Sprintf("After%02d", k), func(t *testing.T) {
+			t.Parallel()
+			run(t, k)
 		})
 	}
 }
@@ -73,7 +83,7 @@ func crashed(t *testing.T, fails, k int, want outcome, reason string) int {
 	w.judge.fail(fails)
 	o := start(t, w.ns, w.clock, w.judge, k)
 	released := false
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(lookout)
 	defer tick.Stop()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-tick.C {
 		if !released && w.status().Phase == v1beta1.PhaseInitialized {

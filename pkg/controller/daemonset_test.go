@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -175,21 +174,12 @@ func TestDaemonSetGoneBeforeItsCanary(t *testing.T) {
 func TestDaemonSetCrashAfterAnyWrite(t *testing.T) {
 	t.Parallel()
 	want := outcome{phase: v1beta1.PhaseSucceeded, primary: imageTwo, weights: "100/0", selector: "podinfo-primary"}
-	writes := crashedNodal(t, 0, want)
-	require.Greater(t, writes, 8, "the rollout was watched")
-	for k := 1; k <= writes; k++ {
-		t.Run(fmt.Sprintf("After%02d", k), func(t *testing.T) {
-			t.Parallel()
-			crashedNodal(t, k, want)
-		})
-	}
-}
-
-func crashedNodal(t *testing.T, k int, want outcome) int {
-	t.Helper()
-	w := newNodal(t)
-	require.NoError(t, w.Create(t.Context(), w.canary(daemonic)))
-	return w.survives(k, func() { w.set(imageTwo) }, func() bool { return w.outcome() == want })
+	crashAfterAny(t, 8, func(t *testing.T, k int) int {
+		t.Helper()
+		w := newNodal(t)
+		require.NoError(t, w.Create(t.Context(), w.canary(daemonic)))
+		return w.survives(k, func() { w.set(imageTwo) }, func() bool { return w.outcome() == want })
+	})
 }
 
 // survives runs an operator that dies after its k-th write, where k is above zero, and then another. The change is made
@@ -203,7 +193,7 @@ func (w *world) survivesJudged(by Analyst, k int, change func(), done func() boo
 	w.Helper()
 	o := start(w.T, w.ns, w.clock, by, k)
 	changed := false
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(lookout)
 	defer tick.Stop()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-tick.C {
 		if !changed && w.status().Phase == v1beta1.PhaseInitialized {

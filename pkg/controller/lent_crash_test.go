@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -27,15 +26,7 @@ func TestLentRouteSurvivesCrashes(t *testing.T) {
 		"Bad":  {reason: "a bad one is rolled back", fails: -1, ends: v1beta1.PhaseFailed, image: imageOne},
 	} {
 		t.Run(name, func(t *testing.T) {
-			writes := l.lives(t, tc.fails, 0, tc.ends, tc.image, tc.reason)
-			t.Logf("%d writes in a whole life", writes)
-			require.Greater(t, writes, 15, "its life was watched")
-			for k := 1; k <= writes; k++ {
-				t.Run(fmt.Sprintf("After%02d", k), func(t *testing.T) {
-					t.Parallel()
-					l.lives(t, tc.fails, k, tc.ends, tc.image, tc.reason)
-				})
-			}
+			crashAfterAny(t, 15, func(t *testing.T, k int) int { return l.lives(t, tc.fails, k, tc.ends, tc.image, tc.reason) })
 		})
 	}
 }
@@ -59,7 +50,7 @@ func (l lending) lives(t *testing.T, fails, k int, ends v1beta1.CanaryPhase, wan
 			return apierrors.IsNotFound(s.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "podinfo"}, &v1beta1.Canary{}))
 		}, then: func() { require.True(t, s.home(), "%s: it is done before the Canary goes: %v", reason, s.way()) }},
 	}
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(lookout)
 	defer tick.Stop()
 	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline) && len(stages) > 0; <-tick.C {
 		if k > 0 && died(o) {

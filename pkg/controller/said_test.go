@@ -64,7 +64,7 @@ func count(o *operator, text string) int {
 func (w *world) patient(is func() bool, what func() string, instead func() any) {
 	w.Helper()
 	deadline := time.Now().Add(patience)
-	for tick := time.NewTicker(10 * time.Millisecond); !is(); <-tick.C {
+	for tick := time.NewTicker(lookout); !is(); <-tick.C {
 		if time.Now().After(deadline) {
 			require.FailNow(w, what(), "%+v\n%+v", instead(), w.status())
 		}

@@ -39,6 +39,10 @@ const (
 // patience bounds every wait of a test: much longer than anything takes, much shorter than a run of CI.
 const patience = 60 * time.Second
 
+// lookout is how often a test looks. Each look is a request or several: most of what the API server does in tests is
+// to answer them.
+const lookout = 25 * time.Millisecond
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -149,14 +153,14 @@ func (w *world) status() v1beta1.CanaryStatus {
 // await waits for something to become so. It asks often, since the operator's clock is fast.
 func (w *world) await(what string, is func() bool) {
 	w.Helper()
-	require.Eventually(w, is, patience, 10*time.Millisecond, what)
+	require.Eventually(w, is, patience, lookout, what)
 }
 
 // until waits for a phase, and says where the rollout hangs when it does not come.
 func (w *world) until(phase v1beta1.CanaryPhase) {
 	w.Helper()
 	deadline := time.Now().Add(patience)
-	for tick := time.NewTicker(10 * time.Millisecond); w.status().Phase != phase; <-tick.C {
+	for tick := time.NewTicker(lookout); w.status().Phase != phase; <-tick.C {
 		if time.Now().After(deadline) {
 			require.FailNow(w, "phase "+string(phase)+" was not reached", "%+v", w.status())
 		}

@@ -73,7 +73,7 @@ func TestBlueGreenRollsBack(t *testing.T) {
 		},
 		"Met": {
 			reason: "one that fails with users there is left by one selector",
-			fails:  func(w *world) { w.judge.failAfter(2, -1) },
+			fails:  func(w *world) { w.judge.failFrom(100, -1) },
 			users:  []string{"podinfo-primary", "podinfo", "podinfo-primary"},
 		},
 	} {

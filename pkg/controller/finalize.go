@@ -7,8 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube"
@@ -73,21 +71,7 @@ func (r *Reconciler) hold(ctx context.Context, v *view) (bool, error) {
 			return changed, err
 		}
 	}
-	return true, r.turn(ctx, v)
-}
-
-// turn takes the finalizer off where it is on, and puts it on where it is not.
-func (r *Reconciler) turn(ctx context.Context, v *view) error {
-	c := v.canary.DeepCopy()
-	// With the lock, since a merge patch replaces the list: one that somebody else has just put on would be lost.
-	patch := client.MergeFromWithOptions(v.canary, client.MergeFromWithOptimisticLock{})
-	if !controllerutil.RemoveFinalizer(c, v1beta1.Finalizer) {
-		controllerutil.AddFinalizer(c, v1beta1.Finalizer)
-	}
-	if err := client.IgnoreNotFound(r.Client.Patch(ctx, c, patch)); err != nil {
-		return fmt.Errorf("patch finalizers of canary %q: %w", c.Name, err)
-	}
-	return nil
+	return true, r.Applier.Hold(ctx, v.canary, !held(v.canary))
 }
 
 // vain says that the whole namespace goes: nothing can be made in it any more, so that nothing can be given back.

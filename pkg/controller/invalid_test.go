@@ -165,6 +165,21 @@ func TestTargetWithoutLabel(t *testing.T) {
 	w.settles(v1beta1.PhaseInitialized, imageOne)
 }
 
+// TestPrimaryIsNoTarget has a Canary for what another one has made, under a Service of its own.
+func TestPrimaryIsNoTarget(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.begin()
+	require.NoError(t, w.Create(t.Context(), w.canary(func(c *v1beta1.Canary) {
+		c.Name, c.Spec.TargetRef.Name, c.Spec.Service.Name = "second", "podinfo-primary", "second"
+	})))
+	w.toldOf("second", v1beta1.ConditionValid, metav1.ConditionFalse,
+		`spec.targetRef.name: deployment "podinfo-primary" is the primary of the Canary "podinfo"; name a workload of your own`)
+	require.Equal(t, int32(2), *w.live("podinfo-primary").Spec.Replicas, "users are with it")
+	w.set(imageTwo)
+	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+}
+
 func TestTwoCanariesOfOneTarget(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -17,7 +17,6 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
-	"github.com/sluice-cd/sluice/pkg/router"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
@@ -146,7 +145,7 @@ func (k *knative) deploy(image, name string) {
 
 // promoted is what the note says.
 func (k *knative) promoted() string {
-	return k.service().GetAnnotations()[router.PrimaryRevisionAnnotation]
+	return k.service().GetAnnotations()[v1beta1.PrimaryRevisionAnnotation]
 }
 
 // traffic is `podinfo-00002=50 podinfo-00001=50`.
@@ -203,12 +202,12 @@ func TestKnative(t *testing.T) {
 func knativeGood(t *testing.T) {
 	k := newKnative(t)
 	k.begin()
-	k.judge.let(0)
+	k.judge.hold(50)
 	k.deploy(imageTwo, "")
 	k.routed("podinfo-00002=50 podinfo-00001=50")
 	require.Equal(t, "podinfo-00001", k.promoted())
 	require.Equal(t, "r1-podinfo-00002", k.status().LastAppliedSpec, "it is Knative's own name")
-	k.judge.let(1)
+	k.judge.hold(100)
 	k.routed("podinfo-00002=100 podinfo-00001=0")
 	k.judge.goOn()
 	k.until(v1beta1.PhaseSucceeded)
@@ -246,7 +245,7 @@ func knativeBad(t *testing.T) {
 	k := newKnative(t)
 	k.begin()
 	k.judge.fail(-1)
-	k.judge.let(0)
+	k.judge.hold(50)
 	k.deploy(imageTwo, "")
 	k.routed("podinfo-00002=50 podinfo-00001=50")
 	k.judge.goOn()

@@ -47,13 +47,13 @@ func (l lending) good(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(label), &theirs.Object))
 	require.NoError(t, s.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(theirs), client.FieldOwner("argocd")))
 	require.NoError(t, unstructured.SetNestedField(before.Object, "web", "metadata", "labels", "app"))
-	s.judge.let(0)
+	s.judge.hold(50)
 	s.set(imageTwo)
 	for _, split := range []string{"50/50", "0/100"} {
 		s.at(split)
 		require.Equal(t, l.weightless(s, before), l.weightless(s, s.way()), "weights are all that changes")
 		require.EqualValues(t, 0, divided(s.way())["podinfo"], "the apex would ask the route again")
-		s.judge.let(1)
+		s.judge.hold(100)
 	}
 	s.judge.goOn()
 	s.phase(v1beta1.PhaseSucceeded)
@@ -70,7 +70,7 @@ func (l lending) good(t *testing.T) {
 func (l lending) bad(t *testing.T) {
 	s, _, before := l.open(t)
 	s.judge.fail(-1)
-	s.judge.let(0)
+	s.judge.hold(50)
 	s.set(imageTwo)
 	s.at("50/50")
 	s.judge.goOn()

@@ -149,7 +149,6 @@ func (l lending) inRule(s *setting, u *unstructured.Unstructured, change func(ru
 func (l lending) refer(c *v1beta1.Canary) {
 	c.Spec.Provider = l.by
 	c.Spec.Service.RouteRefs = []v1beta1.OwnRoute{{Kind: l.kind, Name: "storefront"}}
-	c.Spec.ProgressDeadlineSeconds = new(int32(1200)) // a busy machine is no bad revision
 }
 
 // open lends a route and runs its Canary to where it rests.

@@ -51,7 +51,7 @@ func TestReplicaRatioPromotes(t *testing.T) {
 	w := newWorld(t)
 	w.five()
 	w.begin(ratio)
-	w.judge.let(0)
+	w.judge.hold(20)
 	w.set(imageTwo)
 	for _, step := range []struct {
 		sizes  string
@@ -62,7 +62,7 @@ func TestReplicaRatioPromotes(t *testing.T) {
 			return w.sizes() == step.sizes && s.ActualWeight != nil && *s.ActualWeight == step.actual
 		})
 		require.Equal(t, map[string]string{workload.ApexLabel: "podinfo"}, w.behind(), "both sides stand behind the Service")
-		w.judge.let(1)
+		w.judge.hold(80)
 	}
 	w.judge.goOn()
 	w.until(v1beta1.PhaseSucceeded)
@@ -78,8 +78,8 @@ func TestReplicaRatioGoesBack(t *testing.T) {
 	w := newWorld(t)
 	w.five()
 	w.begin(ratio)
-	w.judge.failAfter(1, -1)
-	w.judge.let(1)
+	w.judge.failFrom(80, -1)
+	w.judge.hold(80)
 	w.set(imageTwo)
 	w.await("the larger step", func() bool { return w.sizes() == "4/1" })
 	w.judge.goOn()

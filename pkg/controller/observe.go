@@ -82,6 +82,9 @@ func (r *Reconciler) readTarget(ctx context.Context, v *view, targets client.Rea
 	if err != nil || o == nil {
 		return err
 	}
+	if err := v.foreign(o); err != nil {
+		return err
+	}
 	// Before it counts as the target: one that cannot be rolled out is not scaled either.
 	if err := v.kind.Check(o); err != nil {
 		return err
@@ -146,6 +149,19 @@ func (r *Reconciler) readPrimaryFrom(ctx context.Context, v *view, from client.R
 	// Even where its pods could not be read: its size is what a primary that is deleted comes back with.
 	r.memory.picture(v)
 	return err
+}
+
+// foreign refuses a target that another Canary has made: both would write to it, and one would stop what the other's
+// users are with.
+func (v *view) foreign(target client.Object) error {
+	by := metav1.GetControllerOf(target)
+	if by == nil || by.APIVersion != v1beta1.GroupVersion.String() || by.Kind != "Canary" {
+		return nil
+	}
+	return &rollout.InvalidError{
+		Field:   "spec.targetRef.name",
+		Problem: fmt.Sprintf("%s %q is the primary of the Canary %q; name a workload of your own", v.lowerKind(), target.GetName(), by.Name),
+	}
 }
 
 func (v *view) lowerKind() string { return strings.ToLower(v.canary.Spec.TargetRef.Kind) }

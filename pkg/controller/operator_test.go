@@ -74,39 +74,34 @@ func (p paced) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.
 
 // judge answers a rollout's questions as a test wants it.
 type judge struct {
-	mu     sync.Mutex
-	passes int // checks to pass before any fails
-	fails  int // checks to fail from then on; below zero: all
-	held   bool
-	lets   int // checks to answer although it is held
-	asked  int
+	mu    sync.Mutex
+	fails int // checks to fail from now on; below zero: all
+	from  int // weight from which on they fail
+	holds int // weight at which nothing is answered; zero: none
+	asked int
 }
 
-func (j *judge) fail(n int) { j.failAfter(0, n) }
+func (j *judge) fail(n int) { j.failFrom(0, n) }
 
-// failAfter passes some checks and fails as many as told after them.
-func (j *judge) failAfter(passes, n int) {
+// failFrom passes all checks below a weight. By weights, since a check may be asked for twice: what was decided by the
+// first answer can come too late to be stored.
+func (j *judge) failFrom(weight, n int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.passes, j.fails = passes, n
+	j.from, j.fails = weight, n
 }
 
-// let answers so many checks and then is silent until it is told to go on: a rollout stands at its step meanwhile, and
-// what a test looks for there cannot be over before it has looked. An interval, at this pace, soon is.
-func (j *judge) let(n int) {
+// hold has a rollout stand at a weight until it is told to go on, so that what a test looks for there cannot be over
+// before it has looked. An interval, at this pace, soon is.
+func (j *judge) hold(weight int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.held, j.lets = true, n
+	j.holds = weight
 }
 
-// goOn ends the silence.
-func (j *judge) goOn() {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.held = false
-}
+func (j *judge) goOn() { j.hold(0) }
 
-func (j *judge) Answer(_ context.Context, _ *v1beta1.Canary, q rollout.Questions) rollout.Findings {
+func (j *judge) Answer(_ context.Context, c *v1beta1.Canary, q rollout.Questions) rollout.Findings {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.asked++
@@ -115,36 +110,20 @@ func (j *judge) Answer(_ context.Context, _ *v1beta1.Canary, q rollout.Questions
 		found = append(found, rollout.Finding{Name: h.Name, Verdict: v1beta1.Passed})
 	}
 	for _, m := range q.Metrics {
-		if j.silent() {
-			break
+		if j.holds > 0 && j.holds == c.Status.CanaryWeight {
+			break // silence is no consent
 		}
-		found = append(found, j.verdict(m.Name))
+		f := rollout.Finding{Name: m.Name, Verdict: v1beta1.Passed}
+		if j.fails != 0 && c.Status.CanaryWeight >= j.from {
+			j.fails = max(j.fails-1, -1)
+			f.Verdict, f.Message = v1beta1.Failed, "Halt advancement success rate 97.50% < 99%"
+		}
+		found = append(found, f)
 	}
 	if q.Systems {
 		found = append(found, rollout.Finding{Verdict: v1beta1.Passed})
 	}
 	return found
-}
-
-// silent says that a check is to have no answer. The lock is held.
-func (j *judge) silent() bool {
-	if !j.held {
-		return false
-	}
-	j.lets--
-	return j.lets < 0
-}
-
-// verdict is that of the next check. The lock is held.
-func (j *judge) verdict(metric string) rollout.Finding {
-	switch {
-	case j.passes > 0:
-		j.passes--
-	case j.fails != 0:
-		j.fails = max(j.fails-1, -1)
-		return rollout.Finding{Name: metric, Verdict: v1beta1.Failed, Message: "Halt advancement success rate 97.50% < 99%"}
-	}
-	return rollout.Finding{Name: metric, Verdict: v1beta1.Passed}
 }
 
 // operator is one process of the operator, as a test runs it.

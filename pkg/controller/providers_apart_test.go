@@ -114,7 +114,7 @@ func TestKnativeTraffic(t *testing.T) {
 	service.SetNamespace(w.ns)
 	service.SetName("podinfo")
 	service.SetLabels(map[string]string{"team": "payments"})
-	service.SetAnnotations(map[string]string{router.PrimaryRevisionAnnotation: "podinfo-00001"})
+	service.SetAnnotations(map[string]string{v1beta1.PrimaryRevisionAnnotation: "podinfo-00001"})
 	require.NoError(t, w.Create(t.Context(), service, client.FieldOwner("argocd")))
 
 	r, _, err := router.New("knative", router.Options{APIVersions: []string{"serving.knative.dev/v1"}})

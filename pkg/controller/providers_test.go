@@ -35,8 +35,9 @@ func (p provider) open(t *testing.T) (*setting, *operator) {
 	canary := s.exemplify()
 	o := s.run(func(c *v1beta1.Canary) {
 		canary.Spec.Analysis, canary.Spec.AutoscalerRef = c.Spec.Analysis, nil // at the pace of tests
+		deadline := c.Spec.ProgressDeadlineSeconds
 		c.Spec = canary.Spec
-		c.Spec.ProgressDeadlineSeconds = new(int32(1200)) // a busy machine is no bad revision
+		c.Spec.ProgressDeadlineSeconds = deadline
 	})
 	s.phase(v1beta1.PhaseInitialized)
 	s.at("100/0")
@@ -197,11 +198,11 @@ func TestProviders(t *testing.T) {
 func (p provider) good(t *testing.T) {
 	s, _ := p.open(t)
 	s.annotate()
-	s.judge.let(0)
+	s.judge.hold(50)
 	s.set(imageTwo)
 	s.at("50/50")
 	s.kept()
-	s.judge.let(1)
+	s.judge.hold(100)
 	s.at("0/100")
 	s.judge.goOn()
 	s.phase(v1beta1.PhaseSucceeded)
@@ -216,7 +217,7 @@ func (p provider) good(t *testing.T) {
 func (p provider) bad(t *testing.T) {
 	s, _ := p.open(t)
 	s.judge.fail(-1)
-	s.judge.let(0)
+	s.judge.hold(50)
 	s.set(imageTwo)
 	s.at("50/50")
 	s.judge.goOn()

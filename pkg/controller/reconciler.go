@@ -154,7 +154,7 @@ func (r *Reconciler) pass(ctx context.Context, v *view) (*v1beta1.Canary, error)
 	}
 	// After converge, since only a write that was refused tells that the namespace goes.
 	if v.vain() {
-		return nil, r.turn(ctx, v)
+		return nil, r.Applier.Hold(ctx, v.canary, false)
 	}
 	return r.decide(ctx, v)
 }

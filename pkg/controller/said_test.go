@@ -109,6 +109,9 @@ func (w *world) broken(deployment, image string) {
 }
 func (w *world) mended(deployment, image string) { w.pods.FaultOf(w, deployment, image, kubetest.None) }
 
+// hasty has a rollout give up soon: in three seconds, at the pace of tests.
+func hasty(c *v1beta1.Canary) { c.Spec.ProgressDeadlineSeconds = new(int32(120)) }
+
 // every sets the interval of the analysis.
 func every(interval string) func(*v1beta1.Canary) {
 	return func(c *v1beta1.Canary) { c.Spec.Analysis.Interval = interval }

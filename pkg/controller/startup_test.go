@@ -36,7 +36,7 @@ func TestCanaryDoesNotStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			o := w.begin()
+			o := w.begin(hasty)
 			w.pods.Fault(t, imageBad, tc.fault)
 			w.set(imageBad)
 			w.until(v1beta1.PhaseFailed)
@@ -55,7 +55,7 @@ func TestCanaryDoesNotStart(t *testing.T) {
 func TestPrimaryDoesNotStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	o := w.begin()
+	o := w.begin(hasty)
 	w.broken("podinfo-primary", imageTwo)
 	w.set(imageTwo)
 	w.until(v1beta1.PhaseFailed)
@@ -76,7 +76,7 @@ func TestPrimaryDoesNotStart(t *testing.T) {
 func TestPrimaryStartsAfterAll(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.begin()
+	w.begin(hasty)
 	w.broken("podinfo-primary", imageTwo)
 	w.set(imageTwo)
 	w.until(v1beta1.PhaseFailed)

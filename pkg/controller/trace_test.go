@@ -169,7 +169,7 @@ func TestARealRolloutIsOneTrace(t *testing.T) {
 	require.NoError(t, w.Create(t.Context(), w.canary()))
 	o := start(t, w.ns, w.clock, w.judge, 0, traced)
 	w.until(v1beta1.PhaseInitialized)
-	w.judge.let(0)
+	w.judge.hold(50)
 	w.set(imageTwo)
 	w.routed("50/50")
 	o.stop()

@@ -92,7 +92,7 @@ func (w *world) canary(change ...func(*v1beta1.Canary)) *v1beta1.Canary {
 				Interval: "10s", Threshold: 2, StepWeight: 50, MaxWeight: 100,
 				Metrics: []v1beta1.CanaryMetric{{Name: "request-success-rate"}},
 			},
-			ProgressDeadlineSeconds: new(int32(120)),
+			ProgressDeadlineSeconds: new(int32(1200)), // a busy machine is no bad revision
 		},
 	}
 	for _, f := range change {

@@ -2,8 +2,10 @@ package kube
 
 import (
 	"context"
+	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
@@ -17,6 +19,24 @@ func (a *Applier) Record(ctx context.Context, before, after *v1beta1.Canary) err
 	a.memory.set(canaryRef(after), func(m *mark) {
 		m.owner, m.version, m.wrote, m.stored = after.UID, after.ResourceVersion, a.Now(), after.UID
 	})
+	return nil
+}
+
+// Hold puts our finalizer on a Canary, or takes it off. One that is gone needs neither.
+func (a *Applier) Hold(ctx context.Context, c *v1beta1.Canary, held bool) error {
+	to := c.DeepCopy()
+	turn := controllerutil.RemoveFinalizer
+	if held {
+		turn = controllerutil.AddFinalizer
+	}
+	if !turn(to, v1beta1.Finalizer) {
+		return nil
+	}
+	// With the lock, since a merge patch replaces the list: one that somebody else has just put on would be lost.
+	patch := client.MergeFromWithOptions(c, client.MergeFromWithOptimisticLock{})
+	if err := client.IgnoreNotFound(a.Client.Patch(ctx, to, patch)); err != nil {
+		return fmt.Errorf("patch finalizers of Canary %q: %w", client.ObjectKeyFromObject(c), err)
+	}
 	return nil
 }
 

@@ -78,6 +78,30 @@ func TestRecordIsRemembered(t *testing.T) {
 	require.True(t, b.Knows(get(b, &v1beta1.Canary{}, b.owner.Name)))
 }
 
+func TestHold(t *testing.T) {
+	b := newBench(t)
+	held := func() []string { return get(b, &v1beta1.Canary{}, b.owner.Name).Finalizers }
+	b.made.Reset()
+	require.NoError(t, b.Hold(t.Context(), b.owner, false))
+	require.Zero(t, b.made.Writes(), "it has none")
+	require.NoError(t, b.Hold(t.Context(), b.owner, true))
+	require.Equal(t, []string{v1beta1.Finalizer}, held())
+	err := b.Hold(t.Context(), b.owner, true)
+	require.True(t, apierrors.IsConflict(err), "it was read before it had one: %v", err)
+
+	seen := get(b, &v1beta1.Canary{}, b.owner.Name)
+	require.NoError(t, b.Hold(t.Context(), seen, true))
+	require.Equal(t, 1, b.made.Writes(), "it is on")
+	seen.Finalizers = append(seen.Finalizers, "example.com/audit")
+	require.NoError(t, b.Client.Update(t.Context(), seen))
+	require.NoError(t, b.Hold(t.Context(), seen, false))
+	require.Equal(t, []string{"example.com/audit"}, held(), "somebody else's stays")
+
+	gone := b.owner.DeepCopy()
+	gone.Name = "gone"
+	require.NoError(t, b.Hold(t.Context(), gone, true), "there is nothing to be held")
+}
+
 func TestDelete(t *testing.T) {
 	b := newBench(t)
 	b.apply(b.service())

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 )
 
 // external asks the API that autoscalers read external metrics from: the cluster's, or a server of the same
@@ -81,8 +82,8 @@ func (e *external) target(query string) (string, url.Values, error) {
 	if before, after, found := strings.Cut(name, "/"); found {
 		namespace, name = before, after
 	}
-	// A name with slashes could lead out of this API, to any object that the operator may read.
-	if namespace == "" || name == "" || strings.Contains(name, "/") {
+	// A name with slashes, or "..", could lead out of this API, to any object that the operator may read.
+	if namespace == "" || name == "" || len(content.IsPathSegmentName(namespace)) > 0 || len(content.IsPathSegmentName(name)) > 0 {
 		return "", nil, fmt.Errorf("the query %s is not of the form [namespace/]metric?labelSelector=key%%3Dvalue", shown(query))
 	}
 	return "/apis/external.metrics.k8s.io/v1beta1/namespaces/" + url.PathEscape(namespace) + "/" + url.PathEscape(name), values, nil

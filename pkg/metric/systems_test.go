@@ -259,6 +259,8 @@ func TestExternalQuery(t *testing.T) {
 		"Namespace": {reason: "In another.", query: "team/errors", path: "team/errors"},
 		"Selector":  {reason: "Of some series only.", query: "errors?labelSelector=a%3Db", path: "shop/errors", values: "labelSelector=a%3Db"},
 		"Slashes":   {reason: "Nobody gets out of the API.", query: "../../errors"},
+		"Dots":      {reason: "Nor by one step.", query: "../errors"},
+		"DotsOnly":  {reason: "Nor to the list of what there is.", query: "shop/.."},
 		"Nothing":   {reason: "There is nothing to ask.", query: ""},
 		"Broken":    {reason: "What cannot be read.", query: "errors?%zz"},
 	}

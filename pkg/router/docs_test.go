@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/router"
 	"github.com/sluice-cd/sluice/pkg/router/routertest"
@@ -47,7 +48,7 @@ func TestExamples(t *testing.T) {
 			in.Traffic.Weight = 30
 			for _, o := range rest {
 				if folder == "knative" { // as the operator marks it first
-					o.SetAnnotations(map[string]string{router.PrimaryRevisionAnnotation: "podinfo-00001"})
+					o.SetAnnotations(map[string]string{v1beta1.PrimaryRevisionAnnotation: "podinfo-00001"})
 				}
 				in.Read[router.Ref{GroupVersionKind: o.GroupVersionKind(), Namespace: o.GetNamespace(), Name: o.GetName()}] = o
 			}

@@ -84,7 +84,7 @@ func TestNothingIsIgnoredInSilence(t *testing.T) {
 		outcome := func(c *v1beta1.Canary) (routes string, refused bool) {
 			in := router.Input{Canary: c, Revision: "podinfo-00002", Read: map[router.Ref]*unstructured.Unstructured{}}
 			for _, o := range rest {
-				o.SetAnnotations(map[string]string{router.PrimaryRevisionAnnotation: "podinfo-00001"})
+				o.SetAnnotations(map[string]string{v1beta1.PrimaryRevisionAnnotation: "podinfo-00001"})
 				in.Read[router.Ref{GroupVersionKind: o.GroupVersionKind(), Namespace: o.GetNamespace(), Name: o.GetName()}] = o
 			}
 			objects, err := r.Render(in)

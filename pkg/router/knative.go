@@ -17,10 +17,6 @@ import (
 // https://knative.dev/docs/serving/traffic-management/
 type knative struct{ version schema.GroupVersion }
 
-// PrimaryRevisionAnnotation is on a Service of Knative's and names the revision that was promoted last.
-// Package workload writes it. Every controller of this API has it under this name.
-const PrimaryRevisionAnnotation = "flagger.app/primary-revision"
-
 func newKnative(o Options) (Router, rollout.Capabilities, error) {
 	gv, err := pick(o, "knative", "serving.knative.dev", "v1")
 	if err != nil {
@@ -66,12 +62,12 @@ func (r knative) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 	if err != nil {
 		return nil, err
 	}
-	primary := service.GetAnnotations()[PrimaryRevisionAnnotation]
+	primary := service.GetAnnotations()[v1beta1.PrimaryRevisionAnnotation]
 	// To guess one could send users to what has not passed. On the way out nobody asks for it.
 	if primary == "" && !in.Leaving {
 		return nil, &rollout.InvalidError{
 			Field:   "spec.targetRef.name",
-			Problem: fmt.Sprintf("Service %q has no annotation %s, which says what is promoted", service.GetName(), PrimaryRevisionAnnotation),
+			Problem: fmt.Sprintf("Service %q has no annotation %s, which says what is promoted", service.GetName(), v1beta1.PrimaryRevisionAnnotation),
 		}
 	}
 	// Without an owner, by which it counts as lent: see Object.Lent.

@@ -36,10 +36,6 @@ type Single interface {
 // https://knative.dev/docs/serving/services/ says what a Service's status holds.
 type Knative struct{}
 
-// promotedAnnotation on a Service of Knative's names the revision that was promoted last, for the router as well. Every
-// controller of this API has it.
-const promotedAnnotation = "flagger.app/primary-revision"
-
 // KnativeService is the kind of Knative's Services.
 func KnativeService() schema.GroupVersionKind {
 	return schema.GroupVersionKind{Group: "serving.knative.dev", Version: "v1", Kind: "Service"}
@@ -97,7 +93,7 @@ func (Knative) Observe(o Object, _ []corev1.Pod, _ int, _ time.Time) rollout.Wor
 
 // Promoted implements Single. A revision was ready when it was promoted, but for the first.
 func (k Knative) Promoted(target Object) rollout.Workload {
-	name := target.GetAnnotations()[promotedAnnotation]
+	name := target.GetAnnotations()[v1beta1.PrimaryRevisionAnnotation]
 	switch name {
 	case "":
 		return rollout.Workload{Health: rollout.Absent}
@@ -128,7 +124,7 @@ func (Knative) Run(target Object, _ int32, _ *Stop) runtime.ApplyConfiguration {
 // annotated is merged: applied under our name, it would take out what else we apply to the Service, its traffic.
 func annotated(target Object, revision any) Patch {
 	return patch(KnativeService().GroupVersion().String(), "Service", target, map[string]any{
-		"metadata": map[string]any{"annotations": map[string]any{promotedAnnotation: revision}},
+		"metadata": map[string]any{"annotations": map[string]any{v1beta1.PrimaryRevisionAnnotation: revision}},
 	})
 }
 

@@ -5,6 +5,10 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // Finalizer is on a Canary that puts its target back before it goes.
 const Finalizer = "finalizer.flagger.app"
 
+// PrimaryRevisionAnnotation is on a Service of Knative's and names the revision that was promoted last: its router
+// sends users there. Every controller of this API has it under this name.
+const PrimaryRevisionAnnotation = "flagger.app/primary-revision"
+
 // The ends of generated names, and of the label by which the primary's pods are told from the target's. They are part
 // of the interface: hooks, dashboards and gateways refer to objects by them.
 const (

@@ -8,7 +8,8 @@ import (
 	std "text/template"
 )
 
-// builtins are the functions that every template may call.
+// builtins are the functions that every template may call. Escaping is left to the library: what has to be escaped, and
+// how, changes with what is found out about browsers.
 func builtins() map[string]Func {
 	return map[string]Func{
 		"and":      last,
@@ -40,6 +41,7 @@ func last(args []any) (any, error) {
 	return args[len(args)-1], nil
 }
 
+// one calls a function of one argument.
 func one(args []any, of func(any) (any, error)) (any, error) {
 	if len(args) != 1 {
 		return nil, wrongNumber(1, args)
@@ -47,6 +49,7 @@ func one(args []any, of func(any) (any, error)) (any, error) {
 	return of(args[0])
 }
 
+// length counts bytes of a text, as Go does.
 func length(of any) (any, error) {
 	switch v := reflect.Indirect(reflect.ValueOf(of)); v.Kind() {
 	case reflect.String, reflect.Slice, reflect.Array, reflect.Map:
@@ -56,6 +59,7 @@ func length(of any) (any, error) {
 	}
 }
 
+// printf has its format checked by nobody: what does not fit shows in the text, as %!d(string=x).
 func printf(args []any) (any, error) {
 	if len(args) == 0 {
 		return nil, errors.New("wrong number of args: want at least 1 got 0")
@@ -74,7 +78,7 @@ func index(args []any) (any, error) {
 	}
 	v := reflect.Indirect(reflect.ValueOf(args[0]))
 	for _, key := range args[1:] {
-		for v.Kind() == reflect.Interface {
+		for v.Kind() == reflect.Interface { // what was read from JSON is made of them
 			v = v.Elem()
 		}
 		next, err := part(v, key)
@@ -89,6 +93,8 @@ func index(args []any) (any, error) {
 	return v.Interface(), nil
 }
 
+// part is one element, by its place or its key. Unlike a field, a key that is not there is no error: to ask whether it is
+// there, templates use index.
 func part(v reflect.Value, key any) (reflect.Value, error) {
 	switch v.Kind() {
 	case reflect.Slice, reflect.Array, reflect.String:
@@ -128,7 +134,7 @@ func slice(args []any) (any, error) {
 	if len(args) > 3 {
 		return nil, fmt.Errorf("too many slice indexes: %d", len(args)-1)
 	}
-	bounds := []int{0, v.Len()}
+	bounds := []int{0, v.Len()} // one that is not given is the end on its side
 	for k, a := range args[1:] {
 		i, ok := a.(int)
 		if !ok {
@@ -152,6 +158,7 @@ func equal(args []any) (any, error) {
 	}
 	for _, other := range args[1:] {
 		_, same, _, err := compare(args[0], other)
+		// The first that is the same decides, before one that could not be compared is looked at.
 		if err != nil || same {
 			return same, err
 		}
@@ -194,7 +201,7 @@ func wrongNumber(want int, args []any) error {
 
 // compare takes texts, whole numbers, others, and booleans, each with its like only: 1 and 1.0 are not.
 func compare(a, b any) (order int, same, ordered bool, err error) {
-	if a == nil || b == nil {
+	if a == nil || b == nil { // nothing is like nothing alone, and to ask is no mistake
 		return 0, a == nil && b == nil, false, nil
 	}
 	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
@@ -206,6 +213,7 @@ func compare(a, b any) (order int, same, ordered bool, err error) {
 		order = cmp.Compare(x.Int(), y.Int())
 		return order, order == 0, true, nil
 	case x.CanFloat() && y.CanFloat():
+		// By ==, for what is not a number is not even like itself.
 		return cmp.Compare(x.Float(), y.Float()), x.Float() == y.Float(), true, nil
 	case x.Kind() == reflect.Bool && y.Kind() == reflect.Bool:
 		return 0, x.Bool() == y.Bool(), false, nil
@@ -215,6 +223,7 @@ func compare(a, b any) (order int, same, ordered bool, err error) {
 	return 0, false, false, fmt.Errorf("non-comparable types %T and %T", a, b)
 }
 
+// basic says that a value can be compared with some others.
 func basic(v reflect.Value) bool {
 	return v.Kind() == reflect.String || v.Kind() == reflect.Bool || v.CanInt() || v.CanFloat()
 }

@@ -16,6 +16,9 @@ import (
 )
 
 // Func is what a template may call by a name. What comes through a pipe is the last argument.
+//
+// Arguments are checked by the function itself, where the library looks at its type: one that is wrong is told in the
+// library's words all the same, since people look those up.
 type Func func(args []any) (any, error)
 
 // Constant is a function that takes nothing and always finds the same.
@@ -48,9 +51,10 @@ type Template struct {
 }
 
 // Parse reads a template. It may call the functions of text/template, but for `call`, and those that are given.
+// A function that nobody knows is an error here, with its line; a field can be wrong only when there is data.
 func Parse(name, text string, functions map[string]Func) (*Template, error) {
 	all := builtins()
-	maps.Copy(all, functions)
+	maps.Copy(all, functions) // over the built-in ones, as in the library
 	known := map[string]any{}
 	for word := range all {
 		known[word] = true
@@ -62,15 +66,19 @@ func Parse(name, text string, functions map[string]Func) (*Template, error) {
 	return &Template{name: name, trees: trees, functions: all}, nil
 }
 
-// Root is what the template consists of.
+// Root is what the template consists of, for who wants to know what it asks for before there is data.
 func (t *Template) Root() *parse.ListNode { return t.trees[t.name].Root }
 
 // Defines is the number of templates that are defined inside of it.
 func (t *Template) Defines() int { return len(t.trees) - 1 }
 
-// Execute writes the template, filled in with data. An error of out comes back as it is.
+// Execute writes the template, filled in with data. An error of out comes back as it is: who bounds what may be written
+// asks for it by its type. All else tells the place in the template.
+//
+// What was written before an error stays written. A template may be executed by several at the same time.
 func (t *Template) Execute(out io.Writer, data any) error {
 	f := &filling{Template: t, out: out, tree: t.trees[t.name], steps: new(int)}
+	// The place is put in once, at the end: an error on its way up passes through many nodes.
 	err := f.fill(data)
 	var failed *writeError
 	switch {
@@ -83,10 +91,12 @@ func (t *Template) Execute(out io.Writer, data any) error {
 	return fmt.Errorf("template: %s: executing %q at <%s>: %w", where, f.tree.Name, what, err)
 }
 
-// writeError is of the writer, not of the template.
+// writeError is of the writer, not of the template. It has a type of its own because a function may fail with the very
+// error that the writer has.
 type writeError struct{ error }
 
-// filling is one execution.
+// filling is one execution. A template that is defined inside of another one has a filling of its own: it sees none of
+// the variables of who includes it.
 type filling struct {
 	*Template
 	out   io.Writer
@@ -103,7 +113,7 @@ type variable struct {
 	value any
 }
 
-// Templates are written by users, and followed where other users wait.
+// Templates are written by users, and followed where other users wait. The library knows the first bound only.
 const (
 	deepest = 1000    // templates that call each other
 	longest = 100_000 // steps: a loop that writes nothing is not ended by a full writer
@@ -111,17 +121,19 @@ const (
 
 var errLong = fmt.Errorf("the template takes more than %d steps", longest)
 
+// fill follows the whole tree. `$` is what it was given, whatever the dot becomes on the way.
 func (f *filling) fill(data any) error {
 	f.vars = []variable{{"$", data}}
 	return f.walk(data, f.tree.Root)
 }
 
-// Loops end early by these.
+// Loops end early by these. The parser lets neither stand outside of a loop, so that nobody reads their texts.
 var (
 	errBreak    = errors.New("break outside of a loop")
 	errContinue = errors.New("continue outside of a loop")
 )
 
+// walk follows one node. Every step of an execution is one of these, so that they are counted here.
 func (f *filling) walk(dot any, n parse.Node) error {
 	f.at = n
 	if *f.steps++; *f.steps > longest {
@@ -172,6 +184,7 @@ func (f *filling) act(dot any, p *parse.PipeNode) error {
 	if err != nil || len(p.Decl) > 0 {
 		return err
 	}
+	// The library's words for what is not there, such as an element that index did not find.
 	if value == nil {
 		return f.write([]byte("<no value>"))
 	}
@@ -180,7 +193,7 @@ func (f *filling) act(dot any, p *parse.PipeNode) error {
 
 // choose follows one of two branches. What a `with` looks at is the dot of its branch.
 func (f *filling) choose(dot any, b parse.BranchNode, with bool) error {
-	defer f.forget(len(f.vars))
+	defer f.forget(len(f.vars)) // a variable of the condition lives as long as its branches
 	value, err := f.pipe(dot, b.Pipe)
 	switch {
 	case err != nil:
@@ -213,13 +226,14 @@ func (f *filling) include(dot any, n *parse.TemplateNode) error {
 	}
 	inner := &filling{Template: f.Template, out: f.out, tree: tree, depth: f.depth + 1, steps: f.steps}
 	if err := inner.fill(data); err != nil {
+		// The error is about a place in there.
 		f.tree, f.at = inner.tree, inner.at
 		return err
 	}
 	return nil
 }
 
-// find is the variable of a name that counts.
+// find is the variable of a name that counts. From the end, since an inner one hides an outer one of its name.
 func (f *filling) find(name string) (*variable, error) {
 	for i := len(f.vars) - 1; i >= 0; i-- {
 		if f.vars[i].name == name {
@@ -243,6 +257,7 @@ func (f *filling) set(p *parse.PipeNode, value any) error {
 	return nil
 }
 
+// assign gives a value to a variable that there is, wherever it was made: a branch can change what comes after it.
 func (f *filling) assign(name string, value any) error {
 	v, err := f.find(name)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // pipe is the value of one or more commands, each of which gets what the one before it found.
 func (f *filling) pipe(dot any, p *parse.PipeNode) (value any, err error) {
 	if p == nil {
-		return nil, nil
+		return nil, nil // a template that is included without data
 	}
 	f.at = p
 	var piped []any
@@ -21,11 +21,12 @@ func (f *filling) pipe(dot any, p *parse.PipeNode) (value any, err error) {
 		if value, err = f.command(dot, c, piped); err != nil {
 			return nil, err
 		}
-		piped = []any{value}
+		piped = []any{value} // also where it is nil: an argument it is all the same
 	}
 	return value, f.set(p, value)
 }
 
+// command is a function with its arguments, or a single word.
 func (f *filling) command(dot any, c *parse.CommandNode, piped []any) (any, error) {
 	first := c.Args[0]
 	if n, ok := first.(*parse.IdentifierNode); ok {
@@ -33,6 +34,7 @@ func (f *filling) command(dot any, c *parse.CommandNode, piped []any) (any, erro
 		return f.call(dot, n.Ident, c, c.Args[1:], piped)
 	}
 	f.at = first
+	// Only functions take arguments: a field of data that could be called is what this package does without.
 	if len(c.Args) > 1 || len(piped) > 0 {
 		return nil, noFunction(first)
 	}
@@ -86,7 +88,8 @@ func (f *filling) value(dot any, n parse.Node) (any, error) {
 	return nil, fmt.Errorf("can't evaluate %q", n)
 }
 
-// number is a constant, of the kind that it is written as.
+// number is a constant, of the kind that it is written as: 1 is whole, 1.0 and 1e3 are not, and 0x1e3 is. The parser
+// has found out what it could be, which for 1.0 is both.
 func number(n *parse.NumberNode) (any, error) {
 	hexadecimal := len(n.Text) > 2 && n.Text[0] == '0' && strings.ContainsRune("xX", rune(n.Text[1]))
 	switch {
@@ -100,7 +103,8 @@ func number(n *parse.NumberNode) (any, error) {
 	return nil, fmt.Errorf("%s is not a number that can be used", n.Text)
 }
 
-// call follows a function. `and` and `or` look no further than they have to.
+// call follows a function. `and` and `or` look no further than they have to: what comes after may not be there, as in
+// `and .metric .metric.name`.
 func (f *filling) call(dot any, name string, whole parse.Node, words []parse.Node, piped []any) (any, error) {
 	var args []any
 	for _, w := range words {
@@ -113,7 +117,7 @@ func (f *filling) call(dot any, name string, whole parse.Node, words []parse.Nod
 			return value, nil
 		}
 	}
-	f.at = whole
+	f.at = whole // the arguments have moved it on
 	value, err := f.functions[name](append(args, piped...))
 	if err != nil {
 		return nil, fmt.Errorf("error calling %s: %w", name, err)
@@ -126,6 +130,7 @@ func decided(name string, value any) bool {
 	return name == "and" && !truth(value) || name == "or" && truth(value)
 }
 
+// truth is the library's: zero, empty and nothing are false.
 func truth(value any) bool {
 	is, ok := std.IsTrue(value)
 	return is && ok
@@ -142,6 +147,8 @@ func fields(value any, names []string) (any, error) {
 	return value, nil
 }
 
+// field is a part of a value. A key that a map lacks is an error, where the library by default has `<no value>`: a
+// query in which a variable is misspelt must not be sent.
 func field(value any, name string) (any, error) {
 	v := reflect.Indirect(reflect.ValueOf(value))
 	switch v.Kind() {
@@ -153,7 +160,7 @@ func field(value any, name string) (any, error) {
 		}
 		return nil, fmt.Errorf("map has no entry for key %q", name)
 	case reflect.Struct:
-		if found := v.FieldByName(name); found.IsValid() && found.CanInterface() {
+		if found := v.FieldByName(name); found.IsValid() && found.CanInterface() { // one without a capital is nobody's
 			return found.Interface(), nil
 		}
 	default: // nothing else has parts with names
@@ -175,6 +182,7 @@ func (f *filling) loop(dot any, n *parse.RangeNode) error {
 	if many == 0 && n.ElseList != nil {
 		return f.walk(dot, n.ElseList)
 	}
+	// How much is said before the first time: what a template writes changes nothing of what it goes through.
 	for i := range many {
 		err := f.once(n, i, item)
 		if errors.Is(err, errBreak) {
@@ -189,7 +197,7 @@ func (f *filling) loop(dot any, n *parse.RangeNode) error {
 
 // once goes through the loop one time.
 func (f *filling) once(n *parse.RangeNode, i int, item func(int) (key, value any)) error {
-	defer f.forget(len(f.vars))
+	defer f.forget(len(f.vars)) // what was made inside ends with each time
 	key, value := item(i)
 	if err := f.hand(n.Pipe.Decl, key, value); err != nil {
 		return err
@@ -213,7 +221,8 @@ func (f *filling) hand(vars []*parse.VariableNode, key, value any) error {
 	return f.assign(vars[1].Ident[0], value)
 }
 
-// items are the parts of a value: how many, and each with its key. Of a number they have none.
+// items are the parts of a value: how many, and each with its key. Of a number they have none. By an index, so that a
+// loop over a large number costs nothing before it has begun.
 func items(over any) (many int, item func(int) (key, value any), err error) {
 	v := reflect.Indirect(reflect.ValueOf(over))
 	switch v.Kind() {
@@ -226,6 +235,7 @@ func items(over any) (many int, item func(int) (key, value any), err error) {
 	case reflect.Map:
 		if v.Type().Key().Kind() == reflect.String {
 			keys := v.MapKeys()
+			// The same text each time, whatever order the map has today.
 			slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 			return len(keys), func(i int) (any, any) { return keys[i].Interface(), v.MapIndex(keys[i]).Interface() }, nil
 		}

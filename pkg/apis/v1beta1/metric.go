@@ -74,7 +74,8 @@ type CanaryMetric struct {
 	// +optional
 	InitialDelay string `json:"initialDelay,omitempty"`
 
-	// Number of checks of one rollout that this metric takes part in. Left out, all.
+	// Number of checks of one rollout that this metric takes part in. Left out, all. After its last check it holds no step
+	// up any more, whatever its consecutiveSuccessLimit.
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Count int `json:"count,omitempty"`

@@ -136,7 +136,7 @@ func TestAlertsReachThoseWhoAskForThem(t *testing.T) {
 	require.Equal(t, map[string]string{
 		"Target":                  "Deployment/podinfo." + w.ns,
 		"Failed checks threshold": "2",
-		"Progress deadline":       "120s",
+		"Progress deadline":       "1200s",
 		"Traffic routing":         "Weight step: 50 max: 100",
 		"Images":                  "podinfod: podinfo:1 → podinfo:2",
 		"Revision":                revision,

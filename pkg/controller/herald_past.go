@@ -132,13 +132,7 @@ func replaced(before, after v1beta1.CanaryStatus) bool {
 // under says that a rollout is under way in a phase, be it the first.
 // Unlike mid it counts the phases in which there is no canary yet: people have been told of these rollouts, too.
 func under(phase v1beta1.CanaryPhase) bool {
-	switch phase {
-	case v1beta1.PhaseInitializing, v1beta1.PhaseWaiting, v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion,
-		v1beta1.PhasePromoting, v1beta1.PhaseFinalising:
-		return true
-	default:
-		return false
-	}
+	return mid(phase) || phase == v1beta1.PhaseInitializing || phase == v1beta1.PhaseWaiting
 }
 
 // outcomeOf is how the rollout of the status before ended with the status after, if it did.

@@ -136,14 +136,13 @@ func (t *Telemetry) collectOne(ch chan<- prometheus.Metric, c *v1beta1.Canary) {
 }
 
 func statusOf(phase v1beta1.CanaryPhase) float64 {
-	switch phase {
-	case v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion, v1beta1.PhasePromoting, v1beta1.PhaseFinalising:
+	switch {
+	case mid(phase):
 		return statusRunning
-	case v1beta1.PhaseFailed:
+	case phase == v1beta1.PhaseFailed:
 		return statusFailed
-	default:
-		return statusOther
 	}
+	return statusOther
 }
 
 // Observe notes the value of a metric that judges a canary.

@@ -11,13 +11,8 @@ import (
 
 // candidate says that the target has a revision that may be rolled out next.
 func (t *turn) candidate() bool {
-	switch t.Status.Phase {
-	case v1beta1.PhaseInitialized, v1beta1.PhaseWaiting, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed:
-	default:
-		return false
-	}
 	// back has a way of its own, callOff. Routes that still lead to the canary of the last rollout are waited for.
-	return t.Revision != "" && t.Revision != t.Status.LastAppliedSpec && !t.back() && t.Routed
+	return t.resting() && t.Revision != "" && t.Revision != t.Status.LastAppliedSpec && !t.back() && t.Routed
 }
 
 // apply begins with a new revision as soon as all who are to be asked agree.

@@ -86,6 +86,64 @@ func TestPrimaryDeletedAtRest(t *testing.T) {
 	w.await("it serves", func() bool { return w.live("podinfo-primary").Status.AvailableReplicas > 0 })
 }
 
+// TestPrimaryDeletedMidway takes away what half of the users are with. The canary has all of them until there is
+// somebody to give them back to.
+func TestPrimaryDeletedMidway(t *testing.T) {
+	t.Parallel()
+	const putBack = "put it back to that"
+	for name, tc := range map[string]struct {
+		reason string
+		fails  int
+		then   func(w *world)
+		ends   v1beta1.CanaryPhase
+		image  string
+	}{
+		"Passes": {
+			reason: "the primary is made anew by the promotion",
+			then:   func(*world) {}, ends: v1beta1.PhaseSucceeded, image: imageTwo,
+		},
+		"Fails": {
+			reason: "bad pods are better than none, until the target brings the promoted revision back",
+			fails:  -1,
+			then: func(w *world) {
+				w.until(v1beta1.PhaseFailed)
+				w.told(v1beta1.ConditionPromoted, metav1.ConditionFalse, "Canary analysis failed, primary is gone: Deployment keeps serving all traffic.")
+				w.told(v1beta1.ConditionWaiting, metav1.ConditionTrue, putBack)
+				require.Equal(w, "0/100", w.weights())
+				require.Equal(w, int32(2), w.live("podinfo").Status.AvailableReplicas)
+				w.set(imageOne)
+			},
+			ends: v1beta1.PhaseInitialized, image: imageOne,
+		},
+		"PutBack": {
+			reason: "the target serves while the primary is made again",
+			then:   func(w *world) { w.set(imageOne) },
+			ends:   v1beta1.PhaseInitialized, image: imageOne,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.collect()
+			o := w.begin()
+			w.judge.fail(tc.fails)
+			w.judge.hold(50)
+			w.set(imageTwo)
+			w.routed("50/50")
+			require.NoError(t, w.Delete(t.Context(), w.live("podinfo-primary")))
+			w.hears(o, "Warning WorkloadNotReady podinfo-primary."+w.ns+" is gone, routing all traffic to podinfo."+w.ns)
+			w.routed("0/100")
+			seen := w.history()
+			tc.then(w)
+			w.settles(tc.ends, tc.image)
+			w.stopped()
+			require.Equal(t, "100/0", w.weights(), tc.reason)
+			require.Equal(t, int32(2), w.live("podinfo-primary").Status.AvailableReplicas)
+			require.NotContains(t, seen(), "Failed 0", tc.reason)
+		})
+	}
+}
+
 // scaler makes the target's autoscaler.
 func (w *world) scaler() *autoscalingv2.HorizontalPodAutoscaler {
 	w.Helper()

@@ -91,8 +91,8 @@ func (t *turn) gates() []v1beta1.HookType {
 // proven is the number of steps after which a promotion has to be agreed to. A blue/green rollout asks before
 // all users move: that is what people mean by it.
 func (t *turn) proven() int {
-	// A stranded canary has all users already, so that only its promotion is left to agree to.
-	if t.Plan.Strategy == BlueGreen && !t.stranded() {
+	// One that is alone has all users already, so that only its promotion is left to agree to.
+	if t.Plan.Strategy == BlueGreen && !t.alone() {
 		return len(t.Plan.Steps) - 1
 	}
 	return len(t.Plan.Steps)

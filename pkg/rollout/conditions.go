@@ -86,6 +86,8 @@ func (t *turn) promoted(phase v1beta1.CanaryPhase) (metav1.ConditionStatus, stri
 func (t *turn) failure() string {
 	text := "Canary analysis failed, %s scaled to zero. Cause: %s."
 	switch {
+	case t.next.CanaryWeight > 0 && t.Primary.Health == Absent && !t.stranded():
+		text = "Canary analysis failed, primary is gone: %s keeps serving all traffic. Cause: %s."
 	case t.next.CanaryWeight > 0:
 		text = "Promotion failed, primary not ready: %s keeps serving all traffic. Cause: %s."
 	case t.revoked: // the primary is whole

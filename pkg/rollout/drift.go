@@ -44,7 +44,7 @@ func (t *turn) resume() {
 // Users may be at a weight that is no step any more, as 30 between 20 and 40. Once their place is found this must not
 // fire again, or the rollout would never get on.
 func replanned(t *turn) move {
-	if !t.analysing() || t.stranded() || t.Plan.Skip || t.Status.Step == 0 || t.onPlan() || t.place() == t.Status.Step {
+	if !t.analysing() || t.Plan.Skip || t.Status.Step == 0 || t.onPlan() && !t.alone() || t.place() == t.Status.Step {
 		return nil
 	}
 	return (*turn).replan
@@ -67,6 +67,7 @@ func (t *turn) replan() {
 
 // place is how many of the spec's steps count as taken.
 //
+//	nobody else can answer  all of them: no step leads back to fewer users
 //	A/B, or blue/green      by the checks that were made, which is what both count
 //	was A/B and is not      none: the weight was one of those who fit only
 //	blue/green at 100       all of them
@@ -74,6 +75,8 @@ func (t *turn) replan() {
 func (t *turn) place() int {
 	last := len(t.Plan.Steps)
 	switch {
+	case t.alone():
+		return last
 	case t.Plan.Strategy == ABTesting:
 		return min(t.Status.Iterations, last)
 	case t.Status.Matched:

@@ -16,7 +16,7 @@ var guards = []guard{
 	resumed,       // a halt is over: it did not use up any deadline
 	taken,         // the status is another controller's: it is read as what it means before anything follows from it
 	drained,       // the canary answers requests and has no pods left: traffic first, reasons later
-	lost,          // the primary was deleted: it is made again where that is possible
+	lost,          // the primary was deleted: it is made again where that is possible, or the canary serves everybody
 	superseded,    // the target moved on: what was found about the old revision is void
 	calledOff,     // the target is back at what the primary runs: there is nothing left to roll out
 	countermanded, // a hook wants back what the primary ran before
@@ -39,8 +39,8 @@ func drained(t *turn) move {
 	if t.Status.CanaryWeight == 0 || t.Target.Available > 0 || t.Deleting {
 		return nil
 	}
-	// A canary that serves because its promotion failed is left only for a primary that can answer.
-	if t.stranded() && t.Primary.Available == 0 {
+	// A canary that serves because nobody else can is left only for a primary that answers.
+	if t.Primary.Available == 0 && (t.stranded() || t.Primary.Health == Absent) {
 		return nil
 	}
 	return (*turn).drain
@@ -50,8 +50,9 @@ func drained(t *turn) move {
 //
 //	first time, Initializing     it was never made: initialise waits for it
 //	made again, Initializing     goes on, or despairs once the target has moved on
-//	in a rollout                 nothing: the promotion makes it anew, and a failure is looked at when it is at rest
-//	Failed, target put back      called off first; at rest again, it is made again
+//	in a rollout                 the canary takes all users; the promotion makes it anew
+//	in a rollout, put back       made again from the target, which has the users meanwhile
+//	Failed, target put back      called off first; at rest again, it is made again. At once where the canary has the users
 //	at rest otherwise            made again from the promoted revision, or nothing can be done
 //	stranded                     the canary serves, and the primary was of no use anyway
 func lost(t *turn) move {
@@ -62,7 +63,11 @@ func lost(t *turn) move {
 	switch {
 	case again && t.Revision != t.Status.LastAppliedSpec:
 		return (*turn).despair
-	case !t.resting() || t.back() && t.Status.Phase == v1beta1.PhaseFailed:
+	case t.underWay() && t.back():
+		return (*turn).recreate
+	case t.analysing() && t.Revision == t.Status.LastAppliedSpec && !t.everybody() && t.Target.Available > 0:
+		return (*turn).takeAll
+	case !t.resting() || t.back() && t.Status.Phase == v1beta1.PhaseFailed && t.Status.CanaryWeight == 0:
 		return nil
 	case t.Revision == t.Status.LastPromotedSpec:
 		return (*turn).recreate
@@ -136,6 +141,14 @@ func (t *turn) analysing() bool {
 func (t *turn) stranded() bool {
 	return t.Status.Promoting != "" && t.Status.Phase != v1beta1.PhasePromoting
 }
+
+// alone says that a canary is being judged that has all users because nobody else could answer them.
+func (t *turn) alone() bool {
+	return t.stranded() || t.analysing() && t.Primary.Health == Absent && t.everybody()
+}
+
+// everybody says that all users are with the canary. Of those who fit a match it may have all from the beginning.
+func (t *turn) everybody() bool { return t.Status.CanaryWeight == everything && !t.Status.Matched }
 
 // recovered says that a primary that was given up came up after all, at its full size.
 // Where its autoscaler has made it smaller meanwhile, what that asks for is full.

@@ -26,7 +26,7 @@ func IntentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 func intentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 	switch s.Phase {
 	case "", v1beta1.PhaseInitializing:
-		return initial(s)
+		return initial(p, s)
 	case v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion:
 		return underWay(p, s)
 	case v1beta1.PhasePromoting:
@@ -45,11 +45,13 @@ func intentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 	}
 }
 
-// initial leaves users with the target until there is a primary. Where the primary was deleted later they
-// stay with it: the target is stopped by then, and would not be there any sooner.
-func initial(s v1beta1.CanaryStatus) Intent {
+// initial leaves users with the target until there is a primary. Where the primary was deleted later they stay with it,
+// unless that was in mid-rollout: else the target is stopped by then, and would not be there any sooner.
+func initial(p Plan, s v1beta1.CanaryStatus) Intent {
 	if s.LastPromotedSpec != "" {
-		return Intent{Apex: PrimarySide, Primary: s.LastAppliedSpec, Traffic: &Traffic{}, Floor: 1}
+		i := routes(p, s)
+		i.Primary, i.Canary, i.Floor = s.LastAppliedSpec, s.CanaryWeight > 0, floor(p, s)
+		return i
 	}
 	// Routes would name a primary without pods.
 	return Intent{Apex: TargetSide, Primary: s.LastAppliedSpec, Canary: true, Floor: 1}

@@ -39,7 +39,7 @@ func (t *turn) abandon() {
 		t.next.LastPromotedSpec = t.Status.Promoting
 	}
 	// Else the canary is the only one that answers: bad pods are better than none.
-	if !t.stranded() || t.recovered() {
+	if !t.alone() || t.recovered() {
 		t.leaveCanary()
 		t.next.Promoting = ""
 	}
@@ -187,12 +187,37 @@ func (t *turn) goHome() {
 // recreate starts over with a primary that somebody deleted, from a target that has the same revision.
 func (t *turn) recreate() {
 	t.next.LastAppliedSpec = t.Revision
-	t.next.CanaryWeight = 0
 	t.next.Promoting = ""
-	// With a revision that was promoted before, this phase leaves users with the primary: see initial.
+	t.next.FailedChecks = 0
+	t.next.Iterations = 0
+	t.next.Step = 0
+	t.leaveCanary()
+	// In mid-rollout the target still has pods. They have the promoted revision, or are about to.
+	if t.Status.CanaryWeight > 0 && t.Target.Available > 0 {
+		t.next.CanaryWeight = everything
+	}
 	t.enter(v1beta1.PhaseInitializing)
 	t.awaitPrimary()
 	t.warn(ReasonWorkloadNotReady, "%s is gone, making it again from %s", t.Names.primary(), t.Names.target())
+}
+
+// takeAll gives a canary all users, since somebody deleted the primary in mid-rollout. There is nothing left to compare
+// it with and nothing to go back to: it is judged once more with all of them there.
+func (t *turn) takeAll() {
+	if t.Status.Phase == v1beta1.PhaseWaitingPromotion {
+		t.enter(v1beta1.PhaseProgressing)
+	}
+	t.next.Step = len(t.Plan.Steps)
+	t.next.CanaryWeight = everything
+	t.next.Matched = false
+	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
+	if t.Plan.Ratio {
+		t.next.NextCheck = nil // as for any other step: see advance
+	}
+	t.awaitStep()
+	text := fmt.Sprintf("%s is gone, routing all traffic to %s", t.Names.primary(), t.Names.target())
+	t.warn(ReasonWorkloadNotReady, "%s", text)
+	t.alert(v1beta1.SeverityError, text)
 }
 
 // despair is about a primary that somebody deleted and that cannot be made again: the target, which it was

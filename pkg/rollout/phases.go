@@ -38,6 +38,10 @@ func initialise(t *turn) {
 	switch {
 	case !t.ready(t.Primary, t.next.LastAppliedSpec):
 		t.awaitPrimary()
+	// The target stood in for a primary that was made again.
+	case t.Status.CanaryWeight > 0:
+		t.leaveCanary()
+		t.hold(WaitRoutes, t.settling(), "Traffic is moving to %s.", t.Names.primary())
 	case !t.Routed:
 		t.awaitRoutes()
 	case len(t.found) < Ask(t.Snapshot).count():
@@ -54,7 +58,7 @@ func (t *turn) initialisable() bool {
 	if t.Status.LastPromotedSpec == "" {
 		first = t.Revision
 	}
-	return t.Status.Phase == v1beta1.PhaseInitializing && t.Revision != "" && t.ready(t.Primary, first) && t.Routed
+	return t.Status.Phase == v1beta1.PhaseInitializing && t.Revision != "" && t.ready(t.Primary, first) && t.Routed && t.Status.CanaryWeight == 0
 }
 
 // release lets the primary's autoscaler go below the size it had, once all traffic has come back to it.
@@ -150,8 +154,8 @@ func (t *turn) rewind() {
 	t.next.Analysis = nil
 	// After the revision is set, which the cookies follow from.
 	t.greet()
-	// Stranded: all users are with the canary, as after the last step, and the fix is judged there.
-	if t.next.Promoting != "" {
+	// Nobody else can answer: all users are with the canary, as after the last step, and the fix is judged there.
+	if t.next.Promoting != "" || t.Primary.Health == Absent && t.Target.Available > 0 {
 		t.next.Step = len(t.Plan.Steps)
 		t.next.CanaryWeight = everything
 	}

@@ -172,6 +172,9 @@ func (w *World) weighed(v view, next v1beta1.CanaryStatus, began int) {
 			w.broken("rule 13: weight %d needs %d pods, the canary has %d", next.CanaryWeight, need, v.Target.Available)
 		}
 	}
+	if next.CanaryWeight < v.status.CanaryWeight && v.Primary.Health == rollout.Absent && v.Target.Available > 0 && next.Phase != v1beta1.PhaseTerminating {
+		w.broken("rule 1: users leave a canary that answers for a primary that is not there")
+	}
 	// An autoscaler that does not give the primary its size back is waited for until the deadline, no longer.
 	waited := v.status.Since != nil && v.Now.Sub(v.status.Since.Time) > v.Plan.Deadline
 	if next.Phase == v1beta1.PhaseFinalising && v.status.CanaryWeight > 0 && w.primary.serving() < v.status.PrimaryReplicas && !w.primary.blamed && !waited {

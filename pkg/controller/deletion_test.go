@@ -109,6 +109,22 @@ func TestDeletionMidway(t *testing.T) {
 	require.Equal(t, imageTwo, image(w.live("podinfo")), "the target is the user's")
 }
 
+// TestDeletionMidwayUnasked has a Canary go at once that did not ask for its target back: what had a pod for a fifth of
+// the users is to serve all of them.
+func TestDeletionMidwayUnasked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.collect()
+	w.five()
+	o := w.begin(ratio)
+	w.judge.hold(20)
+	w.set(imageTwo)
+	w.await("a fifth", func() bool { return w.sizes() == "1/4" })
+	w.delete("podinfo")
+	w.await("it serves everybody", func() bool { return w.free(5) })
+	w.hears(o, "Normal GivenBack Canary podinfo is gone, started again at size 5")
+}
+
 func TestRevertIsCalledOff(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -153,13 +153,14 @@ func (r *Reconciler) handOver(ctx context.Context, v *view) (changed bool, err e
 	return false, r.giveBack(ctx, v)
 }
 
-// runTarget gives a stopped target its replicas back, and its scaler leave to change them.
+// runTarget gives a target the replicas back that it serves everybody with, and its scaler leave to change them.
 func (r *Reconciler) runTarget(ctx context.Context, v *view) (bool, error) {
 	// First, or the scaler would have the target back at zero.
 	if err := r.letGo(ctx, v); err != nil {
 		return false, err
 	}
-	if replicas(v.target) > 0 {
+	// With weights by pods it has those of its share in mid-rollout. At any other size than zero, somebody has seen to it.
+	if have := replicas(v.target); have > 0 && (!mid(v.canary.Status.Phase) || have >= v.whole()) {
 		return false, nil
 	}
 	// It goes on carrying what it is owed: should this process end now, the next one gives the rest back.

@@ -237,8 +237,9 @@ func (o ownRoute) leave(s *scene, users *traffic.Client, journal *walk.Journal, 
 	}
 	s.kubectl("delete", "canary", "podinfo", "-n", s.namespace, "--timeout=120s")
 	s.kubectl("wait", "deployment/podinfo-primary", "-n", s.namespace, "--for=delete", "--timeout=120s")
-	s.kubectl("rollout", "status", "deployment/podinfo", "-n", s.namespace, "--timeout=120s")
+	// Of no pods, rollout status says at once that all are there.
 	s.runs("podinfo", "3.1.2", 1)
+	s.kubectl("rollout", "status", "deployment/podinfo", "-n", s.namespace, "--timeout=120s")
 	s.eventually("the route to serve", func() bool {
 		return o.serves(s)
 	})

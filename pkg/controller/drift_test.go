@@ -100,12 +100,13 @@ func TestPrimaryDeletedMidway(t *testing.T) {
 	}{
 		"Passes": {
 			reason: "the primary is made anew by the promotion",
-			then:   func(*world) {}, ends: v1beta1.PhaseSucceeded, image: imageTwo,
+			then:   func(w *world) { w.judge.goOn() }, ends: v1beta1.PhaseSucceeded, image: imageTwo,
 		},
 		"Fails": {
 			reason: "bad pods are better than none, until the target brings the promoted revision back",
 			fails:  -1,
 			then: func(w *world) {
+				w.judge.goOn()
 				w.until(v1beta1.PhaseFailed)
 				w.told(v1beta1.ConditionPromoted, metav1.ConditionFalse, "Canary analysis failed, primary is gone: Deployment keeps serving all traffic.")
 				w.told(v1beta1.ConditionWaiting, metav1.ConditionTrue, putBack)

@@ -77,7 +77,7 @@ type judge struct {
 	mu    sync.Mutex
 	fails int // checks to fail from now on; below zero: all
 	from  int // weight from which on they fail
-	holds int // weight at which nothing is answered; zero: none
+	holds int // weight from which on nothing is answered; zero: none
 	asked int
 }
 
@@ -91,7 +91,7 @@ func (j *judge) failFrom(weight, n int) {
 	j.from, j.fails = weight, n
 }
 
-// hold has a rollout stand at a weight until it is told to go on, so that what a test looks for there cannot be over
+// hold has a rollout stand at a weight, or above it, until it is told to go on, so that what a test looks for there cannot be over
 // before it has looked. An interval, at this pace, soon is.
 func (j *judge) hold(weight int) {
 	j.mu.Lock()
@@ -110,7 +110,7 @@ func (j *judge) Answer(_ context.Context, c *v1beta1.Canary, q rollout.Questions
 		found = append(found, rollout.Finding{Name: h.Name, Verdict: v1beta1.Passed})
 	}
 	for _, m := range q.Metrics {
-		if j.holds > 0 && j.holds == c.Status.CanaryWeight {
+		if j.holds > 0 && c.Status.CanaryWeight >= j.holds {
 			break // silence is no consent
 		}
 		f := rollout.Finding{Name: m.Name, Verdict: v1beta1.Passed}

@@ -237,9 +237,10 @@ func (o ownRoute) leave(s *scene, users *traffic.Client, journal *walk.Journal, 
 	}
 	s.kubectl("delete", "canary", "podinfo", "-n", s.namespace, "--timeout=120s")
 	s.kubectl("wait", "deployment/podinfo-primary", "-n", s.namespace, "--for=delete", "--timeout=120s")
-	// Of no pods, rollout status says at once that all are there.
-	s.runs("podinfo", "3.1.2", 1)
+	// Of no pods, rollout status would say at once that all are there.
+	s.kubectl("wait", "deployment/podinfo", "-n", s.namespace, "--for=jsonpath={.spec.replicas}=1", "--timeout=120s")
 	s.kubectl("rollout", "status", "deployment/podinfo", "-n", s.namespace, "--timeout=120s")
+	s.runs("podinfo", "3.1.2", 1)
 	s.eventually("the route to serve", func() bool {
 		return o.serves(s)
 	})

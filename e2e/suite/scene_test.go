@@ -230,14 +230,13 @@ func (s *scene) only(users *traffic.Client, version string, since time.Time) {
 	require.Equal(s.t, map[string]int{version: seen.Total - seen.Failed}, seen.ByVersion)
 }
 
-// runs waits until a Deployment is to run an image on so many pods: who gives it back does so after what was seen here.
+// runs says which image a Deployment is to run, and on how many pods.
 func (s *scene) runs(deployment, version string, replicas int32) {
 	s.t.Helper()
-	s.eventually(fmt.Sprintf("%s to run %s on %d pods", deployment, version, replicas), func() bool {
-		d := &appsv1.Deployment{}
-		s.get(deployment, d)
-		return d.Spec.Template.Spec.Containers[0].Image == "stefanprodan/podinfo:"+version && *d.Spec.Replicas == replicas
-	})
+	d := &appsv1.Deployment{}
+	s.get(deployment, d)
+	require.Equal(s.t, "stefanprodan/podinfo:"+version, d.Spec.Template.Spec.Containers[0].Image)
+	require.Equal(s.t, replicas, *d.Spec.Replicas, "replicas of %s", deployment)
 }
 
 func (s *scene) get(name string, into client.Object) {

@@ -144,8 +144,8 @@ func (a *Analyst) settings(s *source, e *entry) metric.Settings {
 	}
 }
 
-// job names what a round has made in the cluster, a Job or an Analysis: the same for as long as this check is not decided, so that one which was broken off
-// by a restart of the operator is found again and not run twice.
+// job names what a round has made in the cluster, a Job or an Analysis: the same for as long as this check is not
+// decided, so that one which was broken off by a restart of the operator is found again and not run twice.
 func (s *source) job(template []byte) metric.Job {
 	c := s.canary
 	due := ""

@@ -232,7 +232,7 @@ func TestConfigCrashAfterAnyWrite(t *testing.T) {
 			return s.Phase == v1beta1.PhaseSucceeded && w.settings("settings-primary") == "green" && *w.live("podinfo").Spec.Replicas == 0
 		})
 	}
-	crashAfterAny(t, 8, live)
+	crashAfterAny(t, 9, live)
 }
 
 func TestMissingConfig(t *testing.T) {

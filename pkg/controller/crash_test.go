@@ -51,13 +51,13 @@ func TestCrashAfterAnyWrite(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			crashAfterAny(t, 8, func(t *testing.T, k int) int { return crashed(t, tc.fails, k, tc.want, tc.reason) })
+			crashAfterAny(t, 9, func(t *testing.T, k int) int { return crashed(t, tc.fails, k, tc.want, tc.reason) })
 		})
 	}
 }
 
-// crashAfterAny runs something with a crash after its k-th write, for every k: run returns how many there were, and has
-// none crash where k is zero. With -short only every fourth k is tried, which is enough to look for data races.
+// crashAfterAny runs something with a crash after its k-th write, for every k: run returns how many there were, and
+// does not crash where k is zero. They are to be at least so many. With -short only every fourth k is tried, which is enough to look for data races.
 func crashAfterAny(t *testing.T, least int, run func(t *testing.T, k int) int) {
 	t.Helper()
 	writes, stride := run(t, 0), 1

@@ -174,7 +174,7 @@ func TestDaemonSetGoneBeforeItsCanary(t *testing.T) {
 func TestDaemonSetCrashAfterAnyWrite(t *testing.T) {
 	t.Parallel()
 	want := outcome{phase: v1beta1.PhaseSucceeded, primary: imageTwo, weights: "100/0", selector: "podinfo-primary"}
-	crashAfterAny(t, 8, func(t *testing.T, k int) int {
+	crashAfterAny(t, 9, func(t *testing.T, k int) int {
 		t.Helper()
 		w := newNodal(t)
 		require.NoError(t, w.Create(t.Context(), w.canary(daemonic)))

@@ -45,8 +45,9 @@ func TestHeirKeepsTheService(t *testing.T) {
 	next := w.again(0)
 	w.await("the heir is initialised", func() bool { return w.named("two").Status.Phase == v1beta1.PhaseInitialized })
 	w.await("users go to its primary", func() bool { return w.selector("shop") == "two-primary" })
+	w.await("the heir is at rest", func() bool { return replicas(w.live("two")) == 0 })
 	w.await("the target has its pods", func() bool { return w.free(2) })
-	w.buried(next, "podinfo")
+	require.Zero(t, w.buried(next, "podinfo"))
 	require.Equal(t, "two-primary", w.selector("shop"))
 }
 
@@ -88,7 +89,7 @@ func TestRefusedCanaryHadNothing(t *testing.T) {
 	})))
 	next := w.again(0)
 	w.toldOf("two", v1beta1.ConditionValid, metav1.ConditionFalse, "stepWeight")
-	w.buried(next, "podinfo")
+	require.Zero(t, w.buried(next, "podinfo"), "the target has a Canary")
 	w.delete("two")
 	w.await("nobody has it any more", func() bool { return w.free(2) })
 }
@@ -104,7 +105,7 @@ func TestStopInNamespaceThatGoes(t *testing.T) {
 	w.await("what is there is given back", func() bool { return replicas(w.live("podinfo")) == 2 && !carries(w.live("podinfo")) })
 	require.NoError(t, w.Delete(t.Context(), w.live("podinfo")))
 	w.gone(&appsv1.Deployment{}, "podinfo")
-	w.buried(next, "podinfo")
+	require.Zero(t, w.buried(next, "podinfo"), "nothing is waited for")
 }
 
 // TestStopIsPutBack has a tool replace the target's annotations by its own.

@@ -41,17 +41,16 @@ func (w *world) free(size int32) bool {
 	return !carries(d) && *d.Spec.Replicas == size && d.Status.AvailableReplicas == size
 }
 
-// buried waits until an operator that looks once more at what is left of a Canary writes nothing. It may have other
-// Canaries to see to at first, whose writes cannot be told apart.
-func (w *world) buried(o *operator, name string) {
+// buried has an operator look once more at what is left of a Canary, and says what it wrote on that. What it writes
+// meanwhile about others cannot be told apart: they have to be at rest.
+func (w *world) buried(o *operator, name string) int {
 	w.Helper()
 	require.True(w, o.manager.GetCache().WaitForCacheSync(w.Context()))
-	w.await("nothing is left to do for "+name, func() bool {
-		before := o.Writes()
-		done, err := (&inbox{Reconciler: o.reconcr}).bury(w.Context(), types.NamespacedName{Namespace: w.ns, Name: name})
-		require.NoError(w, err)
-		return done && o.Writes() == before
-	})
+	before := o.Writes()
+	done, err := (&inbox{Reconciler: o.reconcr}).bury(w.Context(), types.NamespacedName{Namespace: w.ns, Name: name})
+	require.NoError(w, err)
+	require.True(w, done, "there is nothing left to do")
+	return o.Writes() - before
 }
 
 // shop makes a Service of the user's that is not called as the target.
@@ -113,7 +112,7 @@ func TestUnseenDeletion(t *testing.T) {
 			next := w.again(0)
 			w.await(tc.reason, func() bool { return w.free(tc.size) && (tc.also == nil || tc.also(w)) })
 			require.Equal(t, tc.between == nil, count(next, "Normal GivenBack Canary podinfo is gone, started again at size 2") == 1, "it is said")
-			w.buried(next, "podinfo")
+			require.Zero(t, w.buried(next, "podinfo"), "it is over")
 		})
 	}
 }
@@ -142,7 +141,7 @@ func TestUnseenDeletionOfBoth(t *testing.T) {
 	w.unseen(o)
 	require.NoError(t, w.Delete(t.Context(), w.live("podinfo")))
 	w.gone(&appsv1.Deployment{}, "podinfo")
-	w.buried(w.again(0), "podinfo")
+	require.Zero(t, w.buried(w.again(0), "podinfo"))
 }
 
 // TestUnseenDeletionUndone makes the Canary anew before the next operator comes.
@@ -166,7 +165,7 @@ func TestUnseenDeletionUndone(t *testing.T) {
 			})
 			require.Equal(t, int32(2), replicas(w.live("podinfo-primary")), "as large as the target was")
 			require.Zero(t, count(next, ReasonGivenBack), "nobody is owed anything")
-			w.buried(next, "podinfo")
+			require.Zero(t, w.buried(next, "podinfo"))
 		})
 	}
 }
@@ -226,7 +225,7 @@ func TestForeignStopIsLeftAlone(t *testing.T) {
 
 	next := w.again(0)
 	w.await("the target has its pods", func() bool { return w.free(2) })
-	w.buried(next, "podinfo")
+	require.Zero(t, w.buried(next, "podinfo"))
 	for _, name := range []string{"copied", "plain"} {
 		require.Zero(t, replicas(w.live(name)), name)
 		require.Zero(t, w.live(name).Generation-1, "nobody has changed %s", name)

@@ -249,7 +249,7 @@ func TestRecallCrashAfterAnyWrite(t *testing.T) {
 		require.NoError(t, w.Create(t.Context(), w.canary(recallable)))
 		return w.survivesJudged(&regret{judge: w.judge}, k, func() { w.set(imageTwo) }, func() bool { return w.outcome() == want })
 	}
-	crashAfterAny(t, 8, run)
+	crashAfterAny(t, 9, run)
 }
 
 // TestDaemonSetRecallCrashAfterAnyWrite is the same for a DaemonSet, whose history is another.
@@ -265,5 +265,5 @@ func TestDaemonSetRecallCrashAfterAnyWrite(t *testing.T) {
 		require.Equal(t, before, likeness(w.live("podinfo-primary")))
 		return writes
 	}
-	crashAfterAny(t, 8, run)
+	crashAfterAny(t, 9, run)
 }

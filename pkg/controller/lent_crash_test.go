@@ -26,7 +26,7 @@ func TestLentRouteSurvivesCrashes(t *testing.T) {
 		"Bad":  {reason: "a bad one is rolled back", fails: -1, ends: v1beta1.PhaseFailed, image: imageOne},
 	} {
 		t.Run(name, func(t *testing.T) {
-			crashAfterAny(t, 15, func(t *testing.T, k int) int { return l.lives(t, tc.fails, k, tc.ends, tc.image, tc.reason) })
+			crashAfterAny(t, 16, func(t *testing.T, k int) int { return l.lives(t, tc.fails, k, tc.ends, tc.image, tc.reason) })
 		})
 	}
 }

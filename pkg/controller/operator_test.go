@@ -91,8 +91,8 @@ func (j *judge) failFrom(weight, n int) {
 	j.from, j.fails = weight, n
 }
 
-// hold has a rollout stand at a weight, or above it, until it is told to go on, so that what a test looks for there cannot be over
-// before it has looked. An interval, at this pace, soon is.
+// hold has a rollout stand at a weight, or above it, until it is told to go on, so that what a test looks for there
+// cannot be over before it has looked. An interval, at this pace, soon is.
 func (j *judge) hold(weight int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -89,8 +89,8 @@ func (a *awsCloud) Query(ctx context.Context, query string) (float64, error) {
 	return answer.MetricDataResults[0].Values[0], nil
 }
 
-// The address and the authorities are part of the key, since a client has one of each.
-// api is made once for a region: it remembers credentials that were exchanged for others.
+// api is made once for a region: it remembers credentials that were exchanged for others. The address and the
+// authorities are part of the key, since a client has one of each.
 func (a *awsCloud) api(ctx context.Context) (*cloudwatch.Client, error) {
 	key := fmt.Sprintf("cloudwatch %s %s %s", a.spec.Region, a.address, a.tls().key())
 	return kept(a.Pool, key, func() (*cloudwatch.Client, error) {

@@ -151,14 +151,19 @@ func (t *turn) callOff() {
 
 // revert settles on the promoted revision.
 func (t *turn) revert() {
+	t.dismiss()
+	t.enter(v1beta1.PhaseSucceeded)
+	t.rest()
+}
+
+// dismiss forgets a rollout: what was promoted is what is wanted.
+func (t *turn) dismiss() {
 	t.next.LastAppliedSpec = t.Status.LastPromotedSpec
 	t.next.Promoting = ""
 	t.next.FailedChecks = 0
 	t.leaveCanary()
 	t.next.Iterations = 0
 	t.next.Step = 0
-	t.enter(v1beta1.PhaseSucceeded)
-	t.rest()
 }
 
 // turnBack has a primary that was already given the new revision return to the promoted one.
@@ -186,12 +191,7 @@ func (t *turn) goHome() {
 
 // recreate starts over with a primary that somebody deleted, from a target that has the same revision.
 func (t *turn) recreate() {
-	t.next.LastAppliedSpec = t.Revision
-	t.next.Promoting = ""
-	t.next.FailedChecks = 0
-	t.next.Iterations = 0
-	t.next.Step = 0
-	t.leaveCanary()
+	t.dismiss()
 	// In mid-rollout the target still has pods. They have the promoted revision, or are about to.
 	if t.Status.CanaryWeight > 0 && t.Target.Available > 0 {
 		t.next.CanaryWeight = everything
@@ -210,11 +210,7 @@ func (t *turn) takeAll() {
 	t.next.Step = len(t.Plan.Steps)
 	t.next.CanaryWeight = everything
 	t.next.Matched = false
-	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
-	if t.Plan.Ratio {
-		t.next.NextCheck = nil // as for any other step: see advance
-	}
-	t.awaitStep()
+	t.begun()
 	text := fmt.Sprintf("%s is gone, routing all traffic to %s", t.Names.primary(), t.Names.target())
 	t.warn(ReasonWorkloadNotReady, "%s", text)
 	t.alert(v1beta1.SeverityError, text)

@@ -205,12 +205,17 @@ func (t *turn) advance() {
 	t.next.Matched = t.Plan.Strategy == ABTesting
 	// The step at 100 of a blue/green rollout is no iteration, and leaves their count.
 	t.next.Iterations = max(step.Iteration, t.next.Iterations)
+	t.begun()
+	t.tell(step)
+}
+
+// begun gives the step that was taken its interval.
+func (t *turn) begun() {
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
 	if t.Plan.Ratio {
 		t.next.NextCheck = nil // the weight takes effect when the pods are there
 	}
 	t.awaitStep()
-	t.tell(step)
 }
 
 // started tells, once, that what has to be so before the first request is so.

@@ -18,6 +18,7 @@ const (
 	Weighted Capabilities = 1 << iota // requests can be split by percent
 	Mirrored                          // requests can be copied
 	Matched                           // requests can be told apart by header, cookie or query
+	MatchedWeighted                   // and those that fit be split by percent
 	Sticky                            // a user can be kept on the side first met
 )
 
@@ -58,6 +59,7 @@ type Plan struct {
 	Swap     bool   // the apex Service is the only route: traffic moves all at once
 	Ratio    bool   // weights are reached by numbers of pods
 	Preview  bool   // some requests go to the canary at every weight
+	Matched  bool   // only requests that fit analysis.match meet the canary; weights are of those
 
 	// Affinity keeps users on the side they have met; nil: every request is decided anew.
 	Affinity *v1beta1.SessionAffinity
@@ -130,6 +132,7 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 		Threshold: max(a.Threshold, 1),
 		Deadline:  deadline(spec),
 		Preview:   len(a.PreviewMatch) > 0,
+		Matched:   len(a.Match) > 0 && can.Has(Weighted) && !spec.SkipAnalysis,
 		Affinity:  a.SessionAffinity,
 		Hooks:     a.Webhooks,
 		Metrics:   a.Metrics,
@@ -139,6 +142,9 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 	p.CanaryReady, p.PrimaryReady = readiness(a.CanaryReadyThreshold), readiness(a.PrimaryReadyThreshold)
 	if err := p.plot(a); err != nil {
 		return Plan{}, err
+	}
+	if p.Matched && p.Strategy == Canary && !can.Has(MatchedWeighted) {
+		p.sendAllMatched()
 	}
 	if idle := useless(spec.Service); (p.Swap || p.Ratio) && len(idle) > 0 {
 		p.Remarks = append(p.Remarks, Remark{ReasonFieldIgnored, "Services alone have no use for " + strings.Join(idle, ", ")})
@@ -194,6 +200,18 @@ func (p *Plan) compare(n int) {
 	for i := range n {
 		p.Steps = append(p.Steps, Step{Weight: everything, Iteration: i + 1})
 	}
+}
+
+// sendAllMatched has all requests that fit go to the canary in each step that has a weight, as the API's other
+// controller does where those who fit cannot be split.
+func (p *Plan) sendAllMatched() {
+	for i := range p.Steps {
+		if p.Steps[i].Weight > 0 {
+			p.Steps[i].Weight = everything
+		}
+	}
+	p.Retreat = nil
+	p.adjusted("The provider cannot split the requests that fit spec.analysis.match: all of them go to the canary in every step")
 }
 
 // iterate lays out a blue/green rollout: checks without users, then all of them at once.

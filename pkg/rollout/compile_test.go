@@ -10,7 +10,7 @@ import (
 )
 
 // weighted is what a mesh can do here.
-const weighted = Weighted | Mirrored | Matched | Sticky
+const weighted = Weighted | Mirrored | Matched | MatchedWeighted | Sticky
 
 // specOf is a sound spec of five steps, changed as a case needs it.
 func specOf(change ...func(*v1beta1.CanarySpec)) v1beta1.CanarySpec {
@@ -289,6 +289,67 @@ func TestCompileRefusesWhatTheProviderCannotDo(t *testing.T) {
 			require.Equal(t, c.needs, wrong.Needs, "so that the providers that can are named")
 			_, err = Compile(specOf(c.change), Weighted|c.needs)
 			require.NoError(t, err)
+		})
+	}
+}
+
+// Who does not fit is kept from the canary, whatever the provider can do with those who do.
+func TestCompileNarrowsToTheMatch(t *testing.T) {
+	const remark = "The provider cannot split the requests that fit spec.analysis.match: all of them go to the canary in every step"
+	cases := map[string]struct {
+		reason  string
+		can     Capabilities
+		change  func(*v1beta1.CanaryAnalysis)
+		steps   []int
+		mirrors []int
+		retreat []int
+		matched bool
+		remarks []string
+	}{
+		"StepWeight": {
+			reason: "The weight is one of those who fit.",
+			can:    weighted, change: func(*v1beta1.CanaryAnalysis) {},
+			steps: []int{10, 20, 30, 40, 50}, mirrors: []int{0, 0, 0, 0, 0}, matched: true,
+		},
+		"StepWeights": {
+			reason: "The same for a list, and on the way back.",
+			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.StepWeights, a.StepWeightPromotion = 0, []int{1, 80}, 30 },
+			steps: []int{1, 80}, mirrors: []int{0, 0}, retreat: []int{50, 20}, matched: true,
+		},
+		"Mirror": {
+			reason: "Copies are of the requests that fit.",
+			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Mirror = 50, true },
+			steps: []int{0, 50}, mirrors: []int{100, 0}, matched: true,
+		},
+		"Iterations": {
+			reason: "An A/B test sends all that fit.",
+			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations = 0, 2 },
+			steps: []int{100, 100}, mirrors: []int{0, 0}, matched: true,
+		},
+		"AllOrNothing": {
+			reason: "A provider that tells requests apart or weighs them sends all that fit, and nobody else.",
+			can:    Weighted | Matched, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.StepWeights, a.StepWeightPromotion = 0, []int{0, 20, 40}, 10 },
+			steps: []int{0, 100, 100}, mirrors: []int{0, 0, 0}, matched: true, remarks: []string{remark},
+		},
+		"AllOrNothingIterations": {
+			reason: "An A/B test is what such a provider does anyway.",
+			can:    Weighted | Matched, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations = 0, 2 },
+			steps: []int{100, 100}, mirrors: []int{0, 0}, matched: true,
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			p, err := Compile(specOf(analysis(func(a *v1beta1.CanaryAnalysis) { a.Match = some; c.change(a) })), c.can)
+			require.NoError(t, err, c.reason)
+			var mirrors []int
+			for _, s := range p.Steps {
+				mirrors = append(mirrors, s.Mirror)
+			}
+			require.Equal(t, c.steps, weights(p.Steps), c.reason)
+			require.Equal(t, c.mirrors, mirrors, c.reason)
+			require.Equal(t, c.retreat, weights(p.Retreat), c.reason)
+			require.Equal(t, c.matched, p.Matched, c.reason)
+			require.Equal(t, c.remarks, texts(p.Remarks), c.reason)
 		})
 	}
 }

@@ -44,23 +44,39 @@ func (t *turn) resume() {
 // Users may be at a weight that is no step any more, as 30 between 20 and 40. Once their place is found this must not
 // fire again, or the rollout would never get on.
 func replanned(t *turn) move {
-	if !t.analysing() || t.Plan.Skip || t.Status.Step == 0 || t.onPlan() && !t.alone() || t.place() == t.Status.Step {
+	switch {
+	case !t.analysing() || t.Plan.Skip || t.Status.Step == 0:
+		return nil
+	case t.unmatched():
+		return (*turn).replan
+	case t.onPlan() && !t.alone() || t.place() == t.Status.Step:
 		return nil
 	}
 	return (*turn).replan
 }
 
+// unmatched says that the canary gets requests, or copies, that do not fit the match which the spec has by now.
+func (t *turn) unmatched() bool {
+	if !t.Plan.Matched || t.Status.Matched || t.alone() || t.Primary.Available == 0 {
+		return false
+	}
+	return t.Status.CanaryWeight > 0 || mirrored(t.Plan, t.Status) > 0
+}
+
 // onPlan says that the last step taken is one of the spec's, with the weight that users are at.
 func (t *turn) onPlan() bool {
 	taken := t.Status.Step
-	return t.Status.Matched == (t.Plan.Strategy == ABTesting) && taken <= len(t.Plan.Steps) && t.Plan.Steps[taken-1].Weight == t.Status.CanaryWeight
+	return t.Status.Matched == t.Plan.Matched && taken <= len(t.Plan.Steps) && t.Plan.Steps[taken-1].Weight == t.Status.CanaryWeight
 }
 
 // replan finds the place among the new steps that users are at: no step that they have not met is passed over.
 func (t *turn) replan() {
 	t.next.Step = t.place()
-	if t.Status.Matched && t.Plan.Strategy != ABTesting {
+	switch {
+	case t.Status.Matched && !t.Plan.Matched:
 		t.leaveCanary() // those who fit are known no more
+	case t.unmatched():
+		t.next.Matched = true
 	}
 	t.hold(WaitInterval, 0, "The steps of %s were changed at %d%% of requests.", t.Names.target(), t.Status.CanaryWeight)
 }
@@ -69,7 +85,7 @@ func (t *turn) replan() {
 //
 //	nobody else can answer  all of them: no step leads back to fewer users
 //	A/B, or blue/green      by the checks that were made, which is what both count
-//	was A/B and is not      none: the weight was one of those who fit only
+//	had a match, has none   none: the weight was one of those who fit only
 //	blue/green at 100       all of them
 //	weights                 up to the first that is above what users are at
 func (t *turn) place() int {
@@ -79,7 +95,7 @@ func (t *turn) place() int {
 		return last
 	case t.Plan.Strategy == ABTesting:
 		return min(t.Status.Iterations, last)
-	case t.Status.Matched:
+	case t.Status.Matched && !t.Plan.Matched:
 		return 0
 	case t.Plan.Strategy == BlueGreen && t.Status.CanaryWeight == everything:
 		return last

@@ -75,7 +75,7 @@ func routes(p Plan, s v1beta1.CanaryStatus) Intent {
 	}
 	// At zero the canary may have no pods, and at 100 insiders are with it already.
 	i.Traffic.Preview = p.Preview && !s.Matched && s.CanaryWeight > 0 && s.CanaryWeight < everything
-	if s.Matched && p.Strategy != ABTesting {
+	if s.Matched && !p.Matched {
 		i.Traffic.Weight = 0 // of requests that nobody can tell apart any more
 	}
 	// A Service has no weights in between: such plans know 0 and 100 alone (docs/decisions/0008).

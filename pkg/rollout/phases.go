@@ -202,7 +202,7 @@ func (t *turn) advance() {
 	step := t.Plan.Steps[t.Status.Step]
 	t.next.Step++
 	t.next.CanaryWeight = step.Weight
-	t.next.Matched = t.Plan.Strategy == ABTesting
+	t.next.Matched = t.Plan.Matched
 	// The step at 100 of a blue/green rollout is no iteration, and leaves their count.
 	t.next.Iterations = max(step.Iteration, t.next.Iterations)
 	t.begun()

@@ -75,17 +75,17 @@ func (t *turn) retreat() {
 			continue
 		}
 		if t.wait() > 0 {
-			t.hold(WaitInterval, t.wait(), "%d%% of requests still go to %s.", t.Status.CanaryWeight, t.Names.target())
+			t.hold(WaitInterval, t.wait(), "%d%% of %s still go to %s.", t.Status.CanaryWeight, t.requests(), t.Names.target())
 			return
 		}
 		t.next.CanaryWeight = step.Weight
 		t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
-		t.hold(WaitInterval, t.Plan.Interval, "%d%% of requests still go to %s.", step.Weight, t.Names.target())
+		t.hold(WaitInterval, t.Plan.Interval, "%d%% of %s still go to %s.", step.Weight, t.requests(), t.Names.target())
 		t.say(ReasonAdvanced, "Advance %s primary weight %d", t.Names.canary(), everything-step.Weight)
 		return
 	}
 	if t.wait() > 0 {
-		t.hold(WaitInterval, t.wait(), "%d%% of requests still go to %s.", t.Status.CanaryWeight, t.Names.target())
+		t.hold(WaitInterval, t.wait(), "%d%% of %s still go to %s.", t.Status.CanaryWeight, t.requests(), t.Names.target())
 		return
 	}
 	t.finalise()

@@ -100,8 +100,9 @@ func (t *turn) adoptPromotion() {
 	t.next.Promoting = t.Revision
 	// Routes of an A/B test are 100 of those who fit, whatever weight the status has.
 	if t.Plan.Strategy == ABTesting {
-		t.next.CanaryWeight, t.next.Matched = everything, true
+		t.next.CanaryWeight = everything
 	}
+	t.next.Matched = t.Plan.Matched && t.next.CanaryWeight > 0
 	// The primary has that template already; whether it is up is seen as in any promotion.
 	t.awaitPrimary()
 }
@@ -112,7 +113,7 @@ func (t *turn) adoptRollout() {
 	approved := t.Status.Phase == v1beta1.PhaseWaitingPromotion // in which the weight is written as zero
 	switch {
 	case t.Plan.Strategy == ABTesting && (approved || t.Status.Iterations > 0):
-		t.next.CanaryWeight, t.next.Matched = everything, true
+		t.next.CanaryWeight = everything
 		t.next.Step = min(max(t.Status.Iterations, 1), len(t.Plan.Steps))
 	case t.Plan.Strategy == Canary && approved:
 		t.next.CanaryWeight = t.Plan.peak()
@@ -120,6 +121,7 @@ func (t *turn) adoptRollout() {
 	default:
 		t.next.Step = max(t.place(), 0)
 	}
+	t.next.Matched = t.Plan.Matched && t.next.CanaryWeight > 0
 	t.next.Iterations = max(t.next.Iterations, 0)
 	t.greet()
 	if t.next.Step == 0 {

@@ -86,16 +86,20 @@ func (t *turn) awaitCheck() {
 
 func (t *turn) awaitStep() {
 	if mirror := mirrored(t.Plan, t.next); mirror > 0 && t.next.CanaryWeight == 0 {
-		t.hold(WaitInterval, t.Plan.Interval, "Step %d of %d: copies of %d%% of requests go to %s, judged after %s.",
-			t.next.Step, len(t.Plan.Steps), mirror, t.Names.target(), t.Plan.Interval)
+		t.hold(WaitInterval, t.Plan.Interval, "Step %d of %d: copies of %d%% of %s go to %s, judged after %s.",
+			t.next.Step, len(t.Plan.Steps), mirror, t.requests(), t.Names.target(), t.Plan.Interval)
 		return
 	}
-	whose := "requests"
-	if t.next.Matched {
-		whose = "the requests that fit spec.analysis.match"
-	}
 	t.hold(WaitInterval, t.Plan.Interval, "Step %d of %d: %d%% of %s go to %s, judged after %s.",
-		t.next.Step, max(len(t.Plan.Steps), t.next.Step), t.next.CanaryWeight, whose, t.Names.target(), t.Plan.Interval)
+		t.next.Step, max(len(t.Plan.Steps), t.next.Step), t.next.CanaryWeight, t.requests(), t.Names.target(), t.Plan.Interval)
+}
+
+// requests are those that the weight is a share of, for people.
+func (t *turn) requests() string {
+	if t.next.Matched {
+		return "the requests that fit spec.analysis.match"
+	}
+	return "requests"
 }
 
 // waiting is what the stored status says is waited for.

@@ -70,8 +70,9 @@ func cookies(in Input) (primary, canary string) {
 	return primary, canary
 }
 
-// soundAffinity refuses cookies that no browser would take, or that a match on the cookie header stands against.
-func soundAffinity(c *v1beta1.Canary) error {
+// soundAffinity refuses cookies that no browser would take, or that a match on the cookie header stands against, in one
+// of the lists whose requests are split.
+func soundAffinity(c *v1beta1.Canary, split ...[]v1beta1.HTTPMatchRequest) error {
 	a := affinity(c)
 	if a == nil {
 		return nil
@@ -90,8 +91,12 @@ func soundAffinity(c *v1beta1.Canary) error {
 		}
 	}
 	// Tried out with any value, so that a clash is told when the Canary is applied and not in mid-rollout.
-	_, _, err := sticky(a.CookieName+"=", c.Spec.Service.Match)
-	return err
+	for _, among := range split {
+		if _, _, err := sticky(a.CookieName+"=", among); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sticky are the requests among some that bring a cookie.

@@ -26,7 +26,7 @@ func newContour(o Options) (Router, rollout.Capabilities, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	return contour{version: gv, class: o.IngressClass}, rollout.Weighted | rollout.Matched, nil
+	return contour{version: gv, class: o.IngressClass}, rollout.Weighted | rollout.Matched | rollout.MatchedWeighted, nil
 }
 
 func (r contour) Writes() []schema.GroupVersionKind {

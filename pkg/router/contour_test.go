@@ -16,7 +16,7 @@ import (
 
 func newContour(t *testing.T) router.Router {
 	t.Helper()
-	return build(t, "contour", rollout.Weighted|rollout.Matched, "projectcontour.io/v1")
+	return build(t, "contour", rollout.Weighted|rollout.Matched|rollout.MatchedWeighted, "projectcontour.io/v1")
 }
 
 func TestContourGolden(t *testing.T) {
@@ -34,7 +34,7 @@ func TestContourContract(t *testing.T) {
 }
 
 func TestContourRequests(t *testing.T) {
-	routertest.Requests(t, newContour(t), podinfo(nil), rollout.Weighted|rollout.Matched, askContour)
+	routertest.Requests(t, newContour(t), podinfo(nil), rollout.Weighted|rollout.Matched|rollout.MatchedWeighted, askContour)
 }
 
 // askContour finds the route of a request as Contour orders them: the one with more conditions first.

@@ -28,7 +28,7 @@ func newGatewayAPI(provider, version string) func(Options) (Router, rollout.Capa
 			return nil, 0, err
 		}
 		// There has never been a GRPCRoute in v1beta1.
-		can := rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.Sticky
+		can := rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.MatchedWeighted | rollout.Sticky
 		return gatewayAPI{version: gv, grpc: version == "v1"}, can, nil
 	}
 }

@@ -28,7 +28,7 @@ func newGloo(o Options) (Router, rollout.Capabilities, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	return gloo{tables: tables, upstreams: upstreams}, rollout.Weighted | rollout.Matched, nil
+	return gloo{tables: tables, upstreams: upstreams}, rollout.Weighted | rollout.Matched | rollout.MatchedWeighted, nil
 }
 
 func (r gloo) Writes() []schema.GroupVersionKind {

@@ -17,7 +17,7 @@ import (
 
 func newGloo(t *testing.T) router.Router {
 	t.Helper()
-	return build(t, "gloo", rollout.Weighted|rollout.Matched, "gateway.solo.io/v1", "gloo.solo.io/v1")
+	return build(t, "gloo", rollout.Weighted|rollout.Matched|rollout.MatchedWeighted, "gateway.solo.io/v1", "gloo.solo.io/v1")
 }
 
 func TestGlooGolden(t *testing.T) {
@@ -58,7 +58,7 @@ func TestGlooContract(t *testing.T) {
 }
 
 func TestGlooRequests(t *testing.T) {
-	routertest.Requests(t, newGloo(t), podinfo(nil), rollout.Weighted|rollout.Matched, askGloo)
+	routertest.Requests(t, newGloo(t), podinfo(nil), rollout.Weighted|rollout.Matched|rollout.MatchedWeighted, askGloo)
 }
 
 // askGloo takes the first route one of whose matchers a request fits.

@@ -26,7 +26,7 @@ func newIstio(o Options) (Router, rollout.Capabilities, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	return istio{version: gv}, rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.Sticky, nil
+	return istio{version: gv}, rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.MatchedWeighted | rollout.Sticky, nil
 }
 
 func (r istio) Writes() []schema.GroupVersionKind {

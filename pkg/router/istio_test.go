@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/router/routertest"
 )
 
-const everything = rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.Sticky
+const everything = rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.MatchedWeighted | rollout.Sticky
 
 var update = flag.Bool("update", false, "write the golden files")
 

@@ -21,7 +21,7 @@ func newLinkerd(o Options) (Router, rollout.Capabilities, error) {
 	for _, version := range []string{"v1", "v1beta1"} {
 		if r, _, err := newGatewayAPI("linkerd", version)(o); err == nil {
 			// Its proxies neither copy requests nor set headers by which a user could be known again.
-			return linkerd{r.(gatewayAPI)}, rollout.Weighted | rollout.Matched, nil
+			return linkerd{r.(gatewayAPI)}, rollout.Weighted | rollout.Matched | rollout.MatchedWeighted, nil
 		}
 	}
 	for _, version := range []string{"v1alpha1", "v1alpha2", "v1alpha3"} {

@@ -14,7 +14,7 @@ import (
 
 func newLinkerd(t *testing.T) router.Router {
 	t.Helper()
-	return build(t, "linkerd", rollout.Weighted|rollout.Matched, "gateway.networking.k8s.io/v1")
+	return build(t, "linkerd", rollout.Weighted|rollout.Matched|rollout.MatchedWeighted, "gateway.networking.k8s.io/v1")
 }
 
 func TestLinkerdGolden(t *testing.T) {
@@ -26,7 +26,7 @@ func TestLinkerdContract(t *testing.T) {
 }
 
 func TestLinkerdRequests(t *testing.T) {
-	routertest.Requests(t, newLinkerd(t), podinfo(nil), rollout.Weighted|rollout.Matched, askGateway)
+	routertest.Requests(t, newLinkerd(t), podinfo(nil), rollout.Weighted|rollout.Matched|rollout.MatchedWeighted, askGateway)
 }
 
 func TestLinkerdTakesWhatThereIs(t *testing.T) {
@@ -36,10 +36,10 @@ func TestLinkerdTakesWhatThereIs(t *testing.T) {
 		can    rollout.Capabilities
 		writes string
 	}{
-		"Both":  {reason: "the newest", served: []string{"gateway.networking.k8s.io/v1beta1", "gateway.networking.k8s.io/v1"}, can: rollout.Weighted | rollout.Matched, writes: "gateway.networking.k8s.io/v1, Kind=HTTPRoute"},
-		"Older": {reason: "else the one before", served: []string{"gateway.networking.k8s.io/v1beta1"}, can: rollout.Weighted | rollout.Matched, writes: "gateway.networking.k8s.io/v1beta1, Kind=HTTPRoute"},
+		"Both":  {reason: "the newest", served: []string{"gateway.networking.k8s.io/v1beta1", "gateway.networking.k8s.io/v1"}, can: rollout.Weighted | rollout.Matched | rollout.MatchedWeighted, writes: "gateway.networking.k8s.io/v1, Kind=HTTPRoute"},
+		"Older": {reason: "else the one before", served: []string{"gateway.networking.k8s.io/v1beta1"}, can: rollout.Weighted | rollout.Matched | rollout.MatchedWeighted, writes: "gateway.networking.k8s.io/v1beta1, Kind=HTTPRoute"},
 		"SMI":   {reason: "before that there were splits, which do not tell requests apart", served: []string{"split.smi-spec.io/v1alpha1"}, can: rollout.Weighted, writes: "split.smi-spec.io/v1alpha1, Kind=TrafficSplit"},
-		"First": {reason: "with both the Gateway API is what Linkerd goes on with", served: []string{"split.smi-spec.io/v1alpha1", "gateway.networking.k8s.io/v1"}, can: rollout.Weighted | rollout.Matched, writes: "gateway.networking.k8s.io/v1, Kind=HTTPRoute"},
+		"First": {reason: "with both the Gateway API is what Linkerd goes on with", served: []string{"split.smi-spec.io/v1alpha1", "gateway.networking.k8s.io/v1"}, can: rollout.Weighted | rollout.Matched | rollout.MatchedWeighted, writes: "gateway.networking.k8s.io/v1, Kind=HTTPRoute"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

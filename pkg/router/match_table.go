@@ -18,7 +18,7 @@ type line struct {
 //	previewed   those who fit previewMatch, to the canary
 //	cookies     those who bring a cookie, to the side that set it
 //	divided     the rest of those who take part, by weight
-//	everybody   in an A/B test only: all others, to the primary
+//	everybody   where analysis.match says who takes part: all others, to the primary
 func table(in Input) ([]line, error) {
 	a := in.Canary.Spec.Analysis
 	if a == nil {
@@ -34,7 +34,12 @@ func table(in Input) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := soundAffinity(in.Canary); err != nil {
+	split := [][]v1beta1.HTTPMatchRequest{everybody}
+	// In an A/B test all who fit go one way, and no cookie decides.
+	if a.Iterations == 0 && tested {
+		split = append(split, users)
+	}
+	if err := soundAffinity(in.Canary, split...); err != nil {
 		return nil, err
 	}
 	var lines []line

@@ -224,7 +224,9 @@ func TestCookiesThatNoBrowserTakes(t *testing.T) {
 	cases := map[string]struct {
 		reason   string
 		affinity v1beta1.SessionAffinity
-		match    []v1beta1.HTTPMatchRequest
+		match    []v1beta1.HTTPMatchRequest // of the service
+		tested   []v1beta1.HTTPMatchRequest // of the analysis
+		rounds   int
 		field    string
 	}{
 		"Sound":   {reason: "all that is used", affinity: v1beta1.SessionAffinity{CookieName: "__Host-a.b", PrimaryCookieName: "c", Domain: "example.com", Path: "/app"}},
@@ -237,12 +239,21 @@ func TestCookiesThatNoBrowserTakes(t *testing.T) {
 			reason: "two cookies cannot be asked for in one header", affinity: v1beta1.SessionAffinity{CookieName: "a"},
 			match: []v1beta1.HTTPMatchRequest{{Headers: headers("Cookie", regex("x"))}}, field: "spec.analysis.sessionAffinity",
 		},
+		"CookieOfThoseWhoFit": {
+			reason: "nor among those who are split by weight", affinity: v1beta1.SessionAffinity{CookieName: "a"},
+			tested: []v1beta1.HTTPMatchRequest{{Headers: headers("Cookie", regex("x"))}}, field: "spec.analysis.sessionAffinity",
+		},
+		"CookieOfATest": {
+			reason: "where nobody is split no second cookie is asked for", affinity: v1beta1.SessionAffinity{CookieName: "a"},
+			tested: []v1beta1.HTTPMatchRequest{{Headers: headers("Cookie", regex("x"))}}, rounds: 2,
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			err := soundAffinity(&v1beta1.Canary{Spec: v1beta1.CanarySpec{
-				Service: v1beta1.CanaryService{Match: tc.match}, Analysis: &v1beta1.CanaryAnalysis{SessionAffinity: &tc.affinity},
-			}})
+			_, err := table(Input{Canary: &v1beta1.Canary{Spec: v1beta1.CanarySpec{
+				Service:  v1beta1.CanaryService{Match: tc.match},
+				Analysis: &v1beta1.CanaryAnalysis{SessionAffinity: &tc.affinity, Match: tc.tested, Iterations: tc.rounds},
+			}}})
 			var invalid *rollout.InvalidError
 			if tc.field == "" {
 				require.NoError(t, err, tc.reason)

@@ -56,8 +56,9 @@ type CanaryAnalysis struct {
 	// +optional
 	CanaryReadyThreshold *int `json:"canaryReadyThreshold,omitempty"`
 
-	// Requests that go to the canary during an A/B test, which needs iterations; one that fits any of
-	// the entries does. Left out, none in particular.
+	// Requests that may meet the canary; one that fits any of the entries does. All others stay with the
+	// primary until the rollout is over. With iterations all that fit go to the canary, which is an A/B
+	// test; with stepWeight or stepWeights they are split by weight. Left out, all requests.
 	// Example: `[{headers: {cookie: {regex: "^(.*?;)?(canary=always)(;.*)?$"}}}]`.
 	// +optional
 	Match []HTTPMatchRequest `json:"match,omitempty"`

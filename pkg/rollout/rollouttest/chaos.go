@@ -18,11 +18,12 @@ func plans() []rollout.Plan {
 		{Strategy: rollout.BlueGreen, Steps: swap},
 		{Strategy: rollout.BlueGreen, Steps: swap, Swap: true},
 		{Strategy: rollout.Canary, Skip: true},
-		{Strategy: rollout.ABTesting, Steps: []rollout.Step{{Weight: 100, Iteration: 1}, {Weight: 100, Iteration: 2}}},
+		{Strategy: rollout.ABTesting, Matched: true, Steps: []rollout.Step{{Weight: 100, Iteration: 1}, {Weight: 100, Iteration: 2}}},
 		{Strategy: rollout.Canary, Steps: append([]rollout.Step{{Mirror: 50}}, ramp...), Preview: true},
 		{Strategy: rollout.BlueGreen, Steps: []rollout.Step{{Iteration: 1, Mirror: 100}, {Weight: 100}}},
 		{Strategy: rollout.Canary, Steps: append([]rollout.Step{{Weight: 20}}, rollout.Step{Weight: 60}, rollout.Step{Weight: 100}), Ratio: true},
 		{Strategy: rollout.Canary, Steps: ramp, Affinity: &v1beta1.SessionAffinity{CookieName: "c", PrimaryCookieName: "p"}},
+		{Strategy: rollout.Canary, Matched: true, Steps: append([]rollout.Step{{Mirror: 50}}, ramp...), Retreat: []rollout.Step{{Weight: 20}}},
 	}
 	for i := range all {
 		all[i].CanaryReady, all[i].PrimaryReady = 100, 100

@@ -40,7 +40,7 @@ func (w *World) Inherit(phase v1beta1.CanaryPhase, weight, iterations int) {
 func (w *World) leave(size int32, weight int, phase v1beta1.CanaryPhase) {
 	w.primary.set(w, "", 2)
 	w.net = network{split: split{apex: rollout.PrimarySide, routes: !w.plan.Swap, weight: weight}}
-	w.net.matched = w.plan.Strategy == rollout.ABTesting && weight > 0 && phase != v1beta1.PhaseFailed
+	w.net.matched = w.plan.Matched && weight > 0 && phase != v1beta1.PhaseFailed
 	w.net.seen = []split{w.net.split}
 	if size > 0 || phase == v1beta1.PhaseWaiting {
 		w.target.revision = rollout.RevisionPrefix + "v2"

@@ -54,7 +54,7 @@ var verdicts = map[string]v1beta1.Verdict{"passing": "", "pending": v1beta1.Wait
 
 // Play runs a script and returns its transcript. A broken rule is an error.
 func Play(text string) (string, error) {
-	s := &Script{can: rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.Sticky, spec: v1beta1.CanarySpec{TargetRef: v1beta1.TargetRef{Kind: "Deployment", Name: "podinfo"}}}
+	s := &Script{can: rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.MatchedWeighted | rollout.Sticky, spec: v1beta1.CanarySpec{TargetRef: v1beta1.TargetRef{Kind: "Deployment", Name: "podinfo"}}}
 	s.spec.Analysis = &v1beta1.CanaryAnalysis{Interval: "10s", Threshold: 3, StepWeight: 10, MaxWeight: 50,
 		Metrics: []v1beta1.CanaryMetric{{Name: "request-success-rate"}}}
 	deadline := int32(60)

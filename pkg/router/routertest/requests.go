@@ -41,6 +41,9 @@ func Requests(t *testing.T, r router.Router, c *v1beta1.Canary, can rollout.Capa
 	if can.Has(rollout.Mirrored) {
 		t.Run("Mirrored", s.mirrored)
 	}
+	if can.Has(rollout.Mirrored | rollout.Matched) {
+		t.Run("MirroredAmongMatched", s.mirroredAmongMatched)
+	}
 	if can.Has(rollout.Sticky) {
 		t.Run("Sticky", s.sticky)
 		t.Run("Forgetting", s.forgetting)
@@ -131,6 +134,17 @@ func (s scene) mirrored(t *testing.T) {
 		s.shared(t, rollout.Traffic{Mirror: percent}, Request{}, 0, "and answers nobody")
 	}
 	require.Empty(t, s.answer(t, rollout.Traffic{}, Request{}).Mirror, "nothing is copied unasked")
+}
+
+func (s scene) mirroredAmongMatched(t *testing.T) {
+	tested := s.with(func(a *v1beta1.CanaryAnalysis) {
+		a.Iterations, a.StepWeight, a.Mirror = 0, 10, true
+		a.Match = []v1beta1.HTTPMatchRequest{{Headers: exactly("tester")}}
+	})
+	traffic := rollout.Traffic{Mirror: 50, Matched: true}
+	got := tested.answer(t, traffic, header("x-user", "tester")).Mirror
+	require.Equal(t, map[string]int64{s.canary.CanaryName(): 50}, got, "the canary gets copies of what fits")
+	require.Empty(t, tested.answer(t, traffic, Request{}).Mirror, "and of nothing else")
 }
 
 // attributes are the parts of a Set-Cookie header, the cookie itself first.

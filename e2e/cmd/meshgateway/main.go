@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sluice-cd/sluice/e2e/internal/gateway"
+	"github.com/sluice-cd/sluice/e2e/gateway"
 )
 
 func main() {

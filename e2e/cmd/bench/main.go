@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/sluice-cd/sluice/e2e/internal/bench"
+	"github.com/sluice-cd/sluice/e2e/bench"
 	"github.com/sluice-cd/sluice/e2e/internal/cluster"
 )
 

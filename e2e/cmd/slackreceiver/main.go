@@ -1,4 +1,4 @@
-// Command slackreceiver runs a receiver for Slack messages, see package slack for what it serves.
+// Command slackreceiver runs a receiver for Slack messages, see package slackreceiver for what it serves.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sluice-cd/sluice/e2e/internal/slack"
+	"github.com/sluice-cd/sluice/e2e/slackreceiver"
 )
 
 func main() {
@@ -28,7 +28,7 @@ func main() {
 }
 
 func run(ctx context.Context, address string, keep int) error {
-	server := &http.Server{Addr: address, Handler: slack.New(keep), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Addr: address, Handler: slackreceiver.New(keep), ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
 		_ = server.Close() // streams have no end to wait for

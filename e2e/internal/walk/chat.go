@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/sluice-cd/sluice/e2e/internal/slack"
+	"github.com/sluice-cd/sluice/e2e/slackreceiver"
 )
 
 // Chat reads the chat service's receiver.
@@ -29,7 +29,7 @@ func (c Chat) Posts(ctx context.Context, canary string, since time.Time) ([]Post
 		return nil, err
 	}
 	defer resp.Body.Close()
-	var messages []slack.Message
+	var messages []slackreceiver.Message
 	if err := json.NewDecoder(resp.Body).Decode(&messages); err != nil {
 		return nil, fmt.Errorf("reading chat messages: %w", err)
 	}
@@ -78,7 +78,7 @@ func (c Chat) get(ctx context.Context, path string) (*http.Response, error) {
 }
 
 // postOf takes a message apart. The payload is read by the names of the incoming webhook's fields.
-func postOf(m slack.Message) (Post, error) {
+func postOf(m slackreceiver.Message) (Post, error) {
 	raw, err := json.Marshal(m.Payload)
 	if err != nil {
 		return Post{}, err

@@ -9,14 +9,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sluice-cd/sluice/e2e/internal/slack"
+	"github.com/sluice-cd/sluice/e2e/slackreceiver"
 )
 
 const payload = `{"channel":"on-call-alerts","username":"flagger","attachments":[{"color":"good","author_name":"AUTHOR",
  "text":"New revision detected.","fields":[{"title":"Target","value":"Deployment/podinfo.test"}]}]}`
 
 func TestChat(t *testing.T) {
-	server := httptest.NewServer(slack.New(10))
+	server := httptest.NewServer(slackreceiver.New(10))
 	t.Cleanup(server.Close)
 	chat := Chat{URL: server.URL}
 	began := time.Now()

@@ -1,4 +1,4 @@
-package slack
+package slackreceiver
 
 import (
 	"encoding/json"

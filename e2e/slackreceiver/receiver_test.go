@@ -1,4 +1,4 @@
-package slack
+package slackreceiver
 
 import (
 	"bufio"
@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	api "github.com/slack-go/slack"
+	"github.com/slack-go/slack"
 	"github.com/stretchr/testify/require"
 )
 
@@ -39,22 +39,22 @@ func send(t *testing.T, method, url, kind, body string) (int, string, http.Heade
 	return resp.StatusCode, string(text), resp.Header
 }
 
-func rollout() api.Attachment {
-	return api.Attachment{
+func rollout() slack.Attachment {
+	return slack.Attachment{
 		Color: "good", AuthorName: "podinfo.test", Text: "Canary analysis completed successfully, promotion finished.",
-		Fields: []api.AttachmentField{{Title: "Target", Value: "Deployment/podinfo.test"}},
+		Fields: []slack.AttachmentField{{Title: "Target", Value: "Deployment/podinfo.test"}},
 	}
 }
 
 // TestClientLibrary uses the library that senders use: it is the one to convince.
 func TestClientLibrary(t *testing.T) {
 	r, address := start(t, 10)
-	require.NoError(t, api.PostWebhookContext(t.Context(), address+hook, &api.WebhookMessage{Channel: "general", Attachments: []api.Attachment{rollout()}}))
-	client := api.New("xoxb-token", api.OptionAPIURL(address+"/api/"))
-	channel, ts, err := client.PostMessageContext(t.Context(), "C123", api.MsgOptionText("starting", false), api.MsgOptionAttachments(rollout()))
+	require.NoError(t, slack.PostWebhookContext(t.Context(), address+hook, &slack.WebhookMessage{Channel: "general", Attachments: []slack.Attachment{rollout()}}))
+	client := slack.New("xoxb-token", slack.OptionAPIURL(address+"/api/"))
+	channel, ts, err := client.PostMessageContext(t.Context(), "C123", slack.MsgOptionText("starting", false), slack.MsgOptionAttachments(rollout()))
 	require.NoError(t, err)
 	require.Equal(t, "C123", channel)
-	_, again, _, err := client.UpdateMessageContext(t.Context(), channel, ts, api.MsgOptionText("finished", false))
+	_, again, _, err := client.UpdateMessageContext(t.Context(), channel, ts, slack.MsgOptionText("finished", false))
 	require.NoError(t, err)
 	require.Equal(t, ts, again, "an update keeps the message's name")
 
@@ -186,9 +186,9 @@ func TestFaultsThatMakeNoSense(t *testing.T) {
 func TestRateLimitReachesTheLibrary(t *testing.T) {
 	r, address := start(t, 10)
 	require.NoError(t, r.Fail(Fault{Status: http.StatusTooManyRequests, Count: 1, RetryAfter: 3}))
-	client := api.New("xoxb-token", api.OptionAPIURL(address+"/api/"))
-	_, _, err := client.PostMessageContext(t.Context(), "C123", api.MsgOptionText("t", false))
-	limited := &api.RateLimitedError{}
+	client := slack.New("xoxb-token", slack.OptionAPIURL(address+"/api/"))
+	_, _, err := client.PostMessageContext(t.Context(), "C123", slack.MsgOptionText("t", false))
+	limited := &slack.RateLimitedError{}
 	require.ErrorAs(t, err, &limited)
 	require.Equal(t, 3*time.Second, limited.RetryAfter)
 }

@@ -1,4 +1,4 @@
-// Package slack is a receiver that a Slack client can't tell from Slack, as far as messages go: incoming
+// Package slackreceiver is a receiver that a Slack client can't tell from Slack, as far as messages go: incoming
 // webhooks and the Web API's chat.postMessage and chat.update. It keeps what it got, shows it as it
 // arrives, and can be told to fail, so that a test sees both what was said and how a sender copes.
 //
@@ -8,7 +8,7 @@
 //	GET  /messages              what came, as JSON      DELETE forgets it
 //	GET  /messages/stream       what comes, a line each
 //	POST /faults                {"status": 429, "count": 2, "retryAfter": 1}   DELETE ends them
-package slack
+package slackreceiver
 
 import (
 	"encoding/json"

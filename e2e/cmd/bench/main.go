@@ -3,31 +3,18 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/sluice-cd/sluice/e2e/bench"
 	"github.com/sluice-cd/sluice/e2e/internal/cluster"
+	"github.com/sluice-cd/sluice/e2e/internal/program"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	log.SetLogger(logr.Discard()) // what matters is in errors
-	if err := root().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main("bench", root().ExecuteContext) }
 
 func root() *cobra.Command {
 	o := bench.Options{Out: os.Stdout, Err: os.Stderr}

@@ -3,30 +3,18 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/sluice-cd/sluice/e2e/internal/cluster"
+	"github.com/sluice-cd/sluice/e2e/internal/program"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	log.SetLogger(logr.Discard()) // what matters is in errors
-	if err := root().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "cluster:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main("cluster", root().ExecuteContext) }
 
 func root() *cobra.Command {
 	layout := cluster.DefaultLayout()

@@ -4,59 +4,37 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
-	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sluice-cd/sluice/e2e/gateway"
+	"github.com/sluice-cd/sluice/e2e/internal/program"
 )
 
 func main() {
 	options := parse(os.Args[1:])
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: options.level}))
-	options.config.Log = log
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	if err := run(ctx, options); err != nil {
-		log.Error("stopped", "error", err)
-		os.Exit(1)
-	}
+	program.Main("meshgateway", func(ctx context.Context) error { return run(ctx, options) })
 }
 
-// run serves traffic and what is to be seen of it until ctx ends.
+// run serves traffic until ctx ends and the last request has ended, and until then what is to be seen of it.
 func run(ctx context.Context, o options) error {
-	g := gateway.New(o.config)
-	admin := &http.Server{Addr: o.metrics, Handler: g.Admin(), ReadHeaderTimeout: 5 * time.Second}
-	defer admin.Close()
-	failed := make(chan error, 1)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		if err := admin.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-			failed <- fmt.Errorf("serving metrics at %q: %w", o.metrics, err)
-			cancel()
-		}
-	}()
-	err := g.Run(ctx)
-	select {
-	case broken := <-failed:
-		return errors.Join(broken, err)
-	default:
-		return err
-	}
+	proxy := gateway.New(o.config)
+	ctx, stop := context.WithCancel(ctx)
+	seen, done := context.WithCancel(context.WithoutCancel(ctx))
+	var both errgroup.Group
+	both.Go(func() error { defer stop(); return program.Serve(seen, o.metrics, proxy.Admin()) })
+	both.Go(func() error { defer done(); return proxy.Run(ctx) })
+	return both.Wait()
 }
 
 type options struct {
 	config  gateway.Config
 	metrics string
-	level   slog.Level
 }
 
 // parse reads the flags; each falls back to a variable that a pod fills from its own metadata.
@@ -87,9 +65,11 @@ func parse(args []string) options {
 	if id.Mode == gateway.Mesh && id.Name == "" {
 		id.Name = "mesh"
 	}
+	level := slog.LevelInfo
 	if *verbose {
-		o.level = slog.LevelDebug
+		level = slog.LevelDebug
 	}
+	o.config.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	return o
 }
 

@@ -70,7 +70,7 @@ func newManager(config *rest.Config, o *options) (manager.Manager, error) {
 // watched bounds what is kept in memory: one namespace where that is asked for, and of an object's record of
 // owners, which is often larger than the object, our own part.
 func watched(o *options) cache.Options {
-	c := cache.Options{DefaultTransform: kube.Trim}
+	c := cache.Options{DefaultTransform: kube.TrimManagedFields}
 	// With rights in one namespace only, a watch of all would be refused, and the caches never filled.
 	if o.namespace != "" {
 		c.DefaultNamespaces = map[string]cache.Config{o.namespace: {}}

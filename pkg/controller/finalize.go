@@ -71,7 +71,7 @@ func (r *Reconciler) hold(ctx context.Context, v *view) (bool, error) {
 			return changed, err
 		}
 	}
-	return true, r.Applier.Hold(ctx, v.canary, !held(v.canary))
+	return true, r.Applier.SetFinalizer(ctx, v.canary, !held(v.canary))
 }
 
 // vain says that the whole namespace goes: nothing can be made in it any more, so that nothing can be given back.
@@ -201,7 +201,7 @@ func (r *Reconciler) giveBack(ctx context.Context, v *view) error {
 	if err != nil {
 		return err
 	}
-	if err := r.Applier.HandBack(ctx, original); err != nil {
+	if err := r.Applier.Restore(ctx, original); err != nil {
 		return fmt.Errorf("give service %q back: %w", apex.Name, err)
 	}
 	return nil

@@ -165,7 +165,7 @@ func (i *inbox) left(ctx context.Context, cached workload.Object) (*v1beta1.Cana
 func noted(o metav1.Object) bool {
 	// Whoever copies an object with kubectl is down for all of it; only what we have written is down as ours.
 	return slices.ContainsFunc(o.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool {
-		return m.Manager == kube.Manager && m.FieldsV1 != nil && strings.Contains(m.FieldsV1.String(), `"f:`+workload.StoppedAnnotation+`"`)
+		return m.Manager == kube.FieldManager && m.FieldsV1 != nil && strings.Contains(m.FieldsV1.String(), `"f:`+workload.StoppedAnnotation+`"`)
 	})
 }
 

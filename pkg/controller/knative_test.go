@@ -224,7 +224,7 @@ func (k *knative) untouched() {
 	require.Empty(k, u.GetOwnerReferences())
 	var ours []string
 	for _, e := range u.GetManagedFields() {
-		if e.Manager == kube.Manager {
+		if e.Manager == kube.FieldManager {
 			ours = append(ours, string(e.FieldsV1.GetRawBytes()))
 		}
 	}
@@ -324,7 +324,7 @@ func (k *knative) givenBack() {
 	k.await("the note is gone", func() bool { return k.promoted() == "" })
 	k.await("nothing is ours", func() bool {
 		for _, e := range k.service().GetManagedFields() {
-			if e.Manager == kube.Manager && e.Operation == metav1.ManagedFieldsOperationApply {
+			if e.Manager == kube.FieldManager && e.Operation == metav1.ManagedFieldsOperationApply {
 				return false
 			}
 		}

@@ -119,7 +119,7 @@ func kumaForeign(t *testing.T, p provider) {
 	s, o := p.open(t)
 	o.stop() // or it would be put back
 	u := s.way()
-	u.SetAnnotations(map[string]string{router.CanaryAnnotation: "elsewhere/podinfo", kube.Applied: u.GetAnnotations()[kube.Applied]})
+	u.SetAnnotations(map[string]string{router.CanaryAnnotation: "elsewhere/podinfo", kube.AppliedAnnotation: u.GetAnnotations()[kube.AppliedAnnotation]})
 	require.NoError(t, s.Update(t.Context(), u, client.FieldOwner("kubectl-edit")))
 	require.NoError(t, s.Delete(t.Context(), s.named("podinfo")))
 	start(t, s.ns, s.clock, s.judge, 0)

@@ -22,7 +22,7 @@ func lent(routes []runtime.ApplyConfiguration) []runtime.ApplyConfiguration {
 	marked := slices.Clone(routes) // what was rendered is shared
 	for i, o := range marked {
 		if own, ok := o.(router.Object); ok && own.Lent() {
-			marked[i] = kube.Lent(own)
+			marked[i] = kube.PartialOwned(own)
 		}
 	}
 	return marked
@@ -54,7 +54,7 @@ func (r *Reconciler) part(ctx context.Context, v *view) (changed bool, err error
 		return false, err
 	}
 	for _, o := range routes {
-		held, err := r.Applier.Holds(ctx, o)
+		held, err := r.Applier.OwnsFields(ctx, o)
 		if err != nil {
 			return changed, err
 		}
@@ -73,14 +73,14 @@ func (r *Reconciler) part(ctx context.Context, v *view) (changed bool, err error
 }
 
 // disown gives up the user's routes as they are.
-// Not by an apply without our fields, which would take them out of the routes: see kube.Applier.Disown.
+// Not by an apply without our fields, which would take them out of the routes: see kube.Applier.ReleaseFields.
 func (r *Reconciler) disown(ctx context.Context, v *view) error {
 	routes, err := r.parting(ctx, v)
 	if err != nil {
 		return err
 	}
 	for _, o := range routes {
-		if err := r.Applier.Disown(ctx, o); err != nil && !refusedByServer(err) {
+		if err := r.Applier.ReleaseFields(ctx, o); err != nil && !refusedByServer(err) {
 			return err
 		}
 	}
@@ -112,7 +112,7 @@ func (r *Reconciler) parting(ctx context.Context, v *view) ([]runtime.ApplyConfi
 		}
 		for _, o := range routes {
 			if own, ok := o.(router.Object); ok && own.Lent() { // the others go with the Canary
-				parted = append(parted, kube.Bare(own))
+				parted = append(parted, kube.Partial(own))
 			}
 		}
 	}

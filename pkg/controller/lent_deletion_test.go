@@ -32,7 +32,7 @@ func (s *setting) home() bool {
 	s.Helper()
 	weights := divided(s.way())
 	return fmt.Sprint(weights["podinfo-primary"], weights["podinfo-canary"], weights["podinfo"]) == "0 0 100" &&
-		s.selector("podinfo") == "podinfo" && s.live("podinfo").Status.AvailableReplicas == 2 && s.fieldsOf(kube.Manager) == ""
+		s.selector("podinfo") == "podinfo" && s.live("podinfo").Status.AvailableReplicas == 2 && s.fieldsOf(kube.FieldManager) == ""
 }
 
 // deleted has the Canary go at once, in the middle of a rollout. Its Services go too, and what can still be done is
@@ -88,7 +88,7 @@ func (l lending) noApex(t *testing.T) {
 	s.rests()
 	s.vanish()
 	require.Equal(t, "0/100", s.split(), "the target is asked before the primary goes")
-	require.Empty(t, s.fieldsOf(kube.Manager))
+	require.Empty(t, s.fieldsOf(kube.FieldManager))
 	require.Equal(t, l.weightless(s, before), l.weightless(s, s.way()))
 }
 
@@ -101,7 +101,7 @@ func (l lending) calledOff(t *testing.T) {
 	s.phase(v1beta1.PhaseSucceeded)
 	s.at("100/0")
 	require.Equal(t, "podinfo-primary", s.selector("podinfo"))
-	require.Contains(t, s.fieldsOf(kube.Manager), l.rules)
+	require.Contains(t, s.fieldsOf(kube.FieldManager), l.rules)
 }
 
 // early goes before it has moved anything: the route is not ours to change.

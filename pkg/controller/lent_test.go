@@ -62,7 +62,7 @@ func (l lending) good(t *testing.T) {
 	require.Equal(t, imageTwo, image(s.live("podinfo-primary")))
 	require.Equal(t, l.weightless(s, before), l.weightless(s, s.way()))
 	require.Equal(t, before.GetUID(), s.way().GetUID())
-	require.Equal(t, `{"f:spec":{"f:`+l.rules+`":{}}}`, s.fieldsOf(kube.Manager), "the list that the weights are in is ours, and no more")
+	require.Equal(t, `{"f:spec":{"f:`+l.rules+`":{}}}`, s.fieldsOf(kube.FieldManager), "the list that the weights are in is ours, and no more")
 	require.Contains(t, s.fieldsOf("argocd"), `"f:app"`, "what another tool has applied is still its own")
 	require.Zero(t, count(o, "DriftCorrected"), "our own changes are no drift")
 }
@@ -94,7 +94,7 @@ func (l lending) edited(t *testing.T) {
 		require.NoError(s, unstructured.SetNestedSlice(u.Object, rules, "spec", l.rules))
 		u.SetAnnotations(map[string]string{"example.com/owner": "shop", keptNote: "kept"})
 	})
-	s.await("the weights are ours again", func() bool { return strings.Contains(s.fieldsOf(kube.Manager), l.rules) })
+	s.await("the weights are ours again", func() bool { return strings.Contains(s.fieldsOf(kube.FieldManager), l.rules) })
 	s.respec(every("10s"))
 	s.at("0/100")
 	require.Equal(t, l.weightless(s, after), l.weightless(s, s.way()))

@@ -178,9 +178,9 @@ func (v *view) sized(size int32) runtime.ApplyConfiguration {
 // touched is a change of some fields of an object of the user's.
 func touched(fields runtime.ApplyConfiguration) runtime.ApplyConfiguration {
 	if _, ok := fields.(workload.Patch); ok {
-		return kube.Merge(fields)
+		return kube.PartialMerge(fields)
 	}
-	return kube.Bare(fields)
+	return kube.Partial(fields)
 }
 
 // addPrimary renders the primary from the target as it was just read, and only if that is the revision

@@ -25,7 +25,7 @@ func (v *view) proportion() {
 	i := v.intent
 	// Merged: an apply of the size alone would take away the rest of the primary, which is ours.
 	if v.primary != nil && i.Size > 0 && replicas(v.primary) < i.Size {
-		v.add = append(v.add, kube.Merge(workload.Sized(v.primary, i.Size)))
+		v.add = append(v.add, kube.PartialMerge(workload.Sized(v.primary, i.Size)))
 	}
 	// Not exact: sizes are the least that is needed, and whoever wants more may have it.
 	if !i.Exact || v.primary == nil || v.target == nil {
@@ -33,7 +33,7 @@ func (v *view) proportion() {
 	}
 	// Both in remove, which is applied only once the apex Service is known to lead to both sides.
 	if replicas(v.primary) > i.Size && v.snapshot.Target.Available >= i.Floor {
-		v.remove = append(v.remove, kube.Merge(workload.Sized(v.primary, i.Size)))
+		v.remove = append(v.remove, kube.PartialMerge(workload.Sized(v.primary, i.Size)))
 	}
 	if replicas(v.target) > i.Floor && v.snapshot.Primary.Available >= i.Size {
 		v.remove = append(v.remove, v.sized(i.Floor))

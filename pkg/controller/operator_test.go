@@ -175,7 +175,7 @@ func manage(t testing.TB, cfg *rest.Config, ns string) ctrl.Manager {
 		Scheme:         scheme,
 		MapperProvider: kube.Mapper,
 		Logger:         logr.Discard(),
-		Cache:          cache.Options{DefaultNamespaces: map[string]cache.Config{ns: {}}, DefaultTransform: kube.Trim},
+		Cache:          cache.Options{DefaultNamespaces: map[string]cache.Config{ns: {}}, DefaultTransform: kube.TrimManagedFields},
 		Controller:     config.Controller{SkipNameValidation: new(true)},
 		Metrics:        metricsserver.Options{BindAddress: "0"},
 		Client: client.Options{Cache: &client.CacheOptions{

@@ -127,7 +127,7 @@ func TestKnativeTraffic(t *testing.T) {
 		in.Traffic.Weight = weight
 		applied, err := r.Render(in)
 		require.NoError(t, err)
-		require.NoError(t, w.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(applied[0].(router.Object).Unstructured), client.FieldOwner(kube.Manager), client.ForceOwnership))
+		require.NoError(t, w.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(applied[0].(router.Object).Unstructured), client.FieldOwner(kube.FieldManager), client.ForceOwnership))
 		require.NoError(t, w.Get(t.Context(), client.ObjectKeyFromObject(service), service))
 		traffic, _, err := unstructured.NestedSlice(service.Object, "spec", "traffic")
 		require.NoError(t, err)
@@ -137,7 +137,7 @@ func TestKnativeTraffic(t *testing.T) {
 		for _, e := range service.GetManagedFields() {
 			fields := string(e.FieldsV1.GetRawBytes())
 			require.Equal(t, e.Manager == "argocd", strings.Contains(fields, "f:template"), "the template stays theirs: %s has %s", e.Manager, fields)
-			require.Equal(t, e.Manager == kube.Manager, strings.Contains(fields, "f:traffic"), "the traffic is ours: %s has %s", e.Manager, fields)
+			require.Equal(t, e.Manager == kube.FieldManager, strings.Contains(fields, "f:traffic"), "the traffic is ours: %s has %s", e.Manager, fields)
 		}
 	}
 }

@@ -150,8 +150,8 @@ func (s *setting) kept() {
 		}
 	}
 	require.Contains(s, managers["kubectl-edit"], keptNote)
-	require.NotContains(s, managers[kube.Manager], keptNote)
-	require.Contains(s, managers[kube.Manager], `"f:spec"`)
+	require.NotContains(s, managers[kube.FieldManager], keptNote)
+	require.Contains(s, managers[kube.FieldManager], `"f:spec"`)
 }
 
 // tamper changes every weight of fifty to forty-nine, as somebody might who cannot wait.
@@ -159,7 +159,7 @@ func (s *setting) tamper() {
 	s.Helper()
 	u := s.way()
 	annotations := u.GetAnnotations()
-	delete(annotations, kube.Applied)
+	delete(annotations, kube.AppliedAnnotation)
 	raw, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": annotations}, "spec": u.Object["spec"]})
 	require.NoError(s, err)
 	raw = regexp.MustCompile(`:(\\?"?)50\b`).ReplaceAll(raw, []byte(":${1}49"))

@@ -71,7 +71,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1beta1.Canary) (reconcil
 		return reconcile.Result{}, nil
 	}
 	// An older status calls for an older step: what was applied since would be taken back.
-	if !r.Applier.Knows(c) {
+	if !r.Applier.StatusSeen(c) {
 		return reconcile.Result{RequeueAfter: lagging}, nil
 	}
 	v, err := r.observe(ctx, c, r.Client)
@@ -100,7 +100,7 @@ func gone(c *v1beta1.Canary) bool {
 
 // refresh reads the Canary live, unless nobody but this process can have stored its status since. Nil: it is gone.
 func (r *Reconciler) refresh(ctx context.Context, c *v1beta1.Canary) (*v1beta1.Canary, client.Reader, error) {
-	if r.Applier.Stored(c) {
+	if r.Applier.StatusStoredLast(c) {
 		return c, &once{Reader: r.Live}, nil
 	}
 	now := &v1beta1.Canary{}
@@ -130,7 +130,7 @@ func (r *Reconciler) advance(ctx context.Context, c *v1beta1.Canary, live client
 		next, err := r.pass(ctx, v)
 		// No error, which would be logged and answered with a back-off: somebody else was faster, and nothing is wrong.
 		if apierrors.IsConflict(err) {
-			r.Applier.Doubt(c)
+			r.Applier.ForgetStatus(c)
 			return reconcile.Result{RequeueAfter: time.Millisecond}, nil // decided on what is no longer so
 		}
 		if err != nil || next == nil {
@@ -154,7 +154,7 @@ func (r *Reconciler) pass(ctx context.Context, v *view) (*v1beta1.Canary, error)
 	}
 	// After converge, since only a write that was refused tells that the namespace goes.
 	if v.vain() {
-		return nil, r.Applier.Hold(ctx, v.canary, false)
+		return nil, r.Applier.SetFinalizer(ctx, v.canary, false)
 	}
 	return r.decide(ctx, v)
 }
@@ -195,7 +195,7 @@ func (r *Reconciler) decide(ctx context.Context, v *view) (*v1beta1.Canary, erro
 	}
 	after := v.canary.DeepCopy()
 	after.Status = d.Status
-	if err := r.Applier.Record(ctx, v.canary, after); err != nil {
+	if err := r.Applier.PatchStatus(ctx, v.canary, after); err != nil {
 		return nil, err
 	}
 	// After Record, which fails where another decision was faster: what is told has happened, and is told once.

@@ -33,7 +33,7 @@ func newRig(b *testing.B, change func(*v1beta1.Canary)) *rig {
 	g.r.Now = func() time.Time { return time.Now().Add(g.ahead) }
 	g.r.Applier.Now, g.r.Routers.Now = g.r.Now, g.r.Now
 	g.r.Routers.Watch = func(ctx context.Context, kind schema.GroupVersionKind) error {
-		obj, err := kube.Form(mgr.GetScheme(), kind)
+		obj, err := kube.NewWatched(mgr.GetScheme(), kind)
 		if err != nil {
 			return err
 		}

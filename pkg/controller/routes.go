@@ -183,5 +183,5 @@ func undeclared(err error) bool {
 // userError says that something is wrong which only the user can mend, so that it is told, not retried.
 func userError(err error) bool {
 	return errors.As(err, new(*rollout.InvalidError)) || errors.As(err, new(*router.NotServedError)) ||
-		errors.As(err, new(*kube.TakenError))
+		errors.As(err, new(*kube.AlreadyOwnedError))
 }

@@ -40,7 +40,7 @@ func (r *Reconciler) sources(ctx context.Context, v *view) (map[router.Ref]*unst
 // source reads one object in the form it is watched in, so that a kind that is written as well is watched once.
 // It may be the cache's own and is not to be changed. Nil: there is none.
 func (r *Reconciler) source(ctx context.Context, ref router.Ref) (*unstructured.Unstructured, error) {
-	obj, err := kube.Form(r.Client.Scheme(), ref.GroupVersionKind)
+	obj, err := kube.NewWatched(r.Client.Scheme(), ref.GroupVersionKind)
 	if err != nil {
 		return nil, err
 	}

@@ -135,7 +135,7 @@ func (r *Reconciler) leave(ctx context.Context, v *view) (changed bool, err erro
 	}
 	// In a pass of its own, when nothing had to be changed: an apply after it would make the routes ours again.
 	for _, o := range routes {
-		if err := r.Applier.Disown(ctx, o); err != nil && !refusedByServer(err) {
+		if err := r.Applier.ReleaseFields(ctx, o); err != nil && !refusedByServer(err) {
 			return false, err
 		}
 	}
@@ -146,7 +146,7 @@ func bare(routes []runtime.ApplyConfiguration) []runtime.ApplyConfiguration {
 	// A list of its own: what was rendered is shared with the next look.
 	marked := make([]runtime.ApplyConfiguration, 0, len(routes)+1)
 	for _, o := range routes {
-		marked = append(marked, kube.Bare(o))
+		marked = append(marked, kube.Partial(o))
 	}
 	return marked
 }

@@ -58,7 +58,7 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 	// Set only here, where there is a controller to watch with.
 	r.Applier.Drifted = r.Herald.Drifted
 	r.Routers.Watch = func(_ context.Context, kind schema.GroupVersionKind) error {
-		obj, err := kube.Form(mgr.GetScheme(), kind)
+		obj, err := kube.NewWatched(mgr.GetScheme(), kind)
 		if err != nil {
 			return err
 		}

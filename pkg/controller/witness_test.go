@@ -186,7 +186,7 @@ func blame(e sighting, before, now scene, side string) string {
 // sets says that a field of an object has the value that the operator gave it.
 func sets(obj client.Object, field string) bool {
 	return slices.ContainsFunc(obj.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool {
-		return m.Manager == kube.Manager && strings.Contains(m.FieldsV1.String(), `"`+field+`"`)
+		return m.Manager == kube.FieldManager && strings.Contains(m.FieldsV1.String(), `"`+field+`"`)
 	})
 }
 
@@ -194,7 +194,7 @@ func TestWitness(t *testing.T) {
 	t.Parallel()
 	const byUs = `{"f:spec":{"f:replicas":{},"f:selector":{"f:app":{}}}}`
 	mine := func(version int, obj client.Object) sighting {
-		obj.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: kube.Manager, FieldsV1: metav1.NewFieldsV1(byUs)}})
+		obj.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: kube.FieldManager, FieldsV1: metav1.NewFieldsV1(byUs)}})
 		return sighting{version: version, object: obj}
 	}
 	run := func(name string, wanted, able int32) *appsv1.Deployment {

@@ -14,12 +14,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// predecessor is the name under which another controller of this API writes.
-const predecessor = "flagger"
+// otherManager is the name under which another controller of this API writes.
+const otherManager = "flagger"
 
-// adopt takes over what a predecessor has set in the content of an object, once,
+// adopt takes over what another controller of this API has set in the content of an object, once,
 // before we apply to it for the first time. Forcing an apply takes the fields
-// that we set; one that only the predecessor has set, as a variable that the
+// that we set; one that only the other has set, as a variable that the
 // target has lost since, would otherwise stay on the primary for good.
 //
 // Labels and annotations are left out, because they are merged with other
@@ -28,38 +28,38 @@ const predecessor = "flagger"
 //
 // It says moved if the object was changed, or has changed since it was read:
 // its version is another one then.
-func (a *Applier) adopt(ctx context.Context, t *task) (moved bool, err error) {
-	obj := &metav1.PartialObjectMetadata{TypeMeta: typeMeta(t.kind)}
-	if err := a.Live.Get(ctx, t.key, obj); err != nil {
+func (a *Applier) adopt(ctx context.Context, p *plan) (moved bool, err error) {
+	obj := &metav1.PartialObjectMetadata{TypeMeta: typeMeta(p.kind)}
+	if err := a.Live.Get(ctx, p.key, obj); err != nil {
 		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
 	}
 	entries, found, err := inherit(obj.ManagedFields)
 	if err != nil || !found {
 		return false, err
 	}
-	err = a.enter(ctx, obj, entries)
+	err = a.patchManagedFields(ctx, obj, entries)
 	if err != nil && !apierrors.IsConflict(err) {
-		return false, fmt.Errorf("take over %s: %w", t.ref, err)
+		return false, fmt.Errorf("take over %s: %w", p.ref, err)
 	}
 	return err != nil, nil
 }
 
-// enter replaces the record of who owns what, unless the object has changed since it was read: a conflict.
-func (a *Applier) enter(ctx context.Context, obj *metav1.PartialObjectMetadata, entries []metav1.ManagedFieldsEntry) error {
+// patchManagedFields replaces the record of who owns what, unless the object has changed since it was read: a conflict.
+func (a *Applier) patchManagedFields(ctx context.Context, obj *metav1.PartialObjectMetadata, entries []metav1.ManagedFieldsEntry) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"resourceVersion": obj.ResourceVersion, "managedFields": entries,
 	}})
 	if err != nil {
 		return err
 	}
-	return a.Client.Patch(ctx, obj, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(Manager))
+	return a.Client.Patch(ctx, obj, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(FieldManager))
 }
 
-// Disown takes our name off an object of the user's whose fields stay as they are: those that we had set belong to
-// nobody then, and whoever applies them next meets no conflict. An apply without them would take them out of the
+// ReleaseFields takes our name off an object of the user's whose fields stay as they are: those that we had set belong
+// to nobody then, and whoever applies them next meets no conflict. An apply without them would take them out of the
 // object. What is not there, or has nothing of ours, is left alone.
-func (a *Applier) Disown(ctx context.Context, obj runtime.ApplyConfiguration) error {
-	r, live, err := a.held(ctx, obj)
+func (a *Applier) ReleaseFields(ctx context.Context, obj runtime.ApplyConfiguration) error {
+	r, live, err := a.ownedLive(ctx, obj)
 	if err != nil || live == nil {
 		return err
 	}
@@ -68,20 +68,20 @@ func (a *Applier) Disown(ctx context.Context, obj runtime.ApplyConfiguration) er
 		rest = []metav1.ManagedFieldsEntry{{}} // the server takes an empty list for one that was left out
 	}
 	a.memory.set(r, func(m *mark) { *m = mark{} })
-	if err := a.enter(ctx, live, rest); err != nil {
+	if err := a.patchManagedFields(ctx, live, rest); err != nil {
 		return fmt.Errorf("disown %s: %w", r, err)
 	}
 	return nil
 }
 
-// Holds says whether the server has anything of an object down as ours. It is asked, not the cache.
-func (a *Applier) Holds(ctx context.Context, obj runtime.ApplyConfiguration) (bool, error) {
-	_, live, err := a.held(ctx, obj)
+// OwnsFields says whether the server has anything of an object down as ours. It is asked, not the cache.
+func (a *Applier) OwnsFields(ctx context.Context, obj runtime.ApplyConfiguration) (bool, error) {
+	_, live, err := a.ownedLive(ctx, obj)
 	return live != nil, err
 }
 
-// held reads an object of which something is ours; nil: nothing is, or it is not there.
-func (a *Applier) held(ctx context.Context, obj runtime.ApplyConfiguration) (ref, *metav1.PartialObjectMetadata, error) {
+// ownedLive reads an object of which something is ours; nil: nothing is, or it is not there.
+func (a *Applier) ownedLive(ctx context.Context, obj runtime.ApplyConfiguration) (ref, *metav1.PartialObjectMetadata, error) {
 	r, err := refOf(obj)
 	if err != nil {
 		return r, nil, err
@@ -96,10 +96,10 @@ func (a *Applier) held(ctx context.Context, obj runtime.ApplyConfiguration) (ref
 	return r, live, nil
 }
 
-// inherit moves the predecessor's fields to us in the record of who owns what.
+// inherit moves the other controller's fields to us in the record of who owns what.
 func inherit(entries []metav1.ManagedFieldsEntry) (out []metav1.ManagedFieldsEntry, found bool, err error) {
 	for _, e := range entries {
-		if e.Manager != predecessor || e.Operation != metav1.ManagedFieldsOperationUpdate || e.Subresource != "" {
+		if e.Manager != otherManager || e.Operation != metav1.ManagedFieldsOperationUpdate || e.Subresource != "" {
 			out = append(out, e)
 			continue
 		}
@@ -117,7 +117,7 @@ func inherit(entries []metav1.ManagedFieldsEntry) (out []metav1.ManagedFieldsEnt
 	return out, found, nil
 }
 
-// split divides what a predecessor owns into what becomes ours and the rest;
+// split divides what the other controller owns into what becomes ours and the rest;
 // nil stands for nothing.
 func split(e metav1.ManagedFieldsEntry) (ours, rest *metav1.ManagedFieldsEntry, err error) {
 	var all map[string]any
@@ -138,7 +138,7 @@ func split(e metav1.ManagedFieldsEntry) (ours, rest *metav1.ManagedFieldsEntry, 
 	if rest, err = entry(e, left); err != nil {
 		return nil, nil, err
 	}
-	e.Manager, e.Operation = Manager, metav1.ManagedFieldsOperationApply
+	e.Manager, e.Operation = FieldManager, metav1.ManagedFieldsOperationApply
 	ours, err = entry(e, taken)
 	return ours, rest, err
 }

@@ -41,9 +41,9 @@ func as[T any](t testing.TB, config any, into T) T {
 
 func TestAdoptDeployment(t *testing.T) {
 	b := newBench(t)
-	wish := b.deployment("podinfo:2")
-	wish.Spec.Replicas = nil // an autoscaler's
-	before := former(b, as(t, wish, &appsv1.Deployment{}), func(d *appsv1.Deployment) {
+	want := b.deployment("podinfo:2")
+	want.Spec.Replicas = nil // an autoscaler's
+	before := former(b, as(t, want, &appsv1.Deployment{}), func(d *appsv1.Deployment) {
 		d.Spec.Replicas = ptr.To[int32](5)
 		d.Spec.Template.Spec.Containers[0].Image = "podinfo:1"
 		d.Spec.Template.Spec.Containers[0].Env = append(d.Spec.Template.Spec.Containers[0].Env, corev1.EnvVar{Name: "GONE", Value: "1"})
@@ -54,7 +54,7 @@ func TestAdoptDeployment(t *testing.T) {
 	})
 	b.watched(before)
 
-	require.True(t, b.apply(wish))
+	require.True(t, b.apply(want))
 	after := get(b, &appsv1.Deployment{}, before.Name)
 	env := map[string]string{}
 	for _, e := range after.Spec.Template.Spec.Containers[0].Env {
@@ -65,14 +65,14 @@ func TestAdoptDeployment(t *testing.T) {
 	require.Equal(t, "podinfo:2", after.Spec.Template.Spec.Containers[0].Image)
 	require.EqualValues(t, 5, *after.Spec.Replicas, "the primary keeps its size")
 	require.Equal(t, "blue", after.Annotations["team"])
-	b.quiet("taken over once", wish)
+	b.quiet("taken over once", want)
 }
 
 func TestAdoptInPlace(t *testing.T) {
 	b := newBench(t)
-	wish := b.deployment("podinfo:1")
-	before := former(b, as(t, wish, &appsv1.Deployment{}), func(*appsv1.Deployment) {})
-	require.True(t, b.apply(wish))
+	want := b.deployment("podinfo:1")
+	before := former(b, as(t, want, &appsv1.Deployment{}), func(*appsv1.Deployment) {})
+	require.True(t, b.apply(want))
 	after := get(b, &appsv1.Deployment{}, before.Name)
 	require.Equal(t, before.UID, after.UID)
 	require.Equal(t, before.Spec, after.Spec, "taking over the same content changes nothing that would restart pods")
@@ -122,9 +122,9 @@ func TestTaken(t *testing.T) {
 	b.apply(b.service())
 	other := b.canary("other")
 	_, err := b.Apply(t.Context(), other, b.service())
-	var taken *kube.TakenError
+	var taken *kube.AlreadyOwnedError
 	require.ErrorAs(t, err, &taken)
-	require.Equal(t, `Canary "podinfo"`, taken.By)
+	require.Equal(t, `Canary "podinfo"`, taken.Controller)
 	require.EqualError(t, err, `Service "`+b.ns+`/podinfo" is controlled by Canary "podinfo"`)
 	_, err = b.Pending(t.Context(), other, b.service())
 	require.ErrorAs(t, err, &taken)

@@ -24,7 +24,7 @@ var ErrMissing = errors.New("object is missing")
 type Applier struct {
 	// Client writes. It does not need to read.
 	Client client.Client
-	// Reader reads what the operator watches, in the form that Form gives.
+	// Reader reads what the operator watches, in the form that NewWatched gives.
 	Reader client.Reader
 	// Live reads past the cache. It is asked once per object, when that is
 	// taken over from another controller of this API.
@@ -32,7 +32,7 @@ type Applier struct {
 	// Now tells the time.
 	Now func() time.Time
 	// Drifted is told of every object that somebody else had changed after we
-	// made it so, once it is as wished again: `VirtualService podinfo`. It may be
+	// made it so, once it is as desired again: `VirtualService podinfo`. It may be
 	// nil, must not block, and is called by several passes at the same time.
 	Drifted func(owner *v1beta1.Canary, object string)
 
@@ -44,7 +44,7 @@ type Applier struct {
 // to be older than our last write: either way what was read before this call is
 // out of date, and nothing should be decided on it.
 //
-// Objects of somebody else are left alone with a TakenError. A Bare object that
+// Objects of somebody else are left alone with an AlreadyOwnedError. A Partial object that
 // is not there is ErrMissing.
 func (a *Applier) Apply(ctx context.Context, owner *v1beta1.Canary, objs ...runtime.ApplyConfiguration) (changed bool, err error) {
 	for _, obj := range objs {
@@ -60,8 +60,8 @@ func (a *Applier) Apply(ctx context.Context, owner *v1beta1.Canary, objs ...runt
 // Pending says whether Apply would say changed, from the cache alone.
 func (a *Applier) Pending(ctx context.Context, owner *v1beta1.Canary, objs ...runtime.ApplyConfiguration) (bool, error) {
 	for _, obj := range objs {
-		t, err := a.look(ctx, owner, obj)
-		if err != nil || t.state != settled {
+		p, err := a.planFor(ctx, owner, obj)
+		if err != nil || p.action != actNone {
 			return err == nil, err
 		}
 	}
@@ -77,7 +77,7 @@ func (a *Applier) Fresh(ctx context.Context, objs ...runtime.ApplyConfiguration)
 			return false, err
 		}
 		live, err := a.cached(ctx, r)
-		if err != nil || a.behind(r, live) {
+		if err != nil || a.cacheBehind(r, live) {
 			return false, err
 		}
 	}
@@ -100,7 +100,7 @@ func (a *Applier) Delete(ctx context.Context, owner *v1beta1.Canary, obj client.
 	if live.GetDeletionTimestamp() != nil || a.memory.of(r).deleted == live.GetUID() {
 		return true, nil
 	}
-	if err := taken(r, owner, live); err != nil {
+	if err := checkController(r, owner, live); err != nil {
 		return false, err
 	}
 	uid := live.GetUID()
@@ -116,46 +116,46 @@ func (a *Applier) Delete(ctx context.Context, owner *v1beta1.Canary, obj client.
 func (a *Applier) Forget(owner *v1beta1.Canary) { a.memory.forget(owner.UID) }
 
 func (a *Applier) apply(ctx context.Context, owner *v1beta1.Canary, obj runtime.ApplyConfiguration) (bool, error) {
-	t, err := a.look(ctx, owner, obj)
+	p, err := a.planFor(ctx, owner, obj)
 	switch {
 	case err != nil:
 		return false, err
-	case t.state == settled:
+	case p.action == actNone:
 		return false, nil
-	case t.state == unseen:
+	case p.action == actWait:
 		return true, nil
 	}
-	if t.live != nil && !t.bare && hashOn(t.live) == "" {
-		if moved, err := a.adopt(ctx, t); err != nil || moved {
+	if p.live != nil && !p.partial && appliedHash(p.live) == "" {
+		if moved, err := a.adopt(ctx, p); err != nil || moved {
 			return moved, err
 		}
 	}
-	return a.write(ctx, owner, t)
+	return a.write(ctx, owner, p)
 }
 
-// write applies a wish and remembers what came back.
-func (a *Applier) write(ctx context.Context, owner *v1beta1.Canary, t *task) (bool, error) {
-	body, err := t.body(a.Now())
+// write applies a plan and remembers what came back.
+func (a *Applier) write(ctx context.Context, owner *v1beta1.Canary, p *plan) (bool, error) {
+	body, err := p.body(a.Now())
 	if err != nil {
 		return false, err
 	}
-	sent, err := a.sendAs(ctx, t, body)
-	if t.bare && replaced(err) {
+	sent, err := a.send(ctx, p, body)
+	if p.partial && otherObject(err) {
 		// Deleted, or made anew, since the cache saw it.
 		return true, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("apply %s: %w", t.ref, err)
+		return false, fmt.Errorf("apply %s: %w", p.ref, err)
 	}
-	if err := a.remember(owner, t, sent); err != nil {
+	if err := a.recordWrite(owner, p, sent); err != nil {
 		return true, err
 	}
-	return t.live == nil || sent.GetResourceVersion() != t.live.GetResourceVersion(), nil
+	return p.live == nil || sent.GetResourceVersion() != p.live.GetResourceVersion(), nil
 }
 
-// send is a server-side apply. Forced: a field that we must own is ours, whoever
+// serverSideApply is a server-side apply. Forced: a field that we must own is ours, whoever
 // had it before.
-func (a *Applier) send(ctx context.Context, body map[string]any) (*unstructured.Unstructured, error) {
+func (a *Applier) serverSideApply(ctx context.Context, body map[string]any) (*unstructured.Unstructured, error) {
 	u := &unstructured.Unstructured{Object: body}
-	return u, a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(Manager), client.ForceOwnership)
+	return u, a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(FieldManager), client.ForceOwnership)
 }

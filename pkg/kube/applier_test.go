@@ -73,7 +73,7 @@ func TestApplyUnchangedKeepsVersion(t *testing.T) {
 	b.apply(svc)
 	after := get(b, &corev1.Service{}, "podinfo")
 	require.NotEqual(t, before.ResourceVersion, after.ResourceVersion, "there and back are two writes")
-	require.NotContains(t, after.Labels, "more", "a field that is no longer wished for goes")
+	require.NotContains(t, after.Labels, "more", "a field that is no longer desired goes")
 	require.True(t, kube.AppliedAt(after).After(kube.AppliedAt(before)), "and the time says so")
 }
 

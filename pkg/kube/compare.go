@@ -12,44 +12,45 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// matches says whether every field of a wish is on an object, with its value
+// matches says whether every desired field is on an object, with its value
 // and as ours. If not it says as well what the object looks like instead.
-func (a *Applier) matches(t *task, live client.Object) (bool, *likeness, error) {
-	if t.merge {
-		return merged(t, live)
+func (a *Applier) matches(p *plan, live client.Object) (bool, *snapshot, error) {
+	if p.merge {
+		return matchesMerge(p, live)
 	}
-	want, err := a.normal(t.ref, t.want)
+	want, err := a.normalize(p.ref, p.want)
 	if err != nil {
 		return false, nil, err
 	}
-	want = claims(want)
+	want = comparedFields(want)
 	have, err := asMap(live)
 	if err != nil {
 		return false, nil, err
 	}
 	values := want
-	if metadataOnly(t.kind) {
+	if metadataOnly(p.kind) {
 		values = without(want, "data", "binaryData", "stringData", "immutable", "type")
 	}
-	m, fields := matcher{typed: a.Client.Scheme().Recognizes(t.kind)}, owned(live)
-	if m.holdsMap(have, values) && t.kept(fields, want) {
+	m, fields := matcher{typed: a.Client.Scheme().Recognizes(p.kind)}, ownedFields(live)
+	if m.matchesMap(have, values) && p.ownsDesired(fields, want) {
 		return true, nil, nil
 	}
-	l, err := liken(m.extract("", have, values), fields)
+	l, err := snapshotOf(m.extract("", have, values), fields)
 	return false, l, err
 }
 
-// kept says whether the fields of a wish are ours as far as they must be. A cache may have dropped the record of
-// owners, which is then taken for kept; only of what is lent a missing record means that somebody took it all.
-func (t *task) kept(fields, want map[string]any) bool {
-	if !t.lent && (t.bare || fields == nil) {
+// ownsDesired says whether the desired fields are ours as far as they must be. A cache may have dropped the record of
+// owners, which is then taken for complete; only of a PartialOwned object a missing record means that somebody took it
+// all.
+func (p *plan) ownsDesired(fields, want map[string]any) bool {
+	if !p.owned && (p.partial || fields == nil) {
 		return true
 	}
 	return covers(fields, want)
 }
 
-func liken(content any, fields map[string]any) (*likeness, error) {
-	l := &likeness{}
+func snapshotOf(content any, fields map[string]any) (*snapshot, error) {
+	l := &snapshot{}
 	var err error
 	if l.content, err = hash(content); err != nil || fields == nil {
 		return l, err
@@ -58,11 +59,11 @@ func liken(content any, fields map[string]any) (*likeness, error) {
 	return l, err
 }
 
-// normal is content as the API server keeps it, if the kind is one of those
+// normalize is content as the API server keeps it, if the kind is one of those
 // that have a Go type: through that type 1000m becomes 1, and what is empty
 // goes, as it does in the server. Only the fields of content are kept, since
 // the type adds zero values that nobody asked for.
-func (a *Applier) normal(r ref, content map[string]any) (map[string]any, error) {
+func (a *Applier) normalize(r ref, content map[string]any) (map[string]any, error) {
 	if !a.Client.Scheme().Recognizes(r.kind) {
 		return content, nil
 	}
@@ -88,8 +89,9 @@ func asMap(obj runtime.Object) (map[string]any, error) {
 	return runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
 }
 
-// claims are the fields of a wish that can be otherwise: not what names it, nor the version that it was made from.
-func claims(want map[string]any) map[string]any {
+// comparedFields are the desired fields that can be otherwise: not what names it, nor the version that it was made
+// from.
+func comparedFields(want map[string]any) map[string]any {
 	out := without(want, "apiVersion", "kind", "metadata")
 	meta, _ := want["metadata"].(map[string]any)
 	if meta = without(meta, "name", "namespace", "resourceVersion"); len(meta) > 0 {
@@ -104,31 +106,31 @@ func without(m map[string]any, keys ...string) map[string]any {
 	return out
 }
 
-// remember keeps what a write came back with. If the object still is not as
-// wished, the server changes what it is sent (a webhook, a field that it does
-// not know): what it made of the wish is kept, and not fought over again.
-func (a *Applier) remember(owner *v1beta1.Canary, t *task, sent *unstructured.Unstructured) error {
-	back, err := a.formed(t.ref, sent)
+// recordWrite keeps what a write came back with. If the object still is not as
+// desired, the server changes what it is sent (a webhook, a field that it does
+// not know): what it made of that is kept, and not fought over again.
+func (a *Applier) recordWrite(owner *v1beta1.Canary, p *plan, sent *unstructured.Unstructured) error {
+	back, err := a.asWatched(p.ref, sent)
 	if err != nil {
 		return err
 	}
-	_, refused, err := a.matches(t, back)
+	_, refused, err := a.matches(p, back)
 	if err != nil {
 		return err
 	}
-	if t.drift && refused == nil && a.Drifted != nil {
-		a.Drifted(owner, t.kind.Kind+" "+t.key.Name)
+	if p.drifted && refused == nil && a.Drifted != nil {
+		a.Drifted(owner, p.kind.Kind+" "+p.key.Name)
 	}
 	version, now := back.GetResourceVersion(), a.Now()
-	a.memory.set(t.ref, func(m *mark) {
-		*m = mark{owner: owner.UID, version: version, wrote: now, settled: version, sum: t.sum, wish: t.fulfilled(), refused: refused}
+	a.memory.set(p.ref, func(m *mark) {
+		*m = mark{owner: owner.UID, version: version, wrote: now, settled: version, sum: p.sum, matched: p.withoutJSON(), refused: refused}
 	})
 	return nil
 }
 
-// formed turns what a write came back with into the form that the cache has it in.
-func (a *Applier) formed(r ref, u *unstructured.Unstructured) (client.Object, error) {
-	form, err := Form(a.Client.Scheme(), r.kind)
+// asWatched turns what a write came back with into the form that the cache has it in.
+func (a *Applier) asWatched(r ref, u *unstructured.Unstructured) (client.Object, error) {
+	form, err := NewWatched(a.Client.Scheme(), r.kind)
 	if _, same := form.(*unstructured.Unstructured); err != nil || same {
 		return u, err
 	}

@@ -10,9 +10,9 @@
 // back with until the cache has seen it, and says "changed" for as long, so
 // that nothing is decided on a state that our own hands have already replaced.
 //
-// Record stores a Canary's status, and refuses to when the Canary has changed
+// PatchStatus stores a Canary's status, and refuses to when the Canary has changed
 // since it was read.
 package kube
 
-// Manager is the name that our fields are owned under.
-const Manager = "sluice"
+// FieldManager is the name that our fields are owned under.
+const FieldManager = "sluice"

@@ -130,13 +130,13 @@ func TestDeletedByHand(t *testing.T) {
 func TestStaleReadOfSomebodyElsesWrite(t *testing.T) {
 	b := newBench(t)
 	target := b.target("podinfo:1", 3)
-	want := kube.Bare(replicas(b, 3))
+	want := kube.Partial(replicas(b, 3))
 	thaw := b.freeze()
 	defer thaw()
-	b.quiet("the target is as wished", want)
+	b.quiet("the target is as desired", want)
 	edit(b, &appsv1.Deployment{}, target.Name, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "podinfo:2" })
 
-	zero := kube.Bare(replicas(b, 0))
+	zero := kube.Partial(replicas(b, 0))
 	changed, err := b.Apply(t.Context(), b.owner, zero)
 	require.NoError(t, err)
 	require.True(t, changed)

@@ -10,11 +10,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 )
 
-// lag is how long an object that we have just written may be missing from the
+// cacheLag is how long an object that we have just written may be missing from the
 // cache before it counts as deleted. It bounds how long a deletion by hand goes
 // unnoticed, no more: applying an object that the cache has not seen yet
 // changes nothing.
-const lag = 5 * time.Second
+const cacheLag = 5 * time.Second
 
 // memory is what one process knows about its own writes, and verdicts it need
 // not reach twice. Losing it costs requests, never correctness.
@@ -33,22 +33,22 @@ type mark struct {
 	stored types.UID
 	// deleted is the object that our last write deleted, until the cache knows.
 	deleted types.UID
-	// settled is the version of the object that was found to be as wished.
+	// settled is the version of the object that was found to match.
 	settled string
 	sum     [sha256.Size]byte
-	wish    *wish // that it was found to fulfil
+	matched *desired // that it was found to match
 	// refused is what the object looked like right after a write that did not
-	// make it as wished, because something in the server changes what we send.
+	// make it match, because something in the server changes what we send.
 	// Writing the same again would go on for ever.
-	refused *likeness
+	refused *snapshot
 }
 
-// likeness is the part of an object that we want to be ours.
-type likeness struct{ content, owned string }
+// snapshot is the part of an object that we want to be ours.
+type snapshot struct{ content, owned string }
 
 // is compares with what an object looks like now. A cache may have dropped the
 // record of owners, which then says nothing.
-func (l *likeness) is(now *likeness) bool {
+func (l *snapshot) is(now *snapshot) bool {
 	return l != nil && now != nil && l.content == now.content && (now.owned == "" || l.owned == now.owned)
 }
 

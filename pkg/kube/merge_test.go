@@ -18,9 +18,9 @@ type patch struct{ *unstructured.Unstructured }
 
 func (patch) IsApplyConfiguration() {}
 
-// stopped is a wish for a DaemonSet with, or without, the selector that no node fits.
+// stopped is a DaemonSet as desired with, or without, the selector that no node fits.
 func stopped(b *bench, value any) runtime.ApplyConfiguration {
-	return kube.Merge(patch{&unstructured.Unstructured{Object: map[string]any{
+	return kube.PartialMerge(patch{&unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apps/v1", "kind": "DaemonSet",
 		"metadata": map[string]any{"name": "podinfo", "namespace": b.ns},
 		"spec": map[string]any{"template": map[string]any{"spec": map[string]any{
@@ -57,7 +57,7 @@ func TestMerge(t *testing.T) {
 			b.daemons(tc.users)
 			require.Equal(t, tc.users["stop"] == "", b.apply(stopped(b, "true")))
 			require.Equal(t, tc.on, get(b, &appsv1.DaemonSet{}, "podinfo").Spec.Template.Spec.NodeSelector, tc.reason)
-			b.quiet("it is as wished", stopped(b, "true"))
+			b.quiet("it is as desired", stopped(b, "true"))
 			b.pends(stopped(b, nil))
 
 			require.True(t, b.apply(stopped(b, nil)))

@@ -19,15 +19,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Applied is the annotation on everything we make: a hash of what was applied,
+// AppliedAnnotation is the annotation on everything we make: a hash of what was applied,
 // a space, and when that was last changed.
-const Applied = "sluice.dev/applied"
+const AppliedAnnotation = "sluice.dev/applied"
 
 // AppliedAt is when we last changed the object: created it, changed what we
 // want of it, or put back what somebody else had changed. It is zero for an
 // object that is not ours.
 func AppliedAt(obj client.Object) time.Time {
-	_, stamp, _ := strings.Cut(obj.GetAnnotations()[Applied], " ")
+	_, stamp, _ := strings.Cut(obj.GetAnnotations()[AppliedAnnotation], " ")
 	at, err := time.Parse(time.RFC3339Nano, stamp)
 	if err != nil {
 		return time.Time{}
@@ -35,41 +35,41 @@ func AppliedAt(obj client.Object) time.Time {
 	return at
 }
 
-// Bare marks an object that belongs to the user and of which we set some fields
+// Partial marks an object that belongs to the user and of which we set some fields
 // only, as the replicas of a target. It gets no annotation, and it is not made
 // when it is missing: that is ErrMissing.
-func Bare(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration {
-	return bare{ApplyConfiguration: obj}
+func Partial(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration {
+	return partial{ApplyConfiguration: obj}
 }
 
-// Lent is Bare for fields that are to stay ours as long as the Canary lives, as the weights in a route of the
-// user's: they are applied again when anybody else has taken them over, even at the same value. When that was done
-// last is read off the server's record of owners, since no annotation says it. An object that has a resource version
-// is applied to that version only, and otherwise looked at again.
-func Lent(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration {
-	return bare{ApplyConfiguration: obj, lent: true}
+// PartialOwned is Partial for fields that are to stay ours as long as the Canary lives, as the weights in a route of
+// the user's: they are applied again when anybody else has taken them over, even at the same value. When that was done
+// last is read off the server's record of owners, since no annotation says it. An object that has a resource version is
+// applied to that version only, and otherwise looked at again.
+func PartialOwned(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration {
+	return partial{ApplyConfiguration: obj, owned: true}
 }
 
-// Merge is Bare for what an apply can't say: it is sent as a merge patch, in
+// PartialMerge is Partial for what an apply can't say: it is sent as a merge patch, in
 // which a null takes a field away, whoever had set it, and a map keeps what the
 // patch does not name. A DaemonSet's node selector is one value to an apply, so
 // that adding to it would mean to own what the user has put there.
-func Merge(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration {
-	return bare{ApplyConfiguration: obj, merge: true}
+func PartialMerge(obj runtime.ApplyConfiguration) runtime.ApplyConfiguration {
+	return partial{ApplyConfiguration: obj, merge: true}
 }
 
-type bare struct {
+type partial struct {
 	runtime.ApplyConfiguration
 	merge bool
-	lent  bool
+	owned bool
 }
 
-// Form is an empty object in the form in which the operator watches a kind.
+// NewWatched is an empty object in the form in which the operator watches a kind.
 // Whoever reads or watches through a cache must ask for this form, because a
 // cache keeps every form of a kind apart and fills each by a watch of its own:
 // metadata alone where the content is large or secret, Go's type where the
 // scheme has one, a map for all others.
-func Form(s *runtime.Scheme, gvk schema.GroupVersionKind) (client.Object, error) {
+func NewWatched(s *runtime.Scheme, gvk schema.GroupVersionKind) (client.Object, error) {
 	if metadataOnly(gvk) {
 		return &metav1.PartialObjectMetadata{TypeMeta: typeMeta(gvk)}, nil
 	}
@@ -111,7 +111,7 @@ func (r ref) String() string { return fmt.Sprintf("%s %q", r.kind.Kind, r.key.St
 func refOf(obj runtime.ApplyConfiguration) (ref, error) {
 	var version, kind, name, namespace string
 	switch o := obj.(type) {
-	case bare:
+	case partial:
 		return refOf(o.ApplyConfiguration)
 	case interface {
 		GetAPIVersion() *string
@@ -138,38 +138,38 @@ func refOf(obj runtime.ApplyConfiguration) (ref, error) {
 	}, nil
 }
 
-// wish is an object as it should be.
-type wish struct {
+// desired is an object as it should be.
+type desired struct {
 	ref
-	bare  bool
-	merge bool // of a bare one: nulls take fields away
-	lent  bool // of a bare one: its fields must be ours
-	obj   runtime.ApplyConfiguration
-	json  []byte            // of obj; nil while nobody needed it
-	sum   [sha256.Size]byte // of json: enough to know a wish again in this process
+	partial bool
+	merge   bool // of a partial one: nulls take fields away
+	owned   bool // of a partial one: its fields must be ours
+	obj     runtime.ApplyConfiguration
+	json    []byte            // of obj; nil while nobody needed it
+	sum     [sha256.Size]byte // of json: enough to know it again in this process
 }
 
-// wishFor recognises a wish by comparing it with the one that was found fulfilled last, which costs a tenth of
-// encoding it. What is asked of an object seldom changes, and every look asks again.
-func (a *Applier) wishFor(obj runtime.ApplyConfiguration) (*wish, error) {
+// desiredFor recognises what is desired by comparing it with what the object was found to match last, which costs a
+// tenth of encoding it. What is asked of an object seldom changes, and every pass asks again.
+func (a *Applier) desiredFor(obj runtime.ApplyConfiguration) (*desired, error) {
 	r, err := refOf(obj)
 	if err != nil {
 		return nil, err
 	}
-	if last := a.memory.of(r).wish; last != nil && reflect.DeepEqual(last.obj, obj) {
+	if last := a.memory.of(r).matched; last != nil && reflect.DeepEqual(last.obj, obj) {
 		w := *last
 		return &w, nil
 	}
-	return wishFor(obj)
+	return desiredFor(obj)
 }
 
-func wishFor(obj runtime.ApplyConfiguration) (*wish, error) {
+func desiredFor(obj runtime.ApplyConfiguration) (*desired, error) {
 	r, err := refOf(obj)
 	if err != nil {
 		return nil, err
 	}
-	inner, isBare := obj.(bare)
-	w := &wish{ref: r, bare: isBare, merge: inner.merge, lent: inner.lent, obj: obj}
+	inner, isBare := obj.(partial)
+	w := &desired{ref: r, partial: isBare, merge: inner.merge, owned: inner.owned, obj: obj}
 	if err := w.encode(); err != nil {
 		return nil, err
 	}
@@ -177,9 +177,9 @@ func wishFor(obj runtime.ApplyConfiguration) (*wish, error) {
 	return w, nil
 }
 
-func (w *wish) encode() (err error) {
+func (w *desired) encode() (err error) {
 	obj := w.obj
-	if inner, ok := obj.(bare); ok {
+	if inner, ok := obj.(partial); ok {
 		obj = inner.ApplyConfiguration
 	}
 	if w.json, err = json.Marshal(obj); err != nil {
@@ -188,15 +188,15 @@ func (w *wish) encode() (err error) {
 	return nil
 }
 
-// fulfilled is what is kept of a wish: its text is needed again only when the object is no longer so.
-func (w *wish) fulfilled() *wish {
+// withoutJSON is what is kept in memory: the text is needed again only when the object is no longer so.
+func (w *desired) withoutJSON() *desired {
 	kept := *w
 	kept.json = nil
 	return &kept
 }
 
-// content is the wish as a map, without what means nothing to the API server.
-func (w *wish) content() (map[string]any, error) {
+// content is what is desired as a map, without what means nothing to the API server.
+func (w *desired) content() (map[string]any, error) {
 	if w.json == nil {
 		if err := w.encode(); err != nil {
 			return nil, err
@@ -209,29 +209,29 @@ func (w *wish) content() (map[string]any, error) {
 	if w.merge {
 		return content, nil
 	}
-	tidy(content)
+	dropNulls(content)
 	if meta, ok := content["metadata"].(map[string]any); ok {
-		maps.DeleteFunc(meta, func(_ string, v any) bool { return empty(v) })
+		maps.DeleteFunc(meta, func(_ string, v any) bool { return isEmpty(v) })
 	}
 	return content, nil
 }
 
-// tidy removes nulls: an absent field and a null one are the same wish.
-func tidy(value any) {
+// dropNulls removes nulls: an absent field and a null one mean the same.
+func dropNulls(value any) {
 	switch v := value.(type) {
 	case map[string]any:
 		maps.DeleteFunc(v, func(_ string, child any) bool { return child == nil })
 		for _, child := range v {
-			tidy(child)
+			dropNulls(child)
 		}
 	case []any:
 		for _, child := range v {
-			tidy(child)
+			dropNulls(child)
 		}
 	}
 }
 
-func empty(value any) bool {
+func isEmpty(value any) bool {
 	switch v := value.(type) {
 	case map[string]any:
 		return len(v) == 0
@@ -241,7 +241,7 @@ func empty(value any) bool {
 	return value == nil
 }
 
-// hash is the same for two wishes for the same, whichever order the fields
+// hash is the same for the same content, whichever order the fields
 // come in: encoding a map sorts its keys.
 func hash(content any) (string, error) {
 	text, err := json.Marshal(content)
@@ -252,14 +252,14 @@ func hash(content any) (string, error) {
 	return hex.EncodeToString(sum[:8]), nil
 }
 
-// hashOn is the hash that was left on an object.
-func hashOn(obj client.Object) string {
-	sum, _, _ := strings.Cut(obj.GetAnnotations()[Applied], " ")
+// appliedHash is the hash that was left on an object.
+func appliedHash(obj client.Object) string {
+	sum, _, _ := strings.Cut(obj.GetAnnotations()[AppliedAnnotation], " ")
 	return sum
 }
 
-// stamp writes the annotation into content.
-func stamp(content map[string]any, sum string, now time.Time) error {
+// setApplied writes the annotation into content.
+func setApplied(content map[string]any, sum string, now time.Time) error {
 	value := sum + " " + now.UTC().Format(time.RFC3339Nano)
-	return unstructured.SetNestedField(content, value, "metadata", "annotations", Applied)
+	return unstructured.SetNestedField(content, value, "metadata", "annotations", AppliedAnnotation)
 }

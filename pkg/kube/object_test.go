@@ -34,12 +34,12 @@ func TestForm(t *testing.T) {
 		"Other":     {"a kind that the scheme does not know", virtualServiceKind(), &unstructured.Unstructured{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			obj, err := kube.Form(clientgoscheme.Scheme, tc.kind)
+			obj, err := kube.NewWatched(clientgoscheme.Scheme, tc.kind)
 			require.NoError(t, err)
 			require.IsType(t, tc.want, obj, tc.reason)
 		})
 	}
-	_, err := kube.Form(clientgoscheme.Scheme, corev1.SchemeGroupVersion.WithKind("PodList"))
+	_, err := kube.NewWatched(clientgoscheme.Scheme, corev1.SchemeGroupVersion.WithKind("PodList"))
 	require.Error(t, err, "a list is not an object")
 }
 
@@ -56,7 +56,7 @@ func TestAppliedAt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			obj := &corev1.Service{}
-			obj.Annotations = map[string]string{kube.Applied: tc.value}
+			obj.Annotations = map[string]string{kube.AppliedAnnotation: tc.value}
 			require.Equal(t, tc.want, kube.AppliedAt(obj), tc.reason)
 		})
 	}
@@ -88,7 +88,7 @@ func TestOneWatchPerKind(t *testing.T) {
 		corev1.SchemeGroupVersion.WithKind("ConfigMap"), virtualServiceKind(),
 		{Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"},
 	} {
-		form, err := kube.Form(s, kind)
+		form, err := kube.NewWatched(s, kind)
 		require.NoError(t, err)
 		_, err = c.GetInformer(t.Context(), form)
 		require.NoError(t, err)

@@ -39,13 +39,13 @@ func (r *Raw) Do(ctx context.Context, method, path string, body []byte) ([]byte,
 	}
 	text, err := req.Do(ctx).Raw()
 	if err != nil {
-		return nil, told(text, err)
+		return nil, statusError(text, err)
 	}
 	return text, nil
 }
 
-// told is the server's own error, which says more than the status code that the client goes by.
-func told(text []byte, err error) error {
+// statusError is the server's own error, which says more than the status code that the client goes by.
+func statusError(text []byte, err error) error {
 	var status metav1.Status
 	if json.Unmarshal(text, &status) != nil || status.Kind != "Status" || status.Code == 0 {
 		return err

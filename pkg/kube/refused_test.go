@@ -99,7 +99,7 @@ func (s stripped) Get(ctx context.Context, key client.ObjectKey, obj client.Obje
 	return err
 }
 
-func TestBadWishes(t *testing.T) {
+func TestMalformed(t *testing.T) {
 	b := newBench(t)
 	nameless := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Service"}}
 	unserved := &unstructured.Unstructured{Object: map[string]any{

@@ -5,46 +5,46 @@ import (
 	"slices"
 )
 
-// matcher compares an object with what was wished for: every field of the wish
+// matcher compares an object with what is desired: every desired field
 // must be there with its value, all other fields are somebody else's.
 type matcher struct {
 	typed bool // the kind is one of Kubernetes' own, whose lists are known
 }
 
-func (m matcher) holds(field string, have, want any) bool {
+func (m matcher) matches(field string, have, want any) bool {
 	switch w := want.(type) {
 	case map[string]any:
 		h, ok := have.(map[string]any)
-		return ok && m.holdsMap(h, w)
+		return ok && m.matchesMap(h, w)
 	case []any:
 		h, ok := have.([]any)
-		return m.holdsList(field, h, w) && (ok || len(w) == 0)
+		return m.matchesList(field, h, w) && (ok || len(w) == 0)
 	}
 	return equal(have, want)
 }
 
-func (m matcher) holdsMap(have, want map[string]any) bool {
+func (m matcher) matchesMap(have, want map[string]any) bool {
 	for key, w := range want {
-		if !m.holds(key, have[key], w) {
+		if !m.matches(key, have[key], w) {
 			return false
 		}
 	}
 	return true
 }
 
-// holdsList compares item by item. In a list of which several parties own items
+// matchesList compares item by item. In a list of which several parties own items
 // ours are looked up by their key; any other list is ours as a whole, and an
 // item that was added to it is as wrong as one that was changed.
-func (m matcher) holdsList(field string, have, want []any) bool {
-	keys := m.keys(field)
-	if keys == nil && len(have) != len(want) {
+func (m matcher) matchesList(field string, have, want []any) bool {
+	listKeys := m.keys(field)
+	if listKeys == nil && len(have) != len(want) {
 		return false
 	}
 	for i, w := range want {
-		if keys != nil {
-			i = slices.IndexFunc(have, func(h any) bool { return same(h, w, keys) })
+		if listKeys != nil {
+			i = slices.IndexFunc(have, func(h any) bool { return sameKey(h, w, listKeys) })
 		}
-		if i < 0 || !m.holds("", have[i], w) {
+		if i < 0 || !m.matches("", have[i], w) {
 			return false
 		}
 	}
@@ -81,19 +81,19 @@ func (m matcher) keys(field string) []string {
 	return nil
 }
 
-// same says whether two items have the same key.
-func same(have, want any, keys []string) bool {
+// sameKey says whether two items have the sameKey key.
+func sameKey(have, want any, keys []string) bool {
 	w, ok := want.(map[string]any)
 	if !ok {
 		return equal(have, want)
 	}
 	h, ok := have.(map[string]any)
-	return ok && !slices.ContainsFunc(keys, func(key string) bool { return !equal(part(h, key), part(w, key)) })
+	return ok && !slices.ContainsFunc(keys, func(key string) bool { return !equal(keyField(h, key), keyField(w, key)) })
 }
 
-// part is a field of a key. The protocol is part of the key of a port, and the
-// only part that the API server fills in.
-func part(item map[string]any, key string) any {
+// keyField is a field of a key. The protocol is keyField of the key of a port, and the
+// only keyField that the API server fills in.
+func keyField(item map[string]any, key string) any {
 	if value, ok := item[key]; ok || key != "protocol" {
 		return value
 	}
@@ -121,7 +121,7 @@ func number(value any) (float64, bool) {
 	return 0, false
 }
 
-// extract is the part of an object that holds looks at.
+// extract is the part of an object that matches looks at.
 func (m matcher) extract(field string, have, want any) any {
 	switch w := want.(type) {
 	case map[string]any:
@@ -148,7 +148,7 @@ func (m matcher) extractList(field string, have, want []any) any {
 	}
 	out := make([]any, 0, len(want))
 	for _, w := range want {
-		i := slices.IndexFunc(have, func(h any) bool { return same(h, w, keys) })
+		i := slices.IndexFunc(have, func(h any) bool { return sameKey(h, w, keys) })
 		if i >= 0 {
 			out = append(out, m.extract("", have[i], w))
 		}

@@ -10,12 +10,12 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// Record stores what has changed between two statuses in one patch, and only if
+// PatchStatus stores what has changed between two statuses in one patch, and only if
 // the Canary is still at the version that before was read at: a decision taken
 // on something older comes back as a conflict (apierrors.IsConflict), to be
 // taken again. Equal statuses cost no request. Afterwards after is what the API
 // server holds.
-func Record(ctx context.Context, c client.StatusClient, before, after *v1beta1.Canary) error {
+func PatchStatus(ctx context.Context, c client.StatusClient, before, after *v1beta1.Canary) error {
 	diff, err := client.MergeFrom(statusOf(before, before)).Data(statusOf(before, after))
 	if err != nil {
 		return fmt.Errorf("compare statuses of Canary %q: %w", client.ObjectKeyFromObject(before), err)
@@ -24,17 +24,17 @@ func Record(ctx context.Context, c client.StatusClient, before, after *v1beta1.C
 		return nil
 	}
 	to := statusOf(before, after)
-	locked := client.RawPatch(types.MergePatchType, lock(diff, before.ResourceVersion))
-	if err := c.Status().Patch(ctx, to, locked, client.FieldOwner(Manager)); err != nil {
+	locked := client.RawPatch(types.MergePatchType, withVersion(diff, before.ResourceVersion))
+	if err := c.Status().Patch(ctx, to, locked, client.FieldOwner(FieldManager)); err != nil {
 		return err
 	}
 	*after = *to
 	return nil
 }
 
-// lock adds the version to a patch that has none. It is put in as text: comparing a second time, which is how the
-// client would do it, costs as much as all else here.
-func lock(diff []byte, version string) []byte {
+// withVersion adds the version to a patch that has none. It is put in as text: comparing a second time, which is how
+// the client would do it, costs as much as all else here.
+func withVersion(diff []byte, version string) []byte {
 	return append(fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q},`, version), diff[1:]...)
 }
 

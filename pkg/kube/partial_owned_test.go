@@ -41,7 +41,7 @@ func (b *bench) weighed(weight int64) runtime.ApplyConfiguration {
 	u.SetNamespace(b.ns)
 	u.SetName("podinfo")
 	u.SetResourceVersion(live.GetResourceVersion())
-	return kube.Lent(client.ApplyConfigurationFromUnstructured(u))
+	return kube.PartialOwned(client.ApplyConfigurationFromUnstructured(u))
 }
 
 // entries are those of the record of owners that have a name.
@@ -60,21 +60,21 @@ func rule(u *unstructured.Unstructured) map[string]any {
 	return http[0].(map[string]any)
 }
 
-func TestLent(t *testing.T) {
+func TestPartialOwned(t *testing.T) {
 	b := newBench(t)
 	var told []string
 	b.Drifted = func(_ *v1beta1.Canary, object string) { told = append(told, object) }
 	before := b.storefront()
-	require.True(t, b.apply(b.weighed(0)), "fields that are as wished are made ours all the same")
+	require.True(t, b.apply(b.weighed(0)), "fields that are as desired are made ours all the same")
 	b.quiet("once", b.weighed(0))
 	require.True(t, b.apply(b.weighed(30)))
 	after := get(b, anyVirtualService(), "podinfo")
 	require.EqualValues(t, 30, rule(after)["route"].([]any)[1].(map[string]any)["weight"])
 	require.Equal(t, before.GetLabels(), after.GetLabels())
 	require.Empty(t, after.GetAnnotations(), "it gets no mark of ours")
-	require.Len(t, entries(after, kube.Manager), 1)
-	require.JSONEq(t, `{"f:spec":{"f:http":{}}}`, string(entries(after, kube.Manager)[0].FieldsV1.GetRawBytes()))
-	b.quiet("it is as wished", b.weighed(30))
+	require.Len(t, entries(after, kube.FieldManager), 1)
+	require.JSONEq(t, `{"f:spec":{"f:http":{}}}`, string(entries(after, kube.FieldManager)[0].FieldsV1.GetRawBytes()))
+	b.quiet("it is as desired", b.weighed(30))
 	b.restart()
 	b.quiet("after a restart too", b.weighed(30))
 	require.Empty(t, told)
@@ -84,15 +84,15 @@ func TestLent(t *testing.T) {
 		r["timeout"] = "3s"
 		require.NoError(t, unstructured.SetNestedSlice(u.Object, []any{r}, "spec", "http"))
 	})
-	require.Empty(t, entries(after, kube.Manager), "who edits a rule takes the list")
+	require.Empty(t, entries(after, kube.FieldManager), "who edits a rule takes the list")
 	require.True(t, b.apply(b.weighed(30)), "the list is taken back as it is now")
 	after = get(b, after, "podinfo")
 	require.Equal(t, "3s", rule(after)["timeout"], "with the edit in it")
-	require.Len(t, entries(after, kube.Manager), 1)
+	require.Len(t, entries(after, kube.FieldManager), 1)
 	require.Empty(t, told, "the weights were what they should be")
 }
 
-func TestLentDriftIsTold(t *testing.T) {
+func TestPartialOwnedDriftIsTold(t *testing.T) {
 	b := newBench(t)
 	var told []string
 	b.Drifted = func(_ *v1beta1.Canary, object string) { told = append(told, object) }
@@ -108,8 +108,8 @@ func TestLentDriftIsTold(t *testing.T) {
 	require.True(t, b.apply(b.weighed(30)), "a new process puts back what it cannot know the history of")
 }
 
-// TestLentIsNotOverwritten has somebody edit the list between our reading it and applying it.
-func TestLentIsNotOverwritten(t *testing.T) {
+// TestPartialOwnedIsNotOverwritten has somebody edit the list between our reading it and applying it.
+func TestPartialOwnedIsNotOverwritten(t *testing.T) {
 	b := newBench(t)
 	b.storefront()
 	stale := b.weighed(30)
@@ -133,7 +133,7 @@ func TestLentIsNotOverwritten(t *testing.T) {
 	require.ErrorIs(t, err, kube.ErrMissing, "what is the user's is never made by us")
 }
 
-func TestLentChangedAt(t *testing.T) {
+func TestPartialOwnedChangedAt(t *testing.T) {
 	b := newBench(t)
 	route := b.storefront()
 	at := func() time.Time {
@@ -158,7 +158,7 @@ func TestLentChangedAt(t *testing.T) {
 func TestTrimKeepsTimes(t *testing.T) {
 	t.Parallel()
 	early, late := metav1.Unix(100, 0), metav1.Unix(200, 0)
-	mine := metav1.ManagedFieldsEntry{Manager: kube.Manager, Operation: metav1.ManagedFieldsOperationApply}
+	mine := metav1.ManagedFieldsEntry{Manager: kube.FieldManager, Operation: metav1.ManagedFieldsOperationApply}
 	theirs := func(at metav1.Time, subresource string) metav1.ManagedFieldsEntry {
 		return metav1.ManagedFieldsEntry{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationUpdate, Time: &at, Subresource: subresource}
 	}
@@ -179,7 +179,7 @@ func TestTrimKeepsTimes(t *testing.T) {
 			e.Time = tc.own
 			u := anyVirtualService()
 			u.SetManagedFields(append(tc.others, e))
-			trimmed, err := kube.Trim(u)
+			trimmed, err := kube.TrimManagedFields(u)
 			require.NoError(t, err)
 			left := trimmed.(client.Object).GetManagedFields()
 			require.Len(t, left, 1, "the rest is dropped")
@@ -188,19 +188,19 @@ func TestTrimKeepsTimes(t *testing.T) {
 	}
 }
 
-func TestDisown(t *testing.T) {
+func TestReleaseFields(t *testing.T) {
 	b := newBench(t)
 	route := virtualService(b, 0)
 	holds := func() bool {
-		held, err := b.Holds(t.Context(), route)
+		held, err := b.OwnsFields(t.Context(), route)
 		require.NoError(t, err)
 		return held
 	}
-	require.NoError(t, b.Disown(t.Context(), route), "there is nothing to give up")
+	require.NoError(t, b.ReleaseFields(t.Context(), route), "there is nothing to give up")
 	require.False(t, holds())
 	before := b.storefront()
 	require.False(t, holds(), "it is the user's alone")
-	require.NoError(t, b.Disown(t.Context(), route))
+	require.NoError(t, b.ReleaseFields(t.Context(), route))
 	require.Equal(t, before.GetResourceVersion(), get(b, anyVirtualService(), "podinfo").GetResourceVersion())
 
 	b.apply(b.weighed(30))
@@ -214,32 +214,32 @@ func TestDisown(t *testing.T) {
 		return b.user.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("kubectl"))
 	}
 	require.True(t, apierrors.IsConflict(mine()), "the weights are ours")
-	require.NoError(t, b.Disown(t.Context(), route))
+	require.NoError(t, b.ReleaseFields(t.Context(), route))
 	require.False(t, holds())
 	require.Equal(t, held.Object["spec"], get(b, anyVirtualService(), "podinfo").Object["spec"], "the fields stay")
 	require.NoError(t, mine(), "and are anybody's")
 }
 
-// TestDisownTheLastOwner empties the record, which the server does by one spelling only.
-func TestDisownTheLastOwner(t *testing.T) {
+// TestReleaseFieldsTheLastOwner empties the record, which the server does by one spelling only.
+func TestReleaseFieldsTheLastOwner(t *testing.T) {
 	b := newBench(t)
 	b.storefront()
 	b.apply(b.weighed(30))
 	held := get(b, anyVirtualService(), "podinfo")
-	held.SetManagedFields(entries(held, kube.Manager))
+	held.SetManagedFields(entries(held, kube.FieldManager))
 	require.NoError(t, b.user.Update(t.Context(), held))
 	require.Len(t, held.GetManagedFields(), 1, "nobody else has a part in it")
-	require.NoError(t, b.Disown(t.Context(), virtualService(b, 0)))
+	require.NoError(t, b.ReleaseFields(t.Context(), virtualService(b, 0)))
 	require.Empty(t, get(b, anyVirtualService(), "podinfo").GetManagedFields())
 }
 
-// TestDisownConflict has the route change between reading and writing its record of owners.
-func TestDisownConflict(t *testing.T) {
+// TestReleaseFieldsConflict has the route change between reading and writing its record of owners.
+func TestReleaseFieldsConflict(t *testing.T) {
 	b := newBench(t)
 	b.storefront()
 	b.apply(b.weighed(30))
 	b.Live = meddler{Reader: b.Live, then: func() { edit(b, anyVirtualService(), "podinfo", setWeights(2, 98)) }}
-	err := b.Disown(t.Context(), virtualService(b, 0))
+	err := b.ReleaseFields(t.Context(), virtualService(b, 0))
 	require.True(t, apierrors.IsConflict(err), "%v", err)
 	require.ErrorContains(t, err, `disown VirtualService "`+b.ns+`/podinfo"`)
 }

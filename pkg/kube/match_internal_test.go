@@ -56,8 +56,8 @@ func TestHolds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, have, want := matcher{typed: !tc.untyped}, value(t, tc.have), value(t, tc.want)
-			require.Equal(t, tc.holds, m.holds("", have, want), tc.reason)
-			same := m.holds("", m.extract("", have, want), want)
+			require.Equal(t, tc.holds, m.matches("", have, want), tc.reason)
+			same := m.matches("", m.extract("", have, want), want)
 			require.Equal(t, tc.holds, same, "what is extracted for comparing decides in the same way")
 		})
 	}

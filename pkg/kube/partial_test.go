@@ -44,28 +44,28 @@ func replicas(b *bench, n int32) *appsv1ac.DeploymentApplyConfiguration {
 	return appsv1ac.Deployment("podinfo", b.ns).WithSpec(appsv1ac.DeploymentSpec().WithReplicas(n))
 }
 
-func TestBare(t *testing.T) {
+func TestPartial(t *testing.T) {
 	b := newBench(t)
 	before := b.target("podinfo:1", 3)
-	require.True(t, b.apply(kube.Bare(replicas(b, 0))))
+	require.True(t, b.apply(kube.Partial(replicas(b, 0))))
 	after := get(b, &appsv1.Deployment{}, "podinfo")
 	require.Zero(t, *after.Spec.Replicas)
 	require.Equal(t, before.Spec.Template, after.Spec.Template, "the rest is the user's")
 	require.Equal(t, before.Annotations, after.Annotations, "and no annotation is left there")
 	require.True(t, kube.AppliedAt(after).IsZero())
-	b.quiet("it is as wished", kube.Bare(replicas(b, 0)))
+	b.quiet("it is as desired", kube.Partial(replicas(b, 0)))
 	b.restart()
-	b.quiet("after a restart too", kube.Bare(replicas(b, 0)))
+	b.quiet("after a restart too", kube.Partial(replicas(b, 0)))
 
 	edit(b, after, "podinfo", func(d *appsv1.Deployment) { d.Spec.Replicas = ptr.To[int32](2) })
-	b.pends(kube.Bare(replicas(b, 0)))
-	require.True(t, b.apply(kube.Bare(replicas(b, 0))))
+	b.pends(kube.Partial(replicas(b, 0)))
+	require.True(t, b.apply(kube.Partial(replicas(b, 0))))
 	require.Zero(t, *get(b, after, "podinfo").Spec.Replicas)
 }
 
-func TestBareMissing(t *testing.T) {
+func TestPartialMissing(t *testing.T) {
 	b := newBench(t)
-	want := kube.Bare(replicas(b, 0))
+	want := kube.Partial(replicas(b, 0))
 	_, err := b.Apply(t.Context(), b.owner, want)
 	require.ErrorIs(t, err, kube.ErrMissing)
 	require.ErrorContains(t, err, `Deployment "`+b.ns+`/podinfo"`, "the object is named")
@@ -74,7 +74,7 @@ func TestBareMissing(t *testing.T) {
 	require.Zero(t, b.made.Writes())
 }
 
-func TestBareGoneMeanwhile(t *testing.T) {
+func TestPartialGoneMeanwhile(t *testing.T) {
 	b := newBench(t)
 	port := corev1ac.ServiceSpec().WithPorts(corev1ac.ServicePort().WithPort(80))
 	svc := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: "mine"}}
@@ -83,7 +83,7 @@ func TestBareGoneMeanwhile(t *testing.T) {
 	b.watched(svc)
 	thaw := b.freeze()
 	defer thaw()
-	want := kube.Bare(corev1ac.Service("mine", b.ns).WithSpec(port))
+	want := kube.Partial(corev1ac.Service("mine", b.ns).WithSpec(port))
 	pending, err := b.Pending(t.Context(), b.owner, want)
 	require.NoError(t, err)
 	require.True(t, pending)
@@ -96,7 +96,7 @@ func TestBareGoneMeanwhile(t *testing.T) {
 	require.True(t, apierrors.IsNotFound(err), "what is the user's is never made by us")
 }
 
-func TestHandBack(t *testing.T) {
+func TestRestore(t *testing.T) {
 	b := newBench(t)
 	svc := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: "podinfo"}}
 	svc.Spec.Selector = map[string]string{"app": "podinfo"}
@@ -109,7 +109,7 @@ func TestHandBack(t *testing.T) {
 		return corev1ac.Service("podinfo", b.ns).
 			WithSpec(corev1ac.ServiceSpec().WithSelector(map[string]string{"app": "podinfo"}))
 	}
-	require.NoError(t, b.HandBack(t.Context(), original()))
+	require.NoError(t, b.Restore(t.Context(), original()))
 	back := get(b, &corev1.Service{}, "podinfo")
 	require.Equal(t, svc.Spec.Selector, back.Spec.Selector)
 	require.Len(t, back.Spec.Ports, 1, "our second port goes, the user's stays")
@@ -117,7 +117,7 @@ func TestHandBack(t *testing.T) {
 	require.Empty(t, back.OwnerReferences)
 
 	require.NoError(t, b.user.Delete(t.Context(), back))
-	require.NoError(t, b.HandBack(t.Context(), original()), "there is nobody to give it back to")
+	require.NoError(t, b.Restore(t.Context(), original()), "there is nobody to give it back to")
 	err := b.user.Get(t.Context(), client.ObjectKeyFromObject(svc), svc)
 	require.True(t, apierrors.IsNotFound(err), "and it is not made again")
 }

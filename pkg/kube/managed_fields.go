@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// owned are the fields that the API server has down as ours, in the nested form
+// ownedFields are the fields that the API server has down as ours, in the nested form
 // of managedFields, where field x is the key f:x. It is nil where there is no record
 // of ours, as in a cache that drops it to save memory.
 //
@@ -18,7 +18,7 @@ import (
 // list which is ours as a whole, and, of kinds that are watched as metadata
 // only, that the content was changed. The server takes a field away from us
 // when anybody else gives it another value.
-func owned(obj client.Object) map[string]any {
+func ownedFields(obj client.Object) map[string]any {
 	i := slices.IndexFunc(obj.GetManagedFields(), ours)
 	if i < 0 {
 		return nil
@@ -29,24 +29,24 @@ func owned(obj client.Object) map[string]any {
 	return fields
 }
 
-// heldSince is when the fields that are ours got their values, rounded up from whole seconds; zero: none is ours.
-func heldSince(obj client.Object) time.Time {
+// ownedSince is when the fields that are ours got their values, rounded up from whole seconds; zero: none is ours.
+func ownedSince(obj client.Object) time.Time {
 	fields := obj.GetManagedFields()
 	i := slices.IndexFunc(fields, ours)
 	if i < 0 {
 		return time.Time{}
 	}
-	at := timeOf(fields[i], fields)
+	at := changeTime(fields[i], fields)
 	if at == nil {
 		return obj.GetCreationTimestamp().Add(time.Second)
 	}
 	return at.Add(time.Second)
 }
 
-// timeOf is when a manager has last changed anything. The server notes no time with an apply that finds the values as
-// they should be, and makes their owner of us only. Whoever had set them is among the others then, so that the latest
-// of their times cannot be too early.
-func timeOf(e metav1.ManagedFieldsEntry, all []metav1.ManagedFieldsEntry) *metav1.Time {
+// changeTime is when a manager has last changed anything. The server notes no time with an apply that finds the values
+// as they should be, and makes their owner of us only. Whoever had set them is among the others then, so that the
+// latest of their times cannot be too early.
+func changeTime(e metav1.ManagedFieldsEntry, all []metav1.ManagedFieldsEntry) *metav1.Time {
 	if e.Time != nil {
 		return e.Time
 	}
@@ -60,13 +60,13 @@ func timeOf(e metav1.ManagedFieldsEntry, all []metav1.ManagedFieldsEntry) *metav
 }
 
 func ours(e metav1.ManagedFieldsEntry) bool {
-	return e.Manager == Manager && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == ""
+	return e.Manager == FieldManager && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == ""
 }
 
-// Trim is for caches to store objects with (cache.Options.DefaultTransform): of
+// TrimManagedFields is for caches to store objects with (cache.Options.DefaultTransform): of
 // the record of who owns what, often half of an object, it keeps our part, with
 // its time.
-func Trim(obj any) (any, error) {
+func TrimManagedFields(obj any) (any, error) {
 	o, err := meta.Accessor(obj)
 	if err != nil {
 		return obj, nil // a marker of the watch, not an object
@@ -74,7 +74,7 @@ func Trim(obj any) (any, error) {
 	if fields := o.GetManagedFields(); len(fields) > 0 {
 		for i := range fields {
 			if ours(fields[i]) {
-				fields[i].Time = timeOf(fields[i], fields)
+				fields[i].Time = changeTime(fields[i], fields)
 			}
 		}
 		others := func(e metav1.ManagedFieldsEntry) bool { return !ours(e) }
@@ -84,7 +84,7 @@ func Trim(obj any) (any, error) {
 }
 
 // covers says whether all of want is among the fields. A list is one field
-// here: of its items holds knows more.
+// here: of its items matcher knows more.
 func covers(fields, want map[string]any) bool {
 	for key, value := range want {
 		child, ok := fields["f:"+key].(map[string]any)

@@ -10,10 +10,10 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// Record stores a status like the function of its name, and remembers what came
+// PatchStatus stores a status like the function of its name, and remembers what came
 // back, so that Knows can tell a cached Canary from before.
-func (a *Applier) Record(ctx context.Context, before, after *v1beta1.Canary) error {
-	if err := Record(ctx, a.Client, before, after); err != nil {
+func (a *Applier) PatchStatus(ctx context.Context, before, after *v1beta1.Canary) error {
+	if err := PatchStatus(ctx, a.Client, before, after); err != nil {
 		return err
 	}
 	a.memory.set(canaryRef(after), func(m *mark) {
@@ -22,8 +22,8 @@ func (a *Applier) Record(ctx context.Context, before, after *v1beta1.Canary) err
 	return nil
 }
 
-// Hold puts our finalizer on a Canary, or takes it off. One that is gone needs neither.
-func (a *Applier) Hold(ctx context.Context, c *v1beta1.Canary, held bool) error {
+// SetFinalizer puts our finalizer on a Canary, or takes it off. One that is gone needs neither.
+func (a *Applier) SetFinalizer(ctx context.Context, c *v1beta1.Canary, held bool) error {
 	to := c.DeepCopy()
 	turn := controllerutil.RemoveFinalizer
 	if held {
@@ -40,17 +40,19 @@ func (a *Applier) Hold(ctx context.Context, c *v1beta1.Canary, held bool) error 
 	return nil
 }
 
-// Stored says whether it was this process that stored the status of a Canary last, as far as is known. Nobody else
-// does while it is in charge, so that a cached one which it Knows need not be read again to be acted on.
-func (a *Applier) Stored(c *v1beta1.Canary) bool { return a.memory.of(canaryRef(c)).stored == c.UID }
+// StatusStoredLast says whether it was this process that stored the status of a Canary last, as far as is known. Nobody
+// else does while it is in charge, so that a cached one which it Knows need not be read again to be acted on.
+func (a *Applier) StatusStoredLast(c *v1beta1.Canary) bool {
+	return a.memory.of(canaryRef(c)).stored == c.UID
+}
 
-// Doubt takes back what Stored says, for when the server has told of a conflict.
-func (a *Applier) Doubt(c *v1beta1.Canary) {
+// ForgetStatus takes back what StatusStoredLast says, for when the server has told of a conflict.
+func (a *Applier) ForgetStatus(c *v1beta1.Canary) {
 	a.memory.set(canaryRef(c), func(m *mark) { m.stored = "" })
 }
 
-// Knows says whether a cached Canary has the status that we stored last.
-func (a *Applier) Knows(c *v1beta1.Canary) bool { return !a.behind(canaryRef(c), c) }
+// StatusSeen says whether a cached Canary has the status that we stored last.
+func (a *Applier) StatusSeen(c *v1beta1.Canary) bool { return !a.cacheBehind(canaryRef(c), c) }
 
 func canaryRef(c *v1beta1.Canary) ref {
 	return ref{kind: v1beta1.GroupVersion.WithKind("Canary"), key: client.ObjectKeyFromObject(c)}

@@ -10,7 +10,7 @@ import (
 )
 
 // ChangedAt is AppliedAt of the object as the cache has it: zero while it is
-// missing, not ours, or still without our last write. Of a Lent object it is the
+// missing, not ours, or still without our last write. Of a PartialOwned object it is the
 // time of the server, which counts whole seconds: the end of the second.
 func (a *Applier) ChangedAt(ctx context.Context, obj runtime.ApplyConfiguration) (time.Time, error) {
 	r, err := refOf(obj)
@@ -18,36 +18,36 @@ func (a *Applier) ChangedAt(ctx context.Context, obj runtime.ApplyConfiguration)
 		return time.Time{}, err
 	}
 	live, err := a.cached(ctx, r)
-	if err != nil || live == nil || a.behind(r, live) {
+	if err != nil || live == nil || a.cacheBehind(r, live) {
 		return time.Time{}, err
 	}
 	if at := AppliedAt(live); !at.IsZero() {
 		return at, nil
 	}
-	return heldSince(live), nil
+	return ownedSince(live), nil
 }
 
-// HandBack applies what an object of the user's should look like without us.
+// Restore applies what an object of the user's should look like without us.
 // All else that we had set on it is given up, our annotation included. What has
 // gone in the meantime is not made again.
-func (a *Applier) HandBack(ctx context.Context, obj runtime.ApplyConfiguration) error {
-	w, err := wishFor(Bare(obj))
+func (a *Applier) Restore(ctx context.Context, obj runtime.ApplyConfiguration) error {
+	w, err := desiredFor(Partial(obj))
 	if err != nil {
 		return err
 	}
-	t := &task{wish: w}
-	if t.live, err = a.cached(ctx, w.ref); err != nil || t.live == nil {
+	p := &plan{desired: w}
+	if p.live, err = a.cached(ctx, w.ref); err != nil || p.live == nil {
 		return err
 	}
-	if err := t.decode(); err != nil {
+	if err := p.decode(); err != nil {
 		return err
 	}
-	body, err := t.body(a.Now())
+	body, err := p.body(a.Now())
 	if err != nil {
 		return err
 	}
 	a.memory.set(w.ref, func(m *mark) { *m = mark{} })
-	if _, err := a.send(ctx, body); err != nil && !apierrors.IsConflict(err) {
+	if _, err := a.serverSideApply(ctx, body); err != nil && !apierrors.IsConflict(err) {
 		return fmt.Errorf("hand back %s: %w", w.ref, err)
 	}
 	return nil

@@ -12,13 +12,13 @@ import (
 	"github.com/sluice-cd/sluice/pkg/kube"
 )
 
-func TestRecord(t *testing.T) {
+func TestPatchStatus(t *testing.T) {
 	b := newBench(t)
 	b.made.Reset()
 	after := b.owner.DeepCopy()
 	after.Status.Phase, after.Status.CanaryWeight = v1beta1.PhaseProgressing, 10
-	after.Spec.Analysis.StepWeight = 50 // not Record's to store
-	require.NoError(t, kube.Record(t.Context(), b.Client, b.owner, after))
+	after.Spec.Analysis.StepWeight = 50 // not PatchStatus's to store
+	require.NoError(t, kube.PatchStatus(t.Context(), b.Client, b.owner, after))
 	require.Equal(t, 1, b.made.Count("patch", "canaries/status"))
 	require.Equal(t, 1, b.made.Writes(), "one patch and nothing else")
 
@@ -30,14 +30,14 @@ func TestRecord(t *testing.T) {
 	require.Equal(t, stored.Status, after.Status)
 }
 
-func TestRecordNothing(t *testing.T) {
+func TestPatchStatusNothing(t *testing.T) {
 	b := newBench(t)
 	b.made.Reset()
-	require.NoError(t, kube.Record(t.Context(), b.Client, b.owner, b.owner.DeepCopy()))
+	require.NoError(t, kube.PatchStatus(t.Context(), b.Client, b.owner, b.owner.DeepCopy()))
 	require.Empty(t, b.made.Calls(), "an equal status costs no request")
 }
 
-func TestRecordConflict(t *testing.T) {
+func TestPatchStatusConflict(t *testing.T) {
 	b := newBench(t)
 	other := get(b, &v1beta1.Canary{}, b.owner.Name)
 	other.Spec.SkipAnalysis = true
@@ -45,61 +45,61 @@ func TestRecordConflict(t *testing.T) {
 
 	after := b.owner.DeepCopy()
 	after.Status.Phase = v1beta1.PhaseSucceeded
-	err := kube.Record(t.Context(), b.Client, b.owner, after)
+	err := kube.PatchStatus(t.Context(), b.Client, b.owner, after)
 	require.True(t, apierrors.IsConflict(err), "decided on a Canary that has changed since: %v", err)
 	require.Empty(t, get(b, other, other.Name).Status.Phase, "and not stored")
 	require.Equal(t, b.owner.ResourceVersion, after.ResourceVersion, "what was not stored is as it was")
 }
 
-func TestRecordClears(t *testing.T) {
+func TestPatchStatusClears(t *testing.T) {
 	b := newBench(t)
 	first := b.owner.DeepCopy()
 	first.Status.Phase, first.Status.Promoting = v1beta1.PhasePromoting, "abc"
 	first.Status.TrackedConfigs = &map[string]string{"configmap/a": "1", "secret/b": "2"}
-	require.NoError(t, kube.Record(t.Context(), b.Client, b.owner, first))
+	require.NoError(t, kube.PatchStatus(t.Context(), b.Client, b.owner, first))
 
 	second := first.DeepCopy()
 	second.Status.Promoting = ""
 	second.Status.TrackedConfigs = &map[string]string{"configmap/a": "1"}
-	require.NoError(t, kube.Record(t.Context(), b.Client, first, second))
+	require.NoError(t, kube.PatchStatus(t.Context(), b.Client, first, second))
 	stored := get(b, &v1beta1.Canary{}, b.owner.Name)
 	require.Empty(t, stored.Status.Promoting, "what is no longer said goes")
 	require.Equal(t, map[string]string{"configmap/a": "1"}, *stored.Status.TrackedConfigs)
 }
 
-func TestRecordIsRemembered(t *testing.T) {
+func TestPatchStatusIsRemembered(t *testing.T) {
 	b := newBench(t)
-	require.True(t, b.Knows(b.owner), "nothing was written yet")
+	require.True(t, b.StatusSeen(b.owner), "nothing was written yet")
 	after := b.owner.DeepCopy()
 	after.Status.Phase = v1beta1.PhaseInitializing
-	require.NoError(t, b.Record(t.Context(), b.owner, after))
-	require.False(t, b.Knows(b.owner), "a Canary from before")
-	require.True(t, b.Knows(after))
-	require.True(t, b.Knows(get(b, &v1beta1.Canary{}, b.owner.Name)))
+	require.NoError(t, b.PatchStatus(t.Context(), b.owner, after))
+	require.False(t, b.StatusSeen(b.owner), "a Canary from before")
+	require.True(t, b.StatusSeen(after))
+	require.True(t, b.StatusSeen(get(b, &v1beta1.Canary{}, b.owner.Name)))
 }
 
 func TestHold(t *testing.T) {
 	b := newBench(t)
 	held := func() []string { return get(b, &v1beta1.Canary{}, b.owner.Name).Finalizers }
 	b.made.Reset()
-	require.NoError(t, b.Hold(t.Context(), b.owner, false))
+	require.NoError(t, b.SetFinalizer(t.Context(), b.owner, false))
 	require.Zero(t, b.made.Writes(), "it has none")
-	require.NoError(t, b.Hold(t.Context(), b.owner, true))
+	require.NoError(t, b.SetFinalizer(t.Context(), b.owner, true))
 	require.Equal(t, []string{v1beta1.Finalizer}, held())
-	err := b.Hold(t.Context(), b.owner, true)
+	err := b.SetFinalizer(t.Context(), b.owner, true)
 	require.True(t, apierrors.IsConflict(err), "it was read before it had one: %v", err)
 
 	seen := get(b, &v1beta1.Canary{}, b.owner.Name)
-	require.NoError(t, b.Hold(t.Context(), seen, true))
+	require.NoError(t, b.SetFinalizer(t.Context(), seen, true))
 	require.Equal(t, 1, b.made.Writes(), "it is on")
 	seen.Finalizers = append(seen.Finalizers, "example.com/audit")
 	require.NoError(t, b.Client.Update(t.Context(), seen))
-	require.NoError(t, b.Hold(t.Context(), seen, false))
+	require.NoError(t, b.SetFinalizer(t.Context(), seen, false))
 	require.Equal(t, []string{"example.com/audit"}, held(), "somebody else's stays")
 
 	gone := b.owner.DeepCopy()
 	gone.Name = "gone"
-	require.NoError(t, b.Hold(t.Context(), gone, true), "there is nothing to be held")
+	require.NoError(t, b.SetFinalizer(t.Context(), gone, true), "there is nothing to be held")
 }
 
 func TestDelete(t *testing.T) {

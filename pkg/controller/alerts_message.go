@@ -116,10 +116,10 @@ func stepLine(n News) string {
 	if begins(n.Before, n.Canary.Status) {
 		step = n.Canary.Status.Step
 	}
-	if len(n.Plan.Steps) == 0 || step == 0 {
+	if n.Plan.Length() == 0 || step == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d", min(step, len(n.Plan.Steps)), len(n.Plan.Steps))
+	return fmt.Sprintf("%d of %d", min(step, n.Plan.Length()), n.Plan.Length())
 }
 
 // failing are the metrics whose last measurement was not accepted.

@@ -78,7 +78,7 @@ func (t *turn) gates() []v1beta1.HookType {
 	var due []v1beta1.HookType
 	next := t.Status.Step
 	// Copies reach no user, so they are no increase of anything. In WaitingPromotion the last one was agreed to before.
-	mirrored := next < len(t.Plan.Steps) && t.Plan.Steps[next].Mirror > 0
+	mirrored := next < t.Plan.Length() && t.Plan.Step(next+1).Mirror > 0
 	if t.Plan.Strategy == Canary && !mirrored && t.Status.Phase == v1beta1.PhaseProgressing {
 		due = append(due, v1beta1.ConfirmTrafficIncreaseHook)
 	}
@@ -93,9 +93,9 @@ func (t *turn) gates() []v1beta1.HookType {
 func (t *turn) proven() int {
 	// One that is alone has all users already, so that only its promotion is left to agree to.
 	if t.Plan.Strategy == BlueGreen && !t.alone() {
-		return len(t.Plan.Steps) - 1
+		return t.Plan.Length() - 1
 	}
-	return len(t.Plan.Steps)
+	return t.Plan.Length()
 }
 
 // asked says that a metric takes part in the round that is due. When that was to begin counts, not the present: the
@@ -141,10 +141,10 @@ func (t *turn) needed() int32 {
 		return t.proportionate()
 	}
 	// Nothing more is sent to the canary. What it has to be for a primary that does not come up is strand's to look at.
-	if t.Status.Step >= len(t.Plan.Steps) {
+	if t.Status.Step >= t.Plan.Length() {
 		return 0
 	}
-	next := t.Plan.Steps[t.Status.Step]
+	next := t.Plan.Step(t.Status.Step + 1)
 	return Share(orDefault(t.Plan.CanaryReady, everything), Share(max(next.Weight, next.Mirror), t.Status.PrimaryReplicas))
 }
 

@@ -11,6 +11,7 @@ import (
 // schema refuses most of it earlier; a Canary that was stored under another schema meets it here.
 var checks = []func(v1beta1.CanarySpec, Capabilities) error{
 	soundTarget,
+	soundLengths,
 	soundWeights,
 	soundClimb,
 	soundThresholds,
@@ -38,6 +39,29 @@ func soundTarget(spec v1beta1.CanarySpec, _ Capabilities) error {
 	}
 	if ref := spec.AutoscalerRef; ref != nil && ref.Kind != "HorizontalPodAutoscaler" && ref.Kind != "ScaledObject" {
 		return invalid("spec.autoscalerRef.kind", "%q is not known, known are HorizontalPodAutoscaler and ScaledObject", ref.Kind)
+	}
+	return nil
+}
+
+// soundLengths refuses what would take no end of time and memory in every pass. The schema has no such bounds: they would
+// make each patch of the status of a stored Canary beyond them fail, and so leave its rollout where it is.
+func soundLengths(spec v1beta1.CanarySpec, _ Capabilities) error {
+	a := spec.Analysis
+	if a == nil {
+		return nil
+	}
+	for _, f := range []struct {
+		field      string
+		size, most int
+	}{
+		{"iterations", a.Iterations, mostSteps},
+		{"stepWeights", len(a.StepWeights), mostSteps},
+		{"metrics", len(a.Metrics), mostChecks},
+		{"webhooks", len(a.Webhooks), mostChecks},
+	} {
+		if f.size > f.most {
+			return invalid("spec.analysis."+f.field, "%d are too many, at most %d are possible", f.size, f.most)
+		}
 	}
 	return nil
 }

@@ -15,11 +15,11 @@ type Capabilities uint8
 
 // The capabilities a provider can have. One with none of them moves all requests at once or none.
 const (
-	Weighted Capabilities = 1 << iota // requests can be split by percent
-	Mirrored                          // requests can be copied
-	Matched                           // requests can be told apart by header, cookie or query
-	MatchedWeighted                   // and those that fit be split by percent
-	Sticky                            // a user can be kept on the side first met
+	Weighted        Capabilities = 1 << iota // requests can be split by percent
+	Mirrored                                 // requests can be copied
+	Matched                                  // requests can be told apart by header, cookie or query
+	MatchedWeighted                          // and those that fit be split by percent
+	Sticky                                   // a user can be kept on the side first met
 )
 
 // Has says whether all of the wanted capabilities are there.
@@ -53,13 +53,18 @@ const (
 type Plan struct {
 	Provider string // that divides the requests, for people
 	Strategy Strategy
-	Steps    []Step // what the canary goes through, in order
+	Steps    []Step // what the canary goes through, in order; read them by Step and Length
 	Retreat  []Step // how traffic comes back once the primary is promoted
-	Skip     bool   // promote as soon as the canary is available
-	Swap     bool   // the apex Service is the only route: traffic moves all at once
-	Ratio    bool   // weights are reached by numbers of pods
-	Preview  bool   // some requests go to the canary at every weight
-	Matched  bool   // only requests that fit analysis.match meet the canary; weights are of those
+
+	// Iterations is how many intervals the first of Steps lasts, each judged at its end and counted as a step; zero: one,
+	// which is no iteration.
+	Iterations int
+
+	Skip    bool // promote as soon as the canary is available
+	Swap    bool // the apex Service is the only route: traffic moves all at once
+	Ratio   bool // weights are reached by numbers of pods
+	Preview bool // some requests go to the canary at every weight
+	Matched bool // only requests that fit analysis.match meet the canary; weights are of those
 
 	// Affinity keeps users on the side they have met; nil: every request is decided anew.
 	Affinity *v1beta1.SessionAffinity
@@ -93,9 +98,22 @@ func (p *Plan) adjusted(texts ...string) {
 
 // Step is one stage of a rollout. It lasts one interval and is judged at its end.
 type Step struct {
-	Weight    int // percent of requests that the canary answers
-	Mirror    int // percent of requests that the canary gets a copy of
-	Iteration int // counted from one; zero for a step that is not an iteration
+	Weight int // percent of requests that the canary answers
+	Mirror int // percent of requests that the canary gets a copy of
+}
+
+// Length is how many steps there are, each iteration being one.
+func (p *Plan) Length() int { return len(p.Steps) + max(p.Iterations-1, 0) }
+
+// Step is the nth step, counted from one.
+func (p *Plan) Step(n int) Step { return p.Steps[max(n-max(p.Iterations, 1), 0)] }
+
+// iteration is which iteration the nth step is; zero: none.
+func (p *Plan) iteration(n int) int {
+	if n > p.Iterations {
+		return 0
+	}
+	return n
 }
 
 // Limits the contract gives to what a spec leaves out or overdoes.
@@ -105,6 +123,12 @@ const (
 	defaultDeadline   = 600 * time.Second
 	defaultIterations = 10
 	everything        = 100 // percent
+)
+
+// What a spec may ask for at most. More is a slip of the pen, and would cost every pass time and memory.
+const (
+	mostSteps  = 100_000 // iterations, or entries of stepWeights
+	mostChecks = 1000    // metrics, or webhooks
 )
 
 // Compile reduces a spec to a Plan, or says what is wrong with it by an *InvalidError.
@@ -167,6 +191,7 @@ func (p *Plan) plot(a *v1beta1.CanaryAnalysis) error {
 	case a.StepWeight > 0:
 		p.Steps = ramp(a.StepWeight, orDefault(a.MaxWeight, everything))
 	case len(a.StepWeights) > 0:
+		p.Steps = make([]Step, 0, len(a.StepWeights)+1) // and one that mirrors
 		for _, w := range a.StepWeights {
 			p.Steps = append(p.Steps, Step{Weight: w})
 		}
@@ -187,9 +212,7 @@ func (p *Plan) mirror(percent int) {
 	case Canary:
 		p.Steps = append([]Step{{Mirror: percent}}, p.Steps...)
 	case BlueGreen:
-		for i := range p.Steps[:len(p.Steps)-1] {
-			p.Steps[i].Mirror = percent
-		}
+		p.Steps[0].Mirror = percent
 	case ABTesting: // those who fit meet the canary from the first step on
 	}
 }
@@ -197,9 +220,8 @@ func (p *Plan) mirror(percent int) {
 // compare lays out an A/B test: all requests that fit go to the canary, for some checks.
 func (p *Plan) compare(n int) {
 	p.Strategy = ABTesting
-	for i := range n {
-		p.Steps = append(p.Steps, Step{Weight: everything, Iteration: i + 1})
-	}
+	p.Iterations = n
+	p.Steps = []Step{{Weight: everything}}
 }
 
 // sendAllMatched has all requests that fit go to the canary in each step that has a weight, as the API's other
@@ -217,10 +239,8 @@ func (p *Plan) sendAllMatched() {
 // iterate lays out a blue/green rollout: checks without users, then all of them at once.
 func (p *Plan) iterate(n int) {
 	p.Strategy = BlueGreen
-	for i := range n {
-		p.Steps = append(p.Steps, Step{Iteration: i + 1})
-	}
-	p.Steps = append(p.Steps, Step{Weight: everything})
+	p.Iterations = n
+	p.Steps = []Step{{}, {Weight: everything}}
 }
 
 // peak is the highest weight of the steps.

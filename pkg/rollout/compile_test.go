@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +34,15 @@ func weights(steps []Step) []int {
 	var all []int
 	for _, s := range steps {
 		all = append(all, s.Weight)
+	}
+	return all
+}
+
+// inOrder are the steps of a plan, one by one.
+func inOrder(p Plan) []Step {
+	var all []Step
+	for n := range p.Length() {
+		all = append(all, p.Step(n+1))
 	}
 	return all
 }
@@ -83,6 +93,11 @@ func TestCompileLaysOutSteps(t *testing.T) {
 			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations = 0, 3 },
 			strategy: BlueGreen, steps: []int{0, 0, 0, 100},
 		},
+		"ABTesting": {
+			reason: "Whoever fits meets the canary at every check.",
+			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations, a.Match = 0, 3, some },
+			strategy: ABTesting, steps: []int{100, 100, 100},
+		},
 		"StepWeightPromotion": {
 			reason: "Traffic comes back by equal steps; the way to zero belongs to Finalising.",
 			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeightPromotion = 20 },
@@ -108,10 +123,28 @@ func TestCompileLaysOutSteps(t *testing.T) {
 			p, err := Compile(specOf(analysis(c.change)), c.can)
 			require.NoError(t, err, c.reason)
 			require.Equal(t, c.strategy, p.Strategy, c.reason)
-			require.Equal(t, c.steps, weights(p.Steps), c.reason)
+			require.Equal(t, c.steps, weights(inOrder(p)), c.reason)
 			require.Equal(t, c.retreat, weights(p.Retreat), c.reason)
 			require.Equal(t, c.remarks, texts(p.Remarks), c.reason)
 			require.False(t, p.Skip, c.reason)
+		})
+	}
+}
+
+func TestCompileCountsIterations(t *testing.T) {
+	for name, match := range map[string][]v1beta1.HTTPMatchRequest{"BlueGreen": nil, "ABTesting": some} {
+		t.Run(name, func(t *testing.T) {
+			p, err := Compile(specOf(analysis(func(a *v1beta1.CanaryAnalysis) {
+				a.StepWeight, a.Iterations, a.Mirror, a.Match = 0, mostSteps, match == nil, match
+			})), weighted|Mirrored)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(p.Steps), 2, "a hundred thousand of one kind need no more memory than one")
+			require.GreaterOrEqual(t, p.Length(), mostSteps)
+			for _, n := range []int{1, mostSteps} {
+				require.Equal(t, n, p.iteration(n))
+				require.Equal(t, p.Steps[0], p.Step(n))
+			}
+			require.Zero(t, p.iteration(mostSteps+1), "the step at 100 is no iteration")
 		})
 	}
 }
@@ -227,6 +260,10 @@ func TestCompileRefuses(t *testing.T) {
 		"TopBelowFirstStep":  {"spec.analysis.maxWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.MaxWeight = 50, 20 })},
 		"PrimaryThreshold":   {"spec.analysis.primaryReadyThreshold", analysis(func(a *v1beta1.CanaryAnalysis) { a.PrimaryReadyThreshold = ptr(101) })},
 		"CanaryThreshold":    {"spec.analysis.canaryReadyThreshold", analysis(func(a *v1beta1.CanaryAnalysis) { a.CanaryReadyThreshold = ptr(-1) })},
+		"TooManyIterations":  {"spec.analysis.iterations", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations = 0, mostSteps+1 })},
+		"TooManySteps":       {"spec.analysis.stepWeights", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.StepWeights = 0, make([]int, mostSteps+1) })},
+		"TooManyMetrics":     {"spec.analysis.metrics", analysis(func(a *v1beta1.CanaryAnalysis) { a.Metrics = make([]v1beta1.CanaryMetric, mostChecks+1) })},
+		"TooManyWebhooks":    {"spec.analysis.webhooks", analysis(func(a *v1beta1.CanaryAnalysis) { a.Webhooks = make([]v1beta1.CanaryWebhook, mostChecks+1) })},
 		"NoStep":             {"spec.analysis", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight = 0 })},
 		"IntervalOfWords":    {"spec.analysis.interval", analysis(func(a *v1beta1.CanaryAnalysis) { a.Interval = "soon" })},
 		"IntervalOfNothing":  {"spec.analysis.interval", analysis(func(a *v1beta1.CanaryAnalysis) { a.Interval = "0s" })},
@@ -313,7 +350,9 @@ func TestCompileNarrowsToTheMatch(t *testing.T) {
 		},
 		"StepWeights": {
 			reason: "The same for a list, and on the way back.",
-			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.StepWeights, a.StepWeightPromotion = 0, []int{1, 80}, 30 },
+			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) {
+				a.StepWeight, a.StepWeights, a.StepWeightPromotion = 0, []int{1, 80}, 30
+			},
 			steps: []int{1, 80}, mirrors: []int{0, 0}, retreat: []int{50, 20}, matched: true,
 		},
 		"Mirror": {
@@ -328,7 +367,9 @@ func TestCompileNarrowsToTheMatch(t *testing.T) {
 		},
 		"AllOrNothing": {
 			reason: "A provider that tells requests apart or weighs them sends all that fit, and nobody else.",
-			can:    Weighted | Matched, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.StepWeights, a.StepWeightPromotion = 0, []int{0, 20, 40}, 10 },
+			can:    Weighted | Matched, change: func(a *v1beta1.CanaryAnalysis) {
+				a.StepWeight, a.StepWeights, a.StepWeightPromotion = 0, []int{0, 20, 40}, 10
+			},
 			steps: []int{0, 100, 100}, mirrors: []int{0, 0, 0}, matched: true, remarks: []string{remark},
 		},
 		"AllOrNothingIterations": {
@@ -342,10 +383,10 @@ func TestCompileNarrowsToTheMatch(t *testing.T) {
 			p, err := Compile(specOf(analysis(func(a *v1beta1.CanaryAnalysis) { a.Match = some; c.change(a) })), c.can)
 			require.NoError(t, err, c.reason)
 			var mirrors []int
-			for _, s := range p.Steps {
+			for _, s := range inOrder(p) {
 				mirrors = append(mirrors, s.Mirror)
 			}
-			require.Equal(t, c.steps, weights(p.Steps), c.reason)
+			require.Equal(t, c.steps, weights(inOrder(p)), c.reason)
 			require.Equal(t, c.mirrors, mirrors, c.reason)
 			require.Equal(t, c.retreat, weights(p.Retreat), c.reason)
 			require.Equal(t, c.matched, p.Matched, c.reason)
@@ -379,6 +420,10 @@ func TestRoutingNamesTheStrategy(t *testing.T) {
 		"Steps":     {func(*v1beta1.CanarySpec) {}, "Weight step: 10 max: 50"},
 		"ABTesting": {analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations, a.Match = 0, 3, some }), "A/B Testing"},
 		"List":      {analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.StepWeights = 0, []int{1, 30} }), "Weight steps: 1,30 max: 30"},
+		"LongList": {
+			analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.StepWeights = 0, make([]int, mostSteps) }),
+			"Weight steps: " + strings.Repeat("0,", 100) + "... max: 0",
+		},
 		"BlueGreen": {analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations = 0, 3 }), "Blue/Green"},
 		"Skipped":   {func(s *v1beta1.CanarySpec) { s.SkipAnalysis = true }, "Analysis skipped"},
 	}

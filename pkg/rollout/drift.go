@@ -66,7 +66,7 @@ func (t *turn) unmatched() bool {
 // onPlan says that the last step taken is one of the spec's, with the weight that users are at.
 func (t *turn) onPlan() bool {
 	taken := t.Status.Step
-	return t.Status.Matched == t.Plan.Matched && taken <= len(t.Plan.Steps) && t.Plan.Steps[taken-1].Weight == t.Status.CanaryWeight
+	return t.Status.Matched == t.Plan.Matched && taken <= t.Plan.Length() && t.Plan.Step(taken).Weight == t.Status.CanaryWeight
 }
 
 // replan finds the place among the new steps that users are at: no step that they have not met is passed over.
@@ -89,7 +89,7 @@ func (t *turn) replan() {
 //	blue/green at 100       all of them
 //	weights                 up to the first that is above what users are at
 func (t *turn) place() int {
-	last := len(t.Plan.Steps)
+	last := t.Plan.Length()
 	switch {
 	case t.alone():
 		return last

@@ -92,10 +92,10 @@ func mirrored(p Plan, s v1beta1.CanaryStatus) int {
 		return 0
 	}
 	// A spec that was changed meanwhile: until replan has found the place in it, its step is not ours.
-	if s.Step < 1 || s.Step > len(p.Steps) || p.Steps[s.Step-1].Weight != s.CanaryWeight {
+	if s.Step < 1 || s.Step > p.Length() || p.Step(s.Step).Weight != s.CanaryWeight {
 		return 0
 	}
-	return p.Steps[s.Step-1].Mirror
+	return p.Step(s.Step).Mirror
 }
 
 // floor is the size that the present weight and the next step's need, so that a step finds its pods there.
@@ -104,8 +104,9 @@ func floor(p Plan, s v1beta1.CanaryStatus) int32 {
 	if s.Phase == v1beta1.PhasePromoting {
 		weight = everything // should the primary not come up, the canary takes it all
 	}
-	if s.Phase == v1beta1.PhaseProgressing && s.Step < len(p.Steps) {
-		weight = max(weight, p.Steps[s.Step].Weight, p.Steps[s.Step].Mirror)
+	if s.Phase == v1beta1.PhaseProgressing && s.Step < p.Length() {
+		next := p.Step(s.Step + 1)
+		weight = max(weight, next.Weight, next.Mirror)
 	}
 	// One at least, also at weight zero: that is where it shows whether it starts, and where acceptance tests meet it.
 	return max(Share(weight, s.PrimaryReplicas), 1)

@@ -10,8 +10,8 @@ import (
 
 func TestIntentOf(t *testing.T) {
 	steps := Plan{Steps: []Step{{Weight: 10}, {Weight: 50}}}
-	swap := Plan{Steps: []Step{{Iteration: 1}, {Weight: 100}}, Swap: true}
-	test := Plan{Strategy: ABTesting, Matched: true, Steps: []Step{{Weight: 100, Iteration: 1}}}
+	swap := Plan{Iterations: 1, Steps: []Step{{}, {Weight: 100}}, Swap: true}
+	test := Plan{Strategy: ABTesting, Matched: true, Iterations: 1, Steps: []Step{{Weight: 100}}}
 	copies := Plan{Strategy: Canary, Steps: []Step{{Mirror: 30}, {Weight: 10}}}
 	preview := Plan{Strategy: Canary, Preview: true, Steps: []Step{{Weight: 10}}}
 	sticky := Plan{Strategy: Canary, Affinity: &v1beta1.SessionAffinity{CookieName: "c"}, Steps: []Step{{Weight: 10}}}

@@ -2,6 +2,8 @@ package rollout
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
@@ -120,13 +122,15 @@ func (p *Plan) Routing(a *v1beta1.CanaryAnalysis) string {
 	}
 }
 
+// joinInts lists the numbers, the first of them where there are more than a message has room for.
 func joinInts(ns []int) string {
-	text := ""
-	for i, n := range ns {
-		if i > 0 {
-			text += ","
-		}
-		text += fmt.Sprint(n)
+	const most = 100
+	var texts []string
+	for _, n := range ns[:min(len(ns), most)] {
+		texts = append(texts, strconv.Itoa(n))
 	}
-	return text
+	if len(ns) > most {
+		texts = append(texts, "...")
+	}
+	return strings.Join(texts, ",")
 }

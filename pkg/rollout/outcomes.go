@@ -207,7 +207,7 @@ func (t *turn) takeAll() {
 	if t.Status.Phase == v1beta1.PhaseWaitingPromotion {
 		t.enter(v1beta1.PhaseProgressing)
 	}
-	t.next.Step = len(t.Plan.Steps)
+	t.next.Step = t.Plan.Length()
 	t.next.CanaryWeight = everything
 	t.next.Matched = false
 	t.begun()

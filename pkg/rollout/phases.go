@@ -156,7 +156,7 @@ func (t *turn) rewind() {
 	t.greet()
 	// Nobody else can answer: all users are with the canary, as after the last step, and the fix is judged there.
 	if t.next.Promoting != "" || t.Primary.Health == Absent && t.Target.Available > 0 {
-		t.next.Step = len(t.Plan.Steps)
+		t.next.Step = t.Plan.Length()
 		t.next.CanaryWeight = everything
 	}
 }
@@ -199,12 +199,12 @@ func (t *turn) advance() {
 	}
 	t.opened(v1beta1.ConfirmTrafficIncreaseHook, "Confirm-traffic-increase check %s passed")
 	t.opened(v1beta1.ConfirmPromotionHook, "Confirm-promotion check %s passed")
-	step := t.Plan.Steps[t.Status.Step]
 	t.next.Step++
+	step := t.Plan.Step(t.next.Step)
 	t.next.CanaryWeight = step.Weight
 	t.next.Matched = t.Plan.Matched
 	// The step at 100 of a blue/green rollout is no iteration, and leaves their count.
-	t.next.Iterations = max(step.Iteration, t.next.Iterations)
+	t.next.Iterations = max(t.Plan.iteration(t.next.Step), t.next.Iterations)
 	t.begun()
 	t.tell(step)
 }
@@ -232,12 +232,13 @@ func (t *turn) started() {
 // Its texts are the contract's: people have alerts and scripts that look for them.
 func (t *turn) tell(step Step) {
 	before := Step{}
-	if t.Status.Step > 0 && t.Status.Step <= len(t.Plan.Steps) {
-		before = t.Plan.Steps[t.Status.Step-1]
+	if t.Status.Step > 0 && t.Status.Step <= t.Plan.Length() {
+		before = t.Plan.Step(t.Status.Step)
 	}
+	iteration := t.Plan.iteration(t.next.Step)
 	switch {
-	case step.Iteration > 0:
-		t.say(ReasonAdvanced, "Advance %s canary iteration %d/%d", t.Names.canary(), step.Iteration, t.Plan.iterations())
+	case iteration > 0:
+		t.say(ReasonAdvanced, "Advance %s canary iteration %d/%d", t.Names.canary(), iteration, t.Plan.Iterations)
 	case step.Mirror > 0:
 		t.say(ReasonAdvanced, "Advance %s canary mirror %d", t.Names.canary(), step.Mirror)
 	case t.Plan.Strategy == BlueGreen && before.Mirror > 0:
@@ -247,15 +248,6 @@ func (t *turn) tell(step Step) {
 	default:
 		t.say(ReasonAdvanced, "Advance %s canary weight %d", t.Names.canary(), step.Weight)
 	}
-}
-
-// iterations is how many steps of a plan are counted.
-func (p *Plan) iterations() int {
-	n := 0
-	for _, s := range p.Steps {
-		n = max(n, s.Iteration)
-	}
-	return n
 }
 
 // settling is how long until the routes may be trusted; zero when an event will tell.

@@ -3,7 +3,6 @@ package rollout
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
@@ -33,7 +32,12 @@ func (p *Plan) Unreachable(size int32) []Remark {
 	if !p.Ratio {
 		return nil
 	}
+	said := map[int]bool{}
 	for _, s := range p.Steps {
+		if said[s.Weight] {
+			continue
+		}
+		said[s.Weight] = true
 		canary, primary := pods(s.Weight, size)
 		off := math.Abs(float64(canary) - float64(s.Weight)*float64(size)/everything)
 		if off <= .5 && canary+primary == size {
@@ -42,7 +46,7 @@ func (p *Plan) Unreachable(size int32) []Remark {
 		remarks = append(remarks, Remark{ReasonStrategyAdjusted,
 			fmt.Sprintf("A weight of %d%% cannot be reached with %d pods, the nearest is %d%%", s.Weight, size, share(canary, primary))})
 	}
-	return slices.Compact(remarks)
+	return remarks
 }
 
 // share is the percentage of requests that the canary gets by the number of its pods.
@@ -84,9 +88,9 @@ func (p *Plan) proportion(i Intent, s v1beta1.CanaryStatus) Intent {
 	case s.CanaryWeight > 0:
 		i.Floor, i.Size = pods(s.CanaryWeight, size)
 		i.Exact = true
-	case s.Phase == v1beta1.PhaseProgressing && s.Step < len(p.Steps):
+	case s.Phase == v1beta1.PhaseProgressing && s.Step < p.Length():
 		i.Size, i.Exact = size, true // it starts no larger than its first share
-		i.Floor, _ = pods(p.Steps[s.Step].Weight, size)
+		i.Floor, _ = pods(p.Step(s.Step+1).Weight, size)
 	default:
 		i.Size = size
 		if still {

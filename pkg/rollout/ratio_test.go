@@ -48,6 +48,8 @@ func TestUnreachable(t *testing.T) {
 		{ReasonStrategyAdjusted, "A weight of 5% cannot be reached with 4 pods, the nearest is 25%"},
 	}, plan.Unreachable(4))
 	require.Empty(t, plan.Unreachable(20), "half a pod is near enough")
+	back := Plan{Ratio: true, Steps: []Step{{Weight: 5}, {Weight: 50}, {Weight: 5}}}
+	require.Equal(t, plan.Unreachable(4)[:1], back.Unreachable(4), "a weight that comes again is told once")
 	require.Len(t, plan.Unreachable(1), 3, "with one pod on each side every step is a half, and one pod too many")
 	plan.Ratio = false
 	require.Empty(t, plan.Unreachable(1), "routes reach any weight")

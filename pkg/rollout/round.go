@@ -32,7 +32,7 @@ func (t *turn) judge() {
 			return
 		}
 	}
-	if t.Status.Step < len(t.Plan.Steps) {
+	if t.Status.Step < t.Plan.Length() {
 		t.advance()
 		return
 	}

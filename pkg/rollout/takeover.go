@@ -114,10 +114,10 @@ func (t *turn) adoptRollout() {
 	switch {
 	case t.Plan.Strategy == ABTesting && (approved || t.Status.Iterations > 0):
 		t.next.CanaryWeight = everything
-		t.next.Step = min(max(t.Status.Iterations, 1), len(t.Plan.Steps))
+		t.next.Step = min(max(t.Status.Iterations, 1), t.Plan.Length())
 	case t.Plan.Strategy == Canary && approved:
 		t.next.CanaryWeight = t.Plan.peak()
-		t.next.Step = len(t.Plan.Steps)
+		t.next.Step = t.Plan.Length()
 	default:
 		t.next.Step = max(t.place(), 0)
 	}

@@ -87,11 +87,11 @@ func (t *turn) awaitCheck() {
 func (t *turn) awaitStep() {
 	if mirror := mirrored(t.Plan, t.next); mirror > 0 && t.next.CanaryWeight == 0 {
 		t.hold(WaitInterval, t.Plan.Interval, "Step %d of %d: copies of %d%% of %s go to %s, judged after %s.",
-			t.next.Step, len(t.Plan.Steps), mirror, t.requests(), t.Names.target(), t.Plan.Interval)
+			t.next.Step, t.Plan.Length(), mirror, t.requests(), t.Names.target(), t.Plan.Interval)
 		return
 	}
 	t.hold(WaitInterval, t.Plan.Interval, "Step %d of %d: %d%% of %s go to %s, judged after %s.",
-		t.next.Step, max(len(t.Plan.Steps), t.next.Step), t.next.CanaryWeight, t.requests(), t.Names.target(), t.Plan.Interval)
+		t.next.Step, max(t.Plan.Length(), t.next.Step), t.next.CanaryWeight, t.requests(), t.Names.target(), t.Plan.Interval)
 }
 
 // requests are those that the weight is a share of, for people.

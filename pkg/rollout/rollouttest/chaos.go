@@ -11,16 +11,16 @@ import (
 // plans are the shapes of rollout that chaos is tried on.
 func plans() []rollout.Plan {
 	ramp := []rollout.Step{{Weight: 10}, {Weight: 30}, {Weight: 50}}
-	swap := []rollout.Step{{Iteration: 1}, {Iteration: 2}, {Weight: 100}}
+	swap := []rollout.Step{{}, {Weight: 100}}
 	all := []rollout.Plan{
 		{Strategy: rollout.Canary, Steps: ramp},
 		{Strategy: rollout.Canary, Steps: ramp, Retreat: []rollout.Step{{Weight: 30}, {Weight: 10}}},
-		{Strategy: rollout.BlueGreen, Steps: swap},
-		{Strategy: rollout.BlueGreen, Steps: swap, Swap: true},
+		{Strategy: rollout.BlueGreen, Iterations: 2, Steps: swap},
+		{Strategy: rollout.BlueGreen, Iterations: 2, Steps: swap, Swap: true},
 		{Strategy: rollout.Canary, Skip: true},
-		{Strategy: rollout.ABTesting, Matched: true, Steps: []rollout.Step{{Weight: 100, Iteration: 1}, {Weight: 100, Iteration: 2}}},
+		{Strategy: rollout.ABTesting, Matched: true, Iterations: 2, Steps: []rollout.Step{{Weight: 100}}},
 		{Strategy: rollout.Canary, Steps: append([]rollout.Step{{Mirror: 50}}, ramp...), Preview: true},
-		{Strategy: rollout.BlueGreen, Steps: []rollout.Step{{Iteration: 1, Mirror: 100}, {Weight: 100}}},
+		{Strategy: rollout.BlueGreen, Iterations: 1, Steps: []rollout.Step{{Mirror: 100}, {Weight: 100}}},
 		{Strategy: rollout.Canary, Steps: append([]rollout.Step{{Weight: 20}}, rollout.Step{Weight: 60}, rollout.Step{Weight: 100}), Ratio: true},
 		{Strategy: rollout.Canary, Steps: ramp, Affinity: &v1beta1.SessionAffinity{CookieName: "c", PrimaryCookieName: "p"}},
 		{Strategy: rollout.Canary, Matched: true, Steps: append([]rollout.Step{{Mirror: 50}}, ramp...), Retreat: []rollout.Step{{Weight: 20}}},
@@ -101,11 +101,14 @@ func (s *storm) inherit() {
 		v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion, v1beta1.PhasePromoting, v1beta1.PhaseFinalising,
 	}
 	phase, weight, iterations := phases[s.rng.IntN(len(phases))], 0, 0
-	last := len(s.w.plan.Steps) - 1
+	last := s.w.plan.Length()
 	switch phase {
 	case v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion, v1beta1.PhasePromoting:
-		if last >= 0 && !s.w.plan.Swap {
-			weight, iterations = s.w.plan.Steps[last].Weight, s.w.plan.Steps[last].Iteration
+		if last > 0 && !s.w.plan.Swap {
+			weight = s.w.plan.Step(last).Weight
+			if last <= s.w.plan.Iterations {
+				iterations = last
+			}
 		}
 	default: // all requests are with the primary
 	}

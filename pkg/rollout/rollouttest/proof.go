@@ -108,7 +108,7 @@ func (w *World) approve(v view, next v1beta1.CanaryStatus, found rollout.Finding
 	if next.Promoting == "" || next.Promoting == v.status.Promoting || next.Promoting == rollout.RevisionPrefix+"unknown" {
 		return // nobody can render the last of these
 	}
-	passed := v.plan.Skip || v.status.Step >= len(v.plan.Steps)
+	passed := v.plan.Skip || v.status.Step >= v.plan.Length()
 	for _, f := range found {
 		agrees := (f.Verdict == v1beta1.Passed) == (f.Moment != v1beta1.RollbackHook)
 		passed = passed && (agrees || excused(v.plan, f))

@@ -211,7 +211,7 @@ func (s *Script) tell(said []rollout.Notice) {
 func (s *Script) state() string {
 	w, st := s.w, s.w.status
 	apex := []string{"target", "primary", "both"}[w.net.apex]
-	line := fmt.Sprintf("%-12s weight=%d step=%d/%d failed=%d apex=%s target=%s primary=%s", st.Phase, st.CanaryWeight, st.Step, len(w.plan.Steps),
+	line := fmt.Sprintf("%-12s weight=%d step=%d/%d failed=%d apex=%s target=%s primary=%s", st.Phase, st.CanaryWeight, st.Step, w.plan.Length(),
 		st.FailedChecks, apex, w.target.brief(), w.primary.brief())
 	if st.ActualWeight != nil {
 		line += fmt.Sprintf(" actual=%d", *st.ActualWeight)

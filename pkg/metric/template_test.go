@@ -118,7 +118,8 @@ func TestBuiltin(t *testing.T) {
 			reason:   "The proxy of the receiving side counts.",
 			provider: "istio",
 			metric:   SuccessRate,
-			want: `sum(rate(istio_requests_total{ ` + istio + `, response_code!~"5.*" }[1m])) / ` +
+			want: `( sum(rate(istio_requests_total{ ` + istio + `, response_code!~"5.*" }[1m])) or 0 * ` +
+				`sum(rate(istio_requests_total{ ` + istio + ` }[1m])) ) / ` +
 				`sum(rate(istio_requests_total{ ` + istio + ` }[1m])) * 100`,
 		},
 		"IstioDuration": {
@@ -131,7 +132,8 @@ func TestBuiltin(t *testing.T) {
 			reason:   "Without a mesh the application counts.",
 			provider: "kubernetes",
 			metric:   SuccessRate,
-			want: `sum(rate(http_request_duration_seconds_count{ ` + pods + `, status!~"5.*" }[1m])) / ` +
+			want: `( sum(rate(http_request_duration_seconds_count{ ` + pods + `, status!~"5.*" }[1m])) or 0 * ` +
+				`sum(rate(http_request_duration_seconds_count{ ` + pods + ` }[1m])) ) / ` +
 				`sum(rate(http_request_duration_seconds_count{ ` + pods + ` }[1m])) * 100`,
 		},
 		"KubernetesDuration": {

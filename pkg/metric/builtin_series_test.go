@@ -1,0 +1,272 @@
+package metric
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/pkg/metric/metrictest"
+)
+
+// exporter is how a provider's requests are counted. In the series stand SIDE for one of the sides, POD for who
+// counts, CODE for how requests end and LE for the end of a bucket.
+type exporter struct {
+	provider, kind  string // kind of the target; empty: Deployment
+	canary, primary string // no primary: the series do not tell the sides apart
+	good, bad       string
+	requests        string
+	buckets         string  // of the durations; empty: there are none, and the mean is taken
+	sum, count      string  // of a mean
+	second          float64 // in the unit of the durations
+}
+
+// exporters are all families, and what kinds of targets change.
+func exporters() map[string]exporter {
+	return map[string]exporter{
+		"appmesh": {
+			provider: "appmesh", canary: "podinfo-7d9f", primary: "podinfo-primary-66b8", good: "200", bad: "503", second: 1000,
+			requests: `envoy_cluster_upstream_rq{kubernetes_namespace="test",kubernetes_pod_name="SIDE-POD",envoy_response_code="CODE"}`,
+			buckets:  `envoy_cluster_upstream_rq_time_bucket{kubernetes_namespace="test",kubernetes_pod_name="SIDE-POD",le="LE"}`,
+		},
+		"contour": {
+			provider: "contour", canary: "test_podinfo-svc-canary_9898", primary: "test_podinfo-svc-primary_9898", good: "200", bad: "503", second: 1000,
+			requests: `envoy_cluster_upstream_rq{envoy_cluster_name="SIDE",instance="POD",envoy_response_code="CODE"}`,
+			buckets:  `envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="SIDE",instance="POD",le="LE"}`,
+		},
+		"http": {
+			provider: "kubernetes", canary: "podinfo-7d9f", primary: "podinfo-primary-66b8", good: "200", bad: "500", second: 1,
+			requests: `http_request_duration_seconds_count{kubernetes_namespace="test",kubernetes_pod_name="SIDE-POD",status="CODE"}`,
+			buckets:  `http_request_duration_seconds_bucket{kubernetes_namespace="test",kubernetes_pod_name="SIDE-POD",le="LE"}`,
+		},
+		"istio": {
+			provider: "istio", canary: "podinfo", primary: "podinfo-primary", good: "200", bad: "503", second: 1000,
+			requests: `istio_requests_total{reporter="destination",destination_workload_namespace="test",destination_workload="SIDE",instance="POD",response_code="CODE",grpc_response_status="",response_flags="-"}`,
+			buckets:  `istio_request_duration_milliseconds_bucket{reporter="destination",destination_workload_namespace="test",destination_workload="SIDE",instance="POD",le="LE"}`,
+		},
+		"knative": {
+			provider: "knative", kind: "Service", canary: "test/podinfo-route", primary: "test/podinfo-00001", good: "200", bad: "503", second: 1000,
+			requests: `envoy_cluster_upstream_rq{envoy_cluster_name="SIDE",instance="POD",envoy_response_code="CODE"}`,
+			buckets:  `envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="SIDE",instance="POD",le="LE"}`,
+		},
+		"linkerd": {
+			provider: "linkerd", canary: "podinfo", primary: "podinfo-primary", good: "success", bad: "failure", second: 1000,
+			requests: `response_total{namespace="test",deployment="SIDE",pod="POD",direction="inbound",classification="CODE"}`,
+			buckets:  `response_latency_ms_bucket{namespace="test",deployment="SIDE",pod="POD",direction="inbound",le="LE"}`,
+		},
+		"nginx": {
+			provider: "nginx", canary: "test-podinfo-svc-canary-9898", primary: "", good: "200", bad: "503", second: 1,
+			requests: `nginx_ingress_controller_requests{namespace="test",ingress="podinfo-ingress",canary="SIDE",controller_pod="POD",status="CODE"}`,
+			sum:      `nginx_ingress_controller_response_duration_seconds_sum{namespace="test",ingress="podinfo-ingress",canary="SIDE",controller_pod="POD"}`,
+			count:    `nginx_ingress_controller_response_duration_seconds_count{namespace="test",ingress="podinfo-ingress",canary="SIDE",controller_pod="POD"}`,
+		},
+		"osm": {
+			provider: "osm", canary: "podinfo", primary: "podinfo-primary", good: "200", bad: "503", second: 1000,
+			requests: `osm_request_total{destination_namespace="test",destination_kind="Deployment",destination_name="SIDE",destination_pod="POD",response_code="CODE"}`,
+			buckets:  `osm_request_duration_ms_bucket{destination_namespace="test",destination_kind="Deployment",destination_name="SIDE",destination_pod="POD",le="LE"}`,
+		},
+		"skipper": {
+			provider: "skipper", canary: "kube_test__podinfo_ingress_canary__app_example____podinfo_svc_canary",
+			primary: "kube_test__podinfo_ingress__app_example____podinfo_svc_primary", good: "200", bad: "503", second: 1,
+			requests: `skipper_response_duration_seconds_bucket{route="SIDE",instance="POD",code="CODE",le="+Inf"}`,
+			sum:      `skipper_serve_route_duration_seconds_sum{route="SIDE",instance="POD"}`,
+			count:    `skipper_serve_route_duration_seconds_count{route="SIDE",instance="POD"}`,
+		},
+	}
+}
+
+// counted is a series of requests: of a pod of a side, and of how they ended.
+func (e exporter) counted(side, pod, code, values string) string {
+	return strings.NewReplacer("SIDE", side, "POD", pod, "CODE", code).Replace(e.requests) + " " + values
+}
+
+// took are the series of how long requests take: all of them so many seconds, which are in the buckets up to 0.1, 0.5,
+// 10 and +Inf. The verb in values is for what is added at each scrape.
+func (e exporter) took(side, pod, values string, each, seconds float64) []string {
+	series := func(text, le string, more float64) string {
+		return strings.NewReplacer("SIDE", side, "POD", pod, "LE", le).Replace(text) + " " + fmt.Sprintf(values, more)
+	}
+	if e.buckets == "" {
+		return []string{series(e.sum, "", each*seconds), series(e.count, "", each)}
+	}
+	all := []string{series(e.buckets, "+Inf", each)}
+	for _, le := range []float64{0.1, 0.5, 10} {
+		more := each
+		if seconds > le {
+			more = 0
+		}
+		all = append(all, series(e.buckets, fmt.Sprint(le*e.second), more))
+	}
+	return all
+}
+
+// query is a built-in metric as it is asked of the target.
+func (e exporter) query(t *testing.T, name string) string {
+	t.Helper()
+	text, err := Builtin(e.provider, name)
+	require.NoError(t, err)
+	v := podinfo()
+	query, err := Render(text, v)
+	require.NoError(t, err)
+	return query
+}
+
+// TestSuccessRateOfSeries has the engine of Prometheus compute every built-in success rate: what is right is the same
+// for all. Samples are 15 s apart, and the last one is now.
+func TestSuccessRateOfSeries(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		series func(e exporter) []string
+		want   float64 // NaN: none, for requests that did not come
+		none   bool    // no element at all
+	}{
+		"AllGood": {
+			reason: "There is no series of failures yet.", want: 100,
+			series: func(e exporter) []string { return []string{e.counted(e.canary, "x2x4z", e.good, "0+15x20")} },
+		},
+		"AllBad": {
+			reason: "There is no series of successes yet.", want: 0,
+			series: func(e exporter) []string { return []string{e.counted(e.canary, "x2x4z", e.bad, "0+15x20")} },
+		},
+		"AllBadFromNowOn": {
+			reason: "There were successes.", want: 0,
+			series: func(e exporter) []string {
+				return []string{e.counted(e.canary, "x2x4z", e.good, "100x20"), e.counted(e.canary, "x2x4z", e.bad, "0+15x20")}
+			},
+		},
+		"Half": {
+			reason: "One of two requests.", want: 50,
+			series: func(e exporter) []string {
+				return []string{e.counted(e.canary, "x2x4z", e.good, "0+15x20"), e.counted(e.canary, "x2x4z", e.bad, "0+15x20")}
+			},
+		},
+		"None": {
+			reason: "Nobody counts.", none: true,
+			series: func(e exporter) []string { return []string{`up{instance="x2x4z"} 1x20`} },
+		},
+		"Idle": {
+			reason: "Nothing by nothing.", want: math.NaN(),
+			series: func(e exporter) []string {
+				return []string{e.counted(e.canary, "x2x4z", e.good, "100x20"), e.counted(e.canary, "x2x4z", e.bad, "7x20")}
+			},
+		},
+		"IdleWithoutSuccess": {
+			reason: "Nothing by nothing, also where no request has ever succeeded.", want: math.NaN(),
+			series: func(e exporter) []string { return []string{e.counted(e.canary, "x2x4z", e.bad, "7x20")} },
+		},
+		"FirstScrape": {
+			reason: "How many of them came in this minute is not known.", none: true,
+			series: func(e exporter) []string {
+				return []string{e.counted(e.canary, "x2x4z", e.good, "_x20 100"), e.counted(e.canary, "x2x4z", e.bad, "_x20 5")}
+			},
+		},
+		"NewPod": {
+			reason: "A new pod counts with the 45 requests that it tells of, beside 60.", want: 100 * 60.0 / 105,
+			series: func(e exporter) []string {
+				return []string{e.counted(e.canary, "x2x4z", e.good, "0+15x20"), e.counted(e.canary, "b5n7q", e.bad, "_x17 0+15x3"), e.counted(e.canary, "x2x4z", e.bad, "0x20")}
+			},
+		},
+		"Reset": {
+			reason: "A pod that began to count anew has lost none.", want: 75,
+			series: func(e exporter) []string {
+				return []string{e.counted(e.canary, "x2x4z", e.good, "1000+45x18 45 90"), e.counted(e.canary, "x2x4z", e.bad, "1000+15x18 15 30")}
+			},
+		},
+		"PrimaryAtOnce": {
+			reason: "What the primary does is not the canary's.", want: 100,
+			series: func(e exporter) []string {
+				return []string{e.counted(e.canary, "x2x4z", e.good, "0+15x20"), e.counted(e.primary, "p6k8w", e.bad, "0+90x20")}
+			},
+		},
+		"PrimaryAlone": {
+			reason: "Requests of the primary are none of the canary.", none: true,
+			series: func(e exporter) []string { return []string{e.counted(e.primary, "p6k8w", e.good, "0+90x20")} },
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			ofEach(t, SuccessRate, strings.HasPrefix(name, "Primary"), tc.series, tc.want, tc.none)
+		})
+	}
+}
+
+// ofEach asks for a metric of each exporter's series. Cases about both sides leave out who does not tell them apart.
+func ofEach(t *testing.T, name string, apart bool, series func(e exporter) []string, want float64, none bool) {
+	t.Helper()
+	for family, e := range exporters() {
+		if apart && e.provider == "apisix" {
+			continue // one route leads to both sides, and is what is counted
+		}
+		t.Run(family, func(t *testing.T) {
+			p, err := NewPrometheus(metrictest.Serve(t, series(e)...), Options{})
+			require.NoError(t, err)
+			got, err := p.(Sampler).Samples(t.Context(), e.query(t, name))
+			if none {
+				require.ErrorIs(t, err, ErrNoData, "%v", got)
+				return
+			}
+			require.NoError(t, err)
+			require.Len(t, got, 1)
+			if math.IsNaN(want) {
+				require.True(t, math.IsNaN(got[0].Value), "%v", got)
+				return
+			}
+			require.InDelta(t, want, got[0].Value, 1e-6)
+		})
+	}
+}
+
+// TestDurationOfSeries is the same for durations.
+func TestDurationOfSeries(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		series func(e exporter) []string
+		want   float64 // in milliseconds; NaN: none, for requests that did not come
+		none   bool    // no element at all
+	}{
+		"Requests": { // the 99th percentile between 100 and 500
+			reason: "In milliseconds, whatever the source measures in.", want: 496,
+			series: func(e exporter) []string { return e.took(e.canary, "x2x4z", "0+%vx20", 15, 0.496) },
+		},
+		"None": {
+			reason: "Nobody measures.", none: true,
+			series: func(exporter) []string { return []string{`up{instance="x2x4z"} 1x20`} },
+		},
+		"Idle": {
+			reason: "Nothing was measured.", want: math.NaN(),
+			series: func(e exporter) []string { return e.took(e.canary, "x2x4z", "100+%vx20", 0, 0.496) },
+		},
+		"FirstScrape": {
+			reason: "Which of them were in this minute is not known.", none: true,
+			series: func(e exporter) []string { return e.took(e.canary, "x2x4z", "_x20 %v", 100, 0.496) },
+		},
+		"NewPod": {
+			reason: "A new pod counts as those do that are there.", want: 496,
+			series: func(e exporter) []string {
+				return append(e.took(e.canary, "x2x4z", "100+%vx20", 0, 0.496), e.took(e.canary, "b5n7q", "_x17 0+%vx3", 15, 0.496)...)
+			},
+		},
+		"Reset": {
+			reason: "A pod that began to count anew has measured nothing below zero.", want: 496,
+			series: func(e exporter) []string { return e.took(e.canary, "x2x4z", "1000+%[1]vx18 0+%[1]vx1", 15, 0.496) },
+		},
+		"PrimaryAtOnce": {
+			reason: "What the primary does is not the canary's.", want: 496,
+			series: func(e exporter) []string {
+				slow := e.took(e.primary, "p6k8w", "0+%vx20", 90, 9)
+				return append(e.took(e.canary, "x2x4z", "0+%vx20", 15, 0.496), slow...)
+			},
+		},
+		"PrimaryAlone": {
+			reason: "Requests of the primary are none of the canary.", none: true,
+			series: func(e exporter) []string { return e.took(e.primary, "p6k8w", "0+%vx20", 90, 0.496) },
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			ofEach(t, Duration, strings.HasPrefix(name, "Primary"), tc.series, tc.want, tc.none)
+		})
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/metric"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // File source.go finds out whom a metric is asked of, and renders its query.
@@ -192,13 +193,15 @@ func (s *source) render(target string) (string, error) {
 	return metric.Render(s.template, s.vars(target))
 }
 
-// vars are the words of the interface. Ingress and route are called like the target where the Canary names none.
+// vars are the words of the interface. Ingress and route are called like the target where the Canary names none; the
+// route of a Service of Knative's is the revision that is judged, as its proxies count by revision.
 func (s *source) vars(target string) metric.Vars {
 	c := s.canary
 	v := metric.Vars{
 		Name:      c.Name,
 		Namespace: c.Namespace,
 		Target:    target,
+		Kind:      c.Spec.TargetRef.Kind,
 		Service:   c.ApexName(),
 		Ingress:   c.Spec.TargetRef.Name,
 		Route:     c.Spec.TargetRef.Name,
@@ -210,6 +213,9 @@ func (s *source) vars(target string) metric.Vars {
 	}
 	if ref := c.Spec.RouteRef; ref != nil {
 		v.Route = ref.Name
+	}
+	if revision, ok := strings.CutPrefix(c.Status.LastAppliedSpec, rollout.RevisionPrefix); ok && c.Spec.TargetRef.Kind == "Service" {
+		v.Route = revision
 	}
 	return v
 }

@@ -44,3 +44,45 @@ func TestRounds(t *testing.T) {
 		t.Run(name, func(t *testing.T) { require.Equal(t, tc.same, first.Round == job(tc.change).Round, tc.reason) })
 	}
 }
+
+// TestWordsOfTargets has a query name what is judged, whatever kind of target that is.
+func TestWordsOfTargets(t *testing.T) {
+	cases := map[string]struct {
+		reason, kind, applied string
+		route                 string // of the Canary's own
+		query, want           string
+	}{
+		"Deployment": {
+			reason: "Of a Deployment's pods a hash and a suffix.", kind: "Deployment", applied: "r1-abc",
+			query: "{{ kind }} {{ pods }} {{ route }}", want: "Deployment podinfo-[0-9a-zA-Z]+(-[0-9a-zA-Z]+) podinfo",
+		},
+		"DaemonSet": {
+			reason: "Of a DaemonSet's the suffix alone, or its primary's pods were meant.", kind: "DaemonSet", applied: "r1-abc",
+			query: "{{ kind }} {{ pods }} {{ route }}", want: "DaemonSet podinfo-[0-9a-zA-Z]+ podinfo",
+		},
+		"Knative": {
+			reason: "Its proxies count by revision.", kind: "Service", applied: "r1-podinfo-00002",
+			query: "{{ route }}", want: "podinfo-00002",
+		},
+		"KnativeFromAnotherController": {
+			reason: "A hash of another controller's names no revision.", kind: "Service", applied: "6d9d4c5b7f",
+			query: "{{ route }}", want: "podinfo",
+		},
+		"Route": {
+			reason: "A route that is named is a route.", kind: "Deployment", applied: "r1-abc", route: "front",
+			query: "{{ route }}", want: "front",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := podinfo()
+			c.Spec.TargetRef.Kind, c.Status.LastAppliedSpec = tc.kind, tc.applied
+			if tc.route != "" {
+				c.Spec.RouteRef = &v1beta1.RouteRef{Name: tc.route}
+			}
+			got, err := (&source{canary: c, template: tc.query}).render(c.Spec.TargetRef.Name)
+			require.NoError(t, err, tc.reason)
+			require.Equal(t, tc.want, got, tc.reason)
+		})
+	}
+}

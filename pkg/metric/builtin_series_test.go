@@ -31,6 +31,11 @@ func exporters() map[string]exporter {
 			requests: `envoy_cluster_upstream_rq{kubernetes_namespace="test",kubernetes_pod_name="SIDE-POD",envoy_response_code="CODE"}`,
 			buckets:  `envoy_cluster_upstream_rq_time_bucket{kubernetes_namespace="test",kubernetes_pod_name="SIDE-POD",le="LE"}`,
 		},
+		"appmesh/DaemonSet": {
+			provider: "appmesh:v1beta2", kind: "DaemonSet", canary: "podinfo", primary: "podinfo-primary", good: "200", bad: "503", second: 1000,
+			requests: `envoy_cluster_upstream_rq{kubernetes_namespace="test",kubernetes_pod_name="SIDE-POD",envoy_response_code="CODE"}`,
+			buckets:  `envoy_cluster_upstream_rq_time_bucket{kubernetes_namespace="test",kubernetes_pod_name="SIDE-POD",le="LE"}`,
+		},
 		"contour": {
 			provider: "contour", canary: "test_podinfo-svc-canary_9898", primary: "test_podinfo-svc-primary_9898", good: "200", bad: "503", second: 1000,
 			requests: `envoy_cluster_upstream_rq{envoy_cluster_name="SIDE",instance="POD",envoy_response_code="CODE"}`,
@@ -38,6 +43,11 @@ func exporters() map[string]exporter {
 		},
 		"http": {
 			provider: "kubernetes", canary: "podinfo-7d9f", primary: "podinfo-primary-66b8", good: "200", bad: "500", second: 1,
+			requests: `http_request_duration_seconds_count{kubernetes_namespace="test",kubernetes_pod_name="SIDE-POD",status="CODE"}`,
+			buckets:  `http_request_duration_seconds_bucket{kubernetes_namespace="test",kubernetes_pod_name="SIDE-POD",le="LE"}`,
+		},
+		"http/DaemonSet": {
+			provider: "gatewayapi:v1", kind: "DaemonSet", canary: "podinfo", primary: "podinfo-primary", good: "200", bad: "500", second: 1,
 			requests: `http_request_duration_seconds_count{kubernetes_namespace="test",kubernetes_pod_name="SIDE-POD",status="CODE"}`,
 			buckets:  `http_request_duration_seconds_bucket{kubernetes_namespace="test",kubernetes_pod_name="SIDE-POD",le="LE"}`,
 		},
@@ -56,6 +66,11 @@ func exporters() map[string]exporter {
 			requests: `response_total{namespace="test",deployment="SIDE",pod="POD",direction="inbound",classification="CODE"}`,
 			buckets:  `response_latency_ms_bucket{namespace="test",deployment="SIDE",pod="POD",direction="inbound",le="LE"}`,
 		},
+		"linkerd/DaemonSet": {
+			provider: "linkerd", kind: "DaemonSet", canary: "podinfo", primary: "podinfo-primary", good: "success", bad: "failure", second: 1000,
+			requests: `response_total{namespace="test",daemonset="SIDE",pod="POD",direction="inbound",classification="CODE"}`,
+			buckets:  `response_latency_ms_bucket{namespace="test",daemonset="SIDE",pod="POD",direction="inbound",le="LE"}`,
+		},
 		"nginx": {
 			provider: "nginx", canary: "test-podinfo-svc-canary-9898", primary: "", good: "200", bad: "503", second: 1,
 			requests: `nginx_ingress_controller_requests{namespace="test",ingress="podinfo-ingress",canary="SIDE",controller_pod="POD",status="CODE"}`,
@@ -66,6 +81,11 @@ func exporters() map[string]exporter {
 			provider: "osm", canary: "podinfo", primary: "podinfo-primary", good: "200", bad: "503", second: 1000,
 			requests: `osm_request_total{destination_namespace="test",destination_kind="Deployment",destination_name="SIDE",destination_pod="POD",response_code="CODE"}`,
 			buckets:  `osm_request_duration_ms_bucket{destination_namespace="test",destination_kind="Deployment",destination_name="SIDE",destination_pod="POD",le="LE"}`,
+		},
+		"osm/DaemonSet": {
+			provider: "osm", kind: "DaemonSet", canary: "podinfo", primary: "podinfo-primary", good: "200", bad: "503", second: 1000,
+			requests: `osm_request_total{destination_namespace="test",destination_kind="DaemonSet",destination_name="SIDE",destination_pod="POD",response_code="CODE"}`,
+			buckets:  `osm_request_duration_ms_bucket{destination_namespace="test",destination_kind="DaemonSet",destination_name="SIDE",destination_pod="POD",le="LE"}`,
 		},
 		"skipper": {
 			provider: "skipper", canary: "kube_test__podinfo_ingress_canary__app_example____podinfo_svc_canary",
@@ -108,6 +128,7 @@ func (e exporter) query(t *testing.T, name string) string {
 	text, err := Builtin(e.provider, name)
 	require.NoError(t, err)
 	v := podinfo()
+	v.Kind = e.kind
 	query, err := Render(text, v)
 	require.NoError(t, err)
 	return query

@@ -22,6 +22,7 @@ type Vars struct {
 	Name      string // of the Canary
 	Namespace string
 	Target    string // the workload that is released
+	Kind      string // of the target; empty: Deployment
 	Service   string // the apex Service
 	Ingress   string
 	Route     string
@@ -53,6 +54,8 @@ func (v Vars) functions() map[string]template.Func {
 		"name":      is(v.Name),
 		"namespace": is(v.Namespace),
 		"target":    is(v.Target),
+		"kind":      is(v.kind()),
+		"pods":      is(v.pods()),
 		"service":   is(v.Service),
 		"ingress":   is(v.Ingress),
 		"route":     is(v.Route),
@@ -61,6 +64,22 @@ func (v Vars) functions() map[string]template.Func {
 		"word":      template.OfText(word),
 		"variables": is(v.Variables),
 	}
+}
+
+func (v Vars) kind() string {
+	if v.Kind == "" {
+		return "Deployment"
+	}
+	return v.Kind
+}
+
+// pods is a regular expression of the names of the target's pods, and of none of its primary's: behind the name of a
+// Deployment come a hash and a suffix, behind that of a DaemonSet the suffix alone.
+func (v Vars) pods() string {
+	if v.Kind == "DaemonSet" {
+		return v.Target + "-[0-9a-zA-Z]+"
+	}
+	return v.Target + "-[0-9a-zA-Z]+(-[0-9a-zA-Z]+)"
 }
 
 // word writes a name as proxies do that know letters, digits and `_` only: `my-app` as `my_app`.

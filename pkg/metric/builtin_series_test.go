@@ -26,6 +26,11 @@ type exporter struct {
 // exporters are all families, and what kinds of targets change.
 func exporters() map[string]exporter {
 	return map[string]exporter{
+		"apisix": {
+			provider: "apisix", canary: "test_podinfo-route-podinfo-svc-canary_all", good: "200", bad: "503", second: 1000,
+			requests: `apisix_http_status{route="SIDE",code="CODE",node="POD"}`,
+			buckets:  `apisix_http_latency_bucket{type="request",route="SIDE",node="POD",le="LE"}`,
+		},
 		"appmesh": {
 			provider: "appmesh", canary: "podinfo-7d9f", primary: "podinfo-primary-66b8", good: "200", bad: "503", second: 1000,
 			requests: `envoy_cluster_upstream_rq{kubernetes_namespace="test",kubernetes_pod_name="SIDE-POD",envoy_response_code="CODE"}`,
@@ -38,6 +43,12 @@ func exporters() map[string]exporter {
 		},
 		"contour": {
 			provider: "contour", canary: "test_podinfo-svc-canary_9898", primary: "test_podinfo-svc-primary_9898", good: "200", bad: "503", second: 1000,
+			requests: `envoy_cluster_upstream_rq{envoy_cluster_name="SIDE",instance="POD",envoy_response_code="CODE"}`,
+			buckets:  `envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="SIDE",instance="POD",le="LE"}`,
+		},
+		"gloo": {
+			provider: "gloo", canary: "test-podinfo-svc-canaryupstream-9898_test", primary: "test-podinfo-svc-primaryupstream-9898_test",
+			good: "200", bad: "503", second: 1000,
 			requests: `envoy_cluster_upstream_rq{envoy_cluster_name="SIDE",instance="POD",envoy_response_code="CODE"}`,
 			buckets:  `envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="SIDE",instance="POD",le="LE"}`,
 		},
@@ -60,6 +71,11 @@ func exporters() map[string]exporter {
 			provider: "knative", kind: "Service", canary: "test/podinfo-route", primary: "test/podinfo-00001", good: "200", bad: "503", second: 1000,
 			requests: `envoy_cluster_upstream_rq{envoy_cluster_name="SIDE",instance="POD",envoy_response_code="CODE"}`,
 			buckets:  `envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="SIDE",instance="POD",le="LE"}`,
+		},
+		"kuma": {
+			provider: "kuma", canary: "podinfo-svc-canary_test_svc_9898", primary: "podinfo-svc-primary_test_svc_9898", good: "200", bad: "503", second: 1000,
+			requests: `envoy_cluster_upstream_rq{service="SIDE",instance="POD",envoy_response_code="CODE"}`,
+			buckets:  `envoy_cluster_upstream_rq_time_bucket{service="SIDE",instance="POD",le="LE"}`,
 		},
 		"linkerd": {
 			provider: "linkerd", canary: "podinfo", primary: "podinfo-primary", good: "success", bad: "failure", second: 1000,
@@ -93,6 +109,12 @@ func exporters() map[string]exporter {
 			requests: `skipper_response_duration_seconds_bucket{route="SIDE",instance="POD",code="CODE",le="+Inf"}`,
 			sum:      `skipper_serve_route_duration_seconds_sum{route="SIDE",instance="POD"}`,
 			count:    `skipper_serve_route_duration_seconds_count{route="SIDE",instance="POD"}`,
+		},
+		"traefik": {
+			provider: "traefik", canary: "test-podinfo-svc-canary-9898@kubernetescrd", primary: "test-podinfo-svc-primary-9898@kubernetescrd",
+			good: "200", bad: "503", second: 1,
+			requests: `traefik_service_request_duration_seconds_bucket{service="SIDE",instance="POD",code="CODE",le="+Inf"}`,
+			buckets:  `traefik_service_request_duration_seconds_bucket{service="SIDE",instance="POD",code="200",le="LE"}`,
 		},
 	}
 }

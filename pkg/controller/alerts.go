@@ -37,7 +37,7 @@ func (r *Reconciler) readAlerts(ctx context.Context, v *view, _ client.Reader) e
 
 // mute says why an alert cannot be sent, or not as it was asked for, as far as that is known without its Secret.
 func (r *Reconciler) mute(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert) string {
-	key := referred(c, a.ProviderRef)
+	key := a.ProviderRef.KeyFor(c)
 	p := &v1beta1.AlertProvider{}
 	// From the cache, as deliver reads it: asking with every pass must cost nothing.
 	err := r.Herald.Providers.Get(ctx, key, p)
@@ -99,7 +99,7 @@ func (h *Herald) deliver(ctx context.Context, c *v1beta1.Canary, a v1beta1.Canar
 }
 
 func (h *Herald) provider(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert) (*v1beta1.AlertProvider, error) {
-	key := referred(c, a.ProviderRef)
+	key := a.ProviderRef.KeyFor(c)
 	// Asked here as well, where it counts: mute only remarks on it.
 	if h.Local && key.Namespace != c.Namespace {
 		return nil, fmt.Errorf("alert provider %q is in another namespace, which --no-cross-namespace-refs forbids", key)

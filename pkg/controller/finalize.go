@@ -160,7 +160,7 @@ func (r *Reconciler) runTarget(ctx context.Context, v *view) (bool, error) {
 		return false, err
 	}
 	// With weights by pods it has those of its share in mid-rollout. At any other size than zero, somebody has seen to it.
-	if have := replicas(v.target); have > 0 && (!mid(v.canary.Status.Phase) || have >= v.whole()) {
+	if have := replicas(v.target); have > 0 && (!v.canary.Status.Phase.UnderWay() || have >= v.whole()) {
 		return false, nil
 	}
 	// It goes on carrying what it is owed: should this process end now, the next one gives the rest back.

@@ -111,7 +111,7 @@ func (s *story) recall(n News) rolling {
 		was = rolling{revision: before.LastAppliedSpec}
 	}
 	// Until it is promoted, target and primary differ still, which tells the images after a restart as well.
-	if under(before.Phase) && was.began.IsZero() {
+	if before.Phase.Unfinished() && was.began.IsZero() {
 		was.began, was.images = unknownSince(before), changes(n)
 	}
 	return was
@@ -119,7 +119,7 @@ func (s *story) recall(n News) rolling {
 
 // begins says that a decision took up a revision.
 func begins(before, after v1beta1.CanaryStatus) bool {
-	return under(after.Phase) && (!under(before.Phase) || replaced(before, after))
+	return after.Phase.Unfinished() && (!before.Phase.Unfinished() || replaced(before, after))
 }
 
 // replaced says that a rollout under way gave way to another. While it waits it has not been applied yet, and a name
@@ -127,12 +127,6 @@ func begins(before, after v1beta1.CanaryStatus) bool {
 func replaced(before, after v1beta1.CanaryStatus) bool {
 	return before.Phase != v1beta1.PhaseWaiting && before.LastAppliedSpec != after.LastAppliedSpec &&
 		strings.HasPrefix(before.LastAppliedSpec, rollout.RevisionPrefix)
-}
-
-// under says that a rollout is under way in a phase, be it the first.
-// Unlike mid it counts the phases in which there is no canary yet: people have been told of these rollouts, too.
-func under(phase v1beta1.CanaryPhase) bool {
-	return mid(phase) || phase == v1beta1.PhaseInitializing || phase == v1beta1.PhaseWaiting
 }
 
 // outcomeOf is how the rollout of the status before ended with the status after, if it did.
@@ -146,7 +140,7 @@ func under(phase v1beta1.CanaryPhase) bool {
 //	under way → under way, other revision    superseded
 //	all else                                 it goes on, or nothing was rolled out
 func outcomeOf(before, after v1beta1.CanaryStatus) outcomeKind {
-	if !under(before.Phase) {
+	if !before.Phase.Unfinished() {
 		return ""
 	}
 	switch after.Phase {

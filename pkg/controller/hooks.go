@@ -46,9 +46,8 @@ func (h *Herald) tell(c *v1beta1.Canary, n rollout.Notice) {
 // conclude has the hooks called that wait for the end of a rollout, whether it was a good one or not.
 func (h *Herald) conclude(n News) {
 	after := n.Canary.Status.Phase
-	ended := after == v1beta1.PhaseSucceeded || after == v1beta1.PhaseFailed
 	// A decision at rest ends nothing, though the phase is one that rollouts end in.
-	if !ended || h.Hooks == nil || !under(n.Before.Phase) {
+	if !after.Ended() || h.Hooks == nil || !n.Before.Phase.Unfinished() {
 		return
 	}
 	hooks := hooksOf(n.Canary, v1beta1.PostRolloutHook)

@@ -39,7 +39,7 @@ func (r *Reconciler) readRivals(ctx context.Context, v *view, _ client.Reader) e
 // rivals says what of a Canary's another one has already, if it is older.
 func rivals(other, c *v1beta1.Canary) error {
 	// Only the younger gives way. Whichever is told first, both come to the same answer, and one of the two goes on.
-	if other.UID == c.UID || !elder(other, c) {
+	if other.UID == c.UID || !other.OlderThan(c) {
 		return nil
 	}
 	if other.Spec.TargetRef.Kind == c.Spec.TargetRef.Kind && other.Spec.TargetRef.Name == c.Spec.TargetRef.Name {
@@ -55,14 +55,6 @@ func rivals(other, c *v1beta1.Canary) error {
 		}
 	}
 	return nil
-}
-
-// elder says which of two Canaries came first; names decide between those of one second.
-func elder(a, b *v1beta1.Canary) bool {
-	if a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-		return a.Name < b.Name
-	}
-	return a.CreationTimestamp.Before(&b.CreationTimestamp)
 }
 
 // readObjects renders what the intent calls for, in the order in which it has to be made.

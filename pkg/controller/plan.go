@@ -8,7 +8,6 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/router"
 )
@@ -45,20 +44,10 @@ func (r *Reconciler) remarks(v *view) []rollout.Remark {
 		})
 	}
 	size := max(v.canary.Status.PrimaryReplicas, v.snapshot.Target.Replicas)
-	if !mid(v.canary.Status.Phase) {
+	if !v.canary.Status.Phase.UnderWay() {
 		size = max(size, v.snapshot.Primary.Replicas)
 	}
 	return append(remarks, v.snapshot.Plan.Unreachable(size)...)
-}
-
-// mid says that a rollout is under way, in which sizes are not what they were at its start.
-func mid(p v1beta1.CanaryPhase) bool {
-	switch p {
-	case v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion, v1beta1.PhasePromoting, v1beta1.PhaseFinalising:
-		return true
-	default:
-		return false
-	}
 }
 
 // recommend names the providers that can do what this one cannot.

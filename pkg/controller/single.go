@@ -79,7 +79,7 @@ func (v *view) addPromotion(s workload.Single) error {
 // forgotten is what was promoted last, where somebody has taken the note of it away in the middle of a rollout. At rest
 // it is the machine that says what becomes of a primary that is lost.
 func (v *view) forgotten() string {
-	if v.snapshot.Primary.Health != rollout.Absent || !mid(v.canary.Status.Phase) {
+	if v.snapshot.Primary.Health != rollout.Absent || !v.canary.Status.Phase.UnderWay() {
 		return ""
 	}
 	return v.canary.Status.LastPromotedSpec

@@ -105,7 +105,7 @@ func (t *Telemetry) Collect(ch chan<- prometheus.Metric) {
 	// Labels name workloads, not Canaries, and a series that is there twice would fail the whole scrape. Of two Canaries on
 	// one name the older is told of: the younger is refused, unless its target is of another kind.
 	slices.SortFunc(all.Items, func(a, b v1beta1.Canary) int {
-		if elder(&a, &b) {
+		if a.OlderThan(&b) {
 			return -1
 		}
 		return 1
@@ -137,7 +137,7 @@ func (t *Telemetry) collectOne(ch chan<- prometheus.Metric, c *v1beta1.Canary) {
 
 func statusOf(phase v1beta1.CanaryPhase) float64 {
 	switch {
-	case mid(phase):
+	case phase.UnderWay():
 		return statusRunning
 	case phase == v1beta1.PhaseFailed:
 		return statusFailed

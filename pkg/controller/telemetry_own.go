@@ -57,7 +57,7 @@ func (t *Telemetry) collectSince(ch chan<- prometheus.Metric, c *v1beta1.Canary)
 func (t *Telemetry) spent(n News) {
 	from, to := sinceOf(n.Before), sinceOf(n.Canary.Status)
 	// What rests is in no phase of a rollout, however long. A status without times is another controller's.
-	if under(n.Before.Phase) && !from.IsZero() && to.After(from) {
+	if n.Before.Phase.Unfinished() && !from.IsZero() && to.After(from) {
 		t.phases.WithLabelValues(n.Canary.Spec.TargetRef.Name, n.Canary.Namespace, string(n.Before.Phase)).Add(to.Sub(from).Seconds())
 	}
 }

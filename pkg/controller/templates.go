@@ -25,7 +25,7 @@ var errForeign = errors.New("is in another namespace, which --no-cross-namespace
 
 // Template reads the MetricTemplate that a metric refers to. Without a namespace it is in the Canary's.
 func (t *Templates) Template(ctx context.Context, c *v1beta1.Canary, ref v1beta1.CrossNamespaceRef) (*v1beta1.MetricTemplate, error) {
-	key := referred(c, ref)
+	key := ref.KeyFor(c)
 	// Before it is read: whether there is such a template elsewhere is not told either.
 	if t.Local && key.Namespace != c.Namespace {
 		return nil, errForeign
@@ -54,7 +54,7 @@ func (t *Templates) Permit(c *v1beta1.Canary) error {
 		return nil
 	}
 	for i, m := range c.Spec.Analysis.Metrics {
-		if m.TemplateRef != nil && referred(c, *m.TemplateRef).Namespace != c.Namespace {
+		if m.TemplateRef != nil && m.TemplateRef.KeyFor(c).Namespace != c.Namespace {
 			return &rollout.InvalidError{
 				Field:   fmt.Sprintf("spec.analysis.metrics[%d].templateRef.namespace", i),
 				Problem: fmt.Sprintf("%q %v", m.TemplateRef.Namespace, errForeign),
@@ -62,15 +62,6 @@ func (t *Templates) Permit(c *v1beta1.Canary) error {
 		}
 	}
 	return nil
-}
-
-// referred names what a Canary refers to; without a namespace it is in the Canary's.
-func referred(c *v1beta1.Canary, ref v1beta1.CrossNamespaceRef) client.ObjectKey {
-	key := client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}
-	if key.Namespace == "" {
-		key.Namespace = c.Namespace
-	}
-	return key
 }
 
 // because is what of an error is worth telling beside the name of the object, which is told already.

@@ -58,7 +58,7 @@ type telling struct {
 // record writes the spans that a decision ended. A nil Tracer writes none.
 func (t *Tracer) record(ctx context.Context, n News, was rolling) {
 	// What rests is no part of a rollout; and without a revision there is nothing to derive ids from.
-	if t == nil || !under(n.Before.Phase) || was.revision == "" {
+	if t == nil || !n.Before.Phase.Unfinished() || was.revision == "" {
 		return
 	}
 	w := telling{Tracer: t, news: n, was: was}

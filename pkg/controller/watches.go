@@ -114,7 +114,7 @@ func alerts(c *v1beta1.Canary, provider client.ObjectKey) bool {
 	if c.Spec.Analysis == nil {
 		return false
 	}
-	return slices.ContainsFunc(c.Spec.Analysis.Alerts, func(a v1beta1.CanaryAlert) bool { return referred(c, a.ProviderRef) == provider })
+	return slices.ContainsFunc(c.Spec.Analysis.Alerts, func(a v1beta1.CanaryAlert) bool { return a.ProviderRef.KeyFor(c) == provider })
 }
 
 // inbox hands requests to the reconciler. It keeps what was last known of a Canary that is gone, so that

@@ -1,6 +1,11 @@
 package v1beta1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"cmp"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
 
 // Finalizer is on a Canary that puts its target back before it goes.
 const Finalizer = "finalizer.flagger.app"
@@ -37,4 +42,17 @@ func (c *Canary) PrimaryWorkload() string { return c.Spec.TargetRef.Name + Prima
 // when the Canary goes.
 func (c *Canary) OwnerReference() metav1.OwnerReference {
 	return *metav1.NewControllerRef(c, GroupVersion.WithKind("Canary"))
+}
+
+// OlderThan says which of two Canaries came first; names decide between those of one second.
+func (c *Canary) OlderThan(other *Canary) bool {
+	if c.CreationTimestamp.Equal(&other.CreationTimestamp) {
+		return c.Name < other.Name
+	}
+	return c.CreationTimestamp.Before(&other.CreationTimestamp)
+}
+
+// KeyFor names what a Canary refers to; without a namespace it is in the Canary's.
+func (r CrossNamespaceRef) KeyFor(c *Canary) types.NamespacedName {
+	return types.NamespacedName{Namespace: cmp.Or(r.Namespace, c.Namespace), Name: r.Name}
 }

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/sluice-cd/sluice/pkg/analysis"
+	"github.com/sluice-cd/sluice/pkg/announce"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/controller"
 	"github.com/sluice-cd/sluice/pkg/kube"
@@ -80,7 +81,7 @@ func assemble(mgr manager.Manager, o *options) error {
 		return err
 	}
 	// Into the registry that the manager serves, beside the library's own figures.
-	telemetry, err := controller.NewTelemetry(metrics.Registry, mgr.GetClient(), version, o.provider)
+	telemetry, err := announce.NewTelemetry(metrics.Registry, mgr.GetClient(), version, o.provider)
 	if err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
@@ -101,11 +102,10 @@ func assemble(mgr manager.Manager, o *options) error {
 		Client: mgr.GetClient(),
 		Live:   mgr.GetAPIReader(),
 		// The cache and not the client, which would read the metadata of ConfigMaps and others live.
-		Applier: &kube.Applier{Client: mgr.GetClient(), Reader: mgr.GetCache(), Live: mgr.GetAPIReader(), Now: time.Now},
-		// Wrapped: how long questions took is measured for all of them in one place.
-		Analyst: telemetry.Time(analyst),
-		Herald:  herald,
-		Routers: routers,
+		Applier:   &kube.Applier{Client: mgr.GetClient(), Reader: mgr.GetCache(), Live: mgr.GetAPIReader(), Now: time.Now},
+		Analyst:   analyst,
+		Announcer: herald,
+		Routers:   routers,
 		// Both are told at once, so that nobody mends one mistake to meet the next.
 		// One after the other: what is wrong is told in a condition, which is one line.
 		Sound: func(c *v1beta1.Canary) error {

@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
-	"github.com/sluice-cd/sluice/pkg/controller"
+	"github.com/sluice-cd/sluice/pkg/announce"
 )
 
 // File trace.go sends rollouts to an OpenTelemetry collector; what is in them is pkg/controller's.
@@ -23,7 +23,7 @@ import (
 // newTracer has rollouts written to a collector while the manager runs. Without an endpoint there is none.
 //
 // Headers and certificates are those of the usual variables, OTEL_EXPORTER_OTLP_HEADERS and others.
-func newTracer(mgr manager.Manager, o *options) (*controller.Tracer, error) {
+func newTracer(mgr manager.Manager, o *options) (*announce.Tracer, error) {
 	// A nil Tracer writes nothing.
 	if o.traceURL == "" {
 		return nil, nil
@@ -40,7 +40,7 @@ func newTracer(mgr manager.Manager, o *options) (*controller.Tracer, error) {
 		_ = provider.Shutdown(within) // what could not be sent was logged
 		return nil
 	})
-	return &controller.Tracer{Spans: provider.Tracer("sluice")}, mgr.Add(end)
+	return &announce.Tracer{Spans: provider.Tracer("sluice")}, mgr.Add(end)
 }
 
 // flush is how long the end of the process waits for the collector.
@@ -66,7 +66,7 @@ func newSpans(endpoint string, log logr.Logger) (*trace.TracerProvider, error) {
 	return trace.NewTracerProvider(
 		trace.WithBatcher(exporter),
 		// Ids follow from the Canary and the revision, so that several processes write one trace.
-		trace.WithIDGenerator(controller.SpanIDs{}),
+		trace.WithIDGenerator(announce.SpanIDs{}),
 		trace.WithResource(resource.NewSchemaless(attribute.String("service.name", "sluice"), attribute.String("service.version", version))),
 	), nil
 }

@@ -21,6 +21,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/sluice-cd/sluice/pkg/analysis"
+	"github.com/sluice-cd/sluice/pkg/announce"
 	"github.com/sluice-cd/sluice/pkg/controller"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/notify"
@@ -70,7 +71,7 @@ const (
 )
 
 // newHerald is who tells people. Nothing of it may hold up a rollout, hence the queues.
-func newHerald(mgr manager.Manager, o *options, t *controller.Telemetry) (*controller.Herald, error) {
+func newHerald(mgr manager.Manager, o *options, t *announce.Telemetry) (*announce.Announcer, error) {
 	clients, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("set up the client of events: %w", err)
@@ -79,7 +80,7 @@ func newHerald(mgr manager.Manager, o *options, t *controller.Telemetry) (*contr
 	events := record.NewBroadcasterWithCorrelatorOptions(record.CorrelatorOptions{BurstSize: eventBurst, MaxEvents: eventAlike})
 	// Events of core/v1, as `kubectl describe` and scripts of installations read them.
 	events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: clients.CoreV1().Events("")})
-	h := &controller.Herald{
+	h := &announce.Announcer{
 		Events:    events.NewRecorder(mgr.GetScheme(), corev1.EventSource{Component: "sluice"}),
 		Telemetry: t,
 		Providers: mgr.GetClient(),
@@ -105,7 +106,7 @@ func newHerald(mgr manager.Manager, o *options, t *controller.Telemetry) (*contr
 }
 
 // newQueue is a queue that works while the manager runs.
-func newQueue(mgr manager.Manager, t *controller.Telemetry, name string) (*notify.Queue, error) {
+func newQueue(mgr manager.Manager, t *announce.Telemetry, name string) (*notify.Queue, error) {
 	q := notify.NewQueue(notify.Limits{}, mgr.GetLogger().WithName(name))
 	// Its length and what it lost are exported under its name.
 	t.Watch(name, q)
@@ -113,7 +114,7 @@ func newQueue(mgr manager.Manager, t *controller.Telemetry, name string) (*notif
 }
 
 // newAnalyst is who answers the questions of rollouts.
-func newAnalyst(mgr manager.Manager, o *options, t *controller.Telemetry, library analysis.Library) (*analysis.Analyst, error) {
+func newAnalyst(mgr manager.Manager, o *options, t *announce.Telemetry, library analysis.Library) (*analysis.Analyst, error) {
 	// For Jobs and the metrics of other operators. Its rate is its own: polls must not slow writes.
 	raw, err := kube.NewRaw(mgr.GetConfig())
 	if err != nil {

@@ -70,7 +70,7 @@ func (i *inbox) wakeFormer(ctx context.Context, gone *v1beta1.Canary, q queue) {
 func (i *inbox) bury(ctx context.Context, key types.NamespacedName) (done bool, err error) {
 	// Taken out while it is dealt with. It is put back as long as something is left to do.
 	if ghost := i.exorcise(key); ghost != nil {
-		i.Herald.Telemetry.forget(ghost)
+		i.Announcer.Telemetry.Forget(ghost)
 		if done, err := i.release(ctx, ghost); !done || err != nil {
 			i.haunt(ghost)
 			return false, err

@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -11,14 +10,11 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
-	"k8s.io/client-go/tools/record"
 
 	"github.com/sluice-cd/sluice/pkg/analysis"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/notify"
-	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // called is what a hook was sent.
@@ -88,7 +84,7 @@ func hook(name string, kind v1beta1.HookType, url string) v1beta1.CanaryWebhook 
 // calling has an operator call hooks as a real one does.
 func calling(eventURL string) func(*Reconciler) {
 	return func(r *Reconciler) {
-		r.Herald.Hooks, r.Herald.EventURL = analysis.New("http://nowhere.invalid", "istio"), eventURL
+		r.Announcer.Hooks, r.Announcer.EventURL = analysis.New("http://nowhere.invalid", "istio"), eventURL
 	}
 }
 
@@ -193,47 +189,12 @@ func TestHooksNeverHoldARolloutUp(t *testing.T) {
 	slow.Timeout = "1h"
 	require.NoError(t, w.Create(t.Context(), w.canary(func(c *v1beta1.Canary) { c.Spec.Analysis.Webhooks = []v1beta1.CanaryWebhook{slow} })))
 	o := start(t, w.ns, w.clock, w.judge, 0, calling(""), func(r *Reconciler) {
-		r.Herald.Calls = notify.NewQueue(notify.Limits{Workers: 1, Waiting: 2}, logr.Discard())
+		r.Announcer.Calls = notify.NewQueue(notify.Limits{Workers: 1, Waiting: 2}, logr.Discard())
 	})
-	go func() { _ = o.reconcr.Herald.Calls.Run(t.Context()) }()
+	go func() { _ = o.reconcr.Announcer.Calls.Run(t.Context()) }()
 	w.until(v1beta1.PhaseInitialized)
 	w.set(imageTwo)
 	w.until(v1beta1.PhaseSucceeded)
-	w.await("what does not fit is dropped, and counted", func() bool { return o.reconcr.Herald.Calls.Dropped() > 0 })
-	require.Zero(t, o.reconcr.Herald.Queue.Dropped(), "alerts have a queue of their own")
-}
-
-func TestHooksAreTriedOnce(t *testing.T) {
-	closed := httptest.NewServer(nil)
-	closed.Close()
-	told, err := NewTelemetry(prometheus.NewRegistry(), nil, "test", "istio")
-	require.NoError(t, err)
-	q := notify.NewQueue(notify.Limits{Backoff: time.Hour}, logr.Discard())
-	h := &Herald{Hooks: analysis.New("", "istio"), Queue: q, Telemetry: told, Events: record.NewFakeRecorder(10), EventURL: closed.URL + "/s3cret"}
-	h.record(&v1beta1.Canary{}, rollout.Notice{Message: "hello"})
-	require.Equal(t, 1, q.Waiting())
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- q.Run(ctx) }()
-	require.Eventually(t, func() bool { return q.Dropped() == 1 }, patience, time.Millisecond, "how often a hook is tried is its own affair")
-	cancel()
-	require.NoError(t, <-ended)
-}
-
-func TestHooksSayNoSecret(t *testing.T) {
-	closed := httptest.NewServer(nil)
-	closed.Close()
-	told, err := NewTelemetry(prometheus.NewRegistry(), nil, "test", "istio")
-	require.NoError(t, err)
-	events := record.NewFakeRecorder(10)
-	h := &Herald{Hooks: analysis.New("", "istio"), Telemetry: told, Events: events}
-	bad := []v1beta1.CanaryWebhook{hook("clean", v1beta1.PostRolloutHook, closed.URL+"/t0ken?key=s3cret")}
-	err = h.finish(t.Context(), &v1beta1.Canary{}, bad)
-	require.ErrorContains(t, err, `post-rollout hook "clean": `)
-	said := <-events.Events
-	require.Contains(t, said, "Warning HookFailed Post-rollout hook clean failed ")
-	for _, text := range []string{err.Error(), said} {
-		require.NotContains(t, text, "t0ken")
-		require.NotContains(t, text, "s3cret")
-	}
+	w.await("what does not fit is dropped, and counted", func() bool { return o.reconcr.Announcer.Calls.Dropped() > 0 })
+	require.Zero(t, o.reconcr.Announcer.Queue.Dropped(), "alerts have a queue of their own")
 }

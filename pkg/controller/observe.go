@@ -257,3 +257,9 @@ func threshold(c *v1beta1.Canary, s side) int {
 }
 
 const everyPod = 100 // percent
+
+// readAlerts remarks on alerts that could never be sent.
+func (r *Reconciler) readAlerts(ctx context.Context, v *view, _ client.Reader) error {
+	v.snapshot.Plan.Remarks = append(v.snapshot.Plan.Remarks, r.Announcer.AlertRemarks(ctx, v.canary)...)
+	return nil
+}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -28,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/sluice-cd/sluice/pkg/analysis"
+	"github.com/sluice-cd/sluice/pkg/announce"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
@@ -131,6 +131,7 @@ type operator struct {
 	*kubetest.Crasher
 	manager ctrl.Manager
 	reconcr *Reconciler
+	metrics *prometheus.Registry
 	stop    func() // and wait until it has ended
 	said    []string
 }
@@ -150,7 +151,8 @@ func start(t *testing.T, ns string, tell clock, a Analyst, crash int, tune ...fu
 func (o *operator) launch(t *testing.T, cfg *rest.Config, ns string, tell clock, a Analyst, tune ...func(*Reconciler)) {
 	t.Helper()
 	o.manager = manage(t, o.Wrap(cfg), ns)
-	o.reconcr = assemble(t, o.manager, tell, a)
+	o.metrics = prometheus.NewRegistry()
+	o.reconcr = assemble(t, o.manager, tell, a, o.metrics)
 	for _, f := range tune {
 		f(o.reconcr)
 	}
@@ -186,9 +188,9 @@ func manage(t testing.TB, cfg *rest.Config, ns string) ctrl.Manager {
 	return mgr
 }
 
-func assemble(t testing.TB, mgr ctrl.Manager, tell clock, a Analyst) *Reconciler {
+func assemble(t testing.TB, mgr ctrl.Manager, tell clock, a Analyst, into prometheus.Registerer) *Reconciler {
 	t.Helper()
-	telemetry, err := NewTelemetry(prometheus.NewRegistry(), mgr.GetClient(), "test", "istio")
+	telemetry, err := announce.NewTelemetry(into, mgr.GetClient(), "test", "istio")
 	require.NoError(t, err)
 	d, err := discovery.NewDiscoveryClientForConfig(mgr.GetConfig())
 	require.NoError(t, err)
@@ -197,7 +199,7 @@ func assemble(t testing.TB, mgr ctrl.Manager, tell clock, a Analyst) *Reconciler
 		Live:    mgr.GetAPIReader(),
 		Applier: &kube.Applier{Client: mgr.GetClient(), Reader: mgr.GetCache(), Live: mgr.GetAPIReader(), Now: tell.now},
 		Analyst: a,
-		Herald: &Herald{
+		Announcer: &announce.Announcer{
 			Events:    record.NewFakeRecorder(1000),
 			Queue:     notify.NewQueue(notify.Limits{}, logr.Discard()),
 			Telemetry: telemetry,
@@ -217,7 +219,7 @@ func assemble(t testing.TB, mgr ctrl.Manager, tell clock, a Analyst) *Reconciler
 func (o *operator) events() []string {
 	for {
 		select {
-		case e := <-o.reconcr.Herald.Events.(*record.FakeRecorder).Events:
+		case e := <-o.reconcr.Announcer.Events.(*record.FakeRecorder).Events:
 			o.said = append(o.said, e)
 		default:
 			return o.said
@@ -227,14 +229,14 @@ func (o *operator) events() []string {
 
 // passes is how many passes over Canaries were made.
 func (o *operator) passes() uint64 {
-	m := make(chan prometheus.Metric, 100)
-	o.reconcr.Herald.Telemetry.duration.Collect(m)
-	close(m)
+	families, _ := o.metrics.Gather()
 	var n uint64
-	for one := range m {
-		var d dto.Metric
-		if one.Write(&d) == nil {
-			n += d.GetHistogram().GetSampleCount()
+	for _, f := range families {
+		if f.GetName() != "flagger_canary_duration_seconds" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			n += m.GetHistogram().GetSampleCount()
 		}
 	}
 	return n

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/sluice-cd/sluice/pkg/announce"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/rollout"
@@ -34,16 +35,16 @@ type Analyst interface {
 
 // Reconciler brings Canaries forward.
 type Reconciler struct {
-	Client  client.Client // reads from the cache
-	Live    client.Reader // reads from the API server
-	Applier *kube.Applier
-	Analyst Analyst
-	Herald  *Herald
-	Routers *Routers
-	Sound   func(*v1beta1.Canary) error // refuses what could never be judged; nil: nothing
-	Kinds   workload.Kinds
-	Settle  time.Duration // that proxies are given to take routes, whether or not they report on them
-	Now     func() time.Time
+	Client    client.Client // reads from the cache
+	Live      client.Reader // reads from the API server
+	Applier   *kube.Applier
+	Analyst   Analyst
+	Announcer *announce.Announcer
+	Routers   *Routers
+	Sound     func(*v1beta1.Canary) error // refuses what could never be judged; nil: nothing
+	Kinds     workload.Kinds
+	Settle    time.Duration // that proxies are given to take routes, whether or not they report on them
+	Now       func() time.Time
 	// Tracking has ConfigMaps and Secrets of the target's pods be part of its revision.
 	Tracking bool
 
@@ -180,7 +181,9 @@ func (r *Reconciler) moves(ctx context.Context, v *view) (bool, error) {
 func (r *Reconciler) decide(ctx context.Context, v *view) (*v1beta1.Canary, error) {
 	var found rollout.Findings
 	if q := v.ask(); !q.Empty() {
+		asked := time.Now()
 		found = r.Analyst.Answer(ctx, v.canary, q)
+		r.Announcer.Telemetry.RoundTook(time.Since(asked))
 		// Calls that were cut short because this process ends have failed, and would be counted against the canary.
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -199,6 +202,6 @@ func (r *Reconciler) decide(ctx context.Context, v *view) (*v1beta1.Canary, erro
 		return nil, err
 	}
 	// After Record, which fails where another decision was faster: what is told has happened, and is told once.
-	r.Herald.Announce(ctx, v.news(after, d.Notices))
+	r.Announcer.Announce(ctx, v.news(after, d.Notices))
 	return after, nil
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -29,7 +30,7 @@ func newRig(b *testing.B, change func(*v1beta1.Canary)) *rig {
 	g := &rig{B: b, made: &kubetest.Crasher{}, key: client.ObjectKey{Namespace: kubetest.Namespace(b), Name: "podinfo"}}
 	kubetest.Deployments(b, g.key.Namespace)
 	mgr := manage(b, g.made.Wrap(kubetest.Config(b)), g.key.Namespace)
-	g.r = assemble(b, mgr, clock{}, &judge{})
+	g.r = assemble(b, mgr, clock{}, &judge{}, prometheus.NewRegistry())
 	g.r.Now = func() time.Time { return time.Now().Add(g.ahead) }
 	g.r.Applier.Now, g.r.Routers.Now = g.r.Now, g.r.Now
 	g.r.Routers.Watch = func(ctx context.Context, kind schema.GroupVersionKind) error {

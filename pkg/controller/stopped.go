@@ -115,6 +115,6 @@ func (r *Reconciler) tellReturn(ctx context.Context, v *view, changed bool) {
 	}
 	log.FromContext(ctx).Info("gave a target back whose Canary is gone", "kind", v.canary.Spec.TargetRef.Kind,
 		"name", v.target.GetName(), "size", v.whole(), "canary", v.canary.Name)
-	r.Herald.Events.Eventf(v.target, corev1.EventTypeNormal, ReasonGivenBack,
+	r.Announcer.Events.Eventf(v.target, corev1.EventTypeNormal, ReasonGivenBack,
 		"Canary %s is gone, started again at size %d", v.canary.Name, v.whole())
 }

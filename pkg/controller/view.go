@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/sluice-cd/sluice/pkg/announce"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/router"
@@ -127,4 +128,12 @@ func (o *once) Get(ctx context.Context, key client.ObjectKey, obj client.Object,
 		o.seen[name] = glance{object: seen, at: time.Now()}
 	}
 	return nil
+}
+
+// news is what a decision made of what was viewed. Of the workloads that is their templates: messages tell of images.
+func (v *view) news(after *v1beta1.Canary, notices []rollout.Notice) announce.News {
+	return announce.News{
+		Before: v.canary.Status, Canary: after, Plan: v.snapshot.Plan, Notices: notices,
+		Revision: v.snapshot.Revision, Target: announce.PodTemplate(v.target), Primary: announce.PodTemplate(v.primary),
+	}
 }

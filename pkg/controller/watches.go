@@ -56,7 +56,7 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 		return fmt.Errorf("build the controller: %w", err)
 	}
 	// Set only here, where there is a controller to watch with.
-	r.Applier.Drifted = r.Herald.Drifted
+	r.Applier.Drifted = r.Announcer.Drifted
 	r.Routers.Watch = func(_ context.Context, kind schema.GroupVersionKind) error {
 		obj, err := kube.NewWatched(mgr.GetScheme(), kind)
 		if err != nil {
@@ -139,7 +139,7 @@ func (i *inbox) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 	}
 	start := i.Now()
 	result, err := i.Reconciler.Reconcile(ctx, c)
-	i.Herald.Telemetry.took(c, i.Now().Sub(start))
+	i.Announcer.Telemetry.Took(c, i.Now().Sub(start))
 	if err != nil {
 		return reconcile.Result{}, err // when it is tried again is the queue's to say
 	}

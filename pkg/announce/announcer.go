@@ -1,4 +1,10 @@
-package controller
+// Package announce tells people and programs what a decision changed: events, chat messages, webhooks, metrics and
+// traces.
+//
+// It is called once a decision is stored, so that what it tells has happened, and is told once. Nothing it does can
+// hold up or fail a rollout: messages and calls go through queues, and what cannot be delivered is logged and counted.
+// It writes no object but events.
+package announce
 
 import (
 	"context"
@@ -18,9 +24,8 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// Herald tells people what was decided: by events, chat messages, webhooks, metrics and traces. Nothing it does can
-// hold up or fail a rollout, and it is only called once the decision is stored.
-type Herald struct {
+// Announcer tells of decisions that are stored.
+type Announcer struct {
 	Events    record.EventRecorder
 	Queue     *notify.Queue
 	Telemetry *Telemetry
@@ -51,16 +56,8 @@ type News struct {
 	Primary  *corev1.PodTemplateSpec
 }
 
-// news is what a decision made of what was viewed. Of the workloads that is their templates: messages tell of images.
-func (v *view) news(after *v1beta1.Canary, notices []rollout.Notice) News {
-	return News{
-		Before: v.canary.Status, Canary: after, Plan: v.snapshot.Plan, Notices: notices,
-		Revision: v.snapshot.Revision, Target: podTemplate(v.target), Primary: podTemplate(v.primary),
-	}
-}
-
 // Announce tells of what one decision changed.
-func (h *Herald) Announce(ctx context.Context, n News) {
+func (h *Announcer) Announce(ctx context.Context, n News) {
 	after := n.Canary.Status
 	if n.Before.Phase != after.Phase {
 		log.FromContext(ctx).Info("phase changed", "from", n.Before.Phase, "to", after.Phase,
@@ -129,14 +126,14 @@ func moreFailed(n int) string {
 }
 
 // record is the only way an event leaves: whoever is told of events hears of it as well.
-func (h *Herald) record(c *v1beta1.Canary, n rollout.Notice) {
+func (h *Announcer) record(c *v1beta1.Canary, n rollout.Notice) {
 	h.Events.Event(c, eventType(n), string(n.Reason), n.Message)
 	h.tell(c, n)
 }
 
 // Drifted tells of an object that somebody else had changed and that is as it should be again. It belongs to no
 // decision: nothing about the rollout has changed.
-func (h *Herald) Drifted(c *v1beta1.Canary, object string) {
+func (h *Announcer) Drifted(c *v1beta1.Canary, object string) {
 	if h.past.repeated(c, object, time.Now()) {
 		return
 	}

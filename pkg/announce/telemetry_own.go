@@ -1,14 +1,12 @@
-package controller
+package announce
 
 import (
-	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/notify"
-	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // What others have no metric for: how long rollouts take and where, and whether the operator can do its work.
@@ -85,17 +83,5 @@ func (t *Telemetry) QueryFailed(provider string) { t.failed(asMetric, provider) 
 // failed counts what went wrong with a provider. Types are checked by the API server, so there are few of them.
 func (t *Telemetry) failed(kind, provider string) { t.errors.WithLabelValues(kind, provider).Inc() }
 
-// Time has an analyst's rounds timed.
-func (t *Telemetry) Time(a Analyst) Analyst { return &timed{Analyst: a, rounds: t.rounds} }
-
-type timed struct {
-	Analyst
-	rounds prometheus.Histogram
-}
-
-// Answer notes how long the round took.
-func (a *timed) Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Questions) rollout.Findings {
-	start := time.Now()
-	defer func() { a.rounds.Observe(time.Since(start).Seconds()) }()
-	return a.Analyst.Answer(ctx, c, q)
-}
+// RoundTook notes how long the checks of one round took.
+func (t *Telemetry) RoundTook(d time.Duration) { t.rounds.Observe(d.Seconds()) }

@@ -1,4 +1,4 @@
-package controller
+package announce
 
 import (
 	"testing"
@@ -65,7 +65,7 @@ func TestContractsMetrics(t *testing.T) {
 	c := *newsOf(stands("", "", 0), stands("Progressing", "r1-b", 1)).Canary
 	told, into := newTelemetry(t, c)
 	told.Observe(&c, "request-success-rate", 99.5)
-	told.took(&c, 1)
+	told.Took(&c, 1)
 	told.successes.WithLabelValues("podinfo", "test", "canary", "completed").Inc()
 	told.failures.WithLabelValues("podinfo", "test", "blue-green", "skipped").Inc()
 	cases := map[string]struct {

@@ -1,4 +1,4 @@
-package controller
+package announce
 
 import (
 	"strings"
@@ -199,8 +199,8 @@ func sinceOf(s v1beta1.CanaryStatus) time.Time {
 	return s.Since.Time
 }
 
-// podTemplate is that of a workload of a kind that has one; nil where there is no such workload.
-func podTemplate(workload any) *corev1.PodTemplateSpec {
+// PodTemplate is that of a workload of a kind that has one; nil where there is no such workload.
+func PodTemplate(workload any) *corev1.PodTemplateSpec {
 	// A nil of a type is no nil of an interface: both are asked for.
 	switch w := workload.(type) {
 	case *appsv1.Deployment:

@@ -1,4 +1,4 @@
-package controller
+package announce
 
 import (
 	"context"
@@ -152,7 +152,7 @@ func (t *Telemetry) Observe(c *v1beta1.Canary, metric string, value float64) {
 }
 
 // took notes how long a pass was.
-func (t *Telemetry) took(c *v1beta1.Canary, d time.Duration) {
+func (t *Telemetry) Took(c *v1beta1.Canary, d time.Duration) {
 	t.duration.WithLabelValues(c.Spec.TargetRef.Name, c.Namespace).Observe(d.Seconds())
 }
 
@@ -176,7 +176,7 @@ func (t *Telemetry) count(n News, was rolling) {
 }
 
 // forget ends the series of a Canary that is gone.
-func (t *Telemetry) forget(c *v1beta1.Canary) {
+func (t *Telemetry) Forget(c *v1beta1.Canary) {
 	// What was counted stays in memory else, for every Canary that ever was.
 	labels := prometheus.Labels{"name": c.Spec.TargetRef.Name, "namespace": c.Namespace}
 	for _, v := range []interface {

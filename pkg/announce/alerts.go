@@ -1,4 +1,4 @@
-package controller
+package announce
 
 import (
 	"context"
@@ -15,34 +15,35 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// An alert is looked at three times: when its Canary is (mute), when a decision is announced (alert), and when it is
+// An alert is looked at three times: when its Canary is (AlertRemarks), when a decision is announced (alert), and when it is
 // sent (deliver). Only the last reads a Secret, and only the first can say anything on the Canary.
 
-// readAlerts remarks on alerts that could never be sent. That is no reason to stop a release, but nobody should
+// AlertRemarks are about alerts that could never be sent. That is no reason to stop a release, but nobody should
 // find out by not hearing of a failed one.
-func (r *Reconciler) readAlerts(ctx context.Context, v *view, _ client.Reader) error {
-	if v.canary.Spec.Analysis == nil {
+func (h *Announcer) AlertRemarks(ctx context.Context, c *v1beta1.Canary) []rollout.Remark {
+	if c.Spec.Analysis == nil {
 		return nil
 	}
-	for i, a := range v.canary.Spec.Analysis.Alerts {
-		if why := r.mute(ctx, v.canary, a); why != "" {
-			v.snapshot.Plan.Remarks = append(v.snapshot.Plan.Remarks, rollout.Remark{
+	var remarks []rollout.Remark
+	for i, a := range c.Spec.Analysis.Alerts {
+		if why := h.undeliverable(ctx, c, a); why != "" {
+			remarks = append(remarks, rollout.Remark{
 				Reason: rollout.ReasonAlertUnsent,
 				Text:   fmt.Sprintf("spec.analysis.alerts[%d] is %s", i, why),
 			})
 		}
 	}
-	return nil
+	return remarks
 }
 
-// mute says why an alert cannot be sent, or not as it was asked for, as far as that is known without its Secret.
-func (r *Reconciler) mute(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert) string {
+// undeliverable says why an alert cannot be sent, or not as it was asked for, as far as that is known without its Secret.
+func (h *Announcer) undeliverable(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert) string {
 	key := a.ProviderRef.KeyFor(c)
 	p := &v1beta1.AlertProvider{}
 	// From the cache, as deliver reads it: asking with every pass must cost nothing.
-	err := r.Herald.Providers.Get(ctx, key, p)
+	err := h.Providers.Get(ctx, key, p)
 	switch {
-	case r.Herald.Local && key.Namespace != c.Namespace:
+	case h.Local && key.Namespace != c.Namespace:
 		// Before what was read: whether it exists there is nothing that this Canary may find out.
 		return fmt.Sprintf("not sent: AlertProvider %q is in another namespace, which --no-cross-namespace-refs forbids", key)
 	case apierrors.IsNotFound(err):
@@ -62,7 +63,7 @@ func (r *Reconciler) mute(ctx context.Context, c *v1beta1.Canary, a v1beta1.Cana
 }
 
 // alert queues a chat message for everybody who wants to hear of it.
-func (h *Herald) alert(n News, is rolling, a rollout.Alert) {
+func (h *Announcer) alert(n News, is rolling, a rollout.Alert) {
 	c, m := n.Canary, h.message(n, is, a)
 	if c.Spec.Analysis == nil || len(c.Spec.Analysis.Alerts) == 0 {
 		// Of every severity: whoever names no alerts has not said which of them to leave out.
@@ -83,7 +84,7 @@ func (h *Herald) alert(n News, is rolling, a rollout.Alert) {
 }
 
 // deliver finds the channel of an alert and sends the message there.
-func (h *Herald) deliver(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert, m notify.Message) error {
+func (h *Announcer) deliver(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert, m notify.Message) error {
 	p, err := h.provider(ctx, c, a)
 	// What a provider that cannot be read is counted as, so that it is counted at all.
 	kind := "unknown"
@@ -98,9 +99,9 @@ func (h *Herald) deliver(ctx context.Context, c *v1beta1.Canary, a v1beta1.Canar
 	return nil
 }
 
-func (h *Herald) provider(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert) (*v1beta1.AlertProvider, error) {
+func (h *Announcer) provider(ctx context.Context, c *v1beta1.Canary, a v1beta1.CanaryAlert) (*v1beta1.AlertProvider, error) {
 	key := a.ProviderRef.KeyFor(c)
-	// Asked here as well, where it counts: mute only remarks on it.
+	// Asked here as well, where it counts: AlertRemarks only remarks on it.
 	if h.Local && key.Namespace != c.Namespace {
 		return nil, fmt.Errorf("alert provider %q is in another namespace, which --no-cross-namespace-refs forbids", key)
 	}
@@ -112,7 +113,7 @@ func (h *Herald) provider(ctx context.Context, c *v1beta1.Canary, a v1beta1.Cana
 }
 
 // send makes the channel anew for each message: its Secret is kept nowhere, and may have changed.
-func (h *Herald) send(ctx context.Context, p *v1beta1.AlertProvider, m notify.Message) error {
+func (h *Announcer) send(ctx context.Context, p *v1beta1.AlertProvider, m notify.Message) error {
 	o := notify.Options{
 		Address: p.Spec.Address, Proxy: p.Spec.Proxy, CA: p.Spec.CABundle, Channel: p.Spec.Channel, Username: p.Spec.Username,
 		Template: p.Spec.Template, Threads: h.Threads,
@@ -130,7 +131,7 @@ func (h *Herald) send(ctx context.Context, p *v1beta1.AlertProvider, m notify.Me
 }
 
 // secret reads where a channel is, and its token. The Secret's address counts more than the provider's.
-func (h *Herald) secret(ctx context.Context, key client.ObjectKey, o *notify.Options) error {
+func (h *Announcer) secret(ctx context.Context, key client.ObjectKey, o *notify.Options) error {
 	s := &corev1.Secret{}
 	if err := h.Secrets.Get(ctx, key, s); err != nil {
 		return fmt.Errorf("read secret %q of an alert provider: %w", key, err)

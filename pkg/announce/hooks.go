@@ -1,4 +1,4 @@
-package controller
+package announce
 
 import (
 	"context"
@@ -23,7 +23,7 @@ const reasonHookFailed rollout.Reason = "HookFailed"
 const eventHook = "event-webhook"
 
 // tell hands an event to those who are told of events: the Canary's own hooks, else the operator's.
-func (h *Herald) tell(c *v1beta1.Canary, n rollout.Notice) {
+func (h *Announcer) tell(c *v1beta1.Canary, n rollout.Notice) {
 	if h.Hooks == nil {
 		return
 	}
@@ -44,7 +44,7 @@ func (h *Herald) tell(c *v1beta1.Canary, n rollout.Notice) {
 }
 
 // conclude has the hooks called that wait for the end of a rollout, whether it was a good one or not.
-func (h *Herald) conclude(n News) {
+func (h *Announcer) conclude(n News) {
 	after := n.Canary.Status.Phase
 	// A decision at rest ends nothing, though the phase is one that rollouts end in.
 	if !after.Ended() || h.Hooks == nil || !n.Before.Phase.Unfinished() {
@@ -59,7 +59,7 @@ func (h *Herald) conclude(n News) {
 
 // finish calls hooks one after the other. The first that fails is the last that is called: those after it may
 // count on it.
-func (h *Herald) finish(ctx context.Context, c *v1beta1.Canary, hooks []v1beta1.CanaryWebhook) error {
+func (h *Announcer) finish(ctx context.Context, c *v1beta1.Canary, hooks []v1beta1.CanaryWebhook) error {
 	for _, hook := range hooks {
 		// Its answer is told by an event only: the rollout is over, and how it ended stays as it was.
 		if err := h.call(ctx, c, hook, nil); err != nil {
@@ -74,7 +74,7 @@ func (h *Herald) finish(ctx context.Context, c *v1beta1.Canary, hooks []v1beta1.
 }
 
 // inform tells one hook of an event.
-func (h *Herald) inform(ctx context.Context, c *v1beta1.Canary, hook v1beta1.CanaryWebhook, more map[string]string) error {
+func (h *Announcer) inform(ctx context.Context, c *v1beta1.Canary, hook v1beta1.CanaryWebhook, more map[string]string) error {
 	if err := h.call(ctx, c, hook, more); err != nil {
 		return fmt.Errorf("event hook %q: %w", hook.Name, err)
 	}
@@ -82,7 +82,7 @@ func (h *Herald) inform(ctx context.Context, c *v1beta1.Canary, hook v1beta1.Can
 }
 
 // call makes one call. How often it is tried is up to the hook, so it is not tried again here.
-func (h *Herald) call(ctx context.Context, c *v1beta1.Canary, hook v1beta1.CanaryWebhook, more map[string]string) error {
+func (h *Announcer) call(ctx context.Context, c *v1beta1.Canary, hook v1beta1.CanaryWebhook, more map[string]string) error {
 	err := h.Hooks.Call(ctx, c, hook, more)
 	if err != nil {
 		h.Telemetry.failed(asHook, string(hook.Type))
@@ -91,7 +91,7 @@ func (h *Herald) call(ctx context.Context, c *v1beta1.Canary, hook v1beta1.Canar
 }
 
 // enqueue puts calls about a Canary behind those before.
-func (h *Herald) enqueue(c *v1beta1.Canary, do func(context.Context) error) {
+func (h *Announcer) enqueue(c *v1beta1.Canary, do func(context.Context) error) {
 	q := h.Calls
 	if q == nil {
 		q = h.Queue

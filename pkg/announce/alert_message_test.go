@@ -1,4 +1,4 @@
-package controller
+package announce
 
 import (
 	"testing"
@@ -78,7 +78,7 @@ func TestMessagesSayWhatIsNeeded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := newsOf(tc.before, tc.after)
 			n.Plan = plan
-			h := &Herald{}
+			h := &Announcer{}
 			m := h.message(n, tc.is, tc.alert)
 			require.Equal(t, tc.want, m.Fields, tc.reason)
 			require.Equal(t, tc.metric, m.Metric, tc.reason)
@@ -97,7 +97,7 @@ func TestMessagesSayWhatIsNeeded(t *testing.T) {
 }
 
 func TestTheContractsFieldsComeFirst(t *testing.T) {
-	h := &Herald{Cluster: "tokyo"}
+	h := &Announcer{Cluster: "tokyo"}
 	n := newsOf(stands(v1beta1.PhaseSucceeded, "r1-a", 0), stands(v1beta1.PhaseProgressing, "r1-b", 1))
 	n.Canary.Spec.Analysis = &v1beta1.CanaryAnalysis{StepWeight: 10}
 	var names []string

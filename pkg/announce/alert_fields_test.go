@@ -1,4 +1,4 @@
-package controller
+package announce
 
 import (
 	"testing"
@@ -25,24 +25,24 @@ func TestFields(t *testing.T) {
 	}
 	cases := map[string]struct {
 		reason string
-		herald *Herald
+		herald *Announcer
 		alert  rollout.Alert
 		want   []notify.Field
 	}{
 		"Detailed": {
 			reason: "The plan's figures are worded as readers of these messages know them.",
-			herald: &Herald{},
+			herald: &Announcer{},
 			alert:  rollout.Alert{Detailed: true},
 			want:   detailed,
 		},
 		"Plain": {
 			reason: "An alert that is not about the plan carries none of it.",
-			herald: &Herald{},
+			herald: &Announcer{},
 			alert:  rollout.Alert{},
 		},
 		"Cluster": {
 			reason: "One channel may hear of several clusters, so the name comes first.",
-			herald: &Herald{Cluster: "tokyo"},
+			herald: &Announcer{Cluster: "tokyo"},
 			alert:  rollout.Alert{Detailed: true},
 			want:   append([]notify.Field{{Name: "Cluster", Value: "tokyo"}}, detailed...),
 		},

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -17,8 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
-	"github.com/sluice-cd/sluice/pkg/notify"
-	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // posted is what a chat service was sent.
@@ -94,7 +91,7 @@ func alerted(name string, severity v1beta1.AlertSeverity) v1beta1.CanaryAlert {
 func (w *world) tell(o *operator) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	go func() { defer close(ended); _ = o.reconcr.Herald.Queue.Run(ctx) }()
+	go func() { defer close(ended); _ = o.reconcr.Announcer.Queue.Run(ctx) }()
 	w.Cleanup(func() { cancel(); <-ended })
 }
 
@@ -155,20 +152,22 @@ func TestAlertsReachThoseWhoAskForThem(t *testing.T) {
 	}, details, "what failed is told with what it was and how far it got")
 }
 
-func TestProviderInAnotherNamespaceMayBeForbidden(t *testing.T) {
-	t.Parallel()
-	h := &Herald{Local: true}
-	c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Namespace: "here", Name: "podinfo"}}
-	_, err := h.provider(t.Context(), c, v1beta1.CanaryAlert{ProviderRef: v1beta1.CrossNamespaceRef{Namespace: "there", Name: "slack"}})
-	require.ErrorContains(t, err, `"there/slack" is in another namespace, which --no-cross-namespace-refs forbids`)
-}
-
-// exposed are the operator's own metrics, by name and labels.
+// exposed are the operator's own metrics, by name and labels: `flagger_canary_total namespace=test`. Of a histogram it is the count.
 func exposed(t *testing.T, o *operator) map[string]float64 {
 	t.Helper()
-	told, all := o.reconcr.Herald.Telemetry, prometheus.NewRegistry()
-	all.MustRegister(told.collectors()...)
-	return valuesOf(t, all)
+	families, err := o.metrics.Gather()
+	require.NoError(t, err)
+	values := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetName() + "=" + l.GetValue()
+			}
+			values[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return values
 }
 
 func TestMetricsFollowTheCanary(t *testing.T) {
@@ -181,7 +180,7 @@ func TestMetricsFollowTheCanary(t *testing.T) {
 	})
 	all := exposed(t, o)
 	require.InDelta(t, 50, all["flagger_canary_weight namespace="+w.ns+" workload=podinfo-primary"], 0)
-	require.InDelta(t, statusRunning, all["flagger_canary_status name=podinfo namespace="+w.ns], 0)
+	require.InDelta(t, 0, all["flagger_canary_status name=podinfo namespace="+w.ns], 0)
 	require.InDelta(t, 1, all["flagger_canary_total namespace="+w.ns], 0)
 	require.InDelta(t, 1, all["flagger_info mesh_provider=istio version=test"], 0)
 
@@ -195,6 +194,7 @@ func TestMetricsFollowTheCanary(t *testing.T) {
 	w.await("the cache has heard of the end, and so have its readers", func() bool {
 		return exposed(t, o)["sluice_canary_phase_start_timestamp_seconds"+of+" phase=Succeeded"] > 0
 	})
+	require.Positive(t, exposed(t, o)["sluice_analysis_round_duration_seconds"])
 	require.Positive(t, exposed(t, o)["flagger_canary_duration_seconds name=podinfo namespace="+w.ns])
 
 	require.NoError(t, w.Delete(t.Context(), w.canary()))
@@ -206,12 +206,6 @@ func TestMetricsFollowTheCanary(t *testing.T) {
 		}
 		return true
 	})
-}
-
-func TestClusterIsNamedInEveryMessage(t *testing.T) {
-	t.Parallel()
-	h := &Herald{Cluster: "blue"}
-	require.Equal(t, []notify.Field{{Name: "Cluster", Value: "blue"}}, h.fields(&v1beta1.Canary{}, rollout.Plan{}, rollout.Alert{}))
 }
 
 // amend changes an AlertProvider.

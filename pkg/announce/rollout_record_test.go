@@ -1,4 +1,4 @@
-package controller
+package announce
 
 import (
 	"strings"
@@ -176,11 +176,11 @@ func TestChanges(t *testing.T) {
 func TestPodTemplates(t *testing.T) {
 	d := &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Template: *pods("app=a:1")}}
 	s := &appsv1.DaemonSet{Spec: appsv1.DaemonSetSpec{Template: *pods("app=a:2")}}
-	require.Equal(t, &d.Spec.Template, podTemplate(d))
-	require.Equal(t, &s.Spec.Template, podTemplate(s))
-	require.Nil(t, podTemplate((*appsv1.Deployment)(nil)), "One that is not there has none.")
-	require.Nil(t, podTemplate((*appsv1.DaemonSet)(nil)))
-	require.Nil(t, podTemplate(&corev1.Service{}), "Nor has one of another kind.")
+	require.Equal(t, &d.Spec.Template, PodTemplate(d))
+	require.Equal(t, &s.Spec.Template, PodTemplate(s))
+	require.Nil(t, PodTemplate((*appsv1.Deployment)(nil)), "One that is not there has none.")
+	require.Nil(t, PodTemplate((*appsv1.DaemonSet)(nil)))
+	require.Nil(t, PodTemplate(&corev1.Service{}), "Nor has one of another kind.")
 }
 
 func TestPastIsBounded(t *testing.T) {

@@ -1,4 +1,4 @@
-package controller
+package announce
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 // What an alert says beside its text: what somebody on call wants to know before opening anything else.
 
 // message is an alert with all that is known about it.
-func (h *Herald) message(n News, is rolling, a rollout.Alert) notify.Message {
+func (h *Announcer) message(n News, is rolling, a rollout.Alert) notify.Message {
 	c := n.Canary
 	m := notify.Message{
 		Severity:  notify.Severity(a.Severity),
@@ -47,7 +47,7 @@ func (h *Herald) message(n News, is rolling, a rollout.Alert) notify.Message {
 }
 
 // fields are the details whose names and places dashboards and filters of this API know.
-func (h *Herald) fields(c *v1beta1.Canary, p rollout.Plan, a rollout.Alert) []notify.Field {
+func (h *Announcer) fields(c *v1beta1.Canary, p rollout.Plan, a rollout.Alert) []notify.Field {
 	var fields []notify.Field
 	if h.Cluster != "" {
 		fields = append(fields, notify.Field{Name: "Cluster", Value: h.Cluster})

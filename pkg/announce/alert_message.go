@@ -13,7 +13,7 @@ import (
 // What an alert says beside its text: what somebody on call wants to know before opening anything else.
 
 // message is an alert with all that is known about it.
-func (h *Announcer) message(n News, is rolling, a rollout.Alert) notify.Message {
+func (h *Announcer) message(n News, is rolloutRecord, a rollout.Alert) notify.Message {
 	c := n.Canary
 	m := notify.Message{
 		Severity:  notify.Severity(a.Severity),

@@ -43,14 +43,14 @@ func TestMessagesSayWhatIsNeeded(t *testing.T) {
 		reason        string
 		before, after v1beta1.CanaryStatus
 		alert         rollout.Alert
-		is            rolling
+		is            rolloutRecord
 		want          []notify.Field
 		metric        *notify.Metric
 		final         bool
 	}{
 		"Failure": {
 			reason: "What failed, with value and limit, where it stood, and why.",
-			before: at(v1beta1.PhaseProgressing, 50, 2), after: bad, alert: failure, is: rolling{revision: "r1-b", images: images, outcome: failed},
+			before: at(v1beta1.PhaseProgressing, 50, 2), after: bad, alert: failure, is: rolloutRecord{revision: "r1-b", images: images, outcome: failed},
 			want: []notify.Field{
 				lines, revision, {Name: "Weight", Value: "50% → 0%"}, {Name: "Step", Value: "2 of 2"},
 				{Name: "Failed metrics", Value: "success: 97.5, accepted >= 99\nerrors: no value"}, {Name: "Reason", Value: "2 failed checks"},
@@ -59,18 +59,18 @@ func TestMessagesSayWhatIsNeeded(t *testing.T) {
 		},
 		"Gate": {
 			reason: "What it waits for is in the gate's own words.",
-			before: at(v1beta1.PhaseProgressing, 10, 1), after: at(v1beta1.PhaseProgressing, 10, 1), alert: warning, is: rolling{revision: "r1-b"},
+			before: at(v1beta1.PhaseProgressing, 10, 1), after: at(v1beta1.PhaseProgressing, 10, 1), alert: warning, is: rolloutRecord{revision: "r1-b"},
 			want: []notify.Field{revision, {Name: "Weight", Value: "10%"}, {Name: "Step", Value: "1 of 2"}, {Name: "Reason", Value: "gate ops says: not today"}},
 		},
 		"Begins": {
 			reason: "Good news gives no reason, and the step of the revision before is not this one's.",
 			before: stands(v1beta1.PhaseSucceeded, "r1-a", 0), after: at(v1beta1.PhaseProgressing, 0, 0), alert: rollout.Alert{Severity: v1beta1.SeverityInfo},
-			is:   rolling{revision: "r1-b", images: images[:1]},
+			is:   rolloutRecord{revision: "r1-b", images: images[:1]},
 			want: []notify.Field{{Name: "Images", Value: "app: podinfo:1 → podinfo:2"}, revision, {Name: "Weight", Value: "0%"}},
 		},
 		"Changed": {
 			reason: "A plan that has become shorter has no step beyond its end.",
-			before: at(v1beta1.PhaseProgressing, 50, 9), after: at(v1beta1.PhasePromoting, 50, 9), alert: rollout.Alert{Severity: v1beta1.SeverityInfo}, is: rolling{},
+			before: at(v1beta1.PhaseProgressing, 50, 9), after: at(v1beta1.PhasePromoting, 50, 9), alert: rollout.Alert{Severity: v1beta1.SeverityInfo}, is: rolloutRecord{},
 			want: []notify.Field{{Name: "Weight", Value: "50%"}, {Name: "Step", Value: "2 of 2"}},
 		},
 	}
@@ -101,7 +101,7 @@ func TestTheContractsFieldsComeFirst(t *testing.T) {
 	n := newsOf(stands(v1beta1.PhaseSucceeded, "r1-a", 0), stands(v1beta1.PhaseProgressing, "r1-b", 1))
 	n.Canary.Spec.Analysis = &v1beta1.CanaryAnalysis{StepWeight: 10}
 	var names []string
-	for _, f := range h.message(n, rolling{revision: "r1-b"}, rollout.Alert{Detailed: true}).Fields {
+	for _, f := range h.message(n, rolloutRecord{revision: "r1-b"}, rollout.Alert{Detailed: true}).Fields {
 		names = append(names, f.Name)
 	}
 	require.Equal(t, []string{"Cluster", "Target", "Failed checks threshold", "Progress deadline", "Traffic routing", "Revision", "Weight"}, names)

@@ -63,7 +63,7 @@ func (h *Announcer) undeliverable(ctx context.Context, c *v1beta1.Canary, a v1be
 }
 
 // alert queues a chat message for everybody who wants to hear of it.
-func (h *Announcer) alert(n News, is rolling, a rollout.Alert) {
+func (h *Announcer) alert(n News, is rolloutRecord, a rollout.Alert) {
 	c, m := n.Canary, h.message(n, is, a)
 	if c.Spec.Analysis == nil || len(c.Spec.Analysis.Alerts) == 0 {
 		// Of every severity: whoever names no alerts has not said which of them to leave out.

@@ -41,7 +41,7 @@ type Announcer struct {
 	EventURL string        // is told of the events of Canaries without event hooks; empty: nobody is
 	Tracer   *Tracer       // nil: nothing is traced
 
-	past past
+	history rolloutHistory
 }
 
 // News is what one decision made of a Canary.
@@ -64,7 +64,7 @@ func (h *Announcer) Announce(ctx context.Context, n News) {
 			"revision", after.LastAppliedSpec, "weight", after.CanaryWeight)
 	}
 	// Once for each decision, and first: all that follows is about the rollouts that it tells apart.
-	was, is := h.past.learn(n)
+	was, is := h.history.recordDecision(n)
 	h.Telemetry.count(n, was)
 	h.Tracer.record(ctx, n, was)
 	for _, said := range condense(alarmed(n)) {
@@ -134,7 +134,7 @@ func (h *Announcer) record(c *v1beta1.Canary, n rollout.Notice) {
 // Drifted tells of an object that somebody else had changed and that is as it should be again. It belongs to no
 // decision: nothing about the rollout has changed.
 func (h *Announcer) Drifted(c *v1beta1.Canary, object string) {
-	if h.past.repeated(c, object, time.Now()) {
+	if h.history.repeated(c, object, time.Now()) {
 		return
 	}
 	h.record(c, rollout.Notice{

@@ -111,14 +111,14 @@ func exercised(t *testing.T) *prometheus.Registry {
 	seen := journey()
 	c := newsOf(seen[0], seen[1]).Canary
 	told, into := newTelemetry(t, *c)
-	var p past
+	var p rolloutHistory
 	for i := range seen[1:] {
 		n := newsOf(seen[i], seen[i+1])
-		was, _ := p.learn(n)
+		was, _ := p.recordDecision(n)
 		told.count(n, was)
 	}
 	failure := newsOf(seen[1], stands(v1beta1.PhaseFailed, "r1-b", 3))
-	told.count(failure, rolling{outcome: failed})
+	told.count(failure, rolloutRecord{outcome: failed})
 	told.Observe(c, "success", 99)
 	told.Took(c, 1)
 	told.QueryFailed("prometheus")

@@ -15,26 +15,26 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// past is what the herald remembers of the Canaries, for its messages only. After a restart it begins anew: a
+// rolloutHistory is what is remembered of the rollouts of Canaries, for messages only. After a restart it begins anew: a
 // rollout that was under way then is told to have begun when its Promoted condition says, and a promotion that is
 // over by then no longer tells which images it replaced.
-type past struct {
+type rolloutHistory struct {
 	mu    sync.Mutex
-	known map[types.UID]*story
+	known map[types.UID]*canaryRecord
 	order []types.UID // the oldest first
 }
 
-// maxStories bounds what is remembered; Canaries beyond that are treated as after a restart.
-const maxStories = 16384
+// maxRecords bounds what is remembered; Canaries beyond that are treated as after a restart.
+const maxRecords = 16384
 
-// story is one Canary's.
-type story struct {
-	rolling
+// canaryRecord is one Canary's.
+type canaryRecord struct {
+	rolloutRecord
 	drifted map[string]time.Time
 }
 
-// rolling is the rollout that a decision is about.
-type rolling struct {
+// rolloutRecord is the rollout that a decision is about.
+type rolloutRecord struct {
 	revision string
 	began    time.Time // zero: not known
 	images   []notify.Image
@@ -53,42 +53,42 @@ const (
 	terminated  outcomeKind = "terminated" // with its Canary
 )
 
-func (p *past) of(uid types.UID) *story {
+func (p *rolloutHistory) of(uid types.UID) *canaryRecord {
 	if p.known == nil {
-		p.known = map[types.UID]*story{}
+		p.known = map[types.UID]*canaryRecord{}
 	}
 	s := p.known[uid]
 	if s == nil {
-		s = &story{drifted: map[string]time.Time{}}
+		s = &canaryRecord{drifted: map[string]time.Time{}}
 		p.known[uid] = s
 		p.order = append(p.order, uid)
 	}
-	// Nobody tells of Canaries that are gone: this bound is what ends their stories.
-	if len(p.order) > maxStories {
+	// Nobody tells of Canaries that are gone: this bound is what ends their records.
+	if len(p.order) > maxRecords {
 		delete(p.known, p.order[0])
 		p.order = p.order[1:]
 	}
 	return s
 }
 
-// learn returns the rollout of the status before, with how it ended if it did, and the one that the messages of a
+// recordDecision returns the rollout of the status before, with how it ended if it did, and the one that the messages of a
 // decision are about: the same, or the one that begins with it.
-func (p *past) learn(n News) (was, is rolling) {
+func (p *rolloutHistory) recordDecision(n News) (was, is rolloutRecord) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.of(n.Canary.UID)
-	was = s.recall(n)
+	was = s.rolloutBefore(n)
 	is = was
 	switch after := n.Canary.Status; {
 	case begins(n.Before, after):
-		is = rolling{revision: after.LastAppliedSpec, began: sinceOf(after), images: changes(n)}
+		is = rolloutRecord{revision: after.LastAppliedSpec, began: sinceOf(after), images: changes(n)}
 		if after.Phase == v1beta1.PhaseWaiting {
 			is.revision = n.Revision // it is applied once it may be
 		}
 	case is.revision == "":
 		is.revision = after.LastAppliedSpec // the first gets its name when its target is seen
 	}
-	s.rolling = is
+	s.rolloutRecord = is
 	was.outcome = outcomeOf(n.Before, n.Canary.Status)
 	// Else it is the former rollout that ended, which messages about the new one say nothing of.
 	if is.revision == was.revision {
@@ -97,9 +97,9 @@ func (p *past) learn(n News) (was, is rolling) {
 	return was, is
 }
 
-// recall is what is known of the rollout before a decision, or what its status tells of it.
-func (s *story) recall(n News) rolling {
-	before, was := n.Before, s.rolling
+// rolloutBefore is what is known of the rollout before a decision, or what its status tells of it.
+func (s *canaryRecord) rolloutBefore(n News) rolloutRecord {
+	before, was := n.Before, s.rolloutRecord
 	switch {
 	case before.Phase == v1beta1.PhaseWaiting:
 		// The status names what was applied last, not what waits.
@@ -108,7 +108,7 @@ func (s *story) recall(n News) rolling {
 		}
 	case was.revision != before.LastAppliedSpec:
 		// This process has not seen it begin, or another was in charge meanwhile: only the status tells.
-		was = rolling{revision: before.LastAppliedSpec}
+		was = rolloutRecord{revision: before.LastAppliedSpec}
 	}
 	// Until it is promoted, target and primary differ still, which tells the images after a restart as well.
 	if before.Phase.Unfinished() && was.began.IsZero() {
@@ -172,7 +172,7 @@ func outcomeOf(before, after v1beta1.CanaryStatus) outcomeKind {
 const quiet = 10 * time.Minute
 
 // repeated notes a correction, and says whether it was told of a moment ago.
-func (p *past) repeated(c *v1beta1.Canary, object string, now time.Time) bool {
+func (p *rolloutHistory) repeated(c *v1beta1.Canary, object string, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.of(c.UID)

@@ -43,25 +43,25 @@ func newsOf(before, after v1beta1.CanaryStatus) News {
 }
 
 func TestPastFollowsARollout(t *testing.T) {
-	var p past
+	var p rolloutHistory
 	idle, begun := stands(v1beta1.PhaseSucceeded, "r1-a", 0), stands(v1beta1.PhaseProgressing, "r1-b", 1)
-	was, is := p.learn(newsOf(idle, begun))
+	was, is := p.recordDecision(newsOf(idle, begun))
 	require.Equal(t, "r1-a", was.revision)
 	require.Empty(t, was.outcome, "What ended long ago does not end again.")
 	images := []notify.Image{{Container: "app", Old: "podinfo:1", New: "podinfo:2"}}
-	require.Equal(t, rolling{revision: "r1-b", began: noon.Add(time.Minute), images: images}, is)
+	require.Equal(t, rolloutRecord{revision: "r1-b", began: noon.Add(time.Minute), images: images}, is)
 
 	finalising := stands(v1beta1.PhaseFinalising, "r1-b", 9)
 	over := newsOf(finalising, stands(v1beta1.PhaseSucceeded, "r1-b", 10))
 	over.Primary = pods("app=podinfo:2")
-	was, is = p.learn(over)
-	require.Equal(t, rolling{revision: "r1-b", began: noon.Add(time.Minute), images: images, outcome: succeeded}, was, "The primary runs it by now; what it ran is remembered.")
+	was, is = p.recordDecision(over)
+	require.Equal(t, rolloutRecord{revision: "r1-b", began: noon.Add(time.Minute), images: images, outcome: succeeded}, was, "The primary runs it by now; what it ran is remembered.")
 	require.Equal(t, was, is)
 }
 
 func TestPastAfterARestart(t *testing.T) {
-	var p past
-	was, is := p.learn(newsOf(stands(v1beta1.PhaseProgressing, "r1-b", 5), stands(v1beta1.PhaseFailed, "r1-b", 6)))
+	var p rolloutHistory
+	was, is := p.recordDecision(newsOf(stands(v1beta1.PhaseProgressing, "r1-b", 5), stands(v1beta1.PhaseFailed, "r1-b", 6)))
 	require.Equal(t, noon, was.began, "The condition knows when it began.")
 	require.Equal(t, []notify.Image{{Container: "app", Old: "podinfo:1", New: "podinfo:2"}}, was.images, "The primary is as it was.")
 	require.Equal(t, failed, was.outcome)
@@ -69,9 +69,9 @@ func TestPastAfterARestart(t *testing.T) {
 }
 
 func TestPastOfANewerRevision(t *testing.T) {
-	var p past
-	p.learn(newsOf(stands(v1beta1.PhaseSucceeded, "r1-a", 0), stands(v1beta1.PhaseProgressing, "r1-b", 1)))
-	was, is := p.learn(newsOf(stands(v1beta1.PhaseProgressing, "r1-b", 1), stands(v1beta1.PhaseProgressing, "r1-c", 4)))
+	var p rolloutHistory
+	p.recordDecision(newsOf(stands(v1beta1.PhaseSucceeded, "r1-a", 0), stands(v1beta1.PhaseProgressing, "r1-b", 1)))
+	was, is := p.recordDecision(newsOf(stands(v1beta1.PhaseProgressing, "r1-b", 1), stands(v1beta1.PhaseProgressing, "r1-c", 4)))
 	require.Equal(t, "r1-b", was.revision)
 	require.Equal(t, superseded, was.outcome)
 	require.Equal(t, "r1-c", is.revision)
@@ -80,11 +80,11 @@ func TestPastOfANewerRevision(t *testing.T) {
 }
 
 func TestPastOfAWait(t *testing.T) {
-	var p past
-	seen := func(before, after v1beta1.CanaryStatus, revision string) (rolling, rolling) {
+	var p rolloutHistory
+	seen := func(before, after v1beta1.CanaryStatus, revision string) (rolloutRecord, rolloutRecord) {
 		n := newsOf(before, after)
 		n.Revision = revision
-		return p.learn(n)
+		return p.recordDecision(n)
 	}
 	idle, waits := stands(v1beta1.PhaseSucceeded, "r1-a", 0), stands(v1beta1.PhaseWaiting, "r1-a", 1)
 	_, is := seen(idle, waits, "r1-b")
@@ -94,23 +94,23 @@ func TestPastOfAWait(t *testing.T) {
 	was, is := seen(waits, stands(v1beta1.PhaseProgressing, "r1-c", 5), "r1-c")
 	require.Equal(t, "r1-c", was.revision)
 	require.Empty(t, was.outcome)
-	require.Equal(t, rolling{revision: "r1-c", began: noon.Add(time.Minute), images: was.images}, is, "It began when it had to wait.")
+	require.Equal(t, rolloutRecord{revision: "r1-c", began: noon.Add(time.Minute), images: was.images}, is, "It began when it had to wait.")
 
-	p = past{}
+	p = rolloutHistory{}
 	was, is = seen(waits, stands(v1beta1.PhaseProgressing, "r1-c", 5), "r1-c")
 	require.Equal(t, noon, was.began, "After a restart the condition knows.")
 	require.Equal(t, was, is)
 }
 
 func TestPastOfAWithdrawal(t *testing.T) {
-	var p past
+	var p rolloutHistory
 	idle, waits := stands(v1beta1.PhaseSucceeded, "r1-a", 0), stands(v1beta1.PhaseWaiting, "r1-a", 1)
 	n := newsOf(idle, waits)
 	n.Revision = "r1-b"
-	p.learn(n)
+	p.recordDecision(n)
 	n = newsOf(waits, stands(v1beta1.PhaseSucceeded, "r1-a", 2))
 	n.Revision = "r1-a"
-	was, is := p.learn(n)
+	was, is := p.recordDecision(n)
 	require.Equal(t, "r1-b", was.revision, "It was the one that waited that was called off.")
 	require.Equal(t, calledOff, was.outcome)
 	require.Equal(t, was, is)
@@ -184,16 +184,16 @@ func TestPodTemplates(t *testing.T) {
 }
 
 func TestPastIsBounded(t *testing.T) {
-	var p past
-	for i := range maxStories + 5 {
+	var p rolloutHistory
+	for i := range maxRecords + 5 {
 		p.of(types.UID(string(rune('a'+i%26)) + time.Duration(i).String()))
 	}
-	require.Len(t, p.known, maxStories)
-	require.Len(t, p.order, maxStories)
+	require.Len(t, p.known, maxRecords)
+	require.Len(t, p.order, maxRecords)
 }
 
 func TestCorrectionsAreToldOnce(t *testing.T) {
-	var p past
+	var p rolloutHistory
 	c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{UID: "u1"}}
 	require.False(t, p.repeated(c, "Service podinfo", noon))
 	require.True(t, p.repeated(c, "Service podinfo", noon.Add(time.Second)), "Two who disagree would fill the events.")

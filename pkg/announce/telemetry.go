@@ -157,7 +157,7 @@ func (t *Telemetry) Took(c *v1beta1.Canary, d time.Duration) {
 }
 
 // count notes how far a rollout came, and how it ended.
-func (t *Telemetry) count(n News, was rolling) {
+func (t *Telemetry) count(n News, was rolloutRecord) {
 	t.spent(n)
 	t.ended(n, was)
 	how := "completed"

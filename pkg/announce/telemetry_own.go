@@ -61,7 +61,7 @@ func (t *Telemetry) spent(n News) {
 }
 
 // ended notes how long a rollout took.
-func (t *Telemetry) ended(n News, was rolling) {
+func (t *Telemetry) ended(n News, was rolloutRecord) {
 	if was.outcome == "" || was.outcome == initialised || was.began.IsZero() {
 		return
 	}

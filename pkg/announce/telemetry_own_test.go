@@ -50,13 +50,13 @@ func exposes(t *testing.T, from prometheus.Gatherer, name string, want map[strin
 
 func TestRolloutsAreTimed(t *testing.T) {
 	told, into := newTelemetry(t)
-	var p past
+	var p rolloutHistory
 	seen := journey()
 	var c *v1beta1.Canary
 	for i := range seen[1:] {
 		n := newsOf(seen[i], seen[i+1])
 		c = n.Canary
-		was, _ := p.learn(n)
+		was, _ := p.recordDecision(n)
 		told.count(n, was)
 	}
 	exposes(t, into, "sluice_rollout_phase_seconds_total", map[string]float64{
@@ -91,7 +91,7 @@ func TestOutcomesAreCounted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			told, into := newTelemetry(t)
 			n := newsOf(tc.before, tc.after)
-			was, _ := new(past).learn(n)
+			was, _ := new(rolloutHistory).recordDecision(n)
 			told.count(n, was)
 			require.Equal(t, tc.failures, testutil.CollectAndCount(told.failures), tc.reason)
 			require.Equal(t, tc.outcome, labelOf(t, into, "sluice_rollout_duration_seconds", "outcome"), tc.reason)

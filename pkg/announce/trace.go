@@ -51,12 +51,12 @@ func (SpanIDs) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
 type telling struct {
 	*Tracer
 	news   News
-	was    rolling
+	was    rolloutRecord
 	rollID string // what all ids of the rollout are derived from
 }
 
 // record writes the spans that a decision ended. A nil Tracer writes none.
-func (t *Tracer) record(ctx context.Context, n News, was rolling) {
+func (t *Tracer) record(ctx context.Context, n News, was rolloutRecord) {
 	// What rests is no part of a rollout; and without a revision there is nothing to derive ids from.
 	if t == nil || !n.Before.Phase.Unfinished() || was.revision == "" {
 		return

@@ -17,7 +17,7 @@ import (
 
 // process is one process of the operator that traces, with a memory of its own.
 type process struct {
-	past past
+	history rolloutHistory
 	*Tracer
 }
 
@@ -28,7 +28,7 @@ func newProcess(into trace.SpanExporter) *process {
 
 func (p *process) see(before, after v1beta1.CanaryStatus) {
 	n := newsOf(before, after)
-	was, _ := p.past.learn(n)
+	was, _ := p.history.recordDecision(n)
 	p.record(context.Background(), n, was)
 }
 
@@ -157,5 +157,5 @@ func TestTraceEnds(t *testing.T) {
 
 func TestNothingIsTracedUnlessAskedFor(t *testing.T) {
 	var none *Tracer
-	require.NotPanics(t, func() { none.record(t.Context(), newsOf(journey()[5], journey()[6]), rolling{}) })
+	require.NotPanics(t, func() { none.record(t.Context(), newsOf(journey()[5], journey()[6]), rolloutRecord{}) })
 }

@@ -67,17 +67,17 @@ func (h *Announcer) Announce(ctx context.Context, n News) {
 	was, is := h.history.recordDecision(n)
 	h.Telemetry.count(n, was)
 	h.Tracer.record(ctx, n, was)
-	for _, said := range condense(alarmed(n)) {
+	for _, said := range limitFailedChecks(withFailureAlert(n)) {
 		h.record(n.Canary, said)
 		if said.Alert != nil {
 			h.alert(n, is, *said.Alert)
 		}
 	}
-	h.conclude(n)
+	h.callPostRolloutHooks(n)
 }
 
-// alarmed are the notices of a decision. A rollout that ends badly always alerts, whatever the path it took there.
-func alarmed(n News) []rollout.Notice {
+// withFailureAlert are the notices of a decision. A rollout that ends badly always alerts, whatever the path it took there.
+func withFailureAlert(n News) []rollout.Notice {
 	if n.Canary.Status.Phase != v1beta1.PhaseFailed || n.Before.Phase == v1beta1.PhaseFailed {
 		return n.Notices
 	}
@@ -93,28 +93,28 @@ func alarmed(n News) []rollout.Notice {
 	})
 }
 
-// handful is how many events of failed checks one decision may have. The recorder lets only so many of one object
+// maxFailedChecks is how many events of failed checks one decision may have. The recorder lets only so many of one object
 // through, and drops what matters with what does not.
-const handful = 4
+const maxFailedChecks = 4
 
-// condense keeps the first failed checks of a round, and only counts the others. All of them are in the status.
-func condense(notices []rollout.Notice) []rollout.Notice {
+// limitFailedChecks keeps the first failed checks of a round, and only counts the others. All of them are in the status.
+func limitFailedChecks(notices []rollout.Notice) []rollout.Notice {
 	kept, failed, at := make([]rollout.Notice, 0, len(notices)+1), 0, 0
 	for _, said := range notices {
 		// One with an alert is what people are to hear of, and is never left out.
 		if said.Reason == rollout.ReasonCheckFailed && said.Alert == nil {
-			if failed++; failed > handful {
+			if failed++; failed > maxFailedChecks {
 				continue
 			}
 			at = len(kept) + 1
 		}
 		kept = append(kept, said)
 	}
-	if failed <= handful {
+	if failed <= maxFailedChecks {
 		return kept
 	}
 	// In the place of what it stands for: what follows from the failed checks is said after them.
-	more := rollout.Notice{Warning: true, Reason: rollout.ReasonCheckFailed, Message: moreFailed(failed - handful)}
+	more := rollout.Notice{Warning: true, Reason: rollout.ReasonCheckFailed, Message: moreFailed(failed - maxFailedChecks)}
 	return slices.Insert(kept, at, more)
 }
 
@@ -128,13 +128,13 @@ func moreFailed(n int) string {
 // record is the only way an event leaves: whoever is told of events hears of it as well.
 func (h *Announcer) record(c *v1beta1.Canary, n rollout.Notice) {
 	h.Events.Event(c, eventType(n), string(n.Reason), n.Message)
-	h.tell(c, n)
+	h.callEventHooks(c, n)
 }
 
 // Drifted tells of an object that somebody else had changed and that is as it should be again. It belongs to no
 // decision: nothing about the rollout has changed.
 func (h *Announcer) Drifted(c *v1beta1.Canary, object string) {
-	if h.history.repeated(c, object, time.Now()) {
+	if h.history.driftToldRecently(c, object, time.Now()) {
 		return
 	}
 	h.record(c, rollout.Notice{

@@ -22,8 +22,8 @@ const reasonHookFailed rollout.Reason = "HookFailed"
 // eventHook names the operator's own event hook in messages.
 const eventHook = "event-webhook"
 
-// tell hands an event to those who are told of events: the Canary's own hooks, else the operator's.
-func (h *Announcer) tell(c *v1beta1.Canary, n rollout.Notice) {
+// callEventHooks hands an event to those who are told of events: the Canary's own hooks, else the operator's.
+func (h *Announcer) callEventHooks(c *v1beta1.Canary, n rollout.Notice) {
 	if h.Hooks == nil {
 		return
 	}
@@ -39,12 +39,12 @@ func (h *Announcer) tell(c *v1beta1.Canary, n rollout.Notice) {
 		hooks = []v1beta1.CanaryWebhook{{Name: eventHook, Type: v1beta1.EventHook, URL: h.EventURL}}
 	}
 	for _, hook := range hooks {
-		h.enqueue(c, func(ctx context.Context) error { return h.inform(ctx, c, hook, more) })
+		h.enqueue(c, func(ctx context.Context) error { return h.callEventHook(ctx, c, hook, more) })
 	}
 }
 
-// conclude has the hooks called that wait for the end of a rollout, whether it was a good one or not.
-func (h *Announcer) conclude(n News) {
+// callPostRolloutHooks has the hooks called that wait for the end of a rollout, whether it was a good one or not.
+func (h *Announcer) callPostRolloutHooks(n News) {
 	after := n.Canary.Status.Phase
 	// A decision at rest ends nothing, though the phase is one that rollouts end in.
 	if !after.Ended() || h.Hooks == nil || !n.Before.Phase.Unfinished() {
@@ -53,13 +53,13 @@ func (h *Announcer) conclude(n News) {
 	hooks := hooksOf(n.Canary, v1beta1.PostRolloutHook)
 	// One job for all of them, since they are called in their order.
 	if len(hooks) > 0 {
-		h.enqueue(n.Canary, func(ctx context.Context) error { return h.finish(ctx, n.Canary, hooks) })
+		h.enqueue(n.Canary, func(ctx context.Context) error { return h.postRollout(ctx, n.Canary, hooks) })
 	}
 }
 
-// finish calls hooks one after the other. The first that fails is the last that is called: those after it may
+// postRollout calls hooks one after the other. The first that fails is the last that is called: those after it may
 // count on it.
-func (h *Announcer) finish(ctx context.Context, c *v1beta1.Canary, hooks []v1beta1.CanaryWebhook) error {
+func (h *Announcer) postRollout(ctx context.Context, c *v1beta1.Canary, hooks []v1beta1.CanaryWebhook) error {
 	for _, hook := range hooks {
 		// Its answer is told by an event only: the rollout is over, and how it ended stays as it was.
 		if err := h.call(ctx, c, hook, nil); err != nil {
@@ -73,8 +73,8 @@ func (h *Announcer) finish(ctx context.Context, c *v1beta1.Canary, hooks []v1bet
 	return nil
 }
 
-// inform tells one hook of an event.
-func (h *Announcer) inform(ctx context.Context, c *v1beta1.Canary, hook v1beta1.CanaryWebhook, more map[string]string) error {
+// callEventHook tells one hook of an event.
+func (h *Announcer) callEventHook(ctx context.Context, c *v1beta1.Canary, hook v1beta1.CanaryWebhook, more map[string]string) error {
 	if err := h.call(ctx, c, hook, more); err != nil {
 		return fmt.Errorf("event hook %q: %w", hook.Name, err)
 	}

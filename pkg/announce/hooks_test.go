@@ -42,7 +42,7 @@ func TestHooksSayNoSecret(t *testing.T) {
 	events := record.NewFakeRecorder(10)
 	h := &Announcer{Hooks: analysis.New("", "istio"), Telemetry: told, Events: events}
 	bad := []v1beta1.CanaryWebhook{{Name: "clean", Type: v1beta1.PostRolloutHook, URL: closed.URL + "/t0ken?key=s3cret"}}
-	err = h.finish(t.Context(), &v1beta1.Canary{}, bad)
+	err = h.postRollout(t.Context(), &v1beta1.Canary{}, bad)
 	require.ErrorContains(t, err, `post-rollout hook "clean": `)
 	said := <-events.Events
 	require.Contains(t, said, "Warning HookFailed Post-rollout hook clean failed ")

@@ -38,19 +38,19 @@ type rolloutRecord struct {
 	revision string
 	began    time.Time // zero: not known
 	images   []notify.Image
-	outcome  outcomeKind // empty: it goes on
+	outcome  outcome // empty: it goes on
 }
 
-// outcomeKind is how a rollout ended.
-type outcomeKind string
+// outcome is how a rollout ended.
+type outcome string
 
 const (
-	initialised outcomeKind = "initialized" // there was nothing to roll out yet
-	succeeded   outcomeKind = "succeeded"
-	failed      outcomeKind = "failed"
-	calledOff   outcomeKind = "called-off" // the target was put back
-	superseded  outcomeKind = "superseded" // by a newer revision
-	terminated  outcomeKind = "terminated" // with its Canary
+	initialised outcome = "initialized" // there was nothing to roll out yet
+	succeeded   outcome = "succeeded"
+	failed      outcome = "failed"
+	calledOff   outcome = "called-off" // the target was put back
+	superseded  outcome = "superseded" // by a newer revision
+	terminated  outcome = "terminated" // with its Canary
 )
 
 func (p *rolloutHistory) of(uid types.UID) *canaryRecord {
@@ -139,7 +139,7 @@ func replaced(before, after v1beta1.CanaryStatus) bool {
 //	under way → Terminating, Terminated      terminated
 //	under way → under way, other revision    superseded
 //	all else                                 it goes on, or nothing was rolled out
-func outcomeOf(before, after v1beta1.CanaryStatus) outcomeKind {
+func outcomeOf(before, after v1beta1.CanaryStatus) outcome {
 	if !before.Phase.Unfinished() {
 		return ""
 	}
@@ -167,16 +167,16 @@ func outcomeOf(before, after v1beta1.CanaryStatus) outcomeKind {
 	}
 }
 
-// quiet is how long the same correction is not told of again: two who disagree about an object would fill the
+// driftInterval is how long the same correction is not told of again: two who disagree about an object would fill the
 // events with nothing else.
-const quiet = 10 * time.Minute
+const driftInterval = 10 * time.Minute
 
-// repeated notes a correction, and says whether it was told of a moment ago.
-func (p *rolloutHistory) repeated(c *v1beta1.Canary, object string, now time.Time) bool {
+// driftToldRecently notes a correction, and says whether it was told of a moment ago.
+func (p *rolloutHistory) driftToldRecently(c *v1beta1.Canary, object string, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.of(c.UID)
-	if last, ok := s.drifted[object]; ok && now.Sub(last) < quiet {
+	if last, ok := s.drifted[object]; ok && now.Sub(last) < driftInterval {
 		return true
 	}
 	s.drifted[object] = now

@@ -121,7 +121,7 @@ func TestOutcomes(t *testing.T) {
 		reason       string
 		from, to     v1beta1.CanaryPhase
 		before, next string
-		want         outcomeKind
+		want         outcome
 	}{
 		"Promoted":    {reason: "All traffic came back.", from: v1beta1.PhaseFinalising, to: v1beta1.PhaseSucceeded, want: succeeded},
 		"Failed":      {reason: "It did not pass.", from: v1beta1.PhaseProgressing, to: v1beta1.PhaseFailed, want: failed},
@@ -195,10 +195,10 @@ func TestPastIsBounded(t *testing.T) {
 func TestCorrectionsAreToldOnce(t *testing.T) {
 	var p rolloutHistory
 	c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{UID: "u1"}}
-	require.False(t, p.repeated(c, "Service podinfo", noon))
-	require.True(t, p.repeated(c, "Service podinfo", noon.Add(time.Second)), "Two who disagree would fill the events.")
-	require.False(t, p.repeated(c, "Service podinfo-canary", noon.Add(time.Second)), "Another object is another matter.")
-	require.False(t, p.repeated(c, "Service podinfo", noon.Add(quiet)), "After a while it is news again.")
+	require.False(t, p.driftToldRecently(c, "Service podinfo", noon))
+	require.True(t, p.driftToldRecently(c, "Service podinfo", noon.Add(time.Second)), "Two who disagree would fill the events.")
+	require.False(t, p.driftToldRecently(c, "Service podinfo-canary", noon.Add(time.Second)), "Another object is another matter.")
+	require.False(t, p.driftToldRecently(c, "Service podinfo", noon.Add(driftInterval)), "After a while it is news again.")
 }
 
 func checkFailed(n int, alert *rollout.Alert) []rollout.Notice {
@@ -217,7 +217,7 @@ func TestEventsAreFew(t *testing.T) {
 		want    int
 		says    string
 	}{
-		"Few":    {reason: "A handful is said as it is.", notices: checkFailed(4, nil), want: 4},
+		"Few":    {reason: "A maxFailedChecks is said as it is.", notices: checkFailed(4, nil), want: 4},
 		"Five":   {reason: "More are counted.", notices: checkFailed(5, nil), want: 5, says: "1 more check failed"},
 		"Many":   {reason: "However many they are, and what follows is still said.", notices: append(checkFailed(40, nil), rolledBack), want: 6, says: "36 more checks failed"},
 		"Alerts": {reason: "What people are to hear of is never left out.", notices: checkFailed(9, &rollout.Alert{}), want: 9},
@@ -225,10 +225,10 @@ func TestEventsAreFew(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			got := condense(tc.notices)
+			got := limitFailedChecks(tc.notices)
 			require.Len(t, got, tc.want, tc.reason)
 			if tc.says != "" {
-				require.Equal(t, tc.says, got[handful].Message, tc.reason)
+				require.Equal(t, tc.says, got[maxFailedChecks].Message, tc.reason)
 			}
 			if name == "Many" {
 				require.Equal(t, rolledBack, got[5], tc.reason)
@@ -248,7 +248,7 @@ func TestFailuresAlwaysAlert(t *testing.T) {
 		notices []rollout.Notice
 		want    []string
 	}{
-		"Said":    {reason: "Who says it himself is not repeated.", from: v1beta1.PhaseProgressing, notices: []rollout.Notice{loud}, want: []string{"it failed"}},
+		"Said":    {reason: "Who says it himself is not driftToldRecently.", from: v1beta1.PhaseProgressing, notices: []rollout.Notice{loud}, want: []string{"it failed"}},
 		"Unsaid":  {reason: "A way to fail that says nothing is told all the same.", from: v1beta1.PhaseProgressing, want: []string{"Canary analysis failed, Deployment scaled to zero. Cause: a new way to fail"}},
 		"Event":   {reason: "An event is not heard by everybody.", from: v1beta1.PhasePromoting, notices: []rollout.Notice{event}, want: []string{"Canary analysis failed, Deployment scaled to zero. Cause: a new way to fail"}},
 		"Already": {reason: "What has failed long ago was told then.", from: v1beta1.PhaseFailed},
@@ -258,7 +258,7 @@ func TestFailuresAlwaysAlert(t *testing.T) {
 			n := newsOf(stands(tc.from, "r1-b", 0), bad)
 			n.Notices = tc.notices
 			var texts []string
-			for _, said := range alarmed(n) {
+			for _, said := range withFailureAlert(n) {
 				if said.Alert != nil {
 					texts = append(texts, said.Alert.Text)
 				}

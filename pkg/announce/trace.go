@@ -47,8 +47,8 @@ func (SpanIDs) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
 	return id.SpanID
 }
 
-// telling is what is traced of one decision.
-type telling struct {
+// rolloutTrace is what is traced of one decision.
+type rolloutTrace struct {
 	*Tracer
 	news   News
 	was    rolloutRecord
@@ -61,7 +61,7 @@ func (t *Tracer) record(ctx context.Context, n News, was rolloutRecord) {
 	if t == nil || !n.Before.Phase.Unfinished() || was.revision == "" {
 		return
 	}
-	w := telling{Tracer: t, news: n, was: was}
+	w := rolloutTrace{Tracer: t, news: n, was: was}
 	// With the time, since a revision can be rolled out more than once: each time is a trace of its own.
 	w.rollID = fmt.Sprintf("%s/%s/%d", n.Canary.UID, was.revision, unknownSince(n.Before).Unix())
 	// Before the phase is asked about: most decisions end none, and checks are taken in all of them.
@@ -78,11 +78,11 @@ func (t *Tracer) record(ctx context.Context, n News, was rolloutRecord) {
 }
 
 // phase is the id of the phase's span. A phase that was interrupted has one for each part.
-func (w *telling) phase() string {
+func (w *rolloutTrace) phase() string {
 	return fmt.Sprintf("%s/%s/%d", w.rollID, w.news.Before.Phase, sinceOf(w.news.Before).UnixMicro())
 }
 
-func (w *telling) root(ctx context.Context, to time.Time) {
+func (w *rolloutTrace) root(ctx context.Context, to time.Time) {
 	c := w.news.Canary
 	from := w.was.began
 	// Of a status of another controller no more is known than when its present phase began.
@@ -101,7 +101,7 @@ func (w *telling) root(ctx context.Context, to time.Time) {
 }
 
 // measurements writes those that the status before did not have.
-func (w *telling) measurements(ctx context.Context) {
+func (w *rolloutTrace) measurements(ctx context.Context) {
 	for _, m := range metrics(w.news.Canary.Status.Analysis) {
 		known := measured(w.news.Before.Analysis, m.Name)
 		for i, one := range m.Measurements {
@@ -145,7 +145,7 @@ type span struct {
 	wrong            string // empty: nothing
 }
 
-func (w *telling) write(ctx context.Context, s span) {
+func (w *rolloutTrace) write(ctx context.Context, s span) {
 	c := w.news.Canary
 	own := trace.SpanContextConfig{TraceID: traceID(w.rollID), SpanID: spanID(s.id), TraceFlags: trace.FlagsSampled}
 	ctx = context.WithValue(ctx, spanKey{}, own)

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/lru"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/notify"
@@ -20,8 +21,7 @@ import (
 // over by then no longer tells which images it replaced.
 type rolloutHistory struct {
 	mu    sync.Mutex
-	known map[types.UID]*canaryRecord
-	order []types.UID // the oldest first
+	known *lru.Cache // of *canaryRecord, by UID: nobody tells of Canaries that are gone
 }
 
 // maxRecords bounds what is remembered; Canaries beyond that are treated as after a restart.
@@ -53,21 +53,18 @@ const (
 	terminated  outcome = "terminated" // with its Canary
 )
 
+// of is the record of one Canary. The lock is held.
 func (p *rolloutHistory) of(uid types.UID) *canaryRecord {
 	if p.known == nil {
-		p.known = map[types.UID]*canaryRecord{}
+		p.known = lru.New(maxRecords)
 	}
-	s := p.known[uid]
-	if s == nil {
-		s = &canaryRecord{drifted: map[string]time.Time{}}
-		p.known[uid] = s
-		p.order = append(p.order, uid)
+	if found, ok := p.known.Get(uid); ok {
+		if s, ok := found.(*canaryRecord); ok {
+			return s
+		}
 	}
-	// Nobody tells of Canaries that are gone: this bound is what ends their records.
-	if len(p.order) > maxRecords {
-		delete(p.known, p.order[0])
-		p.order = p.order[1:]
-	}
+	s := &canaryRecord{drifted: map[string]time.Time{}}
+	p.known.Add(uid, s)
 	return s
 }
 

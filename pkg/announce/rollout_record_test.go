@@ -188,8 +188,7 @@ func TestPastIsBounded(t *testing.T) {
 	for i := range maxRecords + 5 {
 		p.of(types.UID(string(rune('a'+i%26)) + time.Duration(i).String()))
 	}
-	require.Len(t, p.known, maxRecords)
-	require.Len(t, p.order, maxRecords)
+	require.Equal(t, maxRecords, p.known.Len())
 }
 
 func TestCorrectionsAreToldOnce(t *testing.T) {

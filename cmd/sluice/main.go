@@ -85,7 +85,7 @@ func assemble(mgr manager.Manager, o *options) error {
 	if err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
-	herald, err := newHerald(mgr, o, telemetry)
+	announcer, err := newAnnouncer(mgr, o, telemetry)
 	if err != nil {
 		return err
 	}
@@ -97,14 +97,14 @@ func assemble(mgr manager.Manager, o *options) error {
 		return err
 	}
 	// Event hooks and those of a round are called alike, with the same credentials and limits.
-	herald.Hooks = analyst
+	announcer.Hooks = analyst
 	r := &controller.Reconciler{
 		Client: mgr.GetClient(),
 		Live:   mgr.GetAPIReader(),
 		// The cache and not the client, which would read the metadata of ConfigMaps and others live.
 		Applier:   &kube.Applier{Client: mgr.GetClient(), Reader: mgr.GetCache(), Live: mgr.GetAPIReader(), Now: time.Now},
 		Analyst:   analyst,
-		Announcer: herald,
+		Announcer: announcer,
 		Routers:   routers,
 		// Both are told at once, so that nobody mends one mistake to meet the next.
 		// One after the other: what is wrong is told in a condition, which is one line.

@@ -70,8 +70,8 @@ const (
 	eventAlike = 50
 )
 
-// newHerald is who tells people. Nothing of it may hold up a rollout, hence the queues.
-func newHerald(mgr manager.Manager, o *options, t *announce.Telemetry) (*announce.Announcer, error) {
+// newAnnouncer is who tells people. Nothing of it may hold up a rollout, hence the queues.
+func newAnnouncer(mgr manager.Manager, o *options, t *announce.Telemetry) (*announce.Announcer, error) {
 	clients, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("set up the client of events: %w", err)

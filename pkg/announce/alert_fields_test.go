@@ -25,31 +25,31 @@ func TestFields(t *testing.T) {
 	}
 	cases := map[string]struct {
 		reason string
-		herald *Announcer
+		announcer *Announcer
 		alert  rollout.Alert
 		want   []notify.Field
 	}{
 		"Detailed": {
 			reason: "The plan's figures are worded as readers of these messages know them.",
-			herald: &Announcer{},
+			announcer: &Announcer{},
 			alert:  rollout.Alert{Detailed: true},
 			want:   detailed,
 		},
 		"Plain": {
 			reason: "An alert that is not about the plan carries none of it.",
-			herald: &Announcer{},
+			announcer: &Announcer{},
 			alert:  rollout.Alert{},
 		},
 		"Cluster": {
 			reason: "One channel may hear of several clusters, so the name comes first.",
-			herald: &Announcer{Cluster: "tokyo"},
+			announcer: &Announcer{Cluster: "tokyo"},
 			alert:  rollout.Alert{Detailed: true},
 			want:   append([]notify.Field{{Name: "Cluster", Value: "tokyo"}}, detailed...),
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, tc.want, tc.herald.fields(c, plan, tc.alert), tc.reason)
+			require.Equal(t, tc.want, tc.announcer.fields(c, plan, tc.alert), tc.reason)
 		})
 	}
 }

@@ -99,7 +99,7 @@ func due(n rollout.Notice) v1beta1.AlertSeverity {
 	return v1beta1.SeverityError
 }
 
-// TestEveryWayToFailAlerts asks the machine itself, without what the herald adds: whatever state a rollout is in, and
+// TestEveryWayToFailAlerts asks the machine itself, without what the announcer adds: whatever state a rollout is in, and
 // whatever is found, a decision that enters Failed has an alert of the severity that is due.
 func TestEveryWayToFailAlerts(t *testing.T) {
 	ways := map[string]int{}

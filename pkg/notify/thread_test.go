@@ -60,7 +60,7 @@ func (w *workspace) answer(rw http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(rw, `{"ok":true,"channel":"C1","ts":"%d.0"}`, w.posted)
 }
 
-// bot is a notifier as the herald makes one, anew for each message.
+// bot is a notifier as the announcer makes one, anew for each message.
 func (w *workspace) bot(threads *Threads, channel string) Notifier {
 	n, err := New("slack", Options{Address: w.URL + "/api/chat.postMessage", Token: "xoxb-1", Channel: channel, Threads: threads})
 	require.NoError(w.t, err)

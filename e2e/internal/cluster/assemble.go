@@ -41,13 +41,22 @@ func (u *up) prepare(ctx context.Context) error {
 	return u.say.Step("programs", func() error { return u.build(ctx) })
 }
 
+// build builds all programs by one call, so that it can say how many are to come.
 func (u *up) build(ctx context.Context) error {
-	var err error
-	if u.programs.Kube, err = u.builder.build(ctx, "kube"); err != nil {
+	names := []string{"kube"}
+	if !u.ControlPlaneOnly {
+		names = append(names, "coredns", "istiod")
+		for _, version := range podinfoVersions() {
+			names = append(names, "podinfo@"+version)
+		}
+	}
+	built, err := u.builder.build(ctx, names...)
+	if err != nil {
 		return err
 	}
+	u.programs.Kube = built[0]
 	if !u.ControlPlaneOnly {
-		if err := u.buildMesh(ctx); err != nil {
+		if err := u.useMesh(ctx, built[1:]); err != nil {
 			return err
 		}
 	}
@@ -55,22 +64,14 @@ func (u *up) build(ctx context.Context) error {
 	return err
 }
 
-// buildMesh builds what only a cluster with a node runs.
-func (u *up) buildMesh(ctx context.Context) error {
+// useMesh takes what only a cluster with a node runs, and builds our own part of it.
+func (u *up) useMesh(ctx context.Context, built []string) error {
+	u.programs.CoreDNS, u.programs.Istiod, u.podinfo = built[0], built[1], map[string]string{}
+	for i, version := range podinfoVersions() {
+		u.podinfo[version] = built[2+i]
+	}
 	cache, err := CacheDir()
 	if err != nil {
-		return err
-	}
-	u.podinfo = map[string]string{}
-	for _, version := range podinfoVersions() {
-		if u.podinfo[version], err = u.builder.build(ctx, "podinfo", "PODINFO_VERSION="+version); err != nil {
-			return err
-		}
-	}
-	if u.programs.CoreDNS, err = u.builder.build(ctx, "coredns"); err != nil {
-		return err
-	}
-	if u.programs.Istiod, err = u.builder.build(ctx, "istiod"); err != nil {
 		return err
 	}
 	if u.crds, err = u.builder.module(ctx, "istiod", "istio.io/istio"); err != nil {

@@ -32,11 +32,10 @@ type builder struct {
 	progress io.Writer
 }
 
-// build returns the path of one of the programs of e2e/build.
-func (b builder) build(ctx context.Context, name string, env ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(b.source, "build", "build"), name)
-	cmd.Env = append(os.Environ(), env...)
-	return output(cmd, b.progress)
+// build returns the paths of programs of e2e/build, in the order of their names.
+func (b builder) build(ctx context.Context, names ...string) ([]string, error) {
+	out, err := output(exec.CommandContext(ctx, filepath.Join(b.source, "build", "build"), names...), b.progress)
+	return strings.Fields(out), err
 }
 
 // command compiles one of the e2e module's own commands, as a file that needs

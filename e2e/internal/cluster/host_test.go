@@ -224,6 +224,52 @@ func TestSource(t *testing.T) {
 	require.ErrorContains(t, err, "inside the repository")
 }
 
+// TestBuilder has the script build programs of a tree of its own, and says what is seen of it.
+func TestBuilder(t *testing.T) {
+	script, err := os.ReadFile("../../build/build")
+	require.NoError(t, err)
+	source := t.TempDir()
+	t.Setenv("SLUICE_CACHE", t.TempDir())
+	write := func(name, text string) {
+		file := filepath.Join(source, "build", name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o755))
+	}
+	write("build", string(script))
+	for name, body := range map[string]string{"kwok": "", "podinfo": "", "kube": "does not compile"} {
+		write(name+"/go.mod", "module example.com/"+name+"\n\ngo 1.26.0\n")
+		write(name+"/go.sum", "")
+		write(name+"/main.go", "package main\n\nfunc main() {"+body+"}\n")
+	}
+	var said bytes.Buffer
+	b := builder{source: source, progress: &said}
+	built, err := b.build(t.Context(), "kwok", "podinfo@1.0.0", "podinfo@1.0.1")
+	require.NoError(t, err)
+	require.Len(t, built, 3)
+	for _, file := range built {
+		require.NoError(t, exec.Command(file).Run())
+	}
+	require.NotEqual(t, built[1], built[2], "each version is a program")
+	for _, line := range []string{
+		"build: 1 of 3: kwok into ", ", usually 1 minute\n", "build: 1 of 3: kwok took ",
+		"build: 2 of 3: podinfo 1.0.0 into ", "build: 3 of 3: podinfo 1.0.1 into ",
+	} {
+		require.Contains(t, said.String(), line)
+	}
+	said.Reset()
+	again, err := b.build(t.Context(), "kwok", "podinfo@1.0.0", "podinfo@1.0.1")
+	require.NoError(t, err)
+	require.Equal(t, built, again)
+	require.Empty(t, said.String(), "what is there is not built, and nothing said of it")
+
+	_, err = b.build(t.Context(), "kube")
+	require.Error(t, err)
+	require.Contains(t, said.String(), "syntax error", "the compiler's words are shown")
+	_, err = b.build(t.Context(), "none")
+	require.Error(t, err)
+	require.Contains(t, said.String(), "build: no such program: none")
+}
+
 func TestRunTellsWhatWentWrong(t *testing.T) {
 	err := run(exec.Command("sh", "-c", "echo the reason >&2; exit 3"))
 	require.ErrorContains(t, err, "the reason")

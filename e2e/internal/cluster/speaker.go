@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// slow is how long a step goes on before it is said that it has begun.
+const slow = 5 * time.Second
+
 // Speaker says what is done, one line for each step with the seconds it took.
 type Speaker struct {
 	Out io.Writer
@@ -16,6 +19,7 @@ type Speaker struct {
 // Step does something and says so.
 func (s *Speaker) Step(name string, do func() error) error {
 	began := s.Now()
+	defer time.AfterFunc(slow, func() { s.Say("         %s …", name) }).Stop()
 	err := do()
 	took := s.Now().Sub(began).Seconds()
 	if err != nil {

@@ -29,12 +29,14 @@ func Ask(s Snapshot) Questions {
 		return Questions{Systems: len(t.Plan.Metrics) > 0 && !t.Plan.Skip}
 	case t.candidate():
 		return t.leave()
-	// A canary without pods or routes would fail its checks for want of those. A step that has no NextCheck yet
-	// gets its interval first: see measure.
-	case !t.analysing() || t.blocked() != nil || t.Plan.Skip || t.Status.Step > 0 && t.Status.NextCheck == nil:
+	// A canary without pods or routes would fail its checks for want of those.
+	case !t.analysing() || t.blocked() != nil || t.Plan.Skip:
 		return Questions{}
-	case t.Status.Step == 0:
+	case t.opens():
 		return t.opening()
+	// A step that has no NextCheck yet gets its interval first: see measure.
+	case t.Status.NextCheck == nil:
+		return Questions{}
 	}
 	return t.round()
 }
@@ -48,6 +50,10 @@ func (t *turn) leave() Questions {
 	return Questions{Hooks: t.Plan.hooks(moments...)}
 }
 
+// opens says that a rollout is still before its first step, or, where it began with all users at the canary because
+// nobody else can answer them, before its first round.
+func (t *turn) opens() bool { return t.Status.Step == 0 || t.Status.Analysis == nil && t.alone() }
+
 // opening asks what must be so before the canary receives its first request. Hooks that agreed are not asked
 // again while a gate is closed: an acceptance test is no cheap thing.
 func (t *turn) opening() Questions {
@@ -56,8 +62,12 @@ func (t *turn) opening() Questions {
 	if t.Status.Analysis == nil {
 		moments = append(moments, v1beta1.PreRolloutHook)
 	}
+	// At 100 no step comes next that anybody could agree to.
+	if t.Status.Step == 0 {
+		moments = append(moments, t.gates()...)
+	}
 	// A load test has to run before there is anything to judge: docs/decisions/0004.
-	return Questions{Hooks: t.Plan.hooks(append(moments, t.gates()...)...), Opening: t.Plan.hooks(v1beta1.RolloutHook)}
+	return Questions{Hooks: t.Plan.hooks(moments...), Opening: t.Plan.hooks(v1beta1.RolloutHook)}
 }
 
 // round asks what judges the step in effect, and whether the next one may be taken.
@@ -103,14 +113,16 @@ func (t *turn) proven() int {
 func (t *turn) asked(i int, m v1beta1.CanaryMetric) bool {
 	// Since what a metric has answered is in the status, its count outlives a restart of the operator.
 	a := t.Status.Analysis
-	if a == nil {
-		return m.InitialDelay == ""
-	}
-	if found := a.Metric(t.Plan.metricKey(i)); m.Count > 0 && found != nil && found.Checks >= m.Count {
+	if counted(m, a.Metric(t.Plan.metricKey(i))) {
 		return false
 	}
 	delay, _ := time.ParseDuration(m.InitialDelay) // compiled before
-	return a.Started == nil || !t.Status.NextCheck.Time.Before(a.Started.Add(delay))
+	return a == nil || a.Started == nil || !t.Status.NextCheck.Time.Before(a.Started.Add(delay))
+}
+
+// counted says that a metric took part as often as its count says. A check that failed is repeated, the last one too.
+func counted(m v1beta1.CanaryMetric, found *v1beta1.MetricStatus) bool {
+	return m.Count > 0 && found != nil && found.Checks >= m.Count && (found.PassesInRow > 0 || m.DryRun)
 }
 
 // blocked is the move of a canary that cannot be judged yet, or nil.

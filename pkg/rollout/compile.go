@@ -210,7 +210,7 @@ func (p *Plan) plot(a *v1beta1.CanaryAnalysis) error {
 func (p *Plan) mirror(percent int) {
 	switch p.Strategy {
 	case Canary:
-		p.Steps = append([]Step{{Mirror: percent}}, p.Steps...)
+		p.Steps = slices.Insert(p.Steps, 0, Step{Mirror: percent})
 	case BlueGreen:
 		p.Steps[0].Mirror = percent
 	case ABTesting: // those who fit meet the canary from the first step on

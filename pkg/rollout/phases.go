@@ -173,7 +173,7 @@ func progress(t *turn) {
 		t.promote()
 	case t.wait() > 0:
 		t.awaitCheck()
-	case t.Status.Step > 0 && t.Status.NextCheck == nil:
+	case !t.opens() && t.Status.NextCheck == nil:
 		t.measure()
 	case len(t.found) < Ask(t.Snapshot).count():
 		t.after = time.Second // silence is no consent
@@ -220,7 +220,7 @@ func (t *turn) begun() {
 
 // started tells, once, that what has to be so before the first request is so.
 func (t *turn) started() {
-	if t.Status.Step > 0 || t.Status.Analysis != nil {
+	if !t.opens() || t.Status.Analysis != nil {
 		return
 	}
 	t.next.Analysis = &v1beta1.AnalysisStatus{Started: micro(t.Now)}

@@ -32,7 +32,7 @@ func (t *turn) remember() {
 	waits := len(t.metric(v1beta1.Waiting)) > 0
 	first, asked := len(t.found)-len(Ask(t.Snapshot).Metrics), 0
 	for i, m := range t.Plan.Metrics {
-		if t.Status.Step == 0 || !t.asked(i, m) {
+		if t.opens() || !t.asked(i, m) {
 			continue
 		}
 		f := &t.found[first+asked]
@@ -61,11 +61,12 @@ func (t *turn) count(key string, f Finding) {
 		a.Metrics = append(a.Metrics, v1beta1.MetricStatus{Name: key})
 		m = &a.Metrics[len(a.Metrics)-1]
 	}
-	m.Checks++
-	switch f.Verdict {
-	case v1beta1.Passed:
+	switch {
+	case f.Verdict == v1beta1.Passed, f.Verdict == v1beta1.Inconclusive && t.Plan.Unclear == v1beta1.InconclusiveContinue:
+		m.Checks++
 		m.PassesInRow++
-	case v1beta1.Failed:
+	case f.Verdict == v1beta1.Failed:
+		m.Checks++
 		m.Failures++
 		m.PassesInRow = 0
 	// A value that is missing or unclear is no failure, and proves nothing either.

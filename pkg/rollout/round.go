@@ -32,11 +32,14 @@ func (t *turn) judge() {
 			return
 		}
 	}
-	if t.Status.Step < t.Plan.Length() {
+	switch {
+	case t.Status.Step < t.Plan.Length():
 		t.advance()
-		return
+	case t.opens():
+		t.measure()
+	default:
+		t.promote()
 	}
-	t.promote()
 }
 
 // failures are the answers that count against the canary. A gate that is closed and a rollback hook that wants none
@@ -164,11 +167,21 @@ func unclear(t *turn) move {
 	}
 }
 
-// unproven keeps a step until its metrics passed often enough in a row. One that is no longer asked for has.
+// unproven keeps a step until its metrics passed often enough in a row, and the last step until each of them was asked.
+// One that is no longer asked for has.
 func unproven(t *turn) move {
+	if t.opens() {
+		return nil
+	}
 	for i, m := range t.Plan.Metrics {
 		found := t.next.Analysis.Metric(t.Plan.metricKey(i))
-		if found == nil || m.DryRun || found.PassesInRow >= m.ConsecutiveSuccessLimit || m.Count > 0 && found.Checks >= m.Count {
+		switch {
+		case m.DryRun:
+			continue
+		case found == nil && t.Status.Step >= t.Plan.Length():
+			text := fmt.Sprintf("Metric %s of %s was not asked yet, its initialDelay is %s", m.Name, t.Names.target(), m.InitialDelay)
+			return func(t *turn) { t.repeat(WaitProof, text) }
+		case found == nil, found.PassesInRow >= m.ConsecutiveSuccessLimit, counted(m, found):
 			continue
 		}
 		text := fmt.Sprintf("Metric %s of %s passed %d times in a row, %d are needed", m.Name, t.Names.target(), found.PassesInRow, m.ConsecutiveSuccessLimit)

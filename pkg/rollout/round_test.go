@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -45,4 +46,111 @@ func TestFailureAfterThePrimaryRecovered(t *testing.T) {
 	require.Equal(t, "r1-v2", d.Status.LastPromotedSpec)
 	require.Equal(t, "Canary analysis failed, Deployment scaled to zero. Cause: 2 failed checks of podinfo.test, the last: success rate 41% < 99%.",
 		message(d.Status, v1beta1.ConditionPromoted), "the primary serves, and what failed is the canary")
+}
+
+// passing judges a canary at its last step round by round, each asked metric having the next of the verdicts, and returns
+// the phase that this comes to and in which of the rounds the metric was asked.
+func passing(t *testing.T, s Snapshot, verdicts ...v1beta1.Verdict) (phase v1beta1.CanaryPhase, asked []int) {
+	t.Helper()
+	for round := 1; s.Status.Phase == v1beta1.PhaseProgressing; round++ {
+		require.LessOrEqual(t, round, 20, "it comes to an end")
+		q := Ask(s)
+		var found Findings
+		for _, h := range q.Hooks {
+			found = append(found, Finding{Name: h.Name, Moment: h.Moment(), Verdict: v1beta1.Passed})
+		}
+		for _, m := range q.Metrics {
+			require.NotEmpty(t, verdicts, "asked more often than expected, after rounds %v", asked)
+			found = append(found, Finding{Name: m.Name, Verdict: verdicts[0], Message: "as it is"})
+			asked, verdicts = append(asked, round), verdicts[1:]
+		}
+		s.Status = Decide(s, found).Status
+		if s.Status.NextCheck != nil {
+			s.Now = s.Status.NextCheck.Time
+		}
+	}
+	return s.Status.Phase, asked
+}
+
+func TestNothingIsPromotedUnjudged(t *testing.T) {
+	const (
+		P, F, W, I = v1beta1.Passed, v1beta1.Failed, v1beta1.Waiting, v1beta1.Inconclusive
+	)
+	began := func(s *Snapshot) { // at the last step, ten seconds ago
+		s.Status.Step, s.Status.CanaryWeight, s.Plan.Threshold = 2, 50, 5
+		s.Status.Analysis = &v1beta1.AnalysisStatus{Started: micro(noon.Add(-10 * time.Second))}
+	}
+	fixed := func(s *Snapshot) { // v2 broke the primary; v3 has all users
+		s.Revision, s.Target.Revision, s.Primary.Revision, s.Primary.Health = "r1-v3", "r1-v3", "r1-v2", Stuck
+		s.Status.LastAppliedSpec, s.Status.Promoting, s.Status.Step, s.Status.CanaryWeight, s.Status.NextCheck = "r1-v3", "r1-v2", 2, 100, nil
+	}
+	continues := func(s *Snapshot) { s.Plan.Unclear = v1beta1.InconclusiveContinue }
+	cases := map[string]struct {
+		reason   string
+		given    func(*Snapshot)
+		change   func(*Snapshot)
+		metric   v1beta1.CanaryMetric
+		verdicts []v1beta1.Verdict
+		asked    []int
+		phase    v1beta1.CanaryPhase
+	}{
+		"CountThatPassed": {reason: "What has passed as often as asked is not asked again.", given: began, metric: v1beta1.CanaryMetric{Count: 1},
+			verdicts: []v1beta1.Verdict{P}, asked: []int{1}, phase: v1beta1.PhasePromoting},
+		"CountWaiting": {reason: "A round without a value is none of the count.", given: began, metric: v1beta1.CanaryMetric{Count: 1},
+			verdicts: []v1beta1.Verdict{W, W, P}, asked: []int{1, 2, 3}, phase: v1beta1.PhasePromoting},
+		"CountInconclusive": {reason: "Nor is one that says neither.", given: began, metric: v1beta1.CanaryMetric{Count: 1},
+			verdicts: []v1beta1.Verdict{I, P}, asked: []int{1, 2}, phase: v1beta1.PhasePromoting},
+		"CountContinues": {reason: "Unless the spec takes that for passed.", given: began, change: continues, metric: v1beta1.CanaryMetric{Count: 1},
+			verdicts: []v1beta1.Verdict{I}, asked: []int{1}, phase: v1beta1.PhasePromoting},
+		"CountFailing": {reason: "Failing as often as it is counted is not passing.", given: began, metric: v1beta1.CanaryMetric{Count: 3},
+			verdicts: []v1beta1.Verdict{F, F, F, F, F}, asked: []int{1, 2, 3, 4, 5}, phase: v1beta1.PhaseFailed},
+		"CountFailingAtLast": {reason: "A check that failed is repeated, the last one too.", given: began, metric: v1beta1.CanaryMetric{Count: 2},
+			verdicts: []v1beta1.Verdict{F, F, P}, asked: []int{1, 2, 3}, phase: v1beta1.PhasePromoting},
+		"CountOfOwnLimit": {reason: "Its own limit does not let it through either.", given: began, metric: v1beta1.CanaryMetric{Count: 1, FailureLimit: ptr(2)},
+			verdicts: []v1beta1.Verdict{F, F, F}, asked: []int{1, 2, 3}, phase: v1beta1.PhaseFailed},
+		"CountOfDryRun": {reason: "What decides nothing is measured as often as asked.", given: began,
+			metric: v1beta1.CanaryMetric{Count: 1, DryRun: true}, verdicts: []v1beta1.Verdict{F}, asked: []int{1}, phase: v1beta1.PhasePromoting},
+		"DelayBeyondTheSteps": {reason: "A rollout does not end before its metrics were asked.", given: began,
+			metric: v1beta1.CanaryMetric{InitialDelay: "30s"}, verdicts: []v1beta1.Verdict{P}, asked: []int{3}, phase: v1beta1.PhasePromoting},
+		"DelayOfDryRun": {reason: "What decides nothing is not waited for.", given: began,
+			metric: v1beta1.CanaryMetric{InitialDelay: "30s", DryRun: true}, phase: v1beta1.PhasePromoting},
+		"Fix": {reason: "A fix that begins at 100 is judged there.", given: fixed, verdicts: []v1beta1.Verdict{P}, asked: []int{2}, phase: v1beta1.PhasePromoting},
+		"FixWithDelay": {reason: "Also by metrics that are asked late.", given: fixed, metric: v1beta1.CanaryMetric{InitialDelay: "20s"},
+			verdicts: []v1beta1.Verdict{P}, asked: []int{3}, phase: v1beta1.PhasePromoting},
+		"BadFixWithDelay": {reason: "Which may find it no better.", given: fixed, metric: v1beta1.CanaryMetric{InitialDelay: "10s"},
+			verdicts: []v1beta1.Verdict{F, F}, asked: []int{2, 3}, phase: v1beta1.PhaseFailed},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			c.metric.Name = "request-success-rate"
+			s := snap(c.given, func(s *Snapshot) { s.Plan.Metrics = []v1beta1.CanaryMetric{c.metric} })
+			if c.change != nil {
+				c.change(&s)
+			}
+			phase, asked := passing(t, s, c.verdicts...)
+			require.Equal(t, c.phase, phase, c.reason)
+			require.Equal(t, c.asked, asked, c.reason)
+		})
+	}
+}
+
+func TestFixIsAcceptedBeforeItIsJudged(t *testing.T) {
+	smoke := v1beta1.CanaryWebhook{Name: "smoke", Type: v1beta1.PreRolloutHook}
+	load := v1beta1.CanaryWebhook{Name: "load", Type: v1beta1.RolloutHook}
+	s := snap(func(s *Snapshot) {
+		s.Revision, s.Target.Revision, s.Primary.Revision, s.Primary.Health = "r1-v3", "r1-v3", "r1-v2", Stuck
+		s.Status.LastAppliedSpec, s.Status.Promoting, s.Status.Step, s.Status.CanaryWeight, s.Status.NextCheck = "r1-v3", "r1-v2", 2, 100, nil
+		s.Plan.Hooks = []v1beta1.CanaryWebhook{smoke, load}
+	})
+	q := Ask(s)
+	require.Equal(t, Questions{Hooks: []v1beta1.CanaryWebhook{smoke}, Opening: []v1beta1.CanaryWebhook{load}}, q)
+	refused := Decide(s, Findings{{Name: "smoke", Moment: v1beta1.PreRolloutHook, Verdict: v1beta1.Failed, Message: "no"}})
+	require.Equal(t, 1, refused.Status.FailedChecks)
+	s.Status, s.Now = refused.Status, refused.Status.NextCheck.Time
+	require.Equal(t, q, Ask(s), "it is asked again")
+	agreed := Decide(s, Findings{{Name: "smoke", Moment: v1beta1.PreRolloutHook, Verdict: v1beta1.Passed}})
+	require.Equal(t, v1beta1.PhaseProgressing, agreed.Status.Phase)
+	require.Equal(t, string(WaitInterval), reason(agreed.Status, v1beta1.ConditionWaiting))
+	s.Status, s.Now = agreed.Status, agreed.Status.NextCheck.Time
+	require.Equal(t, Questions{Hooks: []v1beta1.CanaryWebhook{load}, Metrics: s.Plan.Metrics}, Ask(s))
 }

@@ -113,7 +113,13 @@ func (w *World) approve(v view, next v1beta1.CanaryStatus, found rollout.Finding
 		agrees := (f.Verdict == v1beta1.Passed) == (f.Moment != v1beta1.RollbackHook)
 		passed = passed && (agrees || excused(v.plan, f))
 	}
-	if passed && (v.status.Phase == v1beta1.PhaseProgressing || v.status.Phase == v1beta1.PhaseWaitingPromotion) {
+	judged := ours(v.status) && (v.status.Phase == v1beta1.PhaseProgressing || v.status.Phase == v1beta1.PhaseWaitingPromotion)
+	for _, m := range v.plan.Metrics {
+		if judged && next.Analysis.Metric(m.Name) == nil && !m.DryRun && !v.plan.Skip {
+			w.broken("rule 2: %s is promoted, and %s was not asked", next.Promoting, m.Name)
+		}
+	}
+	if passed && judged {
 		w.approved[next.Promoting] = true
 	}
 	if !w.approved[next.Promoting] {

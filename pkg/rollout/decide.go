@@ -15,6 +15,7 @@ import (
 // Snapshot and found are facts and stay as they are; next and what follows is what is being concluded.
 type turn struct {
 	Snapshot
+	stored  v1beta1.CanaryStatus // as it was found; Snapshot has it within bounds
 	found   Findings
 	next    v1beta1.CanaryStatus
 	notices []Notice
@@ -40,7 +41,10 @@ func Decide(s Snapshot, f Findings) Decision {
 
 // newTurn copies the status in depth: conditions and measurements are changed in place, and conclude compares the two.
 func newTurn(s Snapshot) *turn {
-	return &turn{Snapshot: s, next: *s.Status.DeepCopy()}
+	t := &turn{Snapshot: s, stored: s.Status}
+	t.Status = bounded(s.Status)
+	t.next = *t.Status.DeepCopy()
+	return t
 }
 
 // rule finds the move: the first guard that fires, else what the phase does.
@@ -108,8 +112,8 @@ func (t *turn) conclude() Decision {
 	// Last, since it may only bring the next look forward.
 	t.attend()
 	// That hooks were heard is worth a write by itself: lastTransitionTime is how listens knows of it.
-	if !t.heard && equality.Semantic.DeepEqual(t.next, t.Status) {
-		return Decision{Status: t.Status, After: t.after}
+	if !t.heard && equality.Semantic.DeepEqual(t.next, t.stored) {
+		return Decision{Status: t.stored, After: t.after}
 	}
 	t.next.LastTransitionTime = metav1.NewTime(t.Now)
 	return Decision{Status: t.next, Notices: t.notices, After: t.after}

@@ -218,3 +218,41 @@ func TestRefuseSaysItOnce(t *testing.T) {
 	require.Equal(t, "The spec is valid.", message(back.Status, v1beta1.ConditionValid))
 	require.Equal(t, noon, back.Status.Since.Time, "no deadline ran while the spec could not be followed")
 }
+
+func TestStatusByHand(t *testing.T) {
+	cases := map[string]struct {
+		given  func(*Snapshot)
+		weight int
+		step   int
+	}{
+		"Step":    {func(s *Snapshot) { s.Status.Step = -1 }, 10, 1},
+		"FarStep": {func(s *Snapshot) { s.Status.Step = 1 << 40 }, 10, 1},
+		"Iterations": {func(s *Snapshot) {
+			s.Status.Iterations, s.Plan.Strategy, s.Plan.Iterations, s.Plan.Steps = -7, BlueGreen, 5, []Step{{}, {Weight: 100}}
+		}, 10, 0},
+		"Weight":         {func(s *Snapshot) { s.Status.CanaryWeight = 104 }, 100, 2},
+		"NegativeWeight": {func(s *Snapshot) { s.Status.CanaryWeight = -4 }, 0, 0},
+		"Replicas":       {func(s *Snapshot) { s.Status.PrimaryReplicas, s.Primary.Replicas = -3, 0 }, 50, 2},
+		"AtRest": {func(s *Snapshot) {
+			in(v1beta1.PhaseSucceeded)(s)
+			s.Status.CanaryWeight, s.Status.LastPromotedSpec, s.Primary.Revision = 104, "r1-v2", "r1-v2"
+		}, 100, 0},
+		"StepInPromotion": {func(s *Snapshot) { promotion(s); s.Status.Step, s.Routed = -1, false }, 50, 0},
+		"MirrorOfNoStep":  {func(s *Snapshot) { s.Status.Step, s.Plan.Steps[0].Mirror = -1, 30 }, 10, 1},
+		"ChecksOfAMetric": {func(s *Snapshot) {
+			s.Status.Analysis = &v1beta1.AnalysisStatus{Metrics: []v1beta1.MetricStatus{{Name: "request-success-rate", Checks: -9}}}
+		}, 50, 2},
+		"FailuresBelowAll": {func(s *Snapshot) { s.Status.FailedChecks = -9 }, 50, 2},
+	}
+	good := Findings{{Name: "request-success-rate", Verdict: v1beta1.Passed}}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := snap(c.given)
+			soundIntent(t, s)
+			d := Decide(s, good[:min(len(Ask(s).Metrics), 1)])
+			require.Equal(t, c.weight, d.Status.CanaryWeight)
+			require.Equal(t, c.step, d.Status.Step)
+			soundStatus(t, d.Status)
+		})
+	}
+}

@@ -20,6 +20,7 @@ func IntentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 	if Foreign(s) {
 		return untouched()
 	}
+	s = bounded(s)
 	return p.proportion(intentOf(p, s), s)
 }
 

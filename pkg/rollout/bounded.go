@@ -1,0 +1,31 @@
+package rollout
+
+import (
+	"math"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
+
+// bounded is a status whose numbers are within their bounds. Nobody but a person, or another program, writes others; the
+// next decision that is stored puts them right. The schema has no such bounds: one that was stored beyond them could not be
+// patched any more.
+func bounded(s v1beta1.CanaryStatus) v1beta1.CanaryStatus {
+	s.CanaryWeight = min(max(s.CanaryWeight, 0), everything)
+	s.Step, s.Iterations, s.FailedChecks = natural(s.Step), natural(s.Iterations), natural(s.FailedChecks)
+	s.PrimaryReplicas = max(s.PrimaryReplicas, 0)
+	if s.ActualWeight != nil {
+		actual := min(max(*s.ActualWeight, 0), everything)
+		s.ActualWeight = &actual
+	}
+	if s.Analysis != nil {
+		s.Analysis = s.Analysis.DeepCopy()
+		for i := range s.Analysis.Metrics {
+			m := &s.Analysis.Metrics[i]
+			m.Checks, m.Failures, m.PassesInRow = natural(m.Checks), natural(m.Failures), natural(m.PassesInRow)
+		}
+	}
+	return s
+}
+
+// natural is a number of things, to which one can be added.
+func natural(n int) int { return min(max(n, 0), math.MaxInt32) }

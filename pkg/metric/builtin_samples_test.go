@@ -13,13 +13,6 @@ func TestBuiltinSamples(t *testing.T) {
 	cases := map[string]struct {
 		reason, provider, metric, want string
 	}{
-		"IstioSuccess": {
-			reason:   "Good requests and all of them, in one answer.",
-			provider: "istio",
-			metric:   SuccessRate,
-			want: `label_replace(sum(increase(istio_requests_total{ ` + istio + `, response_code!~"5.*" }[1m])), "count", "success", "", "") or ` +
-				`label_replace(sum(increase(istio_requests_total{ ` + istio + ` }[1m])), "count", "total", "", "")`,
-		},
 		"IstioDuration": {
 			reason:   "The whole histogram.",
 			provider: "istio",

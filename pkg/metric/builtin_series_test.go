@@ -313,3 +313,59 @@ func TestDurationOfSeries(t *testing.T) {
 		})
 	}
 }
+
+// TestIstioCodes has each way in which a request can end counted, beside nine that are good.
+func TestIstioCodes(t *testing.T) {
+	cases := map[string]struct {
+		reason            string
+		code, grpc, flags string
+		good              bool
+	}{
+		"OK":               {reason: "An answer.", code: "200", flags: "-", good: true},
+		"NotFound":         {reason: "The caller's mistake.", code: "404", flags: "-", good: true},
+		"Unavailable":      {reason: "A server's mistake.", code: "503", flags: "UF,URX"},
+		"GRPCOK":           {reason: "gRPC's own zero.", code: "200", grpc: "0", flags: "-", good: true},
+		"GRPCCancelled":    {reason: "The caller went.", code: "200", grpc: "1", flags: "-", good: true},
+		"GRPCUnknown":      {reason: "What a panic is told as.", code: "200", grpc: "2", flags: "-"},
+		"GRPCInvalid":      {reason: "The caller's mistake.", code: "200", grpc: "3", flags: "-", good: true},
+		"GRPCDeadline":     {reason: "It took too long.", code: "200", grpc: "4", flags: "-"},
+		"GRPCNotFound":     {reason: "The caller's mistake.", code: "200", grpc: "5", flags: "-", good: true},
+		"GRPCExhausted":    {reason: "Too much for it.", code: "200", grpc: "8", flags: "-"},
+		"GRPCInternal":     {reason: "A server's mistake.", code: "200", grpc: "13", flags: "-"},
+		"GRPCUnavailable":  {reason: "It is not there.", code: "200", grpc: "14", flags: "-"},
+		"GRPCDataLoss":     {reason: "A server's mistake.", code: "200", grpc: "15", flags: "-"},
+		"GRPCUnauthorised": {reason: "The caller's mistake.", code: "200", grpc: "16", flags: "-", good: true},
+		"NoAnswer":         {reason: "The connection was cut.", code: "0", flags: "UC"},
+		"HungUp":           {reason: "The caller went before there was an answer.", code: "0", flags: "DC", good: true},
+		"HungUpAmongOther": {reason: "Flags come as a list.", code: "0", flags: "DT,DC", good: true},
+		"NoFlags":          {reason: "A mesh that leaves the label out does not say who hung up.", code: "0", flags: "", good: true},
+	}
+	series := func(code, grpc, flags, values string) string {
+		return fmt.Sprintf(`istio_requests_total{reporter="destination",destination_workload_namespace="test",destination_workload="podinfo",`+
+			`response_code=%q,grpc_response_status=%q,response_flags=%q} %s`, code, grpc, flags, values)
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			p, err := NewPrometheus(metrictest.Serve(t, series("201", "", "-", "0+135x20"), series(tc.code, tc.grpc, tc.flags, "0+15x20")), Options{})
+			require.NoError(t, err)
+			rate, err := p.Query(t.Context(), exporters()["istio"].query(t, SuccessRate))
+			require.NoError(t, err)
+			want := 90.0
+			if tc.good {
+				want = 100
+			}
+			require.InDelta(t, want, rate, 1e-9, tc.reason)
+			text, err := BuiltinSamples("istio", SuccessRate)
+			require.NoError(t, err)
+			query, err := Render(text, podinfo())
+			require.NoError(t, err)
+			counts, err := p.(Sampler).Samples(t.Context(), query)
+			require.NoError(t, err)
+			found := map[string]float64{}
+			for _, c := range counts {
+				found[c.Labels["count"]] = c.Value
+			}
+			require.Equal(t, map[string]float64{"success": 6 * want, "total": 600}, found, "A comparison counts alike.")
+		})
+	}
+}

@@ -72,27 +72,6 @@ func TestBuiltinIsComplete(t *testing.T) {
 	}
 }
 
-func TestBuiltinUnits(t *testing.T) {
-	cases := map[string]struct {
-		reason, provider, metric, want string
-	}{
-		"SuccessRate":     {reason: "A part of the whole becomes a percentage.", provider: "contour", metric: SuccessRate, want: "* 100"},
-		"SecondsBuckets":  {reason: "Traefik measures in seconds.", provider: "traefik", metric: Duration, want: "* 1000"},
-		"SecondsMean":     {reason: "So does nginx, which has no buckets.", provider: "nginx", metric: Duration, want: "* 1000"},
-		"SecondsSkipper":  {reason: "So does Skipper.", provider: "skipper", metric: Duration, want: "* 1000"},
-		"SecondsOfAnApp":  {reason: "So do applications.", provider: "kubernetes", metric: Duration, want: "* 1000"},
-		"Milliseconds":    {reason: "Envoy measures in milliseconds.", provider: "contour", metric: Duration, want: "by (le))"},
-		"MillisecondsToo": {reason: "So does Linkerd's proxy.", provider: "linkerd", metric: Duration, want: "by (le))"},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			text, err := Builtin(tc.provider, tc.metric)
-			require.NoError(t, err)
-			require.True(t, strings.HasSuffix(text, tc.want), "%s\n%s", tc.reason, text)
-		})
-	}
-}
-
 func TestFamilies(t *testing.T) {
 	for _, tc := range []struct{ reason, provider, want string }{
 		{"a version says nothing of who measures", "gatewayapi:v1", "http"},

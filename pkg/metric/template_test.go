@@ -1,7 +1,6 @@
 package metric
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -104,58 +103,6 @@ func TestRenderRefuses(t *testing.T) {
 			}
 			_, err := Render(tc.query, v)
 			require.ErrorContains(t, err, tc.want, tc.reason)
-		})
-	}
-}
-
-func TestBuiltin(t *testing.T) {
-	istio := `reporter="destination", destination_workload_namespace="test", destination_workload=~"podinfo"`
-	pods := `kubernetes_namespace="test", kubernetes_pod_name=~"podinfo-[0-9a-zA-Z]+(-[0-9a-zA-Z]+)"`
-	cases := map[string]struct {
-		reason, provider, metric, want string
-	}{
-		"IstioSuccessRate": {
-			reason:   "The proxy of the receiving side counts.",
-			provider: "istio",
-			metric:   SuccessRate,
-			want: `( sum(rate(istio_requests_total{ ` + istio + `, response_code!~"5.*" }[1m])) or 0 * ` +
-				`sum(rate(istio_requests_total{ ` + istio + ` }[1m])) ) / ` +
-				`sum(rate(istio_requests_total{ ` + istio + ` }[1m])) * 100`,
-		},
-		"IstioDuration": {
-			reason:   "Istio measures in milliseconds.",
-			provider: "istio",
-			metric:   Duration,
-			want:     `histogram_quantile(0.99, sum(rate(istio_request_duration_milliseconds_bucket{ ` + istio + ` }[1m])) by (le))`,
-		},
-		"KubernetesSuccessRate": {
-			reason:   "Without a mesh the application counts.",
-			provider: "kubernetes",
-			metric:   SuccessRate,
-			want: `( sum(rate(http_request_duration_seconds_count{ ` + pods + `, status!~"5.*" }[1m])) or 0 * ` +
-				`sum(rate(http_request_duration_seconds_count{ ` + pods + ` }[1m])) ) / ` +
-				`sum(rate(http_request_duration_seconds_count{ ` + pods + ` }[1m])) * 100`,
-		},
-		"KubernetesDuration": {
-			reason:   "It measures in seconds, and the metric is in milliseconds.",
-			provider: "kubernetes",
-			metric:   Duration,
-			want:     `histogram_quantile(0.99, sum(rate(http_request_duration_seconds_bucket{ ` + pods + ` }[1m])) by (le)) * 1000`,
-		},
-		"GatewayAPI": {
-			reason:   "A gateway does not tell one backend's requests from another's.",
-			provider: "gatewayapi:v1",
-			metric:   Duration,
-			want:     `histogram_quantile(0.99, sum(rate(http_request_duration_seconds_bucket{ ` + pods + ` }[1m])) by (le)) * 1000`,
-		},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			text, err := Builtin(tc.provider, tc.metric)
-			require.NoError(t, err, tc.reason)
-			got, err := Render(text, podinfo())
-			require.NoError(t, err, tc.reason)
-			require.Equal(t, tc.want, strings.Join(strings.Fields(got), " "), tc.reason)
 		})
 	}
 }

@@ -25,6 +25,9 @@ func judge(value float64, allowed v1beta1.ThresholdRange, u unit) string {
 	if most := allowed.Max; most != nil && v > *most {
 		return fmt.Sprintf("%s > %s", u.value(v), u.limit(*most))
 	}
+	if math.IsInf(v, 0) { // a division by nothing, which is within any range that is open at that end
+		return u.value(v) + " is not a finite number"
+	}
 	return ""
 }
 
@@ -50,9 +53,12 @@ func decimals(format string) func(float64) string {
 	return func(v float64) string { return fmt.Sprintf(format, v) }
 }
 
-// duration writes milliseconds as Go does. A quantile beyond the last bucket is infinite, or can be
+// duration writes milliseconds as Go does. A quantile beyond the last bucket is infinite, and others can be
 // longer than a time.Duration holds.
 func duration(ms float64) string {
+	if math.IsInf(ms, 1) {
+		return "above the last bucket"
+	}
 	if math.Abs(ms) > float64(math.MaxInt64/time.Millisecond) {
 		return fmt.Sprintf("%vms", ms)
 	}

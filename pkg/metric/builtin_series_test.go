@@ -314,6 +314,40 @@ func TestDurationOfSeries(t *testing.T) {
 	}
 }
 
+// TestDurationBeyondTheLastBucket has nobody read 10 s where no bucket tells how long requests take.
+func TestDurationBeyondTheLastBucket(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		fast   float64 // requests of half a second, beside one a second of a minute
+		slow   float64
+		want   float64 // in milliseconds
+	}{
+		"AllOfThem":    {reason: "All of them are above.", slow: 15, want: math.Inf(1)},
+		"TwoOfHundred": {reason: "The 99th is above.", fast: 98, slow: 2, want: math.Inf(1)},
+		"OneOfHundred": {reason: "The 99th is the last that was measured.", fast: 99, slow: 1, want: 500},
+		"Fewer":        {reason: "The 99th is below.", fast: 1999, slow: 1, want: 100 + 400*0.99*2000/1999},
+	}
+	for name, tc := range cases {
+		for family, e := range exporters() {
+			if e.buckets == "" {
+				continue // a mean has no end
+			}
+			t.Run(name+"/"+family, func(t *testing.T) {
+				series := append(e.took(e.canary, "x2x4z", "0+%vx20", tc.fast, 0.496), e.took(e.canary, "b5n7q", "0+%vx20", tc.slow, 60)...)
+				p, err := NewPrometheus(metrictest.Serve(t, series...), Options{})
+				require.NoError(t, err)
+				got, err := p.Query(t.Context(), e.query(t, Duration))
+				require.NoError(t, err, tc.reason)
+				if math.IsInf(tc.want, 1) {
+					require.Equal(t, tc.want, got, tc.reason)
+					return
+				}
+				require.InDelta(t, tc.want, got, 1e-6, tc.reason)
+			})
+		}
+	}
+}
+
 // TestIstioCodes has each way in which a request can end counted, beside nine that are good.
 func TestIstioCodes(t *testing.T) {
 	cases := map[string]struct {

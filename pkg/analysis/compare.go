@@ -67,6 +67,10 @@ func (a *Analyst) compare(ctx context.Context, s *source, o outcome) outcome {
 	if err != nil {
 		return s.unanswered(o, err)
 	}
+	// As many as a canary without series has: whether its series stand still or are missing says the same of it.
+	if e.canary == 0 {
+		return s.unanswered(o, metric.ErrNoData)
+	}
 	// Only a share is a number that the metric has without a comparison too; a rank is none that anybody could plot.
 	if e.numbered && a.Observe != nil {
 		a.Observe(s.canary, s.metric.Name, e.number)

@@ -119,6 +119,26 @@ func TestCompare(t *testing.T) {
 			reason: "Which has its policy.", server: duel("", counts(990, 1000)), metric: with(success, func(m *v1beta1.CanaryMetric) { m.OnNoData = "wait" }),
 			verdict: v1beta1.Waiting,
 		},
+		"IdleCanary": {
+			reason: "Series that stand still tell as little as none.", server: duel(counts(0, 0), counts(990, 1000)), metric: success,
+			verdict: v1beta1.Failed, message: "Halt advancement no values found for istio metric request-success-rate probably podinfo.test is not receiving traffic",
+		},
+		"IdleCanaryWait": {
+			reason: "And have the same policy.", server: duel(counts(0, 0), counts(990, 1000)), metric: with(success, func(m *v1beta1.CanaryMetric) { m.OnNoData = "wait" }),
+			verdict: v1beta1.Waiting,
+		},
+		"IdleDurations": {
+			reason: "So have empty buckets.", server: duel(histogram(0, 0, 0), histogram(500, 400, 100)), metric: duration,
+			verdict: v1beta1.Failed, message: "podinfo.test is not receiving traffic",
+		},
+		"IdlePrimary": {
+			reason: "A primary that stands still is nobody's fault.", server: duel(counts(990, 1000), counts(0, 0)), metric: success,
+			verdict: v1beta1.Inconclusive, value: "990 of 1000", message: "1000 of the canary and 0 of the primary",
+		},
+		"BothIdle": {
+			reason: "The canary is looked at first.", server: duel(counts(0, 0), counts(0, 0)), metric: success,
+			verdict: v1beta1.Failed, message: "podinfo.test is not receiving traffic",
+		},
 		"NoPrimary": {
 			reason: "A primary without requests is nobody's fault.", server: duel(counts(990, 1000), ""), metric: success,
 			verdict: v1beta1.Inconclusive, value: "990 of 1000", message: "1000 of the canary and 0 of the primary",

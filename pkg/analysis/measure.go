@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/metric"
@@ -77,10 +78,10 @@ func (a *Analyst) weigh(ctx context.Context, s *source, o outcome) outcome {
 	return o.decided(v, told)
 }
 
-// values are all that a query returns where a condition may want them, else the one that counts.
+// values are all that a query returns. Systems that know one number return that.
 func (s *source) values(ctx context.Context, query string) ([]float64, error) {
 	sampler, ok := s.system.(metric.Sampler)
-	if !ok || !conditional(s.metric) {
+	if !ok {
 		v, err := s.system.Query(ctx, query)
 		if err == nil && math.IsNaN(v) {
 			err = metric.ErrNaN
@@ -95,20 +96,31 @@ func (s *source) values(ctx context.Context, query string) ([]float64, error) {
 	for i, f := range found {
 		values[i] = f.Value
 	}
-	// In a list that only conditions look at a NaN is theirs to judge.
-	if last := values[len(values)-1]; math.IsNaN(last) && (len(values) == 1 || s.limited()) {
+	// In a list that only conditions look at a NaN is theirs to judge. A range holds all values or none, so that one
+	// that is out of it is enough to know.
+	if slices.ContainsFunc(values, math.IsNaN) && (len(values) == 1 || s.limited() && s.outside(values) == "") {
 		return nil, metric.ErrNaN
 	}
 	return values, nil
 }
 
-// verdict is about the last value, as far as the range is concerned, and about all of them, as far as conditions
-// are. A failure is one, whatever else holds.
+// outside says in the metric's unit which value is out of its range, or nothing. A NaN is no value.
+func (s *source) outside(values []float64) string {
+	limits := s.kind.limits(s.metric)
+	for _, v := range values {
+		if told := judge(v, limits, s.kind.unit); told != "" && !math.IsNaN(v) {
+			return told
+		}
+	}
+	return ""
+}
+
+// verdict is about all values: the range and the conditions have to hold of each. Which of several is meant nobody
+// could say, as their order is the system's. A failure is one, whatever else holds.
 func (s *source) verdict(ctx context.Context, values []float64) (v1beta1.Verdict, string) {
-	// Not asked without limits, since a NaN would not pass even then. One that is left is in a list, and its place in
-	// that must not matter to conditions.
+	// Not asked without limits: in a list that only conditions look at, infinity is theirs to judge as well.
 	if s.limited() {
-		if told := judge(values[len(values)-1], s.kind.limits(s.metric), s.kind.unit); told != "" {
+		if told := s.outside(values); told != "" {
 			return v1beta1.Failed, told
 		}
 	}
@@ -146,7 +158,7 @@ func met(ctx context.Context, expression string, values []float64) (bool, error)
 	return all.find(expression).holds(ctx, values)
 }
 
-// limited says that the last value has a range to be in, beside what conditions say.
+// limited says that values have a range to be in, beside what conditions say.
 func (s *source) limited() bool {
 	limits := s.kind.limits(s.metric)
 	return limits.Min != nil || limits.Max != nil

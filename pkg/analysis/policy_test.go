@@ -71,16 +71,19 @@ func TestNaNWithLimits(t *testing.T) {
 	const condition = "result.all(r, isNaN(r) || r < 0.5)"
 	cases := map[string]struct {
 		reason string
+		values []string
 		metric v1beta1.CanaryMetric
 	}{
-		"Range":     {reason: "A range is about the last value, and none is there.", metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{Max: new(5.0)}}},
-		"Threshold": {reason: "So is the older threshold.", metric: v1beta1.CanaryMetric{Threshold: 5}},
+		"Range":       {reason: "A range is about all values, and one is none.", values: []string{"0.1", "NaN"}, metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{Max: new(5.0)}, SuccessCondition: condition}},
+		"Threshold":   {reason: "So is the older threshold.", values: []string{"0.1", "NaN"}, metric: v1beta1.CanaryMetric{Threshold: 5, SuccessCondition: condition}},
+		"First":       {reason: "Wherever it is.", values: []string{"NaN", "0.1"}, metric: v1beta1.CanaryMetric{Threshold: 5, SuccessCondition: condition}},
+		"NoCondition": {reason: "With conditions or without.", values: []string{"NaN", "0.1"}, metric: v1beta1.CanaryMetric{Threshold: 5}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			m := tc.metric
-			m.Name, m.Query, m.SuccessCondition, m.OnNaN = "errors", "errors", condition, v1beta1.ResultWait
-			f := one(t, impatient(serve(t, vector("0.1", "NaN"))), m)
+			m.Name, m.Query, m.OnNaN = "errors", "errors", v1beta1.ResultWait
+			f := one(t, impatient(serve(t, vector(tc.values...))), m)
 			require.Equal(t, v1beta1.Waiting, f.Verdict, "%s %s", tc.reason, f.Message)
 		})
 	}
@@ -105,8 +108,12 @@ func TestVerdicts(t *testing.T) {
 		"OldThreshold":   {reason: "So does the older threshold, where it is given.", values: []string{"7"}, metric: v1beta1.CanaryMetric{Threshold: 5, SuccessCondition: "result > 0.0"}, verdict: v1beta1.Failed, told: "7.00 > 5"},
 		"RangePasses":    {reason: "Both hold.", values: []string{"0.03"}, metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{Min: new(0.02)}, SuccessCondition: "result < 0.05"}, verdict: v1beta1.Passed},
 		"List":           {reason: "All elements are seen.", values: []string{"0.9", "0.1"}, metric: v1beta1.CanaryMetric{FailureCondition: "result.exists(r, r > 0.5)"}, verdict: v1beta1.Failed, told: "[0.9, 0.1] meets failureCondition result.exists(r, r > 0.5)"},
-		"ListWithRange":  {reason: "The range is about the last one, as it always was.", values: []string{"9", "0.1"}, metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{Max: new(5.0)}, SuccessCondition: "size(result) == 2"}, verdict: v1beta1.Passed},
-		"LastCounts":     {reason: "Without conditions too.", values: []string{"0.1", "9"}, metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{Max: new(5.0)}}, verdict: v1beta1.Failed, told: "9.00 > 5"},
+		"ListWithRange":  {reason: "The range is about all of them.", values: []string{"9", "0.1"}, metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{Max: new(5.0)}, SuccessCondition: "size(result) == 2"}, verdict: v1beta1.Failed, told: "9.00 > 5"},
+		"FirstCounts":    {reason: "Without conditions too: their order is the server's.", values: []string{"100", "3"}, metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{Max: new(5.0)}}, verdict: v1beta1.Failed, told: "100.00 > 5"},
+		"LastCounts":     {reason: "Wherever in the list it is.", values: []string{"0.1", "9"}, metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{Max: new(5.0)}}, verdict: v1beta1.Failed, told: "9.00 > 5"},
+		"LowCounts":      {reason: "At the other end as well.", values: []string{"1", "7", "7"}, metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{Min: new(5.0)}}, verdict: v1beta1.Failed, told: "1.00 < 5"},
+		"AllInRange":     {reason: "All of them hold.", values: []string{"0.1", "4", "5"}, metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{Max: new(5.0)}}, verdict: v1beta1.Passed},
+		"OutBesideNaN":   {reason: "A value that is out of range has failed, whatever another one may be.", values: []string{"9", "NaN"}, metric: v1beta1.CanaryMetric{ThresholdRange: &v1beta1.ThresholdRange{Max: new(5.0)}, OnNaN: v1beta1.ResultPass}, verdict: v1beta1.Failed, told: "9.00 > 5"},
 		"NaNInList":      {reason: "In a list it is the condition's to judge.", values: []string{"NaN", "0.1"}, metric: v1beta1.CanaryMetric{SuccessCondition: "result.all(r, isNaN(r) || r < 0.5)"}, verdict: v1beta1.Passed},
 		"NaNAtTheEnd":    {reason: "Wherever in the list it is.", values: []string{"0.1", "NaN"}, metric: v1beta1.CanaryMetric{SuccessCondition: "result.all(r, isNaN(r) || r < 0.5)"}, verdict: v1beta1.Passed},
 		"NaNFails":       {reason: "And the condition may refuse it there.", values: []string{"0.1", "NaN"}, metric: v1beta1.CanaryMetric{FailureCondition: "result.exists(r, isNaN(r))"}, verdict: v1beta1.Failed, told: "[0.1, NaN] meets failureCondition result.exists(r, isNaN(r))"},

@@ -248,14 +248,15 @@ func ofEach(t *testing.T, name string, apart bool, series func(e exporter) []str
 			got, err := p.(Sampler).Samples(t.Context(), e.query(t, name))
 			if none {
 				require.ErrorIs(t, err, ErrNoData, "%v", got)
+				require.NotErrorIs(t, err, ErrNaN)
+				return
+			}
+			if math.IsNaN(want) {
+				require.ErrorIs(t, err, ErrNaN, "%v", got)
 				return
 			}
 			require.NoError(t, err)
 			require.Len(t, got, 1)
-			if math.IsNaN(want) {
-				require.True(t, math.IsNaN(got[0].Value), "%v", got)
-				return
-			}
 			require.InDelta(t, want, got[0].Value, 1e-6)
 		})
 	}

@@ -93,15 +93,16 @@ func (p *prometheus) Query(ctx context.Context, query string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	// The last, as other operators of this API have it and manifests rely on. The others are not looked at.
+	// The last, as other operators of this API have it. Who judges asks for all of them.
 	number := found[len(found)-1].Value
-	if math.IsNaN(number) { // what a rate of nothing by nothing comes to
+	if math.IsNaN(number) {
 		return 0, fmt.Errorf("prometheus %q: %w", p.host, ErrNaN)
 	}
 	return number, nil
 }
 
-// Samples runs an instant query and takes all elements of its vector. A scalar is one without labels.
+// Samples runs an instant query and takes all elements of its vector. A scalar is one without labels. A single NaN is
+// ErrNaN.
 func (p *prometheus) Samples(ctx context.Context, query string) ([]Sample, error) {
 	// Not the client's timeout: it is shared by those who have others.
 	within, cancel := context.WithTimeout(ctx, p.timeout)
@@ -114,6 +115,9 @@ func (p *prometheus) Samples(ctx context.Context, query string) ([]Sample, error
 	found, err := samples(v)
 	if err != nil {
 		return nil, fmt.Errorf("prometheus %q: %w", p.host, err)
+	}
+	if len(found) == 1 && math.IsNaN(found[0].Value) { // what a rate of nothing by nothing comes to
+		return nil, fmt.Errorf("prometheus %q: %w", p.host, ErrNaN)
 	}
 	return found, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/api"
@@ -108,9 +109,12 @@ func (p *prometheus) Samples(ctx context.Context, query string) ([]Sample, error
 	within, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	// The server's clock, not ours, is that of its samples: no time is sent.
-	v, _, err := p.api.Query(within, query, time.Time{})
+	v, warnings, err := p.api.Query(within, query, time.Time{})
 	if err != nil {
 		return nil, fmt.Errorf("prometheus %q: %w", p.host, p.cause(ctx, err))
+	}
+	if err := incomplete(warnings); err != nil {
+		return nil, fmt.Errorf("prometheus %q: %w", p.host, err)
 	}
 	found, err := samples(v)
 	if err != nil {
@@ -138,6 +142,19 @@ func (p *prometheus) cause(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %.*s…", said.Type, maxText, said.Msg)
 	}
 	return Cause(err)
+}
+
+// incomplete is the first warning: that a part of the servers behind this one did not answer, or that some series could
+// not be computed. Remarks on the query, which older servers put among them, say nothing of the answer.
+//
+// Source: https://prometheus.io/docs/prometheus/latest/querying/api/#format-overview
+func incomplete(warnings promv1.Warnings) error {
+	for _, w := range warnings {
+		if !strings.HasPrefix(w, "PromQL info:") {
+			return fmt.Errorf("the server warns: %s", said([]byte(w)))
+		}
+	}
+	return nil
 }
 
 func samples(v model.Value) ([]Sample, error) {

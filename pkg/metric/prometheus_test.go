@@ -76,9 +76,9 @@ func TestPrometheusPicksTheNumber(t *testing.T) {
 			answer: result("vector", `[{"metric":{},"value":[1,"+Inf"]}]`),
 			want:   math.Inf(1),
 		},
-		"Warnings": {
-			reason: "A server may warn and answer all the same.",
-			answer: answering(200, `{"status":"success","warnings":["partial"],"data":{"resultType":"scalar","result":[1,"3"]}}`),
+		"Infos": {
+			reason: "Older servers put what they remark on a query among their warnings.",
+			answer: answering(200, `{"status":"success","warnings":["PromQL info: metric might not be a counter"],"infos":["PromQL info: x"],"data":{"resultType":"scalar","result":[1,"3"]}}`),
 			want:   3,
 		},
 	}
@@ -191,6 +191,16 @@ func TestPrometheusHasNoNumber(t *testing.T) {
 			reason: "A string is no number.",
 			answer: result("string", `[1,"five"]`),
 			want:   `unexpected value type "string"`,
+		},
+		"Warnings": {
+			reason: "Part of an answer is none: what is missing may be the failures.",
+			answer: answering(200, `{"status":"success","warnings":["PromQL info: x","No StoreAPIs matched"],"data":{"resultType":"vector","result":[{"metric":{},"value":[1,"3"]}]}}`),
+			want:   "the server warns: No StoreAPIs matched",
+		},
+		"EmptyWithWarnings": {
+			reason: "Nor is it no data.",
+			answer: answering(200, `{"status":"success","warnings":["store-1 is down"],"data":{"resultType":"vector","result":[]}}`),
+			want:   "the server warns: store-1 is down",
 		},
 		"BadQuery": {
 			reason: "What the server says about a query helps who wrote it.",

@@ -20,7 +20,7 @@ import (
 //	… and refused          held, until its target can answer: nobody can render the routes that it would take
 //	… its namespace too    let go at once: nothing can be made there any more
 //	without                gone at once; Release then does what can still be done for its target
-//	with unowned routes    held, until these are deleted, whatever else it asks for
+//	cluster-scoped routes  held, until these are deleted, whatever else it asks for
 
 // clear deletes what we have made and nothing calls for any more.
 func (r *Reconciler) clear(ctx context.Context, v *view) (changed bool, err error) {
@@ -110,11 +110,11 @@ func (r *Reconciler) Release(ctx context.Context, c *v1beta1.Canary) (done bool,
 	// Live, for the target: the cache may be of before it was stopped.
 	v, err := r.observe(ctx, c, r.Live)
 	// Without a target there is nobody to give anything back to.
-	if err != nil || v.target == nil || v.another() {
+	if err != nil || v.target == nil || v.stoppedForAnother() {
 		return err == nil, err
 	}
 	// The Services and routes of an heir are in use: they are not touched.
-	heir, err := r.heir(ctx, c)
+	heir, err := r.servicesTaken(ctx, c)
 	if err != nil {
 		return false, err
 	}
@@ -135,7 +135,7 @@ func (r *Reconciler) Release(ctx context.Context, c *v1beta1.Canary) (done bool,
 			return false, err
 		}
 	}
-	return r.clearStop(ctx, v)
+	return r.clearRestoreInfo(ctx, v)
 }
 
 // handOver leaves to the user what is the user's. Where a route had to be changed for that it is not done yet.
@@ -160,11 +160,11 @@ func (r *Reconciler) runTarget(ctx context.Context, v *view) (bool, error) {
 		return false, err
 	}
 	// With weights by pods it has those of its share in mid-rollout. At any other size than zero, somebody has seen to it.
-	if have := replicas(v.target); have > 0 && (!v.canary.Status.Phase.UnderWay() || have >= v.whole()) {
+	if have := replicas(v.target); have > 0 && (!v.canary.Status.Phase.UnderWay() || have >= v.fullSize()) {
 		return false, nil
 	}
 	// It goes on carrying what it is owed: should this process end now, the next one gives the rest back.
-	changed, err := r.Applier.Apply(ctx, v.canary, touched(v.kind.Run(v.target, v.whole(), v.carried())))
+	changed, err := r.Applier.Apply(ctx, v.canary, touched(v.kind.Scale(v.target, v.fullSize(), v.carriedRestoreInfo())))
 	if err != nil {
 		return changed, fmt.Errorf("give %s %q its replicas back: %w", v.lowerKind(), v.target.GetName(), err)
 	}

@@ -21,14 +21,14 @@ import (
 // remembered as it was; any other is known by what its target carries.
 
 // stopIndex finds workloads by the Canary that they were stopped for.
-const stopIndex = workload.StoppedAnnotation
+const stopIndex = workload.RestoreAnnotation
 
 func indexStops(by client.FieldIndexer) error {
 	for _, kind := range []client.Object{&appsv1.Deployment{}, &appsv1.DaemonSet{}} {
 		// Nothing is waited for, and setting up has no context.
 		err := by.IndexField(context.Background(), kind, stopIndex, func(o client.Object) []string { //nolint:forbidigo // as said
 			// Most workloads carry nothing and are in no bucket, so that a look at a Canary passes over none of them.
-			if s := stopped(o); s.Size > 0 {
+			if s := restoreInfo(o); s.Size > 0 {
 				return []string{s.Canary}
 			}
 			return nil
@@ -43,7 +43,7 @@ func indexStops(by client.FieldIndexer) error {
 // stoppedFor wakes the Canary that a workload was stopped for, whether there is one or not. It is all that other
 // workloads are asked.
 func stoppedFor(o client.Object) []reconcile.Request {
-	s := stopped(o)
+	s := restoreInfo(o)
 	if s.Size == 0 {
 		return nil
 	}
@@ -152,12 +152,12 @@ func (i *inbox) left(ctx context.Context, cached workload.Object) (*v1beta1.Cana
 	if err := i.Live.Get(ctx, client.ObjectKeyFromObject(cached), o); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
-	s := stopped(o)
+	s := restoreInfo(o)
 	// A workload that goes needs no pods any more.
 	if s.Size == 0 || o.GetDeletionTimestamp() != nil || !noted(o) {
 		return nil, nil
 	}
-	return s.Stand(o), nil
+	return s.AsCanary(o), nil
 }
 
 // noted says that the server has what a workload carries down as ours. Copies of objects, and older revisions that are
@@ -165,7 +165,7 @@ func (i *inbox) left(ctx context.Context, cached workload.Object) (*v1beta1.Cana
 func noted(o metav1.Object) bool {
 	// Whoever copies an object with kubectl is down for all of it; only what we have written is down as ours.
 	return slices.ContainsFunc(o.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool {
-		return m.Manager == kube.FieldManager && m.FieldsV1 != nil && strings.Contains(m.FieldsV1.String(), `"f:`+workload.StoppedAnnotation+`"`)
+		return m.Manager == kube.FieldManager && m.FieldsV1 != nil && strings.Contains(m.FieldsV1.String(), `"f:`+workload.RestoreAnnotation+`"`)
 	})
 }
 

@@ -116,6 +116,6 @@ func TestStopIsPutBack(t *testing.T) {
 	d := w.live("podinfo")
 	d.Annotations = map[string]string{"team": "web"}
 	require.NoError(t, w.Update(t.Context(), d, client.FieldOwner("kubectl-replace")))
-	w.await("it carries its size again", func() bool { return stopped(w.live("podinfo")).Size == 2 })
+	w.await("it carries its size again", func() bool { return restoreInfo(w.live("podinfo")).Size == 2 })
 	require.Equal(t, "web", w.live("podinfo").Annotations["team"])
 }

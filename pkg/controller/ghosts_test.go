@@ -28,9 +28,9 @@ func (w *world) again(crash int) *operator {
 	return start(w.T, w.ns, w.clock, w.judge, crash)
 }
 
-// carries says that an object has a Stop.
+// carries says that an object has a RestoreInfo.
 func carries(o metav1.Object) bool {
-	_, ok := o.GetAnnotations()[workload.StoppedAnnotation]
+	_, ok := o.GetAnnotations()[workload.RestoreAnnotation]
 	return ok
 }
 
@@ -161,7 +161,7 @@ func TestUnseenDeletionUndone(t *testing.T) {
 			next := w.again(0)
 			w.await("it is initialised and its target carries its name", func() bool {
 				d := w.live("podinfo")
-				return w.named(c.Name).Status.Phase == v1beta1.PhaseInitialized && replicas(d) == 0 && stopped(d).UID == c.UID
+				return w.named(c.Name).Status.Phase == v1beta1.PhaseInitialized && replicas(d) == 0 && restoreInfo(d).UID == c.UID
 			})
 			require.Equal(t, int32(2), replicas(w.live("podinfo-primary")), "as large as the target was")
 			require.Zero(t, count(next, ReasonGivenBack), "nobody is owed anything")
@@ -213,11 +213,11 @@ func TestForeignStopIsLeftAlone(t *testing.T) {
 	w := newWorld(t)
 	w.collect()
 	o := w.begin()
-	note := w.live("podinfo").Annotations[workload.StoppedAnnotation]
+	note := w.live("podinfo").Annotations[workload.RestoreAnnotation]
 	w.unseen(o)
 	copied := w.deployment()
 	copied.Name, copied.Spec.Replicas = "copied", new(int32(0))
-	copied.Annotations = map[string]string{workload.StoppedAnnotation: note}
+	copied.Annotations = map[string]string{workload.RestoreAnnotation: note}
 	require.NoError(t, w.Create(t.Context(), copied, client.FieldOwner("kubectl")))
 	plain := w.deployment()
 	plain.Name, plain.Spec.Replicas = "plain", new(int32(0))
@@ -241,10 +241,10 @@ func TestStopOfOlderVersion(t *testing.T) {
 	w.collect()
 	o := w.begin()
 	o.stop()
-	w.edit(func(d *appsv1.Deployment) { delete(d.Annotations, workload.StoppedAnnotation) })
+	w.edit(func(d *appsv1.Deployment) { delete(d.Annotations, workload.RestoreAnnotation) })
 	target, primary := w.live("podinfo"), w.live("podinfo-primary")
 	next := w.again(0)
-	w.await("it carries its size", func() bool { return stopped(w.live("podinfo")).Size == 2 })
+	w.await("it carries its size", func() bool { return restoreInfo(w.live("podinfo")).Size == 2 })
 	require.Equal(t, 1, next.Writes(), "%v", next.Calls())
 	require.Equal(t, target.Spec, w.live("podinfo").Spec, "no pod has to do with it")
 	require.Equal(t, primary.ResourceVersion, w.live("podinfo-primary").ResourceVersion)
@@ -268,7 +268,7 @@ func TestStopKeepsItsSize(t *testing.T) {
 	passes := o.passes()
 	w.respec(func(c *v1beta1.Canary) { c.Annotations = map[string]string{"look": "again"} })
 	w.await("the Canary was looked at", func() bool { return o.passes() > passes })
-	require.Equal(t, int32(2), stopped(w.live("podinfo")).Size)
+	require.Equal(t, int32(2), restoreInfo(w.live("podinfo")).Size)
 	require.Zero(t, o.Writes(), "%v", o.Calls())
 }
 
@@ -285,7 +285,7 @@ func TestStartTakesTheStopAway(t *testing.T) {
 	w.respec(every("10s"))
 	w.settles(v1beta1.PhaseSucceeded, imageTwo)
 	w.stopped()
-	require.Equal(t, int32(2), stopped(w.live("podinfo")).Size)
+	require.Equal(t, int32(2), restoreInfo(w.live("podinfo")).Size)
 }
 
 // TestPrimaryLostUnseen deletes a primary while no operator runs: nobody remembers its size.
@@ -304,5 +304,5 @@ func TestPrimaryLostUnseen(t *testing.T) {
 		return err == nil && d.Status.AvailableReplicas == 3
 	})
 	w.settles(v1beta1.PhaseInitialized, imageOne)
-	require.Equal(t, int32(3), stopped(w.live("podinfo")).Size, "it carries on")
+	require.Equal(t, int32(3), restoreInfo(w.live("podinfo")).Size, "it carries on")
 }

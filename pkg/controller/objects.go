@@ -164,7 +164,7 @@ func (v *view) run() {
 
 // sized is the target at a size, and nothing else of it.
 func (v *view) sized(size int32) runtime.ApplyConfiguration {
-	return touched(v.kind.Run(v.target, size, nil))
+	return touched(v.kind.Scale(v.target, size, nil))
 }
 
 // touched is a change of some fields of an object of the user's.
@@ -196,10 +196,10 @@ func (r *Reconciler) addPrimary(ctx context.Context, v *view) error {
 		return nil
 	}
 	// What this process saw last may be newer than what the target was stopped with: an autoscaler acts in between.
-	size := v.primarySize(cmp.Or(r.memory.size(v.canary), stopped(v.target).Size))
+	size := v.primarySize(cmp.Or(r.memory.size(v.canary), restoreInfo(v.target).Size))
 	model := workload.Model{Revision: v.intent.Primary, Replicas: &size, Configs: v.configs}
 	// Before rendering: without the marks of another controller the same template would replace all pods.
-	if model.Live, err = v.marks(); err != nil {
+	if model.PodAnnotations, err = v.adoptedPodAnnotations(); err != nil {
 		return err
 	}
 	primary, err := v.kind.Primary(v.target, v.canary, model)

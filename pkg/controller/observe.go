@@ -44,7 +44,7 @@ func (r *Reconciler) observe(ctx context.Context, c *v1beta1.Canary, targets cli
 	//	objects    renders the intent; the history may be what the primary is rendered from
 	//	routes     last, since they count as taken only with the apex Service among the objects
 	for _, read := range []func(context.Context, *view, client.Reader) error{
-		r.readRivals, r.readTarget, r.readPrimary, r.readPlan, r.readHistory, r.readRatio, r.readCopied, r.readAlerts, r.readObjects, r.readRoutes,
+		r.readRivals, r.readTarget, r.readPrimary, r.readPlan, r.readHistory, r.readRatio, r.readPrimaryMatchesTarget, r.readAlerts, r.readObjects, r.readRoutes,
 	} {
 		if err := read(ctx, v, targets); err != nil {
 			if !userError(err) {
@@ -56,7 +56,7 @@ func (r *Reconciler) observe(ctx context.Context, c *v1beta1.Canary, targets cli
 		}
 	}
 	// Asked of a refused Canary as well: it may have left routes behind when it was still followed.
-	return v, r.readUnowned(ctx, v)
+	return v, r.readClusterScopedRoutes(ctx, v)
 }
 
 func names(c *v1beta1.Canary) rollout.Names {

@@ -24,11 +24,11 @@ type kuma struct{ version schema.GroupVersion }
 // CanaryAnnotation names the Canary of an object that cannot be owned, as `namespace/name`.
 const CanaryAnnotation = "sluice.dev/canary"
 
-// Unowned is a Router with routes that no Canary can own. They have CanaryAnnotation, and are to be deleted before
+// ClusterScoped is a Router with routes that no Canary can own. They have CanaryAnnotation, and are to be deleted before
 // their Canary goes.
-type Unowned interface {
-	// Unowned names them, whether they are there or not.
-	Unowned(c *v1beta1.Canary) []Ref
+type ClusterScoped interface {
+	// ClusterScopedRoutes names them, whether they are there or not.
+	ClusterScopedRoutes(c *v1beta1.Canary) []Ref
 }
 
 // CanaryOf is the Canary that CanaryAnnotation names; empty where there is none, or none that could be.
@@ -52,8 +52,8 @@ func (r kuma) kind() schema.GroupVersionKind { return r.version.WithKind("Traffi
 
 func (r kuma) Writes() []schema.GroupVersionKind { return []schema.GroupVersionKind{r.kind()} }
 
-// Unowned implements Unowned.
-func (r kuma) Unowned(c *v1beta1.Canary) []Ref {
+// ClusterScopedRoutes implements ClusterScoped.
+func (r kuma) ClusterScopedRoutes(c *v1beta1.Canary) []Ref {
 	return []Ref{{GroupVersionKind: r.kind(), Name: kumaRoute(c)}}
 }
 

@@ -105,18 +105,18 @@ func (k DaemonSet) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.ApplyC
 		WithSpec(spec), nil
 }
 
-// Run implements Kind. It renders a Patch: to an apply the node selector is one value, and the user's.
+// Scale implements Kind. It renders a Patch: to an apply the node selector is one value, and the user's.
 // No node fits the label, so that the DaemonSet's controller takes the pods away. Sketch leaves it out of the revision.
-func (DaemonSet) Run(target Object, size int32, stop *Stop) runtime.ApplyConfiguration {
+func (DaemonSet) Scale(target Object, size int32, info *RestoreInfo) runtime.ApplyConfiguration {
 	var label, note any = "true", nil
 	if size > 0 {
 		label = nil
 	}
-	if stop != nil {
-		note = stop.String()
+	if info != nil {
+		note = info.String()
 	}
 	return patch("apps/v1", "DaemonSet", target, map[string]any{
-		"metadata": map[string]any{"annotations": map[string]any{StoppedAnnotation: note}},
+		"metadata": map[string]any{"annotations": map[string]any{RestoreAnnotation: note}},
 		"spec": map[string]any{"template": map[string]any{"spec": map[string]any{
 			"nodeSelector": map[string]any{ScaleToZero: label},
 		}}},

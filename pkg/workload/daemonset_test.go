@@ -137,19 +137,19 @@ func TestRunDaemonSet(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason string
 		size   int32
-		stop   *workload.Stop
+		stop   *workload.RestoreInfo
 		want   string
 		note   string
 	}{
 		"Start": {reason: "null takes the label away, whoever has set it", size: 3, want: "null", note: "null"},
 		"Stop":  {reason: "what else the user selects nodes by is not touched", want: `"true"`, note: "null"},
 		"StopForNow": {
-			reason: "it carries what is needed to give it back", stop: &workload.Stop{Canary: "podinfo", UID: "1", Size: 1},
+			reason: "it carries what is needed to give it back", stop: &workload.RestoreInfo{Canary: "podinfo", UID: "1", Size: 1},
 			want: `"true"`, note: `"{\"canary\":\"podinfo\",\"uid\":\"1\",\"size\":1}"`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			made, ok := workload.DaemonSet{}.Run(daemons(), tc.size, tc.stop).(workload.Patch)
+			made, ok := workload.DaemonSet{}.Scale(daemons(), tc.size, tc.stop).(workload.Patch)
 			require.True(t, ok, "an apply could not say it")
 			raw, err := made.MarshalJSON()
 			require.NoError(t, err)

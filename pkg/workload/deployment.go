@@ -77,12 +77,12 @@ func deploymentSpec(from appsv1.DeploymentSpec) (*appsv1ac.DeploymentSpecApplyCo
 	return spec, err
 }
 
-// Run implements Kind. What is applied no longer goes: a target that carries a Stop loses it when it is run without.
-func (Deployment) Run(target Object, size int32, stop *Stop) runtime.ApplyConfiguration {
+// Scale implements Kind. What is applied no longer goes: a target that carries a RestoreInfo loses it when it is run without.
+func (Deployment) Scale(target Object, size int32, info *RestoreInfo) runtime.ApplyConfiguration {
 	d := appsv1ac.Deployment(target.GetName(), target.GetNamespace()).
 		WithSpec(appsv1ac.DeploymentSpec().WithReplicas(size))
-	if stop != nil {
-		d.WithAnnotations(map[string]string{StoppedAnnotation: stop.String()})
+	if info != nil {
+		d.WithAnnotations(map[string]string{RestoreAnnotation: info.String()})
 	}
 	return d
 }
@@ -98,7 +98,7 @@ func primaryTemplate(from *corev1.PodTemplateSpec, key, value string, m Model) (
 	if err := m.Configs.rename(template); err != nil {
 		return nil, err
 	}
-	m.mark(template)
+	m.keepPodAnnotations(template)
 	return into[corev1ac.PodTemplateSpecApplyConfiguration](template)
 }
 

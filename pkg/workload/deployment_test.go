@@ -94,21 +94,21 @@ func TestRun(t *testing.T) {
 	cases := map[string]struct {
 		reason   string
 		replicas int32
-		stop     *workload.Stop
+		stop     *workload.RestoreInfo
 		note     string
 		want     string
 	}{
 		"Start": {reason: "the size is all that is touched", replicas: 3, want: "3"},
 		"Stop":  {reason: "zero is a size, and must not be left out", replicas: 0, want: "0"},
 		"StopForNow": {
-			reason: "what is needed to give it back goes with the write that stops it", stop: &workload.Stop{Canary: "podinfo", UID: "1", Size: 3},
+			reason: "what is needed to give it back goes with the write that stops it", stop: &workload.RestoreInfo{Canary: "podinfo", UID: "1", Size: 3},
 			note: "  annotations:\n    sluice.dev/stopped: '{\"canary\":\"podinfo\",\"uid\":\"1\",\"size\":3}'\n", want: "0",
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			target := deployment(map[string]string{"app": "podinfo"})
-			applied := []runtime.ApplyConfiguration{workload.Deployment{}.Run(target, tc.replicas, tc.stop)}
+			applied := []runtime.ApplyConfiguration{workload.Deployment{}.Scale(target, tc.replicas, tc.stop)}
 			appliable(t, objects(t, applied)[0])
 			require.Equal(t, "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n"+tc.note+"  name: podinfo\n  namespace: test\n"+
 				"spec:\n  replicas: "+tc.want+"\n", document(t, applied), tc.reason)

@@ -35,9 +35,9 @@ type Kind interface {
 	Observe(o Object, pods []corev1.Pod, ready int, now time.Time) rollout.Workload
 	// Primary renders the copy of a target that serves its users.
 	Primary(target Object, c *v1beta1.Canary, m Model) (runtime.ApplyConfiguration, error)
-	// Run renders what starts a target at a size, or stops it, and nothing else: the rest of it is the user's. Stop is
+	// Scale renders what starts a target at a size, or stops it, and nothing else: the rest of it is the user's. Info is
 	// what the target carries from then on; nil: nothing.
-	Run(target Object, size int32, stop *Stop) runtime.ApplyConfiguration
+	Scale(target Object, size int32, info *RestoreInfo) runtime.ApplyConfiguration
 }
 
 // Sketch is what a rollout has to know of a workload, whatever its kind. It shares its parts with the object.
@@ -45,7 +45,7 @@ type Sketch struct {
 	Kind     string
 	Template *corev1.PodTemplateSpec // without what Sluice itself has put there
 	Selector *metav1.LabelSelector   // of its pods
-	Size     int32                   // that Run would set to have it as it is; zero: it is stopped
+	Size     int32                   // that Scale would set to have it as it is; zero: it is stopped
 	Pods     int32                   // that it should have
 }
 
@@ -57,9 +57,9 @@ type Model struct {
 	// Former is the pod template that the primary had with Revision, as its history has it: it is taken as it is. Nil: the
 	// target's is copied.
 	Former *corev1.PodTemplateSpec
-	// Live are the annotations of the pods of a primary that another controller made and that is a copy already: what
+	// PodAnnotations are the annotations of the pods of a primary that another controller made and that is a copy already: what
 	// tells its promotions apart stays, or its pods would be replaced for nothing. Nil: there is no such primary.
-	Live map[string]string
+	PodAnnotations map[string]string
 }
 
 // Kinds finds the kind of a target.

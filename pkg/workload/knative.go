@@ -116,8 +116,8 @@ func (k Knative) Primary(target Object, _ *v1beta1.Canary, m Model) (runtime.App
 // Unmark implements Single.
 func (Knative) Unmark(target Object) runtime.ApplyConfiguration { return annotated(target, nil) }
 
-// Run implements Kind, and sets nothing.
-func (Knative) Run(target Object, _ int32, _ *Stop) runtime.ApplyConfiguration {
+// Scale implements Kind, and sets nothing.
+func (Knative) Scale(target Object, _ int32, _ *RestoreInfo) runtime.ApplyConfiguration {
 	return patch(KnativeService().GroupVersion().String(), "Service", target, map[string]any{})
 }
 

@@ -11,11 +11,11 @@ import (
 )
 
 func TestKumaNamesWhatItLeaves(t *testing.T) {
-	u, ok := newKuma(t).(router.Unowned)
+	u, ok := newKuma(t).(router.ClusterScoped)
 	require.True(t, ok)
 	c := podinfo(nil)
 	o := one(t, newKuma(t), input(c))
-	require.Equal(t, []router.Ref{{GroupVersionKind: o.GroupVersionKind(), Name: o.GetName()}}, u.Unowned(c), "it is what is rendered")
+	require.Equal(t, []router.Ref{{GroupVersionKind: o.GroupVersionKind(), Name: o.GetName()}}, u.ClusterScopedRoutes(c), "it is what is rendered")
 	require.False(t, router.Object{Unstructured: o}.Lent(), "it is not the user's")
 }
 

@@ -26,11 +26,11 @@ func TestCopied(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			target, primary := app("app"), app("app-primary")
-			primary.Spec.Template.Annotations = map[string]string{stamp: "4c3c1d7b"}
+			primary.Spec.Template.Annotations = map[string]string{promotionAnnotation: "4c3c1d7b"}
 			tc.change(target, primary)
 			c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Name: "app"}}
 			c.Spec.TargetRef = v1beta1.TargetRef{Kind: "Deployment", Name: "app"}
-			got, err := Copied(Deployment{Rules: Rules{SelectorLabels: []string{"app"}}}, target, primary, c, Configs{})
+			got, err := PrimaryMatchesTarget(Deployment{Rules: Rules{SelectorLabels: []string{"app"}}}, target, primary, c, Configs{})
 			require.NoError(t, err)
 			require.Equal(t, tc.want, got, tc.reason)
 		})

@@ -12,68 +12,68 @@ import (
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
-// A stopped target carries what it takes to give it back (workload.Stop), in the same write that stops it: a Canary
+// A stopped target carries what it takes to give it back (workload.RestoreInfo), in the same write that stops it: a Canary
 // that nobody asked to wait can be deleted while no operator is there to see it.
 
 // ReasonGivenBack is that of the event on a workload which has its pods again after its Canary has gone.
 const ReasonGivenBack = "GivenBack"
 
-// stopped is what a target carries; empty: nothing.
-func stopped(target client.Object) workload.Stop {
+// restoreInfo is what a target carries; empty: nothing.
+func restoreInfo(target client.Object) workload.RestoreInfo {
 	if target == nil {
-		return workload.Stop{}
+		return workload.RestoreInfo{}
 	}
-	s, _ := workload.StopOf(target)
+	s, _ := workload.RestoreInfoOf(target)
 	return s
 }
 
 // stop stops the target. One that is at zero already, as another controller or an older version has left it, is told
 // what it is to come back with, once: the size that it carries stays, whatever its primary's becomes.
 func (v *view) stop(have int32) {
-	now := stopped(v.target)
+	now := restoreInfo(v.target)
 	if have == 0 && now.Size == 0 && v.primary == nil {
 		return // nobody knows its size
 	}
-	size := v.whole()
+	size := v.fullSize()
 	if have == 0 && now.Size > 0 {
 		size = now.Size
 	}
-	next := workload.StopFor(v.canary, size)
+	next := workload.RestoreInfoFor(v.canary, size)
 	// At zero already, it is told again only what has changed: its Canary was made anew, or names other routes by now.
 	if have == 0 && next.String() == now.String() {
 		return
 	}
-	v.remove = append(v.remove, touched(v.kind.Run(v.target, 0, &next)))
+	v.remove = append(v.remove, touched(v.kind.Scale(v.target, 0, &next)))
 }
 
-// whole is the size at which the target serves everybody: that of the primary, as long as there is one.
-func (v *view) whole() int32 {
+// fullSize is the size at which the target serves everybody: that of the primary, as long as there is one.
+func (v *view) fullSize() int32 {
 	// One at least, since nothing that is given back can be of use at zero.
 	size := max(v.canary.Status.PrimaryReplicas, 1)
 	if v.primary != nil {
 		return max(size, replicas(v.primary))
 	}
 	// The primary is gone, and with it what an autoscaler made of it: the most that anything remembers.
-	return max(size, replicas(v.target), stopped(v.target).Size)
+	return max(size, replicas(v.target), restoreInfo(v.target).Size)
 }
 
-// carried is what the target is to carry on; nil: nothing.
-func (v *view) carried() *workload.Stop {
+// carriedRestoreInfo is what the target is to carry on; nil: nothing.
+func (v *view) carriedRestoreInfo() *workload.RestoreInfo {
 	// Nil takes the annotation away: a workload that was never stopped gets none by being started.
-	if s := stopped(v.target); s.Size > 0 {
+	if s := restoreInfo(v.target); s.Size > 0 {
 		return &s
 	}
 	return nil
 }
 
-// another says that the target was stopped for another Canary than the one that is gone: it is that one's now.
-func (v *view) another() bool {
-	s := stopped(v.target)
+// stoppedForAnother says that the target was stopped for stoppedForAnother Canary than the one that is gone: it is that one's now.
+func (v *view) stoppedForAnother() bool {
+	s := restoreInfo(v.target)
 	return s.Size > 0 && s.UID != v.canary.UID
 }
 
-// heir says that a Canary which lives has the Services, and with them the routes, of one that is gone.
-func (r *Reconciler) heir(ctx context.Context, c *v1beta1.Canary) (bool, error) {
+// servicesTaken says that a Canary which lives has the Services, and with them the routes, of one that is gone.
+func (r *Reconciler) servicesTaken(ctx context.Context, c *v1beta1.Canary) (bool, error) {
 	return r.anyCanary(ctx, r.Client, c.Namespace, func(o *v1beta1.Canary) bool {
 		// The same Canary with another target is an heir as well: it kept its Services and left its workload.
 		return o.ApexName() == c.ApexName() && (o.UID != c.UID || o.Spec.TargetRef != c.Spec.TargetRef)
@@ -95,13 +95,13 @@ func (r *Reconciler) anyCanary(ctx context.Context, from client.Reader, namespac
 	return false, nil
 }
 
-// clearStop takes away what the target carries. It is done when there is nothing.
-func (r *Reconciler) clearStop(ctx context.Context, v *view) (done bool, err error) {
+// clearRestoreInfo takes away what the target carries. It is done when there is nothing.
+func (r *Reconciler) clearRestoreInfo(ctx context.Context, v *view) (done bool, err error) {
 	// Looked for by its name, whatever it says: nothing of ours is to stay.
-	if _, ok := v.target.GetAnnotations()[workload.StoppedAnnotation]; !ok {
+	if _, ok := v.target.GetAnnotations()[workload.RestoreAnnotation]; !ok {
 		return true, nil
 	}
-	changed, err := r.Applier.Apply(ctx, v.canary, touched(workload.Clear(v.target)))
+	changed, err := r.Applier.Apply(ctx, v.canary, touched(workload.ClearRestoreInfo(v.target)))
 	if err != nil {
 		return false, fmt.Errorf("clear %s %q: %w", v.lowerKind(), v.target.GetName(), err)
 	}
@@ -114,7 +114,7 @@ func (r *Reconciler) tellReturn(ctx context.Context, v *view, changed bool) {
 		return
 	}
 	log.FromContext(ctx).Info("gave a target back whose Canary is gone", "kind", v.canary.Spec.TargetRef.Kind,
-		"name", v.target.GetName(), "size", v.whole(), "canary", v.canary.Name)
+		"name", v.target.GetName(), "size", v.fullSize(), "canary", v.canary.Name)
 	r.Announcer.Events.Eventf(v.target, corev1.EventTypeNormal, ReasonGivenBack,
-		"Canary %s is gone, started again at size %d", v.canary.Name, v.whole())
+		"Canary %s is gone, started again at size %d", v.canary.Name, v.fullSize())
 }

@@ -39,19 +39,19 @@ func TestStopFor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Namespace: "test", Name: "web", UID: "1"}, Spec: tc.spec}
-			s := workload.StopFor(c, 3)
+			s := workload.RestoreInfoFor(c, 3)
 			require.Equal(t, tc.want, s.String(), tc.reason)
 			target := deployment(map[string]string{"app": "podinfo"})
-			target.Annotations = map[string]string{workload.StoppedAnnotation: s.String()}
-			read, ok := workload.StopOf(target)
+			target.Annotations = map[string]string{workload.RestoreAnnotation: s.String()}
+			read, ok := workload.RestoreInfoOf(target)
 			require.True(t, ok)
 			require.Equal(t, s, read, "it is read as it was written")
 
-			stand := read.Stand(target)
+			stand := read.AsCanary(target)
 			require.Equal(t, c.ObjectMeta, stand.ObjectMeta, "it is known who it was")
 			require.Equal(t, v1beta1.TargetRef{APIVersion: "apps/v1", Kind: "Deployment", Name: "podinfo"}, stand.Spec.TargetRef)
 			require.Equal(t, int32(3), stand.Status.PrimaryReplicas)
-			require.Equal(t, s, workload.StopFor(stand, 3), "nothing is lost on the way")
+			require.Equal(t, s, workload.RestoreInfoFor(stand, 3), "nothing is lost on the way")
 		})
 	}
 }
@@ -63,26 +63,26 @@ func TestStopOf(t *testing.T) {
 		want   bool
 	}{
 		"None":      {reason: "most workloads have nothing to do with us", notes: map[string]string{"team": "web"}},
-		"Whole":     {reason: "what we wrote is read", notes: map[string]string{workload.StoppedAnnotation: `{"canary":"web","size":2}`}, want: true},
-		"Later":     {reason: "a newer version may say more", notes: map[string]string{workload.StoppedAnnotation: `{"canary":"web","size":2,"more":true}`}, want: true},
-		"NotJSON":   {reason: "a text that somebody made up is no order", notes: map[string]string{workload.StoppedAnnotation: "3"}},
-		"NoSize":    {reason: "nothing is started at no size", notes: map[string]string{workload.StoppedAnnotation: `{"canary":"web"}`}},
-		"NobodyHad": {reason: "nor for nobody", notes: map[string]string{workload.StoppedAnnotation: `{"size":2}`}},
+		"Whole":     {reason: "what we wrote is read", notes: map[string]string{workload.RestoreAnnotation: `{"canary":"web","size":2}`}, want: true},
+		"Later":     {reason: "a newer version may say more", notes: map[string]string{workload.RestoreAnnotation: `{"canary":"web","size":2,"more":true}`}, want: true},
+		"NotJSON":   {reason: "a text that somebody made up is no order", notes: map[string]string{workload.RestoreAnnotation: "3"}},
+		"NoSize":    {reason: "nothing is started at no size", notes: map[string]string{workload.RestoreAnnotation: `{"canary":"web"}`}},
+		"NobodyHad": {reason: "nor for nobody", notes: map[string]string{workload.RestoreAnnotation: `{"size":2}`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := deployment(map[string]string{"app": "podinfo"})
 			target.Annotations = tc.notes
-			_, ok := workload.StopOf(target)
+			_, ok := workload.RestoreInfoOf(target)
 			require.Equal(t, tc.want, ok, tc.reason)
 		})
 	}
 }
 
 func TestStopIsTheTargetsAlone(t *testing.T) {
-	stop := map[string]string{workload.StoppedAnnotation: `{"canary":"web","size":2}`}
+	stop := map[string]string{workload.RestoreAnnotation: `{"canary":"web","size":2}`}
 	target := deployment(map[string]string{"app": "podinfo"})
 	target.Annotations = stop
-	require.NotContains(t, primaryOf(t, target).Annotations, workload.StoppedAnnotation, "a primary never rests")
+	require.NotContains(t, primaryOf(t, target).Annotations, workload.RestoreAnnotation, "a primary never rests")
 	before := workload.Revision(target.Spec.Template, nil)
 	target.Annotations = nil
 	require.Equal(t, before, workload.Revision(target.Spec.Template, nil), "to rest is no revision")
@@ -90,7 +90,7 @@ func TestStopIsTheTargetsAlone(t *testing.T) {
 
 func TestClear(t *testing.T) {
 	for kind, target := range map[string]workload.Object{"Deployment": deployment(nil), "DaemonSet": daemons()} {
-		made, ok := workload.Clear(target).(workload.Patch)
+		made, ok := workload.ClearRestoreInfo(target).(workload.Patch)
 		require.True(t, ok, "an apply would have to say the size as well")
 		raw, err := made.MarshalJSON()
 		require.NoError(t, err)

@@ -9,25 +9,25 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// stamp is put on the pods of a primary by another controller of this API, anew at each promotion.
+// promotionAnnotation is put on the pods of a primary by another controller of this API, anew at each promotion.
 // What follows is for primaries that were there before us: docs/decisions/0012.
-const stamp = "flagger-id"
+const promotionAnnotation = "flagger-id"
 
-// Stamped says that another controller made a primary.
-func Stamped(k Kind, primary Object) bool {
-	_, ok := k.Sketch(primary).Template.Annotations[stamp]
+// PromotedByOther says that another controller made a primary.
+func PromotedByOther(k Kind, primary Object) bool {
+	_, ok := k.Sketch(primary).Template.Annotations[promotionAnnotation]
 	return ok
 }
 
-// mark gives a copy the marks of promotions that it has already.
-func (m Model) mark(t *corev1.PodTemplateSpec) {
-	if m.Live == nil {
+// keepPodAnnotations gives a copy the marks of promotions that it has already.
+func (m Model) keepPodAnnotations(t *corev1.PodTemplateSpec) {
+	if m.PodAnnotations == nil {
 		return
 	}
-	for _, mark := range []string{stamp, configsAnnotation} {
+	for _, mark := range []string{promotionAnnotation, configsAnnotation} {
 		// A mark that the live pods lack must not come in either: a copy that is the same replaces no pod.
 		delete(t.Annotations, mark)
-		if v, ok := m.Live[mark]; ok {
+		if v, ok := m.PodAnnotations[mark]; ok {
 			if t.Annotations == nil {
 				t.Annotations = map[string]string{}
 			}
@@ -36,9 +36,9 @@ func (m Model) mark(t *corev1.PodTemplateSpec) {
 	}
 }
 
-// Copied says whether a primary that somebody else may have made runs what a copy of the target would. What only
+// PrimaryMatchesTarget says whether a primary that somebody else may have made runs what a copy of the target would. What only
 // tells one promotion from the next is left out of the comparison.
-func Copied(k Kind, target, primary Object, c *v1beta1.Canary, configs Configs) (bool, error) {
+func PrimaryMatchesTarget(k Kind, target, primary Object, c *v1beta1.Canary, configs Configs) (bool, error) {
 	rendered, err := k.Primary(target, c, Model{Configs: configs})
 	if err != nil {
 		return false, err
@@ -56,13 +56,13 @@ func Copied(k Kind, target, primary Object, c *v1beta1.Canary, configs Configs) 
 	if err := json.Unmarshal(raw, &copied); err != nil {
 		return false, fmt.Errorf("decode the primary of %q: %w", target.GetName(), err)
 	}
-	return plain(copied.Spec.Template) == plain(*k.Sketch(primary).Template), nil
+	return templateRevision(copied.Spec.Template) == templateRevision(*k.Sketch(primary).Template), nil
 }
 
-// plain is the revision of a template without the marks of promotions.
-func plain(t corev1.PodTemplateSpec) string {
+// templateRevision is the revision of a template without the marks of promotions.
+func templateRevision(t corev1.PodTemplateSpec) string {
 	t = *t.DeepCopy()
-	for _, mark := range []string{stamp, configsAnnotation} {
+	for _, mark := range []string{promotionAnnotation, configsAnnotation} {
 		delete(t.Annotations, mark)
 	}
 	if len(t.Annotations) == 0 {

@@ -13,21 +13,21 @@ import (
 // Routes outside of namespaces have no owner, and nothing collects them: the Canary stays until they are deleted,
 // whatever its spec says of its target.
 
-// readUnowned finds out whether a Canary has to wait for routes that cannot go with it, and which of them are to go
+// readClusterScopedRoutes finds out whether a Canary has to wait for routes that cannot go with it, and which of them are to go
 // now. It asks for the router anew, since a spec may be refused before its provider is looked at.
-func (r *Reconciler) readUnowned(ctx context.Context, v *view) error {
+func (r *Reconciler) readClusterScopedRoutes(ctx context.Context, v *view) error {
 	route, _, err := r.Routers.For(ctx, v.canary)
 	if err != nil {
 		v.lingers = held(v.canary) // nobody knows what there is, so nothing is changed
 		return ignored(err)
 	}
-	u, ok := route.(router.Unowned)
+	u, ok := route.(router.ClusterScoped)
 	v.lingers = ok
 	// As long as it is followed its routes are in use, also on its way out.
 	if !ok || !v.leaves() {
 		return nil
 	}
-	for _, ref := range u.Unowned(v.canary) {
+	for _, ref := range u.ClusterScopedRoutes(v.canary) {
 		o, err := r.source(ctx, ref)
 		if err != nil {
 			return err

@@ -10,14 +10,14 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// StoppedAnnotation on a target that Sluice has stopped holds a Stop, as JSON. It is put there by the write that stops
+// RestoreAnnotation on a target that Sluice has stopped holds a RestoreInfo, as JSON. It is put there by the write that stops
 // the target, and goes when the target is started again.
-const StoppedAnnotation = "sluice.dev/stopped"
+const RestoreAnnotation = "sluice.dev/stopped"
 
-// Stop is what has to be known of a stopped target, and of the Canary that it was stopped for, to give everything back
+// RestoreInfo is what has to be known of a stopped target, and of the Canary that it was stopped for, to give everything back
 // when the Canary was deleted and nobody saw that.
 // Without a finalizer nothing holds a Canary back until somebody has seen that it goes, as when no operator runs.
-type Stop struct {
+type RestoreInfo struct {
 	Canary string    `json:"canary"`
 	UID    types.UID `json:"uid"`  // of the Canary
 	Size   int32     `json:"size"` // pods to come back with
@@ -29,10 +29,10 @@ type Stop struct {
 	Scaler   *v1beta1.AutoscalerRef `json:"scaler,omitempty"`
 }
 
-// StopFor is what a Canary's target carries while it is stopped. Of autoscalers only KEDA's are paused.
+// RestoreInfoFor is what a Canary's target carries while it is stopped. Of autoscalers only KEDA's are paused.
 // A HorizontalPodAutoscaler rests by itself at zero pods.
-func StopFor(c *v1beta1.Canary, size int32) Stop {
-	s := Stop{Canary: c.Name, UID: c.UID, Size: size, Provider: c.Spec.Provider}
+func RestoreInfoFor(c *v1beta1.Canary, size int32) RestoreInfo {
+	s := RestoreInfo{Canary: c.Name, UID: c.UID, Size: size, Provider: c.Spec.Provider}
 	s.Service, s.Routes = c.Spec.Service.Name, c.Spec.Service.RouteRefs
 	if ref := c.Spec.AutoscalerRef; ref != nil && ref.Kind == ScaledObjectKind().Kind {
 		s.Scaler = &v1beta1.AutoscalerRef{APIVersion: ref.APIVersion, Kind: ref.Kind, Name: ref.Name}
@@ -40,19 +40,19 @@ func StopFor(c *v1beta1.Canary, size int32) Stop {
 	return s
 }
 
-// StopOf reads what a target carries. Whatever is no Stop counts as none.
-func StopOf(o metav1.Object) (Stop, bool) {
-	text, ok := o.GetAnnotations()[StoppedAnnotation]
+// RestoreInfoOf reads what a target carries. Whatever is no RestoreInfo counts as none.
+func RestoreInfoOf(o metav1.Object) (RestoreInfo, bool) {
+	text, ok := o.GetAnnotations()[RestoreAnnotation]
 	if !ok {
-		return Stop{}, false
+		return RestoreInfo{}, false
 	}
-	var s Stop
+	var s RestoreInfo
 	err := json.Unmarshal([]byte(text), &s)
 	return s, err == nil && s.Canary != "" && s.Size > 0
 }
 
-// String is the annotation's value. The same Stop is always the same text.
-func (s Stop) String() string {
+// String is the annotation's value. The same RestoreInfo is always the same text.
+func (s RestoreInfo) String() string {
 	text, err := json.Marshal(s)
 	if err != nil {
 		panic(err) // it is made of texts and a number
@@ -60,9 +60,9 @@ func (s Stop) String() string {
 	return string(text)
 }
 
-// Stand is the Canary as far as a Stop tells of it, for its target.
+// AsCanary is the Canary as far as a RestoreInfo tells of it, for its target.
 // It stands in for one that is gone, for code that gives a target back and expects a Canary.
-func (s Stop) Stand(target Object) *v1beta1.Canary {
+func (s RestoreInfo) AsCanary(target Object) *v1beta1.Canary {
 	c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Namespace: target.GetNamespace(), Name: s.Canary, UID: s.UID}}
 	c.Spec.TargetRef = v1beta1.TargetRef{APIVersion: "apps/v1", Kind: SketchOf(target).Kind, Name: target.GetName()}
 	c.Spec.Provider = s.Provider
@@ -73,9 +73,9 @@ func (s Stop) Stand(target Object) *v1beta1.Canary {
 	return c
 }
 
-// Clear renders a target that carries no Stop, and nothing else of it: its size may be an autoscaler's again.
-func Clear(target Object) runtime.ApplyConfiguration {
+// ClearRestoreInfo renders a target that carries no RestoreInfo, and nothing else of it: its size may be an autoscaler's again.
+func ClearRestoreInfo(target Object) runtime.ApplyConfiguration {
 	return patch("apps/v1", SketchOf(target).Kind, target, map[string]any{
-		"metadata": map[string]any{"annotations": map[string]any{StoppedAnnotation: nil}},
+		"metadata": map[string]any{"annotations": map[string]any{RestoreAnnotation: nil}},
 	})
 }

@@ -147,7 +147,7 @@ func (r *Reconciler) handOver(ctx context.Context, v *view) (changed bool, err e
 	if err := r.disown(ctx, v); err != nil {
 		return false, err
 	}
-	if changed, err := r.leave(ctx, v); changed || err != nil {
+	if changed, err := r.releaseSelfVersioned(ctx, v); changed || err != nil {
 		return changed, err
 	}
 	return false, r.giveBack(ctx, v)

@@ -32,7 +32,7 @@ func lent(routes []runtime.ApplyConfiguration) []runtime.ApplyConfiguration {
 // when a Canary is applied, not when the primary has already been made. A target that is both sides at once has no
 // routes before it has been marked.
 func (r *Reconciler) foresee(ctx context.Context, v *view) error {
-	if _, both := v.single(); both {
+	if _, both := v.selfVersioned(); both {
 		return nil
 	}
 	_, err := r.render(ctx, v, rollout.Traffic{})

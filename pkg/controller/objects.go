@@ -60,7 +60,7 @@ func rivals(other, c *v1beta1.Canary) error {
 // readObjects renders what the intent calls for, in the order in which it has to be made.
 func (r *Reconciler) readObjects(ctx context.Context, v *view, _ client.Reader) error {
 	// Such a target scales and routes itself: there is nothing to make beside it.
-	if s, ok := v.single(); ok {
+	if s, ok := v.selfVersioned(); ok {
 		return v.addPromotion(s)
 	}
 	// First, also without a target: as long as there is a primary, users have to find it.

@@ -90,7 +90,7 @@ func (r *Reconciler) readTarget(ctx context.Context, v *view, targets client.Rea
 		return err
 	}
 	v.target = o
-	if s, ok := v.single(); ok {
+	if s, ok := v.selfVersioned(); ok {
 		v.readSides(s)
 		return nil
 	}
@@ -125,7 +125,7 @@ func (r *Reconciler) confirm(ctx context.Context, v *view) error {
 }
 
 func (r *Reconciler) readPrimary(ctx context.Context, v *view, _ client.Reader) error {
-	if _, ok := v.single(); ok {
+	if _, ok := v.selfVersioned(); ok {
 		return nil // it is in the target
 	}
 	return r.readPrimaryFrom(ctx, v, r.Client)

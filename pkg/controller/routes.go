@@ -27,7 +27,7 @@ func (r *Reconciler) readRoutes(ctx context.Context, v *view, _ client.Reader) e
 		}
 		return r.settle(ctx, v)
 	}
-	if v.unmarked() {
+	if v.promotionUnrecorded() {
 		return nil
 	}
 	routes, err := r.render(ctx, v, *v.intent.Traffic)

@@ -13,18 +13,18 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// Single is a Kind whose targets keep their revisions themselves: both sides of a rollout are in the one object, which
+// SelfVersioned is a Kind whose targets keep their revisions themselves: both sides of a rollout are in the one object, which
 // also starts, stops and scales them.
-type Single interface {
+type SelfVersioned interface {
 	Kind
 	// Revision of a target is the last that it has made; empty while there is none.
 	Revision(target Object) string
 	// Promoted is the side that was promoted last, Absent while none was.
 	Promoted(target Object) rollout.Workload
-	// Named is what the target calls a revision; empty where that is not one of its own.
-	Named(revision string) string
-	// Unmark renders a target about which nobody knows any more what was promoted.
-	Unmark(target Object) runtime.ApplyConfiguration
+	// RevisionName is what the target calls a revision; empty where that is not one of its own.
+	RevisionName(revision string) string
+	// ClearPromotion renders a target about which nobody knows any more what was promoted.
+	ClearPromotion(target Object) runtime.ApplyConfiguration
 }
 
 // Knative reads targets that are Services of Knative's.
@@ -35,6 +35,8 @@ type Single interface {
 //
 // https://knative.dev/docs/serving/services/ says what a Service's status holds.
 type Knative struct{}
+
+var _ SelfVersioned = Knative{}
 
 // KnativeService is the kind of Knative's Services.
 func KnativeService() schema.GroupVersionKind {
@@ -57,13 +59,13 @@ func (Knative) Sketch(Object) Sketch {
 // Check implements Kind: any Service can be rolled out.
 func (Knative) Check(Object) error { return nil }
 
-// Revision implements Single.
+// Revision implements SelfVersioned.
 func (Knative) Revision(target Object) string {
 	return revisionNamed(statusOf(target, "latestCreatedRevisionName"))
 }
 
-// Named implements Single.
-func (Knative) Named(revision string) string {
+// RevisionName implements SelfVersioned.
+func (Knative) RevisionName(revision string) string {
 	name, ok := strings.CutPrefix(revision, rollout.RevisionPrefix)
 	if !ok {
 		return ""
@@ -91,7 +93,7 @@ func (Knative) Observe(o Object, _ []corev1.Pod, _ int, _ time.Time) rollout.Wor
 	return w
 }
 
-// Promoted implements Single. A revision was ready when it was promoted, but for the first.
+// Promoted implements SelfVersioned. A revision was ready when it was promoted, but for the first.
 func (k Knative) Promoted(target Object) rollout.Workload {
 	name := target.GetAnnotations()[v1beta1.PrimaryRevisionAnnotation]
 	switch name {
@@ -110,11 +112,11 @@ func (k Knative) Promoted(target Object) rollout.Workload {
 
 // Primary implements Kind: what is promoted is noted on the target, and nothing is copied.
 func (k Knative) Primary(target Object, _ *v1beta1.Canary, m Model) (runtime.ApplyConfiguration, error) {
-	return annotated(target, k.Named(m.Revision)), nil
+	return annotated(target, k.RevisionName(m.Revision)), nil
 }
 
-// Unmark implements Single.
-func (Knative) Unmark(target Object) runtime.ApplyConfiguration { return annotated(target, nil) }
+// ClearPromotion implements SelfVersioned.
+func (Knative) ClearPromotion(target Object) runtime.ApplyConfiguration { return annotated(target, nil) }
 
 // Scale implements Kind, and sets nothing.
 func (Knative) Scale(target Object, _ int32, _ *RestoreInfo) runtime.ApplyConfiguration {

@@ -69,15 +69,15 @@ func TestKnativeSides(t *testing.T) {
 }
 
 func TestKnativeNames(t *testing.T) {
-	require.Equal(t, "podinfo-00002", workload.Knative{}.Named(rollout.RevisionPrefix+"podinfo-00002"))
-	require.Empty(t, workload.Knative{}.Named("5f8d6c7b9"), "another controller's hash names nothing")
+	require.Equal(t, "podinfo-00002", workload.Knative{}.RevisionName(rollout.RevisionPrefix+"podinfo-00002"))
+	require.Empty(t, workload.Knative{}.RevisionName("5f8d6c7b9"), "another controller's hash names nothing")
 }
 
 func TestKnativeSetsOneAnnotation(t *testing.T) {
 	u := knativeService(t, `{spec: {traffic: []}}`)
 	mark, err := workload.Knative{}.Primary(u, &v1beta1.Canary{}, workload.Model{Revision: "r1-b"})
 	require.NoError(t, err)
-	for want, o := range map[string]any{`"b"`: mark, `null`: workload.Knative{}.Unmark(u)} {
+	for want, o := range map[string]any{`"b"`: mark, `null`: workload.Knative{}.ClearPromotion(u)} {
 		raw, err := json.Marshal(o)
 		require.NoError(t, err)
 		require.JSONEq(t, `{"apiVersion":"serving.knative.dev/v1","kind":"Service","metadata":{"name":"podinfo","namespace":"test",
@@ -88,7 +88,7 @@ func TestKnativeSetsOneAnnotation(t *testing.T) {
 func TestKnativeIsAKind(t *testing.T) {
 	k, err := workload.Kinds{}.Of(v1beta1.TargetRef{APIVersion: "serving.knative.dev/v1", Kind: "Service", Name: "podinfo"})
 	require.NoError(t, err)
-	require.Implements(t, (*workload.Single)(nil), k)
+	require.Implements(t, (*workload.SelfVersioned)(nil), k)
 	require.Equal(t, int32(1), workload.SketchOf(k.New()).Size, "it is never started or stopped")
 	_, err = workload.Kinds{}.Of(v1beta1.TargetRef{APIVersion: "v1", Kind: "Service", Name: "podinfo"})
 	require.ErrorContains(t, err, "has no pods")

@@ -14,21 +14,21 @@ import (
 )
 
 // A target that keeps its revisions itself is both sides of its rollout. Nothing is made beside it: what is promoted is
-// noted on it, and its routes are its own. See workload.Single.
+// noted on it, and its routes are its own. See workload.SelfVersioned.
 
-// single is the kind of such a target.
-func (v *view) single() (workload.Single, bool) {
-	s, ok := v.kind.(workload.Single)
+// selfVersioned is the kind of such a target.
+func (v *view) selfVersioned() (workload.SelfVersioned, bool) {
+	s, ok := v.kind.(workload.SelfVersioned)
 	return s, ok
 }
 
 // fit refuses a provider that has no words for the target, before anything of either is looked at. It also has a kind
 // watched that is the provider's own.
 func (r *Reconciler) fit(ctx context.Context, v *view) error {
-	_, single := v.single()
+	_, selfVersioned := v.selfVersioned()
 	route, _, err := r.Routers.For(ctx, v.canary)
 	switch s, selective := route.(router.Selective); {
-	case err != nil && single:
+	case err != nil && selfVersioned:
 		// Its kind is the provider's own: without that, there is nothing to read it by.
 		return err
 	case err != nil:
@@ -36,7 +36,7 @@ func (r *Reconciler) fit(ctx context.Context, v *view) error {
 	case selective:
 		// A provider that only knows its own kind cannot divide requests between two Deployments.
 		return s.Takes(v.canary.Spec.TargetRef)
-	case single:
+	case selfVersioned:
 		ref := v.canary.Spec.TargetRef
 		return &rollout.InvalidError{
 			Field:   "spec.provider",
@@ -47,7 +47,7 @@ func (r *Reconciler) fit(ctx context.Context, v *view) error {
 }
 
 // readSides reads both sides off the target.
-func (v *view) readSides(s workload.Single) {
+func (v *view) readSides(s workload.SelfVersioned) {
 	v.snapshot.Revision = s.Revision(v.target)
 	// Without pods: the target speaks for them.
 	v.snapshot.Target = s.Observe(v.target, nil, everyPod, v.snapshot.Now)
@@ -57,14 +57,14 @@ func (v *view) readSides(s workload.Single) {
 }
 
 // addPromotion notes on the target what is promoted.
-func (v *view) addPromotion(s workload.Single) error {
+func (v *view) addPromotion(s workload.SelfVersioned) error {
 	if v.target == nil {
 		return nil
 	}
 	name := v.intent.Primary
 	// The note is the only memory of what users have: without it no routes can be made.
 	if !v.promotes() {
-		if name = v.forgotten(); name == "" {
+		if name = v.recordedPromotion(); name == "" {
 			return nil
 		}
 	}
@@ -76,19 +76,19 @@ func (v *view) addPromotion(s workload.Single) error {
 	return nil
 }
 
-// forgotten is what was promoted last, where somebody has taken the note of it away in the middle of a rollout. At rest
+// recordedPromotion is what was promoted last, where somebody has taken the note of it away in the middle of a rollout. At rest
 // it is the machine that says what becomes of a primary that is lost.
-func (v *view) forgotten() string {
+func (v *view) recordedPromotion() string {
 	if v.snapshot.Primary.Health != rollout.Absent || !v.canary.Status.Phase.UnderWay() {
 		return ""
 	}
 	return v.canary.Status.LastPromotedSpec
 }
 
-// unmarked says that a target does not tell what was promoted, so that no routes can be made: they have to wait.
-func (v *view) unmarked() bool {
-	_, single := v.single()
-	if !single || v.target == nil || v.snapshot.Primary.Health != rollout.Absent || leaving(v.canary.Status) {
+// promotionUnrecorded says that a target does not tell what was promoted, so that no routes can be made: they have to wait.
+func (v *view) promotionUnrecorded() bool {
+	_, selfVersioned := v.selfVersioned()
+	if !selfVersioned || v.target == nil || v.snapshot.Primary.Health != rollout.Absent || leaving(v.canary.Status) {
 		return false
 	}
 	// The condition Waiting tells of it. Whoever took the note away may put it back, and be heard by its event.
@@ -100,18 +100,18 @@ func (v *view) unmarked() bool {
 // revision is that of the canary, in the words of the provider: where the target keeps revisions, the one that is rolled
 // out, which need not be the last.
 func (v *view) revision() string {
-	if s, ok := v.single(); ok {
-		return s.Named(v.canary.Status.LastAppliedSpec)
+	if s, ok := v.selfVersioned(); ok {
+		return s.RevisionName(v.canary.Status.LastAppliedSpec)
 	}
 	return v.snapshot.Revision
 }
 
-// leave gives a target up that keeps its revisions itself: its routes are led to what the user deployed last and belong
+// releaseSelfVersioned gives a target up that keeps its revisions itself: its routes are led to what the user deployed last and belong
 // to nobody, and the note is taken away.
-func (r *Reconciler) leave(ctx context.Context, v *view) (changed bool, err error) {
+func (r *Reconciler) releaseSelfVersioned(ctx context.Context, v *view) (changed bool, err error) {
 	// Any other target has routes that are deleted or lent, and needs nothing of this.
-	s, single := v.single()
-	if !single || v.target == nil || v.router == nil {
+	s, selfVersioned := v.selfVersioned()
+	if !selfVersioned || v.target == nil || v.router == nil {
 		return false, nil
 	}
 	read, err := r.sources(ctx, v)
@@ -123,7 +123,7 @@ func (r *Reconciler) leave(ctx context.Context, v *view) (changed bool, err erro
 		return false, ignored(err)
 	}
 	// Bare, because the Service is the user's: it is neither marked as made by us, nor made again when it is gone.
-	for _, o := range append(bare(routes), touched(s.Unmark(v.target))) {
+	for _, o := range append(bare(routes), touched(s.ClearPromotion(v.target))) {
 		moved, err := r.Applier.Apply(ctx, v.canary, o)
 		if err != nil && !errors.Is(err, kube.ErrMissing) && !refusedByServer(err) {
 			return changed, err

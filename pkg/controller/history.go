@@ -27,7 +27,7 @@ func (r *Reconciler) readHistory(ctx context.Context, v *view, targets client.Re
 		return nil
 	}
 	// What cannot be returned to is a fact, told to whoever asked for it, and never an error: the promotion goes on.
-	h, ok := v.kind.(workload.Historian)
+	h, ok := v.kind.(workload.TemplateKeeper)
 	if !ok {
 		s.Unkept = fmt.Sprintf("a %s of %s has no history to return to", s.Names.Kind, v.canary.Spec.TargetRef.APIVersion)
 		return nil
@@ -41,7 +41,7 @@ func (r *Reconciler) readHistory(ctx context.Context, v *view, targets client.Re
 		s.Unkept = "it is gone"
 		return nil
 	}
-	return r.recollect(ctx, v, h.History(), recalled && s.Primary.Revision != status.Promoting && !v.promotes())
+	return r.recollect(ctx, v, h.NewHistory(), recalled && s.Primary.Revision != status.Promoting && !v.promotes())
 }
 
 // recollect looks for the promoted revision in the primary's history, for now or to be rendered.
@@ -55,7 +55,7 @@ func (r *Reconciler) recollect(ctx context.Context, v *view, history workload.Li
 	if err != nil {
 		return fmt.Errorf("list history of %q: %w", v.primary.GetName(), err)
 	}
-	former, unkept, err := workload.Former(v.kind, v.primary, history, v.canary.Status.LastPromotedSpec)
+	former, unkept, err := workload.PreviousTemplate(v.kind, v.primary, history, v.canary.Status.LastPromotedSpec)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (r *Reconciler) restore(v *view) error {
 	}
 	// It is there, with a size of its own, which is kept: nothing that is remembered counts.
 	size := v.primarySize(0)
-	primary, err := v.kind.Primary(v.template(), v.canary, workload.Model{Revision: v.intent.Primary, Replicas: &size, Former: v.former})
+	primary, err := v.kind.Primary(v.template(), v.canary, workload.Model{Revision: v.intent.Primary, Replicas: &size, PreviousTemplate: v.former})
 	if err != nil {
 		return err
 	}

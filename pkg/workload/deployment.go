@@ -90,8 +90,8 @@ func (Deployment) Scale(target Object, size int32, info *RestoreInfo) runtime.Ap
 // primaryTemplate copies a pod template and makes it the primary's, unless there is one that was.
 func primaryTemplate(from *corev1.PodTemplateSpec, key, value string, m Model) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {
 	// As it was, the primary's labels and the names of its copies included.
-	if m.Former != nil {
-		return into[corev1ac.PodTemplateSpecApplyConfiguration](m.Former)
+	if m.PreviousTemplate != nil {
+		return into[corev1ac.PodTemplateSpecApplyConfiguration](m.PreviousTemplate)
 	}
 	template := from.DeepCopy()
 	rename(template, key, value)

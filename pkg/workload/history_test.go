@@ -102,7 +102,7 @@ func TestFormer(t *testing.T) {
 	} {
 		for kind, k := range map[string]workload.Kind{"Deployment": workload.Deployment{}, "DaemonSet": workload.DaemonSet{}} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
-				got, unkept, err := workload.Former(k, primaryWith(t, k, tc.now), record(t, k, tc.history), "r1-v1")
+				got, unkept, err := workload.PreviousTemplate(k, primaryWith(t, k, tc.now), record(t, k, tc.history), "r1-v1")
 				require.NoError(t, err)
 				require.Equal(t, tc.unkept, unkept, tc.reason)
 				if tc.want == "" {
@@ -117,17 +117,17 @@ func TestFormer(t *testing.T) {
 
 func TestFormerOfWhatIsNone(t *testing.T) {
 	primary := primaryWith(t, workload.Deployment{}, one)
-	_, _, err := workload.Former(workload.Deployment{}, primary, &appsv1.ControllerRevisionList{}, "r1-v1")
+	_, _, err := workload.PreviousTemplate(workload.Deployment{}, primary, &appsv1.ControllerRevisionList{}, "r1-v1")
 	require.ErrorContains(t, err, `history of deployment "podinfo-primary"`)
-	_, _, err = workload.Former(workload.DaemonSet{}, primary, &appsv1.ReplicaSetList{}, "r1-v1")
+	_, _, err = workload.PreviousTemplate(workload.DaemonSet{}, primary, &appsv1.ReplicaSetList{}, "r1-v1")
 	require.ErrorContains(t, err, `history of daemonset "podinfo-primary"`)
 
 	odd := record(t, workload.DaemonSet{}, []past{{revision: "r1-v1", template: one}})
 	odd.(*appsv1.ControllerRevisionList).Items[0].Data.Raw = []byte("{")
-	_, _, err = workload.Former(workload.DaemonSet{}, primaryWith(t, workload.DaemonSet{}, one), odd, "r1-v1")
+	_, _, err = workload.PreviousTemplate(workload.DaemonSet{}, primaryWith(t, workload.DaemonSet{}, one), odd, "r1-v1")
 	require.ErrorContains(t, err, "decode controllerrevision")
 
-	_, unkept, err := workload.Former(workload.Knative{}, knativeService(t, `{}`), nil, "r1-v1")
+	_, unkept, err := workload.PreviousTemplate(workload.Knative{}, knativeService(t, `{}`), nil, "r1-v1")
 	require.NoError(t, err)
 	require.Contains(t, unkept, "keeps none of its templates")
 }
@@ -157,7 +157,7 @@ func TestPrimaryOfFormer(t *testing.T) {
 
 			former := podsOf(t, first)
 			require.Equal(t, "settings-primary", former.Spec.Containers[0].EnvFrom[0].ConfigMapRef.Name)
-			back, err := k.Primary(target("podinfo:2"), canary(), workload.Model{Revision: "r1-v1", Replicas: &size, Former: &former})
+			back, err := k.Primary(target("podinfo:2"), canary(), workload.Model{Revision: "r1-v1", Replicas: &size, PreviousTemplate: &former})
 			require.NoError(t, err)
 			require.Equal(t, text(t, first), text(t, back))
 		})

@@ -54,9 +54,9 @@ type Model struct {
 	Revision string // that the target has
 	Replicas *int32 // nil: left to an autoscaler, or to whoever sized the primary before
 	Configs  Configs
-	// Former is the pod template that the primary had with Revision, as its history has it: it is taken as it is. Nil: the
+	// PreviousTemplate is the pod template that the primary had with Revision, as its history has it: it is taken as it is. Nil: the
 	// target's is copied.
-	Former *corev1.PodTemplateSpec
+	PreviousTemplate *corev1.PodTemplateSpec
 	// PodAnnotations are the annotations of the pods of a primary that another controller made and that is a copy already: what
 	// tells its promotions apart stays, or its pods would be replaced for nothing. Nil: there is no such primary.
 	PodAnnotations map[string]string

@@ -30,6 +30,7 @@ func TestCheckTemplate(t *testing.T) {
 		"NestedIf":  {reason: "Not even behind a question.", text: "{{range .Fields}}{{if .Name}}{{range .Images}}{{end}}{{end}}{{end}}", want: "is not allowed"},
 		"Itself":    {reason: "A template that calls itself has no end.", text: `{{define "x"}}{{template "x"}}{{end}}{{template "x"}}`, want: "define and block are not allowed"},
 		"Call":      {reason: "There is nothing else to call.", text: `{{template "x"}}`, want: "define and block are not allowed"},
+		"Doubled":   {reason: "A text that is doubled thirty times has gigabytes.", text: "{{$x := .Text | print `ab`}}" + strings.Repeat("{{$x = print $x $x}}", 30), want: "the value grows beyond 65536 bytes"},
 		"Long":      {reason: "A text has an end.", text: strings.Repeat("x", maxText+1), want: "longer than 4096 bytes"},
 	}
 	for name, tc := range cases {

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
+	"regexp"
+	"strconv"
 	std "text/template"
 )
 
@@ -18,12 +21,12 @@ func builtins() map[string]Func {
 		"len":      func(args []any) (any, error) { return one(args, length) },
 		"index":    index,
 		"slice":    slice,
-		"print":    func(args []any) (any, error) { return fmt.Sprint(args...), nil },
-		"println":  func(args []any) (any, error) { return fmt.Sprintln(args...), nil },
+		"print":    written(fmt.Sprint),
+		"println":  written(fmt.Sprintln),
 		"printf":   printf,
-		"html":     func(args []any) (any, error) { return std.HTMLEscaper(args...), nil },
-		"js":       func(args []any) (any, error) { return std.JSEscaper(args...), nil },
-		"urlquery": func(args []any) (any, error) { return std.URLQueryEscaper(args...), nil },
+		"html":     written(std.HTMLEscaper),
+		"js":       written(std.JSEscaper),
+		"urlquery": written(std.URLQueryEscaper),
 		"eq":       equal,
 		"ne":       differ,
 		"lt":       ordered(func(order int) bool { return order < 0 }),
@@ -59,6 +62,58 @@ func length(of any) (any, error) {
 	}
 }
 
+// written is a function that writes all its arguments one after the other.
+func written(by func(...any) string) Func {
+	return func(args []any) (any, error) {
+		// Measured before: the text of a thousand long arguments must not be made first.
+		total := 0
+		for _, a := range args {
+			if total += size(a); total > largest {
+				return nil, errLarge
+			}
+		}
+		return by(args...), nil
+	}
+}
+
+// size is how many bytes a value takes when it is written.
+func size(value any) int {
+	if s, ok := value.(string); ok {
+		return len(s)
+	}
+	return len(fmt.Sprint(value))
+}
+
+// verb is a verb of a format up to its letter: flags, width and precision, each of which may be an argument, `*`.
+var verb = regexp.MustCompile(`%[-+# 0]*(?:\[\d*\])?(\*|\d*)(?:\.(?:\[\d*\])?(\*|\d*))?`)
+
+// formatted is no less than the size of what a format makes of its arguments, but for quoting: each verb may write the
+// longest of them, and fill it up to the width.
+func formatted(format string, args []any) int {
+	longestArg, star := 0, 0
+	for _, a := range args {
+		longestArg = max(longestArg, size(a))
+		if n, ok := a.(int); ok && n != math.MinInt {
+			star = max(star, n, -n)
+		}
+	}
+	total := len(format) + len(args)*longestArg
+	for _, v := range verb.FindAllStringSubmatch(format, -1) {
+		total += longestArg
+		for _, width := range v[1:] {
+			n, err := strconv.Atoi(width)
+			switch {
+			case width == "*":
+				n = star
+			case err != nil: // none, or one that fmt refuses
+				n = 0
+			}
+			total += min(n, largest+1)
+		}
+	}
+	return total
+}
+
 // printf has its format checked by nobody: what does not fit shows in the text, as %!d(string=x).
 func printf(args []any) (any, error) {
 	if len(args) == 0 {
@@ -67,6 +122,10 @@ func printf(args []any) (any, error) {
 	format, ok := args[0].(string)
 	if !ok {
 		return nil, fmt.Errorf("wrong type for value; expected string; got %T", args[0])
+	}
+	// Before it is made: a width makes a few letters a megabyte.
+	if formatted(format, args[1:]) > roughly {
+		return nil, errLarge
 	}
 	return fmt.Sprintf(format, args[1:]...), nil
 }

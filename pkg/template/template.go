@@ -52,7 +52,12 @@ type Template struct {
 
 // Parse reads a template. It may call the functions of text/template, but for `call`, and those that are given.
 // A function that nobody knows is an error here, with its line; a field can be wrong only when there is data.
+//
+// A template has at most 64 KiB, and so has each value that it makes.
 func Parse(name, text string, functions map[string]Func) (*Template, error) {
+	if len(text) > largest {
+		return nil, fmt.Errorf("template: %s: longer than %d bytes", name, largest)
+	}
 	all := builtins()
 	maps.Copy(all, functions) // over the built-in ones, as in the library
 	known := map[string]any{}
@@ -115,11 +120,17 @@ type variable struct {
 
 // Templates are written by users, and followed where other users wait. The library knows the first bound only.
 const (
-	deepest = 1000    // templates that call each other
-	longest = 100_000 // steps: a loop that writes nothing is not ended by a full writer
+	deepest      = 1000     // templates that call each other
+	longest      = 100_000  // steps: a loop that writes nothing is not ended by a full writer
+	largest      = 64 << 10 // bytes of a template, and of a value that it makes
+	bytesPerStep = 64       // of values: 6 MiB in all
+	roughly      = 1 << 20  // bytes that a format may come to at worst; what it does come to is measured then
 )
 
-var errLong = fmt.Errorf("the template takes more than %d steps", longest)
+var (
+	errLong  = fmt.Errorf("the template takes more than %d steps", longest)
+	errLarge = fmt.Errorf("the value grows beyond %d bytes", largest)
+)
 
 // fill follows the whole tree. `$` is what it was given, whatever the dot becomes on the way.
 func (f *filling) fill(data any) error {

@@ -183,6 +183,18 @@ func TestRefuses(t *testing.T) {
 		"Two":          {reason: "A number has no keys.", text: "{{range $a, $b := 3}}{{end}}", want: "more than one variable"},
 		"Constant":     {reason: "What takes nothing is given nothing.", text: "{{target 1}}", want: "wrong number of args: want 0 got 1"},
 		"NoText":       {reason: "A function of a text takes nothing else.", text: "{{upper 1}}", want: "expected string; got int"},
+		"Grows":        {reason: "A text that is doubled thirty times has a gigabyte.", text: `{{$x := "ab"}}` + strings.Repeat("{{$x = print $x $x}}", 30) + "{{len $x}}", want: "error calling print: the value grows beyond 65536 bytes"},
+		"GrowsInLoop":  {reason: "In a loop it is no less.", text: `{{$x := "ab"}}{{range 30}}{{$x = printf "%s%[1]s" $x}}{{end}}{{len $x}}`, want: "error calling printf: the value grows beyond"},
+		"GrowsAtOnce":  {reason: "Many arguments are one text.", text: growing(`{{$y = print` + strings.Repeat(" $x", 3000) + `}}`), want: "error calling print: the value grows beyond"},
+		"GrowsByHTML":  {reason: "Escaping makes five letters of one.", text: growing(`{{$y = html $x}}`), want: "error calling html: the value grows beyond"},
+		"Widths":       {reason: "A few letters are a megabyte each.", text: `{{len (printf "` + strings.Repeat("%999999d", 3000) + `" 1)}}`, want: "error calling printf: the value grows beyond"},
+		"StarWidths":   {reason: "Also where an argument says how wide.", text: `{{len (printf "` + strings.Repeat("%[1]*d", 3000) + `" 999999)}}`, want: "error calling printf: the value grows beyond"},
+		"Precisions":   {reason: "Digits behind the point as well.", text: `{{len (printf "` + strings.Repeat("%.999999f", 3000) + `" 1.5)}}`, want: "error calling printf: the value grows beyond"},
+		"Repeated":     {reason: "One long argument may be written often.", text: growing(`{{$y = printf "` + strings.Repeat("%[1]s", 3000) + `" $x}}`), want: "error calling printf: the value grows beyond"},
+		"Hoards":       {reason: "Many long texts are much memory as well.", text: growing(strings.Repeat(`{{$y := print $x}}`, 3000)), want: "more than 100000 steps"},
+		"Long":         {reason: "Nobody has written this.", text: strings.Repeat("{{/* */}}", 10_000), want: "longer than 65536 bytes"},
+		"Imaginary":    {reason: "Complex numbers are left out.", text: "{{0i }}", want: "0i is not a number that can be used"},
+		"Complex":      {reason: "Also those that are more than imaginary.", text: "{{1+2i}}", want: "1+2i is not a number that can be used"},
 		"Call":         {reason: "There are no functions to be called.", text: "{{call .Name}}", want: `function "call" not defined`},
 	}
 	for name, tc := range cases {
@@ -195,6 +207,30 @@ func TestRefuses(t *testing.T) {
 			}
 			_, err := filled(tc.text, facts())
 			require.ErrorContains(t, err, tc.want, tc.reason)
+		})
+	}
+}
+
+// growing begins with a long text, $x.
+func growing(then string) string {
+	return `{{$y := ""}}{{$x := "<&"}}` + strings.Repeat("{{$x = print $x $x}}", 14) + then + "{{len $y}}"
+}
+
+// TestValuesUpToTheLimit has what is long and allowed.
+func TestValuesUpToTheLimit(t *testing.T) {
+	cases := map[string]struct{ reason, text, want string }{
+		"Doubled": {reason: "The limit itself may be reached.", text: `{{$x := "ab"}}` + strings.Repeat("{{$x = print $x $x}}", 15) + "{{len $x}}", want: "65536"},
+		"Width":   {reason: "A width may be useful.", text: `{{len (printf "%1000d %-5s|%[1]d %.3f" 1 "a" 2.5)}}`, want: "1022"},
+		"Number":  {reason: "A number that is no width counts for nothing.", text: `{{printf "since 1760000000: %d%%" 5}}`, want: "since 1760000000: 5%"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			want, err := expected(tc.text, facts())
+			require.NoError(t, err)
+			got, err := filled(tc.text, facts())
+			require.NoError(t, err, tc.reason)
+			require.Equal(t, want, got, tc.reason)
+			require.Equal(t, tc.want, got, tc.reason)
 		})
 	}
 }
@@ -219,13 +255,14 @@ func FuzzAsTheLibrary(f *testing.F) {
 	for _, text := range bad() {
 		f.Add(text)
 	}
+	f.Add("{{0i }}")
 	f.Fuzz(func(t *testing.T, text string) {
 		if heavy(text) {
 			return // a width or a loop of millions, which is slow in both
 		}
 		want, wanted := expected(text, facts())
 		got, err := filled(text, facts())
-		if wanted == nil && err != nil && leftOut(text) {
+		if wanted == nil && err != nil && (leftOut(text) || errors.Is(err, errLarge) || errors.Is(err, errLong)) {
 			return
 		}
 		require.Equal(t, wanted == nil, err == nil, "library: %v, here: %v", wanted, err)

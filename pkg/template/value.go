@@ -93,6 +93,8 @@ func (f *filling) value(dot any, n parse.Node) (any, error) {
 func number(n *parse.NumberNode) (any, error) {
 	hexadecimal := len(n.Text) > 2 && n.Text[0] == '0' && strings.ContainsRune("xX", rune(n.Text[1]))
 	switch {
+	case n.IsComplex: // 0i is a whole number to the parser as well
+		return nil, fmt.Errorf("%s is not a number that can be used", n.Text)
 	case n.IsFloat && !hexadecimal && n.Text[0] != '\'' && strings.ContainsAny(n.Text, ".eEpP"):
 		return n.Float64, nil
 	case n.IsInt:
@@ -122,7 +124,20 @@ func (f *filling) call(dot any, name string, whole parse.Node, words []parse.Nod
 	if err != nil {
 		return nil, fmt.Errorf("error calling %s: %w", name, err)
 	}
-	return value, nil
+	return value, f.pay(name, value)
+}
+
+// pay counts a text that a function has made. Steps are charged for its length as well, since many texts may be kept in
+// variables at the same time.
+func (f *filling) pay(name string, value any) error {
+	made, _ := value.(string)
+	if len(made) > largest {
+		return fmt.Errorf("error calling %s: %w", name, errLarge)
+	}
+	if *f.steps += len(made) / bytesPerStep; *f.steps > longest {
+		return errLong
+	}
+	return nil
 }
 
 // decided says that no further argument matters.

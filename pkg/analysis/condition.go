@@ -8,9 +8,11 @@ import (
 	"sync"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/ext"
+	"k8s.io/utils/lru"
 )
 
 const (
@@ -18,6 +20,8 @@ const (
 	maxConditions = 512
 	// maxExpression is the greatest length of an expression, in bytes, as the schema has it.
 	maxExpression = 4096
+	// maxDepth is how deep an expression may be nested: the time to find out its type grows faster than the square of that.
+	maxDepth = 24
 	// maxCost bounds what one evaluation may take, in steps of CEL: a quarter of a second. A condition on each of ten
 	// thousand values takes fifty thousand.
 	maxCost = 250_000
@@ -37,7 +41,7 @@ type conditions struct {
 	number, list *cel.Env
 
 	mu    sync.Mutex
-	known map[string]*condition
+	known *lru.Cache // by expression: a function that returns its *condition, and compiles it the first time
 }
 
 // condition is one expression. A reading that does not compile is nil.
@@ -56,6 +60,7 @@ func newConditions() (*conditions, error) {
 		cel.CrossTypeNumericComparisons(true), // result < 5 reads better than result < 5.0
 		// Also here: a Canary may have been stored before its schema had the limit.
 		cel.ParserExpressionSizeLimit(maxExpression),
+		cel.ParserRecursionLimit(maxDepth),
 		ext.Math(),
 		test("isNaN", math.IsNaN),
 		test("isInf", func(v float64) bool { return math.IsInf(v, 0) }),
@@ -71,7 +76,7 @@ func newConditions() (*conditions, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare conditions: %w", err)
 	}
-	return &conditions{number: number, list: list, known: map[string]*condition{}}, nil
+	return &conditions{number: number, list: list, known: lru.New(maxConditions)}, nil
 }
 
 // test is a function of expressions that tells something about a number.
@@ -86,20 +91,19 @@ func test(name string, is func(float64) bool) cel.EnvOption {
 		})))
 }
 
-// find is the condition of an expression, compiled now or before.
+// find is the condition of an expression, compiled now or before. The one that was not asked for the longest is forgotten
+// first.
 func (c *conditions) find(expression string) *condition {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if known, ok := c.known[expression]; ok {
-		return known
+	known, ok := c.known.Get(expression)
+	if !ok {
+		// Many Canaries with the same condition have it compiled once.
+		known = sync.OnceValue(func() *condition { return c.compile(expression) })
+		c.known.Add(expression, known)
 	}
-	// Within the lock, so that many Canaries with the same condition have it compiled once.
-	made := c.compile(expression)
-	if len(c.known) >= maxConditions { // starting over is as good as any rule of who has to go
-		clear(c.known)
-	}
-	c.known[expression] = made
-	return made
+	// Compiled outside the lock: who has another condition does not wait for this one.
+	c.mu.Unlock()
+	return known.(func() *condition)()
 }
 
 // compile keeps what is wrong only where neither reading makes sense of the expression. A list and a number have
@@ -120,8 +124,15 @@ func (c *conditions) compile(expression string) *condition {
 // program prepares an expression in one of its readings. Its type is known before it ever runs, and whatever is not a
 // condition is refused here.
 func program(env *cel.Env, expression string) (cel.Program, *syntaxError) {
-	tree, issues := env.Compile(expression)
-	if err := issues.Err(); err != nil {
+	tree, issues := env.Parse(expression)
+	if issues.Err() != nil {
+		return nil, firstOf(issues)
+	}
+	if err := withoutMaps(tree.NativeRep()); err != nil {
+		return nil, err
+	}
+	tree, issues = env.Check(tree)
+	if issues.Err() != nil {
 		return nil, firstOf(issues)
 	}
 	if tree.OutputType() != cel.BoolType {
@@ -132,6 +143,19 @@ func program(env *cel.Env, expression string) (cel.Program, *syntaxError) {
 		return nil, &syntaxError{what: err.Error()}
 	}
 	return p, nil
+}
+
+// withoutMaps refuses maps, before the types are looked at: `.map(a, {a: a})` doubles the size of a type, and twenty of
+// them make a million. Numbers and lists of numbers are judged without.
+func withoutMaps(tree *ast.AST) *syntaxError {
+	var found *syntaxError
+	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if k := e.Kind(); found == nil && (k == ast.MapKind || k == ast.StructKind) {
+			at := tree.SourceInfo().GetStartLocation(e.ID())
+			found = &syntaxError{line: at.Line(), column: at.Column(), what: "a condition can have lists, and no maps"}
+		}
+	}))
+	return found
 }
 
 // syntaxError is the first thing that is wrong with an expression.

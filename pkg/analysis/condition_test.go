@@ -6,7 +6,12 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common"
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/types"
 	"github.com/stretchr/testify/require"
 )
 
@@ -58,6 +63,10 @@ func TestConditionRefuses(t *testing.T) {
 		"Unknown":       {reason: "There are no other functions.", expression: `now() > result`, want: "undeclared reference to 'now'"},
 		"TooLong":       {reason: "The size is bounded.", expression: strings.Repeat("result > 1.0 || ", 300) + "true", want: "expression code point size exceeds limit"},
 		"TooDeep":       {reason: "So is the depth.", expression: strings.Repeat("(", 2000) + "true" + strings.Repeat(")", 2000), want: "recursion"},
+		"DeepLists":     {reason: "A list in a list in a list takes long to check.", expression: strings.Repeat("[", 239) + "1" + strings.Repeat("]", 239) + " == []", want: "recursion"},
+		"DeepLists25":   {reason: "So do some fewer.", expression: strings.Repeat("[", 25) + "1" + strings.Repeat("]", 25) + " == []", want: "recursion"},
+		"DeepMacros":    {reason: "So do macros in macros.", expression: strings.Repeat("[", 60) + "1" + strings.Repeat("].map(a,[a])", 60) + " == []", want: "recursion"},
+		"Maps":          {reason: "A type that is doubled fourteen times is long.", expression: "[1]" + strings.Repeat(".map(a,{a:a})", 14) + " == []", want: "line 1, column 11: a condition can have lists, and no maps"},
 		"NumberAndList": {reason: "It cannot be both.", expression: `result > 1.0 && result.exists(r, r > 1.0)`, want: "line 1, column "},
 	}
 	all, err := newConditions()
@@ -106,8 +115,51 @@ func TestConditionsAreKept(t *testing.T) {
 	require.Same(t, first, all.find(`result > 1.0`), "Compiling takes long, every pass asks for it.")
 	for i := range 3 * maxConditions {
 		all.find(fmt.Sprintf("result > %d", i))
+		require.Same(t, first, all.find(`result > 1.0`), "What is in use stays, whatever others write.")
 	}
-	require.LessOrEqual(t, len(all.known), maxConditions, "Expressions come from Canaries: what is kept is bounded.")
+	require.LessOrEqual(t, all.known.Len(), maxConditions, "Expressions come from Canaries: what is kept is bounded.")
+}
+
+// TestConditionsAreCompiledApart has a condition whose compilation does not end, for as long as the test wants.
+func TestConditionsAreCompiledApart(t *testing.T) {
+	all, err := newConditions()
+	require.NoError(t, err)
+	began, goOn := make(chan struct{}), make(chan struct{})
+	wait := cel.GlobalMacro("wait", 0, func(f cel.MacroExprFactory, _ ast.Expr, _ []ast.Expr) (ast.Expr, *common.Error) {
+		close(began)
+		<-goOn
+		return f.NewLiteral(types.True), nil
+	})
+	all.number, err = all.number.Extend(cel.Macros(wait))
+	require.NoError(t, err)
+	slow := make(chan *condition)
+	for range 2 {
+		go func() { slow <- all.find(`wait()`) }()
+	}
+	<-began
+	require.NoError(t, all.find(`result > 1.0`).err, "Another Canary does not wait for it.")
+	close(goOn)
+	require.Same(t, <-slow, <-slow, "Two with the same condition wait for one compilation.")
+}
+
+// TestConditionsCompileQuickly has the slowest expressions that are allowed.
+func TestConditionsCompileQuickly(t *testing.T) {
+	cases := map[string]string{
+		"Lists":   "[" + strings.Repeat(strings.Repeat("[", 20)+"1"+strings.Repeat("]", 20)+",", 80) + "1] == []",
+		"Macros":  strings.Repeat("["+strings.Repeat("[", 10)+"1"+strings.Repeat("].map(a,[a])", 10)+"] == [] || ", 28) + "true",
+		"Exists":  strings.Repeat(strings.Repeat("result.exists(r,", 20)+"true"+strings.Repeat(")", 20)+" || ", 11) + "true",
+		"Chained": strings.Repeat("[1]"+strings.Repeat(".map(a,[a,a])", 20)+" == [] || ", 14) + "true",
+	}
+	all, err := newConditions()
+	require.NoError(t, err)
+	for name, expression := range cases {
+		t.Run(name, func(t *testing.T) {
+			require.LessOrEqual(t, len(expression), maxExpression)
+			began := time.Now()
+			require.NoError(t, all.find(expression).err)
+			require.Less(t, time.Since(began), 20*time.Second, "A hundred times what it takes.")
+		})
+	}
 }
 
 func BenchmarkCondition(b *testing.B) {

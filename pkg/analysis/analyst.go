@@ -18,6 +18,8 @@ package analysis
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -95,6 +97,17 @@ func (a *Analyst) tell(ctx context.Context, c *v1beta1.Canary, hooks []v1beta1.C
 		})
 	}
 	all.Wait()
+}
+
+// panicked is the error of a check that panicked, for its deferred function: what servers answer and users write may be
+// anything, and must not end the process.
+func panicked(ctx context.Context, why any) error {
+	if why == nil {
+		return nil
+	}
+	err := fmt.Errorf("panic: %v", why)
+	logr.FromContextOrDiscard(ctx).Error(err, "check panicked", "stack", string(debug.Stack()))
+	return err
 }
 
 // agreed says that nothing keeps the first step from being taken: a rollback hook that agrees does.

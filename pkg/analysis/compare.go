@@ -87,7 +87,12 @@ type side struct {
 
 // sample asks about one workload. Both are asked by the same query, so that whatever is wrong with it is wrong
 // with both sides.
-func (s *source) sample(ctx context.Context, from metric.Sampler, target string) side {
+func (s *source) sample(ctx context.Context, from metric.Sampler, target string) (found side) {
+	defer func() {
+		if err := panicked(ctx, recover()); err != nil {
+			found.err = err
+		}
+	}()
 	query, err := s.query(target)
 	if err != nil {
 		return side{err: err}

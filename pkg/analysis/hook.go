@@ -67,7 +67,17 @@ func (a *Analyst) Call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 
 // call sends a payload, with the credentials that the hook's Secret holds at this moment. The timeout covers all
 // of it, so that a round's length is known from the spec.
-func (a *Analyst) call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook, p payload) error {
+func (a *Analyst) call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook, p payload) (err error) {
+	var hide hidden
+	defer func() {
+		if broken := panicked(ctx, recover()); broken != nil {
+			err = broken
+		}
+		// The error is kept as it is where it shows nothing, so that it can be told apart by its kind.
+		if err != nil && hide.in(err.Error()) != err.Error() {
+			err = errors.New(hide.in(err.Error()))
+		}
+	}()
 	timeout, err := hookTimeoutOf(h)
 	if err != nil {
 		return err
@@ -83,15 +93,8 @@ func (a *Analyst) call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 	if err != nil {
 		return err
 	}
-	err = a.hooks.call(within, h, body, pass)
-	if err == nil {
-		return nil
-	}
-	// The error is kept as it is where it shows nothing, so that it can be told apart by its kind.
-	if told := pass.hidden.in(err.Error()); told != err.Error() {
-		return errors.New(told)
-	}
-	return err
+	hide = pass.hidden
+	return a.hooks.call(within, h, body, pass)
 }
 
 // payload is what a hook is sent.

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,9 +16,15 @@ import (
 // File measure.go is the way of one metric from the question to the finding; compare.go has what baseline adds.
 
 // measure asks for one metric and says what it means.
-func (a *Analyst) measure(ctx context.Context, r *round, c *v1beta1.Canary, m v1beta1.CanaryMetric) rollout.Finding {
+func (a *Analyst) measure(ctx context.Context, r *round, c *v1beta1.Canary, m v1beta1.CanaryMetric) (f rollout.Finding) {
+	s, o := &source{kind: cmp.Or(kindOf(m), &inline)}, outcome{}
+	defer func() {
+		if err := panicked(ctx, recover()); err != nil {
+			f = o.lacking(m, err, s.kind.failed(m, err)).finding(m, s.hidden, a.now())
+		}
+	}()
 	s, err := a.source(ctx, r, c, m)
-	o := outcome{limit: accepted(m, s.kind)}
+	o.limit = accepted(m, s.kind)
 	switch {
 	case err != nil:
 		o = s.unasked(o, err)

@@ -49,7 +49,12 @@ func (a *Analyst) probe(ctx context.Context, r *round, c *v1beta1.Canary, m v1be
 }
 
 // systems is what a probe found.
-func (a *Analyst) systems(ctx context.Context, c *v1beta1.Canary) rollout.Finding {
+func (a *Analyst) systems(ctx context.Context, c *v1beta1.Canary) (f rollout.Finding) {
+	defer func() {
+		if err := panicked(ctx, recover()); err != nil {
+			f = rollout.Finding{Verdict: v1beta1.Failed, Message: err.Error()}
+		}
+	}()
 	if err := a.Probe(ctx, c); err != nil {
 		return rollout.Finding{Verdict: v1beta1.Failed, Message: err.Error()}
 	}

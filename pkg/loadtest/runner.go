@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -98,12 +99,23 @@ func (r *runner) do(ctx context.Context, t task) (string, error) {
 	defer cancel()
 	began := time.Now()
 	said := &output{left: maxOutput}
-	err := t.do(within, said)
+	err := r.attempt(within, t, said)
 	if within.Err() == context.DeadlineExceeded {
 		err = fmt.Errorf("ended after %s: %w", r.options.Timeout, within.Err())
 	}
 	r.report(t, said, err, time.Since(began))
 	return said.String(), err
+}
+
+// attempt does a task's job. One that panics has failed: what other servers answer must not end the process.
+func (r *runner) attempt(ctx context.Context, t task, said *output) (err error) {
+	defer func() {
+		if why := recover(); why != nil {
+			err = fmt.Errorf("panic: %v", why)
+			r.options.Log.Error(err, "command panicked", "canary", t.canary, "type", t.kind, "stack", string(debug.Stack()))
+		}
+	}()
+	return t.do(ctx, said)
 }
 
 func (r *runner) report(t task, said *output, err error, took time.Duration) {

@@ -3,6 +3,7 @@ package loadtest
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 )
 
@@ -304,4 +306,16 @@ func TestLog(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestPanicFailsACommand(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := New(ctx, Options{})
+	broken := task{kind: typeNgrinder, job: job{name: "test", do: func(context.Context, io.Writer) error { panic("no answer") }}}
+	_, err := s.runner.run(ctx, broken)
+	require.EqualError(t, err, "panic: no answer", "What a server answers must not end the load tester.")
+	require.NoError(t, s.runner.start(broken))
+	cancel()
+	s.runner.wait()
+	require.InDelta(t, 2, testutil.ToFloat64(s.runner.done.WithLabelValues(typeNgrinder, "failed")), 0)
 }

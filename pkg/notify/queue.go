@@ -3,8 +3,10 @@ package notify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -179,7 +181,7 @@ func (q *Queue) attempt(ctx context.Context, j Job) {
 			q.drop(j, "shut down")
 			return
 		}
-		err := j.Do(ctx)
+		err := q.do(ctx, j)
 		if err == nil {
 			return
 		}
@@ -192,6 +194,17 @@ func (q *Queue) attempt(ctx context.Context, j Job) {
 		pause(ctx, max(wait, asked))
 		wait *= 2
 	}
+}
+
+// do does a job once. One that panics has failed for good: what services answer must not end the process.
+func (q *Queue) do(ctx context.Context, j Job) (err error) {
+	defer func() {
+		if why := recover(); why != nil {
+			err = Final(fmt.Errorf("panic: %v", why))
+			q.log.Error(err, "message panicked", "about", j.Key, "stack", string(debug.Stack()))
+		}
+	}()
+	return j.Do(ctx)
 }
 
 // Final marks an error as one that trying again does not mend. Nil stays nil.

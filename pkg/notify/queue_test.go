@@ -202,3 +202,17 @@ func BenchmarkEnqueue(b *testing.B) {
 		q.Enqueue(Job{Key: "test/podinfo", Do: func(context.Context) error { return nil }})
 	}
 }
+
+func TestQueueOutlivesPanic(t *testing.T) {
+	q, end := running(t, brisk())
+	calls, said := 0, make(chan struct{})
+	require.True(t, q.Enqueue(Job{Key: "test/podinfo", Do: func(context.Context) error {
+		calls++
+		panic("no answer")
+	}}))
+	require.True(t, q.Enqueue(Job{Key: "test/podinfo", Do: func(context.Context) error { close(said); return nil }}))
+	<-said
+	end()
+	require.Equal(t, 1, calls, "What has panicked once would do so again.")
+	require.EqualValues(t, 1, q.Dropped(), "And is counted as lost.")
+}

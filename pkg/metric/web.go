@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/client-go/util/jsonpath" //nolint:depguard // it reads JSON, and knows nothing of a cluster
-
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
@@ -22,8 +20,8 @@ type web struct {
 	server *rest
 	method string
 	body   []byte
-	path   *jsonpath.JSONPath // nil: the status code counts
-	text   string             // of path
+	path   *jsonPath // nil: the status code counts
+	text   string    // of path
 }
 
 // checkWeb says what is wrong with a template's request.
@@ -88,7 +86,7 @@ func webTimeout(w *v1beta1.WebRequest) (time.Duration, error) {
 }
 
 // compilePath takes kubectl's form of it, with braces or without.
-func compilePath(text string) (*jsonpath.JSONPath, error) {
+func compilePath(text string) (*jsonPath, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -97,10 +95,9 @@ func compilePath(text string) (*jsonpath.JSONPath, error) {
 	if !strings.HasPrefix(braced, "{") {
 		braced = "{" + braced + "}"
 	}
-	// A field that is missing is no data, for which the metric has a policy. Without this it would be an error.
-	p := jsonpath.New("answer").AllowMissingKeys(true)
-	if err := p.Parse(braced); err != nil {
-		return nil, fmt.Errorf("%q is not a JSONPath: %w", text, err)
+	p, err := parsePath(braced)
+	if err != nil {
+		return nil, fmt.Errorf("%.*q is not a JSONPath: %w", maxPath, text, err)
 	}
 	return p, nil
 }
@@ -134,15 +131,9 @@ func (w *web) find(text []byte) (float64, error) {
 		// Its beginning is shown: most often it is a login page, or a proxy's.
 		return 0, fmt.Errorf("the answer is not JSON: %s", said(text))
 	}
-	found, err := w.path.FindResults(answer)
+	values, err := w.path.find(answer)
 	if err != nil {
 		return 0, fmt.Errorf("at %q: %w", w.text, err)
-	}
-	var values []any
-	for _, part := range found {
-		for _, value := range part {
-			values = append(values, value.Interface())
-		}
 	}
 	switch len(values) {
 	case 0:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -53,11 +54,27 @@ func (e *external) Query(ctx context.Context, query string) (float64, error) {
 		return 0, ErrNoData
 	}
 	// Quantities, as of memory: `1500m` is 1.5.
-	value, err := resource.ParseQuantity(answer.Items[0].Value)
+	text := answer.Items[0].Value
+	if tiny(text) {
+		return 0, fmt.Errorf("the first item's value is %s, not a quantity", shown(text))
+	}
+	value, err := resource.ParseQuantity(text)
 	if err != nil {
-		return 0, fmt.Errorf("the first item's value is %s, not a quantity", shown(answer.Items[0].Value))
+		return 0, fmt.Errorf("the first item's value is %s, not a quantity", shown(text))
 	}
 	return value.AsApproximateFloat64(), nil
+}
+
+// tiny says that a text is a quantity with a power of ten that the library must not be given: of 1e-2147483648 it writes
+// all digits out, which takes gigabytes and does not end.
+func tiny(text string) bool {
+	at := strings.LastIndexAny(text, "eE")
+	if at < 0 {
+		return false
+	}
+	_, digits := strconv.ParseFloat(text[:at], 64)
+	exponent, err := strconv.Atoi(text[at+1:])
+	return (digits == nil || errors.Is(digits, strconv.ErrRange)) && err == nil && exponent < -100
 }
 
 func (e *external) ask(ctx context.Context, path string, values url.Values, out any) error {

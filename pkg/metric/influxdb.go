@@ -28,6 +28,8 @@ func newInflux(c config) (Provider, error) {
 	return &influxdb{api: client.QueryAPI(c.secret("org"))}, nil
 }
 
+var errNoCSV = errors.New("the answer cannot be read: it is not the annotated CSV that was expected")
+
 // unpacking has the transport below unpack answers, where the limit of their size is above it. The client would
 // do so itself, without any.
 type unpacking struct{ next http.RoundTripper }
@@ -49,7 +51,7 @@ func (i *influxdb) Query(ctx context.Context, query string) (float64, error) {
 	}
 	// The client takes a page without annotations for an answer without records.
 	if text = strings.TrimLeft(text, "\r\n"); text != "" && text[0] != '#' && text[0] != ',' {
-		return 0, errors.New("the answer cannot be read: it is not the annotated CSV that was expected")
+		return 0, errNoCSV
 	}
 	found := influxapi.NewQueryTableResult(io.NopCloser(strings.NewReader(text)))
 	if !found.Next() {
@@ -58,7 +60,11 @@ func (i *influxdb) Query(ctx context.Context, query string) (float64, error) {
 		}
 		return 0, ErrNoData
 	}
-	switch v := found.Record().Value().(type) {
+	record := found.Record()
+	if record == nil { // the client takes any row for a record, and makes none of a misspelt annotation
+		return 0, errNoCSV
+	}
+	switch v := record.Value().(type) {
 	// An aggregate of nothing has a record without a value.
 	case nil:
 		return 0, ErrNoData

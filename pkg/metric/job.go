@@ -101,7 +101,12 @@ func (c config) fill(node any) (any, error) {
 	var err error
 	switch n := node.(type) {
 	case string:
-		return Render(n, c.Vars)
+		text, err := Render(n, c.Vars)
+		// Where it stands for memory or the like it would be read as a quantity.
+		if err == nil && tiny(text) {
+			return nil, fmt.Errorf("%q is too small a number", text)
+		}
+		return text, err
 	case []any:
 		for i := range n {
 			if n[i], err = c.fill(n[i]); err != nil {

@@ -168,6 +168,9 @@ func samples(v model.Value) ([]Sample, error) {
 		}
 		found := make([]Sample, len(v))
 		for i, s := range v {
+			if s == nil { // null in the answer
+				return nil, errors.New("an element of the query's result is null")
+			}
 			found[i] = Sample{Labels: labels(s.Metric), Value: float64(s.Value)}
 		}
 		return found, nil

@@ -371,3 +371,37 @@ func TestLastLines(t *testing.T) {
 	require.LessOrEqual(t, len(lastLines([]byte(strings.Repeat("x", 100000)))), logBytes, "Logs have long lines.")
 	require.Empty(t, lastLines(nil))
 }
+
+// TestInfluxUnknownAnnotation has rows of which the client makes no record, and said that there is one.
+func TestInfluxUnknownAnnotation(t *testing.T) {
+	c := contestants(t)["influxdb"]
+	for _, text := range []string{"#datatype,string,long,double\n#esult,false,false,false\n#\n", "#datatype,double\nx,1\n"} {
+		_, err := ask(t, "influxdb", c, answering(200, text))
+		require.EqualError(t, err, "influxdb: the answer cannot be read: it is not the annotated CSV that was expected", text)
+	}
+}
+
+func TestPrometheusNullElement(t *testing.T) {
+	_, err := ask(t, "prometheus", contestants(t)["prometheus"], result("vector", `[null]`))
+	require.ErrorContains(t, err, "an element of the query's result is null")
+	require.NotErrorIs(t, err, ErrNoData, "Something was answered.")
+}
+
+// TestTinyQuantity has quantities that the library would write out with two thousand million digits.
+func TestTinyQuantity(t *testing.T) {
+	for _, text := range []string{"1e-2147483648", "1E-2147483648", "0.5e-1000000", "-1e-101"} {
+		_, err := ask(t, "externalmetrics", contestants(t)["externalmetrics"], answering(200, `{"items":[{"value":"`+text+`"}]}`))
+		require.ErrorContains(t, err, "not a quantity", text)
+		job := `{"spec":{"template":{"spec":{"containers":[{"name":"smoke","resources":{"limits":{"cpu":"` + text + `"}}}]}}}}`
+		_, err = New(v1beta1.MetricProvider{Type: "job"}, Settings{Namespace: "shop", Cluster: answered{}, Job: Job{Template: []byte(job), Round: "1"}})
+		require.ErrorContains(t, err, "is too small a number", text)
+	}
+	word := `{"spec":{"template":{"spec":{"containers":[{"name":"smoke","args":["--name=smoke-200"]}]}}}}`
+	_, err := New(v1beta1.MetricProvider{Type: "job"}, Settings{Namespace: "shop", Cluster: answered{}, Job: Job{Template: []byte(word), Round: "1"}})
+	require.NoError(t, err, "A word is no number.")
+	for text, want := range map[string]float64{"1500m": 1.5, "1e-3": 0.001, "2E": 2e18, "1e3": 1000, "5Ei": 5 << 60} {
+		got, err := ask(t, "externalmetrics", contestants(t)["externalmetrics"], answering(200, `{"items":[{"value":"`+text+`"}]}`))
+		require.NoError(t, err, text)
+		require.Equal(t, want, got, text)
+	}
+}

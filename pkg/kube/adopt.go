@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -37,22 +38,23 @@ func (a *Applier) adopt(ctx context.Context, p *plan) (moved bool, err error) {
 	if err != nil || !found {
 		return false, err
 	}
-	err = a.patchManagedFields(ctx, obj, entries)
-	if err != nil && !apierrors.IsConflict(err) {
+	if err = a.patchManagedFields(ctx, p.ref, obj, entries); err != nil && !errors.Is(err, ErrStale) {
 		return false, fmt.Errorf("take over %s: %w", p.ref, err)
 	}
 	return err != nil, nil
 }
 
-// patchManagedFields replaces the record of who owns what, unless the object has changed since it was read: a conflict.
-func (a *Applier) patchManagedFields(ctx context.Context, obj *metav1.PartialObjectMetadata, entries []metav1.ManagedFieldsEntry) error {
+// patchManagedFields replaces the record of who owns what, unless the object has changed since it was read: ErrStale.
+func (a *Applier) patchManagedFields(ctx context.Context, r ref, obj *metav1.PartialObjectMetadata, entries []metav1.ManagedFieldsEntry) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"resourceVersion": obj.ResourceVersion, "managedFields": entries,
 	}})
 	if err != nil {
 		return err
 	}
-	return a.Client.Patch(ctx, obj, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(FieldManager))
+	uid, version := obj.UID, obj.ResourceVersion
+	err = a.Client.Patch(ctx, obj, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(FieldManager))
+	return a.conflict(ctx, r, uid, version, err)
 }
 
 // ReleaseFields takes our name off an object of the user's whose fields stay as they are: those that we had set belong
@@ -68,7 +70,7 @@ func (a *Applier) ReleaseFields(ctx context.Context, obj runtime.ApplyConfigurat
 		rest = []metav1.ManagedFieldsEntry{{}} // the server takes an empty list for one that was left out
 	}
 	a.memory.set(r, func(m *mark) { *m = mark{} })
-	if err := a.patchManagedFields(ctx, live, rest); err != nil {
+	if err := a.patchManagedFields(ctx, r, live, rest); err != nil {
 		return fmt.Errorf("disown %s: %w", r, err)
 	}
 	return nil

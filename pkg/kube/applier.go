@@ -105,7 +105,7 @@ func (a *Applier) Delete(ctx context.Context, owner *v1beta1.Canary, obj client.
 	}
 	uid := live.GetUID()
 	err = a.Client.Delete(ctx, live, client.Preconditions{UID: &uid}, client.PropagationPolicy("Background"))
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+	if err = a.conflict(ctx, r, uid, "", err); err != nil && !apierrors.IsNotFound(err) && !errors.Is(err, ErrStale) {
 		return false, fmt.Errorf("delete %s: %w", r, err)
 	}
 	a.memory.set(r, func(m *mark) { *m = mark{owner: owner.UID, deleted: uid} })
@@ -140,9 +140,11 @@ func (a *Applier) write(ctx context.Context, owner *v1beta1.Canary, p *plan) (bo
 		return false, err
 	}
 	sent, err := a.send(ctx, p, body)
-	if p.partial && otherObject(err) {
-		// Deleted, or made anew, since the cache saw it.
-		return true, nil
+	if p.partial {
+		// Deleted, or made anew, since the cache saw it; or changed, where it was meant for one version.
+		if err = a.conflict(ctx, p.ref, p.live.GetUID(), p.version(), err); otherObject(err) {
+			return true, nil
+		}
 	}
 	if err != nil {
 		return false, fmt.Errorf("apply %s: %w", p.ref, err)

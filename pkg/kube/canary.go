@@ -11,10 +11,11 @@ import (
 )
 
 // PatchStatus stores a status like the function of its name, and remembers what came
-// back, so that Knows can tell a cached Canary from before.
+// back, so that Knows can tell a cached Canary from before. A decision taken on
+// an older Canary is ErrStale.
 func (a *Applier) PatchStatus(ctx context.Context, before, after *v1beta1.Canary) error {
 	if err := PatchStatus(ctx, a.Client, before, after); err != nil {
-		return err
+		return a.conflict(ctx, canaryRef(before), before.UID, before.ResourceVersion, err)
 	}
 	a.memory.set(canaryRef(after), func(m *mark) {
 		m.owner, m.version, m.wrote, m.stored = after.UID, after.ResourceVersion, a.Now(), after.UID
@@ -34,7 +35,8 @@ func (a *Applier) SetFinalizer(ctx context.Context, c *v1beta1.Canary, held bool
 	}
 	// With the lock, since a merge patch replaces the list: one that somebody else has just put on would be lost.
 	patch := client.MergeFromWithOptions(c, client.MergeFromWithOptimisticLock{})
-	if err := client.IgnoreNotFound(a.Client.Patch(ctx, to, patch)); err != nil {
+	err := a.conflict(ctx, canaryRef(c), c.UID, c.ResourceVersion, a.Client.Patch(ctx, to, patch))
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("patch finalizers of Canary %q: %w", client.ObjectKeyFromObject(c), err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,7 +31,7 @@ func (a *Applier) send(ctx context.Context, p *plan, body map[string]any) (*unst
 // none. An apply finds the UID in conflict, a patch finds that it can't be changed.
 func otherObject(err error) bool {
 	uid, ok := apierrors.StatusCause(err, metav1.CauseTypeFieldValueInvalid)
-	return apierrors.IsConflict(err) || apierrors.IsNotFound(err) || ok && uid.Field == "metadata.uid"
+	return errors.Is(err, ErrStale) || apierrors.IsNotFound(err) || ok && uid.Field == "metadata.uid"
 }
 
 // matchesMerge says whether a merge patch would leave an object as it is. Who owns the

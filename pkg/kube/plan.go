@@ -158,6 +158,12 @@ func (p *plan) decode() (err error) {
 	return err
 }
 
+// version is that of the object which a plan was made from, if it is for no other.
+func (p *plan) version() string {
+	version, _, _ := unstructured.NestedString(p.want, "metadata", "resourceVersion")
+	return version
+}
+
 // body is what is sent. The user's own object is named by its UID as well: a
 // server-side apply would otherwise make it if it had gone in the meantime.
 func (p *plan) body(now time.Time) (map[string]any, error) {

@@ -2,10 +2,10 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -47,7 +47,8 @@ func (a *Applier) Restore(ctx context.Context, obj runtime.ApplyConfiguration) e
 		return err
 	}
 	a.memory.set(w.ref, func(m *mark) { *m = mark{} })
-	if _, err := a.serverSideApply(ctx, body); err != nil && !apierrors.IsConflict(err) {
+	_, err = a.serverSideApply(ctx, body)
+	if err = a.conflict(ctx, w.ref, p.live.GetUID(), "", err); err != nil && !errors.Is(err, ErrStale) {
 		return fmt.Errorf("hand back %s: %w", w.ref, err)
 	}
 	return nil

@@ -15,9 +15,9 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -57,7 +57,7 @@ const (
 	// passes bounds one call: a rollout that still has something to do after so many starts a new one.
 	// Each stored decision is followed at once, since its event would only come back with what is known here already.
 	passes = 4
-	// lagging is when to look again at a cache that is behind our own writes, should its event be lost.
+	// lagging is when to look again after something was written, or the cache is behind that: its event may be lost.
 	lagging = time.Second
 	// unserved is when to look again for an API that the cluster does not serve.
 	unserved = 10 * time.Second
@@ -130,7 +130,7 @@ func (r *Reconciler) advance(ctx context.Context, c *v1beta1.Canary, live client
 		}
 		next, err := r.pass(ctx, v)
 		// No error, which would be logged and answered with a back-off: somebody else was faster, and nothing is wrong.
-		if apierrors.IsConflict(err) {
+		if errors.Is(err, kube.ErrStale) {
 			r.Applier.ForgetStatus(c)
 			return reconcile.Result{RequeueAfter: time.Millisecond}, nil // decided on what is no longer so
 		}
@@ -146,6 +146,8 @@ func (r *Reconciler) advance(ctx context.Context, c *v1beta1.Canary, live client
 // pass changes the cluster or decides, never both. It returns the Canary as stored when there is more
 // to do at once.
 func (r *Reconciler) pass(ctx context.Context, v *view) (*v1beta1.Canary, error) {
+	// Also where what was to be changed turned out to be another by now: that has had its event.
+	v.after = lagging
 	// Before anything is taken, so that a Canary cannot be deleted between the first write and its finalizer.
 	if changed, err := r.hold(ctx, v); changed || err != nil {
 		return nil, err

@@ -159,8 +159,6 @@ func (v *view) absorb(changed bool, err error) (bool, error) {
 		v.refused = err
 		return false, nil
 	case errors.Is(err, kube.ErrMissing):
-		// Its deletion is an event, unless that has come already: then this look is the only one.
-		v.after = lagging
 		return true, nil
 	}
 	return changed, err

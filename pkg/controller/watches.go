@@ -128,7 +128,7 @@ type inbox struct {
 // Reconcile brings the named Canary forward, or settles the affairs of one that is gone.
 func (i *inbox) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	// First: a new Canary of this name begins when the affairs of the one before are in order.
-	if done, err := i.bury(ctx, req.NamespacedName); err != nil {
+	if done, err := i.bury(ctx, req.NamespacedName); err != nil && !errors.Is(err, kube.ErrStale) {
 		return reconcile.Result{}, err
 	} else if !done {
 		return reconcile.Result{RequeueAfter: lagging}, nil

@@ -4,7 +4,9 @@ import (
 	"slices"
 	"strings"
 
-	networking "istio.io/api/networking/v1alpha3"
+	api "istio.io/api/networking/v1alpha3"
+	networking "istio.io/client-go/pkg/apis/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -71,26 +73,39 @@ func (r istio) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 // Canary generates is known by name to dashboards and scripts.
 // https://istio.io/latest/docs/reference/config/networking/destination-rule/
 func (r istio) rule(c *v1beta1.Canary, host string) (Object, error) {
-	var first problem
-	spec := map[string]any{"host": host}
-	set(spec, "trafficPolicy", verbatim[networking.TrafficPolicy](&first, "trafficPolicy", c.Spec.Service.TrafficPolicy))
-	return object(r.version.WithKind("DestinationRule"), host, c, nil, spec), first.err
+	var s settings
+	rule := &networking.DestinationRule{TypeMeta: r.typed("DestinationRule"), ObjectMeta: metadata(host, c, nil)}
+	rule.Spec.Host = host
+	rule.Spec.TrafficPolicy = setting[api.TrafficPolicy](&s, "trafficPolicy", c.Spec.Service.TrafficPolicy)
+	if s.err != nil {
+		return Object{}, s.err
+	}
+	return applied(rule, s.given)
+}
+
+func (r istio) typed(kind string) metav1.TypeMeta {
+	return metav1.TypeMeta{APIVersion: r.version.String(), Kind: kind}
 }
 
 // service renders the VirtualService. A delegate is found by its name, so it has no hosts or gateways:
 // those are on the VirtualService that delegates to it.
 func (r istio) service(in Input) (Object, error) {
 	s := in.Canary.Spec.Service
-	kind, routes, err := routesOf(in)
+	v := &networking.VirtualService{TypeMeta: r.typed("VirtualService"), ObjectMeta: metadata(in.Canary.ApexName(), in.Canary, s.Apex)}
+	if !s.Delegation {
+		v.Spec.Hosts, v.Spec.Gateways = hosts(in.Canary), gateways(s)
+	}
+	var given []map[string]any
+	var err error
+	if tcp(s) {
+		v.Spec.Tcp, given, err = tcpRoutes(in)
+	} else {
+		v.Spec.Http, given, err = httpRoutes(in)
+	}
 	if err != nil {
 		return Object{}, err
 	}
-	spec := map[string]any{kind: routes}
-	if !s.Delegation {
-		spec["hosts"] = list(hosts(in.Canary))
-		spec["gateways"] = list(gateways(s))
-	}
-	return object(r.version.WithKind("VirtualService"), in.Canary.ApexName(), in.Canary, s.Apex, spec), nil
+	return appliedRoutes(v, given)
 }
 
 // hosts always has the apex itself, unless every host is asked for.

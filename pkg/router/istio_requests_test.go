@@ -6,7 +6,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	api "istio.io/api/networking/v1alpha3"
+	networking "istio.io/client-go/pkg/apis/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/router/routertest"
@@ -38,11 +42,14 @@ func TestIstioRequests(t *testing.T) {
 func askIstio(t *testing.T, objects []*unstructured.Unstructured, r routertest.Request) routertest.Answer {
 	t.Helper()
 	for _, o := range objects {
-		routes, _, err := unstructured.NestedSlice(o.Object, "spec", "http")
-		require.NoError(t, err)
-		for _, route := range routes {
-			if m := route.(map[string]any); istioTakes(t, m, r) {
-				return istioAnswer(t, m)
+		if o.GetKind() != "VirtualService" {
+			continue
+		}
+		v := networking.VirtualService{}
+		require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &v))
+		for _, route := range v.Spec.Http {
+			if istioTakes(t, route, r) {
+				return istioAnswer(route)
 			}
 		}
 	}
@@ -50,81 +57,53 @@ func askIstio(t *testing.T, objects []*unstructured.Unstructured, r routertest.R
 	return routertest.Answer{}
 }
 
-func istioTakes(t *testing.T, route map[string]any, r routertest.Request) bool {
+func istioTakes(t *testing.T, route *api.HTTPRoute, r routertest.Request) bool {
 	t.Helper()
-	matches, found, err := unstructured.NestedSlice(route, "match")
-	require.NoError(t, err)
-	if !found {
-		return true
-	}
-	require.NotEmpty(t, matches, "an empty list would match everything")
-	for _, m := range matches {
-		fits := true
-		for field, asked := range m.(map[string]any) {
-			switch field {
-			case "uri":
-				fits = fits && istioFits(t, asked, r.Path, true)
-			case "headers":
-				fits = fits && istioFitsAll(t, asked, r.Headers)
-			case "queryParams":
-				fits = fits && istioFitsAll(t, asked, r.Query)
-			default:
-				require.Fail(t, "a request has no "+field)
-			}
-		}
-		if fits {
+	for _, m := range route.Match {
+		if fits := m.Uri == nil || istioFits(m.Uri, r.Path, true); fits && istioFitsAll(t, m.Headers, r.Headers) && istioFitsAll(t, m.QueryParams, r.Query) {
+			rest := proto.CloneOf(m)
+			rest.Uri, rest.Headers, rest.QueryParams = nil, nil, nil
+			require.True(t, proto.Equal(&api.HTTPMatchRequest{}, rest), "a request has no %s", rest)
 			return true
 		}
 	}
-	return false
+	return len(route.Match) == 0
 }
 
-func istioFitsAll(t *testing.T, asked any, given map[string]string) bool {
+func istioFitsAll(t *testing.T, asked map[string]*api.StringMatch, given map[string]string) bool {
 	t.Helper()
-	for name, comparison := range asked.(map[string]any) {
+	for name, comparison := range asked {
 		require.Equal(t, strings.ToLower(name), name, "Istio asks for names in lower case")
-		text, there := given[name]
-		if !istioFits(t, comparison, text, there) {
+		if text, there := given[name]; !istioFits(comparison, text, there) {
 			return false
 		}
 	}
 	return true
 }
 
-func istioFits(t *testing.T, comparison any, text string, there bool) bool {
-	t.Helper()
-	for kind, value := range comparison.(map[string]any) {
-		switch kind {
-		case "exact":
-			return there && text == value
-		case "prefix":
-			return there && strings.HasPrefix(text, value.(string))
-		case "regex":
-			return there && regexp.MustCompile("^(?:"+value.(string)+")$").MatchString(text)
-		}
-		require.Fail(t, "Istio knows no comparison "+kind)
+func istioFits(comparison *api.StringMatch, text string, there bool) bool {
+	switch m := comparison.MatchType.(type) {
+	case *api.StringMatch_Exact:
+		return there && text == m.Exact
+	case *api.StringMatch_Prefix:
+		return there && strings.HasPrefix(text, m.Prefix)
+	case *api.StringMatch_Regex:
+		return there && regexp.MustCompile("^(?:"+m.Regex+")$").MatchString(text)
 	}
 	return there
 }
 
-func istioAnswer(t *testing.T, route map[string]any) routertest.Answer {
-	t.Helper()
+func istioAnswer(route *api.HTTPRoute) routertest.Answer {
 	a := routertest.Answer{Weights: map[string]int64{}, Mirror: map[string]int64{}, Cookies: map[string]string{}}
-	split, _, err := unstructured.NestedSlice(route, "route")
-	require.NoError(t, err)
-	for _, d := range split {
-		side := d.(map[string]any)
-		host, _, err := unstructured.NestedString(side, "destination", "host")
-		require.NoError(t, err)
-		a.Weights[host] = side["weight"].(int64)
-		if cookie, found, _ := unstructured.NestedString(side, "headers", "response", "add", "Set-Cookie"); found {
+	for _, d := range route.Route {
+		host := d.Destination.Host
+		a.Weights[host] = int64(d.Weight)
+		if cookie, found := d.GetHeaders().GetResponse().GetAdd()["Set-Cookie"]; found {
 			a.Cookies[host] = cookie
 		}
 	}
-	if host, found, _ := unstructured.NestedString(route, "mirror", "host"); found {
-		percent, _, err := unstructured.NestedInt64(route, "mirrorPercentage", "value")
-		require.NoError(t, err)
-		a.Mirror[host] = percent
+	if route.Mirror != nil {
+		a.Mirror[route.Mirror.Host] = int64(route.MirrorPercentage.Value)
 	}
 	return a
 }

@@ -6,85 +6,95 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	networking "istio.io/api/networking/v1alpha3"
+	"google.golang.org/protobuf/types/known/durationpb"
+	api "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// routesOf renders the routes of a VirtualService, and says which of its lists they belong to.
-func routesOf(in Input) (kind string, routes []any, err error) {
-	s := in.Canary.Spec.Service
-	if tcp(s) {
-		if err := plain(in.Canary, "a TCP route", "leave out spec.service.appProtocol tcp if requests are HTTP"); err != nil {
-			return "", nil, err
-		}
-		// What a connection shows before it speaks. A match by path or header is refused as unknown:
-		// without it the route would take more than was meant.
-		var first problem
-		route := map[string]any{"route": split(in.Canary, line{weight: in.Traffic.Weight})}
-		set(route, "match", matches[networking.L4MatchAttributes](&first, "match", s.Match))
-		return "tcp", []any{route}, first.err
+// tcpRoutes divide connections. given are the settings of each as the spec has them.
+func tcpRoutes(in Input) (routes []*api.TCPRoute, given []map[string]any, err error) {
+	c := in.Canary
+	if err := plain(c, "a TCP route", "leave out spec.service.appProtocol tcp if requests are HTTP"); err != nil {
+		return nil, nil, err
 	}
-	common, err := settings(in.Canary)
-	if err != nil {
-		return "", nil, err
+	// What a connection shows before it speaks. A match by path or header is refused as unknown:
+	// without it the route would take more than was meant.
+	var s settings
+	route := &api.TCPRoute{Match: matches[api.L4MatchAttributes](&s, "match", c.Spec.Service.Match)}
+	for _, to := range sides(c, in.Traffic.Weight) {
+		route.Route = append(route.Route, &api.RouteDestination{Destination: destination(c, to.name), Weight: int32(to.weight)})
+	}
+	return []*api.TCPRoute{route}, []map[string]any{s.given}, s.err
+}
+
+// httpRoutes are the lines of the table: Istio takes the first route that fits, as a table is meant.
+// given are the settings of each as the spec has them.
+func httpRoutes(in Input) (routes []*api.HTTPRoute, given []map[string]any, err error) {
+	c := in.Canary
+	if err := judgeMatches(c); err != nil {
+		return nil, nil, err
+	}
+	common, all := commonRoute(c.Spec.Service)
+	if all.err != nil {
+		return nil, nil, all.err
 	}
 	lines, err := table(in)
 	if err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
-	// Istio takes the first route that fits, as a table is meant.
 	for _, l := range lines {
-		routes = append(routes, routeOf(in.Canary, l, common))
+		route, s := proto.CloneOf(common), settings{given: maps.Clone(all.given)}
+		route.Match = matches[api.HTTPMatchRequest](&s, "match", l.match)
+		route.Route = split(c, l)
+		// Mirrored requests are copies: the route still says who answers.
+		if l.mirror > 0 {
+			route.Mirror = destination(c, c.CanaryName())
+			route.MirrorPercentage = &api.Percent{Value: float64(l.mirror)}
+		}
+		routes, given = append(routes, route), append(given, s.given)
 	}
-	return "http", routes, nil
+	return routes, given, nil
 }
 
-// settings are what all routes of a service share. Matches are looked at here, one by one as they were written:
-// a combination of them would be told by a path that nobody knows.
-func settings(c *v1beta1.Canary) (map[string]any, error) {
-	s, route := c.Spec.Service, map[string]any{}
-	var first problem
-	matches[networking.HTTPMatchRequest](&first, "match", s.Match)
-	set(route, "rewrite", verbatim[networking.HTTPRewrite](&first, "rewrite", rewrite(s.Rewrite)))
-	set(route, "timeout", timeout(&first, s.Timeout))
-	set(route, "retries", verbatim[networking.HTTPRetry](&first, "retries", s.Retries))
-	set(route, "headers", verbatim[networking.Headers](&first, "headers", s.Headers))
-	set(route, "corsPolicy", verbatim[networking.CorsPolicy](&first, "corsPolicy", cors(s.CorsPolicy)))
+// judgeMatches looks at the matches one by one as they were written: a combination of them would be told by a path that
+// nobody knows.
+func judgeMatches(c *v1beta1.Canary) error {
+	var s settings
+	matches[api.HTTPMatchRequest](&s, "match", c.Spec.Service.Match)
 	if a := c.Spec.Analysis; a != nil {
-		first.scope = "spec.analysis."
-		matches[networking.HTTPMatchRequest](&first, "match", a.Match)
-		matches[networking.HTTPMatchRequest](&first, "previewMatch", a.PreviewMatch)
+		s.scope = "spec.analysis."
+		matches[api.HTTPMatchRequest](&s, "match", a.Match)
+		matches[api.HTTPMatchRequest](&s, "previewMatch", a.PreviewMatch)
 	}
-	return route, first.err
+	return s.err
 }
 
-// routeOf is one line of the table. Mirrored requests are copies: the route still says who answers.
-// A problem cannot be found here any more: settings has looked at each match by itself.
-func routeOf(c *v1beta1.Canary, l line, common map[string]any) map[string]any {
-	var sound problem
-	route := maps.Clone(common)
-	set(route, "match", matches[networking.HTTPMatchRequest](&sound, "match", l.match))
-	route["route"] = split(c, l)
-	if l.mirror > 0 {
-		route["mirror"] = destination(c, c.CanaryName())
-		route["mirrorPercentage"] = map[string]any{"value": int64(l.mirror)}
+// commonRoute is what all routes of a service share.
+func commonRoute(from v1beta1.CanaryService) (*api.HTTPRoute, settings) {
+	var s settings
+	route := &api.HTTPRoute{Rewrite: setting[api.HTTPRewrite](&s, "rewrite", rewrite(from.Rewrite))}
+	// A duration alone has no message of Istio's own.
+	if from.Timeout != "" {
+		route.Timeout = durationpb.New(lasting(&s.problem, "timeout", from.Timeout))
+		s.keep("timeout", from.Timeout)
 	}
-	return route
+	route.Retries = setting[api.HTTPRetry](&s, "retries", from.Retries)
+	route.Headers = setting[api.Headers](&s, "headers", from.Headers)
+	route.CorsPolicy = setting[api.CorsPolicy](&s, "corsPolicy", cors(from.CorsPolicy))
+	return route, s
 }
 
 // matches keeps the order: Istio takes a request that fits any of them, and logs name the first.
-func matches[T any, M interface {
-	*T
-	proto.Message
-}](first *problem, field string, from []v1beta1.HTTPMatchRequest) any {
+func matches[T any, M message[T]](s *settings, field string, from []v1beta1.HTTPMatchRequest) []M {
 	if len(from) == 0 {
 		return nil
 	}
-	to := make([]any, len(from))
+	to, given := make([]M, len(from)), make([]any, len(from))
 	for i, m := range from {
-		to[i] = verbatim[T, M](first, fmt.Sprintf("%s[%d]", field, i), suffixes(m))
+		to[i], given[i] = decoded[T, M](&s.problem, fmt.Sprintf("%s[%d]", field, i), suffixes(m))
 	}
+	s.keep(field, given)
 	return to
 }
 

@@ -2,9 +2,10 @@ package router
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
+	analysis "istio.io/api/analysis/v1alpha1"
+	meta "istio.io/api/meta/v1alpha1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -24,46 +25,40 @@ func (istio) Accepted(live []*unstructured.Unstructured) (ok bool, reason string
 
 // refusal says what keeps an object from being in effect; empty: nothing that is known of.
 func refusal(u *unstructured.Unstructured) string {
+	status := statusOf(u)
 	// What was wrong before says nothing about this version, and istiod will speak again; -settle counts meanwhile.
-	if outdated(u) {
+	if n := status.ObservedGeneration; n != 0 && n < u.GetGeneration() {
 		return ""
 	}
-	messages, _, _ := unstructured.NestedSlice(u.Object, "status", "validationMessages")
-	for _, m := range messages {
-		if text := complaint(m); text != "" {
-			return text
+	for _, m := range status.ValidationMessages {
+		// A warning is advice: the route works all the same. Istio documents its errors by their codes:
+		// https://istio.io/latest/docs/reference/config/analysis/
+		if m.Level == analysis.AnalysisMessageBase_ERROR {
+			return fmt.Sprintf("refused by Istio's validation: %s (%s)", m.GetType().GetName(), m.GetType().GetCode())
 		}
 	}
-	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
-	for _, c := range conditions {
-		if m, _ := c.(map[string]any); m["type"] == "Reconciled" && m["status"] == "False" {
+	for _, c := range status.Conditions {
+		if c.Type == "Reconciled" && c.Status == "False" {
 			return "not every proxy has taken it yet" // its message counts proxies
 		}
 	}
 	return ""
 }
 
-// complaint names an error of Istio's analysers by its code, under which Istio documents it.
-// https://istio.io/latest/docs/reference/config/analysis/
-func complaint(message any) string {
-	m, _ := message.(map[string]any)
-	// A warning is advice: the route works all the same. 3 is ERROR in the enumeration of Istio's own type.
-	// Istio's own examples write it `Error` as well.
-	if level, _ := m["level"].(string); !strings.EqualFold(level, "ERROR") && m["level"] != int64(3) {
-		return ""
+// statusOf is empty where there is no status, and where it cannot be read: nothing is held back then.
+func statusOf(u *unstructured.Unstructured) *meta.IstioStatus {
+	given, _, _ := unstructured.NestedMap(u.Object, "status") // a copy
+	messages, _ := given["validationMessages"].([]any)
+	for _, m := range messages {
+		message, _ := m.(map[string]any)
+		// ERROR is the word of the enumeration; Istio's own examples write it `Error` as well.
+		if level, ok := message["level"].(string); ok {
+			message["level"] = strings.ToUpper(level)
+		}
 	}
-	name, _, _ := unstructured.NestedString(m, "type", "name")
-	code, _, _ := unstructured.NestedString(m, "type", "code")
-	return fmt.Sprintf("refused by Istio's validation: %s (%s)", name, code)
-}
-
-// outdated says that a status speaks of an older version. Proto JSON writes 64 bits as text, other
-// writers as a number.
-func outdated(u *unstructured.Unstructured) bool {
-	observed, found, _ := unstructured.NestedFieldNoCopy(u.Object, "status", "observedGeneration")
-	if !found {
-		return false
+	status := &meta.IstioStatus{}
+	if err := decode(given, status); err != nil {
+		return &meta.IstioStatus{}
 	}
-	n, err := strconv.ParseInt(fmt.Sprint(observed), 10, 64)
-	return err == nil && n < u.GetGeneration()
+	return status
 }

@@ -174,12 +174,19 @@ func TestIstioRefusesWrongTypes(t *testing.T) {
 		"Enum": {
 			reason: "a value outside of an enumeration is refused by Istio's decoder",
 			change: func(s *v1beta1.CanaryService) { s.TrafficPolicy = raw(`{"tls":{"mode":"MAYBE"}}`) },
-			field:  "spec.service.trafficPolicy",
+			field:  "spec.service.trafficPolicy.tls.mode",
+		},
+		"TypeInAList": {
+			reason: "the entry is named",
+			change: func(s *v1beta1.CanaryService) {
+				s.TrafficPolicy = raw(`{"tls":{"mode":"SIMPLE"},"portLevelSettings":[{"port":{"number":80}},{"port":{"number":"eighty"}}]}`)
+			},
+			field: "spec.service.trafficPolicy.portLevelSettings[1].port.number",
 		},
 		"Duration": {
 			reason: "durations inside of a field are read as Istio reads them",
 			change: func(s *v1beta1.CanaryService) { s.Retries = &v1beta1.HTTPRetry{Attempts: 1, PerTryTimeout: "soon"} },
-			field:  "spec.service.retries",
+			field:  "spec.service.retries.perTryTimeout",
 		},
 		"NotJSON": {
 			reason: "an object that was built wrongly is an error and no panic",

@@ -17,26 +17,36 @@ type Object struct{ *unstructured.Unstructured }
 // IsApplyConfiguration marks an Object as something that can be applied.
 func (Object) IsApplyConfiguration() {}
 
-// object puts a spec into the envelope that all routes share: owned by the Canary, and marked so that
-// Flux does not take it for one of its own that has drifted.
-// Owned means deleted with it, and that an edit of the route wakes the Canary.
+// object puts a spec into the envelope that all routes share.
 func object(gvk schema.GroupVersionKind, name string, c *v1beta1.Canary, custom *v1beta1.CustomMetadata, spec map[string]any) Object {
 	u := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
 	u.SetGroupVersionKind(gvk)
-	u.SetNamespace(c.Namespace)
-	u.SetName(name)
+	m := metadata(name, c, custom)
+	u.SetNamespace(m.Namespace)
+	u.SetName(m.Name)
+	u.SetLabels(m.Labels)
+	u.SetAnnotations(m.Annotations)
+	u.SetOwnerReferences(m.OwnerReferences)
+	return Object{u}
+}
+
+// metadata is that of every route: owned by the Canary, and marked so that Flux does not take it for one of its own that
+// has drifted. Owned means deleted with it, and that an edit of the route wakes the Canary.
+func metadata(name string, c *v1beta1.Canary, custom *v1beta1.CustomMetadata) metav1.ObjectMeta {
 	annotations := map[string]string{
 		"kustomize.toolkit.fluxcd.io/reconcile": "disabled",
 		"helm.toolkit.fluxcd.io/driftDetection": "disabled",
 	}
+	var labels map[string]string
 	if custom != nil {
-		u.SetLabels(custom.Labels)
+		labels = custom.Labels
 		// Ours win over custom ones of the same name, and the Canary's own map stays as it is.
 		mine := maps.Clone(annotations)
 		maps.Copy(annotations, custom.Annotations)
 		maps.Copy(annotations, mine)
 	}
-	u.SetAnnotations(annotations)
-	u.SetOwnerReferences([]metav1.OwnerReference{c.OwnerReference()})
-	return Object{u}
+	return metav1.ObjectMeta{
+		Name: name, Namespace: c.Namespace, Labels: labels, Annotations: annotations,
+		OwnerReferences: []metav1.OwnerReference{c.OwnerReference()},
+	}
 }

@@ -194,5 +194,5 @@ func TestIstioRefusesInAnalysis(t *testing.T) {
 	c := podinfo(nil)
 	c.Spec.Analysis = &v1beta1.CanaryAnalysis{Match: []v1beta1.HTTPMatchRequest{{}, {Port: -1}}}
 	_, err := newIstio(t).Render(router.Input{Canary: c})
-	require.ErrorContains(t, err, "spec.analysis.match[1]: ")
+	require.ErrorContains(t, err, "spec.analysis.match[1].port: ")
 }

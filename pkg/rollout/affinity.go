@@ -15,7 +15,7 @@ const cookieDigits = 10
 
 // greet names the cookies of a rollout that begins. Their values follow from the Canary and the revision, so that a
 // restart in the middle, or a second look, gives no user another one.
-func (t *turn) greet() {
+func (t *transition) greet() {
 	a := t.Plan.Affinity
 	t.forget()
 	if a == nil {
@@ -29,7 +29,7 @@ func (t *turn) greet() {
 }
 
 // forget ends the cookies of a rollout: browsers that still have one are told to drop it.
-func (t *turn) forget() {
+func (t *transition) forget() {
 	// This is called at the end of a rollout and again when the next one begins: the second time must not lose what
 	// the first has noted.
 	if t.next.SessionAffinityCookie != "" {
@@ -39,7 +39,7 @@ func (t *turn) forget() {
 }
 
 // token is the value of one side's cookie. The UID tells a Canary from one of the same name that was deleted before.
-func (t *turn) token(side string) string {
+func (t *transition) token(side string) string {
 	sum := sha256.Sum256([]byte(string(t.Names.UID) + "/" + t.next.LastAppliedSpec + "/" + side))
 	return hex.EncodeToString(sum[:])[:cookieDigits]
 }

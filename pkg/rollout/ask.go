@@ -9,7 +9,7 @@ import (
 
 // Ask says what has to be known for the next decision. Nothing due, nothing asked.
 func Ask(s Snapshot) Questions {
-	t := newTurn(s)
+	t := newTransition(s)
 	// A guard needs no answers, and ends what they would be about. Hooks are other people's programs: they may start
 	// a load test, or call somebody.
 	for _, g := range guards {
@@ -42,7 +42,7 @@ func Ask(s Snapshot) Questions {
 }
 
 // leave asks whether a new revision may be started at all.
-func (t *turn) leave() Questions {
+func (t *transition) leave() Questions {
 	moments := []v1beta1.HookType{v1beta1.ConfirmRolloutHook}
 	if t.Status.Phase == v1beta1.PhaseWaiting {
 		moments = append(moments, v1beta1.RollbackHook)
@@ -52,11 +52,11 @@ func (t *turn) leave() Questions {
 
 // opens says that a rollout is still before its first step, or, where it began with all users at the canary because
 // nobody else can answer them, before its first round.
-func (t *turn) opens() bool { return t.Status.Step == 0 || t.Status.Analysis == nil && t.alone() }
+func (t *transition) opens() bool { return t.Status.Step == 0 || t.Status.Analysis == nil && t.alone() }
 
 // opening asks what must be so before the canary receives its first request. Hooks that agreed are not asked
 // again while a gate is closed: an acceptance test is no cheap thing.
-func (t *turn) opening() Questions {
+func (t *transition) opening() Questions {
 	moments := []v1beta1.HookType{v1beta1.RollbackHook}
 	// It is there as soon as they have agreed: see started.
 	if t.Status.Analysis == nil {
@@ -71,7 +71,7 @@ func (t *turn) opening() Questions {
 }
 
 // round asks what judges the step in effect, and whether the next one may be taken.
-func (t *turn) round() Questions {
+func (t *transition) round() Questions {
 	moments := append([]v1beta1.HookType{v1beta1.RolloutHook, v1beta1.RollbackHook}, t.gates()...)
 	q := Questions{Hooks: t.Plan.hooks(moments...)}
 	// Their order is part of the answer: remember finds each metric by its place.
@@ -84,7 +84,7 @@ func (t *turn) round() Questions {
 }
 
 // gates are the moments whose hooks have to agree to what comes next.
-func (t *turn) gates() []v1beta1.HookType {
+func (t *transition) gates() []v1beta1.HookType {
 	var due []v1beta1.HookType
 	next := t.Status.Step
 	// Copies reach no user, so they are no increase of anything. In WaitingPromotion the last one was agreed to before.
@@ -100,7 +100,7 @@ func (t *turn) gates() []v1beta1.HookType {
 
 // proven is the number of steps after which a promotion has to be agreed to. A blue/green rollout asks before
 // all users move: that is what people mean by it.
-func (t *turn) proven() int {
+func (t *transition) proven() int {
 	// One that is alone has all users already, so that only its promotion is left to agree to.
 	if t.Plan.Strategy == BlueGreen && !t.alone() {
 		return t.Plan.Length() - 1
@@ -110,7 +110,7 @@ func (t *turn) proven() int {
 
 // asked says that a metric takes part in the round that is due. When that was to begin counts, not the present: the
 // answer must be the same when the round is judged.
-func (t *turn) asked(i int, m v1beta1.CanaryMetric) bool {
+func (t *transition) asked(i int, m v1beta1.CanaryMetric) bool {
 	// Since what a metric has answered is in the status, its count outlives a restart of the operator.
 	a := t.Status.Analysis
 	if counted(m, a.Metric(t.Plan.metricKey(i))) {
@@ -125,30 +125,30 @@ func counted(m v1beta1.CanaryMetric, found *v1beta1.MetricStatus) bool {
 	return m.Count > 0 && found != nil && found.Checks >= m.Count && (found.PassesInRow > 0 || m.DryRun)
 }
 
-// blocked is the move of a canary that cannot be judged yet, or nil.
-func (t *turn) blocked() move {
+// blocked is the outcome of a canary that cannot be judged yet, or nil.
+func (t *transition) blocked() outcome {
 	switch {
 	case !t.Routed && (t.wait() <= 0 || t.Trouble != ""):
-		return (*turn).awaitRoutes // not before the step is due: saying so would cost two writes a step
+		return (*transition).awaitRoutes // not before the step is due: saying so would cost two writes a step
 	// At any step, not only the first: pods may be lost in mid-rollout, and few that are left answer badly.
 	case !t.ready(t.Target, t.Status.LastAppliedSpec):
-		return (*turn).awaitCanary
+		return (*transition).awaitCanary
 	// Capacity before traffic. With weights by pods the sizes are the weight, so both sides have to have theirs.
 	case t.Target.Available < t.needed(), t.Plan.Ratio && !t.balanced():
-		return (*turn).awaitCapacity
+		return (*transition).awaitCapacity
 	}
 	return nil
 }
 
 // ready says that a side serves the revision it should.
 // Health alone would not do: until the primary is given a revision, it is Available with the one before.
-func (t *turn) ready(w Workload, revision string) bool {
+func (t *transition) ready(w Workload, revision string) bool {
 	return w.Health == Available && w.Revision == revision
 }
 
 // needed is how many pods the canary must have before the step that comes next is routed. Copies of requests are
 // requests.
-func (t *turn) needed() int32 {
+func (t *transition) needed() int32 {
 	if t.Plan.Ratio {
 		return t.proportionate()
 	}
@@ -162,7 +162,7 @@ func (t *turn) needed() int32 {
 
 // wait is how long the step in effect has still to run; zero or less when it is due.
 // A retreat's steps, a closed gate and a round that is repeated are timed by the same field of the status.
-func (t *turn) wait() time.Duration {
+func (t *transition) wait() time.Duration {
 	if t.Status.NextCheck == nil {
 		return 0
 	}

@@ -45,7 +45,7 @@ const (
 )
 
 // enter moves to another phase and says so in the condition that people and scripts wait for.
-func (t *turn) enter(phase v1beta1.CanaryPhase) {
+func (t *transition) enter(phase v1beta1.CanaryPhase) {
 	t.next.Phase = phase
 	t.next.Since = micro(t.Now)
 	// What the phase before was timed by is over; whoever needs a time sets it after this.
@@ -56,7 +56,7 @@ func (t *turn) enter(phase v1beta1.CanaryPhase) {
 
 // promoted words the condition Promoted. Its status and texts are an interface that dashboards and
 // `kubectl wait` rely on.
-func (t *turn) promoted(phase v1beta1.CanaryPhase) (metav1.ConditionStatus, string) {
+func (t *transition) promoted(phase v1beta1.CanaryPhase) (metav1.ConditionStatus, string) {
 	switch phase {
 	case v1beta1.PhaseInitialized:
 		return metav1.ConditionTrue, t.Names.Kind + " initialization completed."
@@ -83,7 +83,7 @@ func (t *turn) promoted(phase v1beta1.CanaryPhase) (metav1.ConditionStatus, stri
 
 // failure says which side serves after a failure, and what was wrong: the status is all that is left to
 // read once events have expired.
-func (t *turn) failure() string {
+func (t *transition) failure() string {
 	text := "Canary analysis failed, %s scaled to zero. Cause: %s."
 	switch {
 	case t.next.CanaryWeight > 0 && t.Primary.Health == Absent && !t.stranded():
@@ -100,17 +100,17 @@ func (t *turn) failure() string {
 
 // hold keeps the phase and says what for. After zero an event will wake the rollout.
 // A condition whose text stays the same costs no write: conclude compares.
-func (t *turn) hold(why Wait, after time.Duration, format string, args ...any) {
+func (t *transition) hold(why Wait, after time.Duration, format string, args ...any) {
 	t.condition(v1beta1.ConditionWaiting, metav1.ConditionTrue, string(why), fmt.Sprintf(format, args...))
 	t.after = max(after, 0)
 }
 
 // rest says that nothing is waited for.
-func (t *turn) rest() {
+func (t *transition) rest() {
 	t.condition(v1beta1.ConditionWaiting, metav1.ConditionFalse, string(WaitNothing), "Nothing is being rolled out.")
 }
 
-func (t *turn) condition(kind string, status metav1.ConditionStatus, reason, message string) {
+func (t *transition) condition(kind string, status metav1.ConditionStatus, reason, message string) {
 	meta.SetStatusCondition(&t.next.Conditions, metav1.Condition{
 		Type:               kind,
 		Status:             status,

@@ -13,7 +13,7 @@ import (
 
 // turn is one decision in the making.
 // Snapshot and found are facts and stay as they are; next and what follows is what is being concluded.
-type turn struct {
+type transition struct {
 	Snapshot
 	stored  v1beta1.CanaryStatus // as it was found; Snapshot has it within bounds
 	found   Findings
@@ -26,29 +26,29 @@ type turn struct {
 }
 
 // move is one way a decision can go.
-type move func(*turn)
+type outcome func(*transition)
 
 // Decide concludes what a Snapshot and the answers to its Questions lead to. It is total: every phase
 // and every finding has a decision, and the same facts always have the same one.
 func Decide(s Snapshot, f Findings) Decision {
-	t := newTurn(s)
+	t := newTransition(s)
 	t.found = f
 	t.accept()
 	t.hear()
-	t.rule()(t)
+	t.firstMatch()(t)
 	return t.conclude()
 }
 
 // newTurn copies the status in depth: conditions and measurements are changed in place, and conclude compares the two.
-func newTurn(s Snapshot) *turn {
-	t := &turn{Snapshot: s, stored: s.Status}
+func newTransition(s Snapshot) *transition {
+	t := &transition{Snapshot: s, stored: s.Status}
 	t.Status = bounded(s.Status)
 	t.next = *t.Status.DeepCopy()
 	return t
 }
 
-// rule finds the move: the first guard that fires, else what the phase does.
-func (t *turn) rule() move {
+// firstMatch is the outcome of the first guard that fires, else of the phase.
+func (t *transition) firstMatch() outcome {
 	for _, g := range guards {
 		if do := g(t); do != nil {
 			return do
@@ -58,12 +58,12 @@ func (t *turn) rule() move {
 		return do
 	}
 	// A phase that only another version knows is left as it is.
-	return (*turn).rest
+	return (*transition).rest
 }
 
 // Refuse is the decision about a spec that does not compile: it says why, and leaves everything where it was.
 func Refuse(s Snapshot, why error) Decision {
-	t := newTurn(s)
+	t := newTransition(s)
 	was := message(t.Status, v1beta1.ConditionValid)
 	// This condition is also what tells the next good spec that there was a halt: see resumed.
 	t.condition(v1beta1.ConditionValid, metav1.ConditionFalse, string(ReasonInvalid), why.Error())
@@ -74,7 +74,7 @@ func Refuse(s Snapshot, why error) Decision {
 }
 
 // accept takes back an earlier complaint about the spec, and says the plan's remarks once.
-func (t *turn) accept() {
+func (t *transition) accept() {
 	text := "The spec is valid."
 	if t.Plan.Provider != "" {
 		text = "The spec is valid for provider " + t.Plan.Provider + "."
@@ -99,9 +99,9 @@ func message(s v1beta1.CanaryStatus, kind string) string {
 	return ""
 }
 
-// conclude closes the turn. What does not change the status is not said either: a notice belongs to
+// conclude closes the transition. What does not change the status is not said either: a notice belongs to
 // the one write that made it true, so it is never repeated.
-func (t *turn) conclude() Decision {
+func (t *transition) conclude() Decision {
 	t.next.ObservedGeneration = t.Generation
 	// Both are part of what is compared below.
 	t.actual()
@@ -120,7 +120,7 @@ func (t *turn) conclude() Decision {
 }
 
 // track notes the configs that a revision is made of, when the rollout becomes about that revision.
-func (t *turn) track() {
+func (t *transition) track() {
 	if t.Configs == nil || t.next.LastAppliedSpec != t.Revision || t.next.LastAppliedSpec == t.Status.LastAppliedSpec {
 		return
 	}

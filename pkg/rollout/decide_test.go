@@ -193,11 +193,11 @@ func TestPromotedCondition(t *testing.T) {
 	}
 	for phase, want := range cases {
 		t.Run(string(phase), func(t *testing.T) {
-			turn := newTurn(snap())
-			turn.next.CanaryWeight = 0
-			turn.cause = "too many 500s"
-			turn.enter(phase)
-			c := meta.FindStatusCondition(turn.next.Conditions, v1beta1.ConditionPromoted)
+			made := newTransition(snap())
+			made.next.CanaryWeight = 0
+			made.cause = "too many 500s"
+			made.enter(phase)
+			c := meta.FindStatusCondition(made.next.Conditions, v1beta1.ConditionPromoted)
 			require.Equal(t, want.status, c.Status)
 			require.Equal(t, string(phase), c.Reason)
 			require.Equal(t, want.message, c.Message)

@@ -10,32 +10,32 @@ import (
 // What changes around a rollout that is under way, and does not end it.
 
 // underWay says that a rollout has begun and its traffic has not come back.
-func (t *turn) underWay() bool {
+func (t *transition) underWay() bool {
 	return t.analysing() || t.Status.Phase == v1beta1.PhasePromoting
 }
 
 // outgrown notices a primary that became larger since the rollout began: the canary needs pods for its share of that.
 // One that became smaller is not followed: what it had is what it needs when its users come back.
-func outgrown(t *turn) move {
+func outgrown(t *transition) outcome {
 	if !t.underWay() && t.Status.Phase != v1beta1.PhaseTerminating || t.Primary.Replicas <= t.Status.PrimaryReplicas {
 		return nil
 	}
-	return (*turn).grow
+	return (*transition).grow
 }
 
-func (t *turn) grow() { t.next.PrimaryReplicas = t.Primary.Replicas }
+func (t *transition) grow() { t.next.PrimaryReplicas = t.Primary.Replicas }
 
 // resumed notices that a halt is over, by suspend or by a spec that could not be followed. No deadline ran meanwhile.
-func resumed(t *turn) move {
+func resumed(t *transition) outcome {
 	// A plan is there, so this is about the spec before.
 	refused := meta.IsStatusConditionPresentAndEqual(t.Status.Conditions, v1beta1.ConditionValid, metav1.ConditionFalse)
 	if !t.underWay() || t.waiting() != WaitResume && !refused {
 		return nil
 	}
-	return (*turn).resume
+	return (*transition).resume
 }
 
-func (t *turn) resume() {
+func (t *transition) resume() {
 	t.next.Since = micro(t.Now)
 	t.hold(WaitInterval, 0, "The rollout of %s goes on.", t.Names.target())
 }
@@ -43,20 +43,20 @@ func (t *turn) resume() {
 // replanned notices a spec whose steps are no longer those that were taken.
 // Users may be at a weight that is no step any more, as 30 between 20 and 40. Once their place is found this must not
 // fire again, or the rollout would never get on.
-func replanned(t *turn) move {
+func replanned(t *transition) outcome {
 	switch {
 	case !t.analysing() || t.Plan.Skip || t.Status.Step == 0:
 		return nil
 	case t.unmatched():
-		return (*turn).replan
+		return (*transition).replan
 	case t.onPlan() && !t.alone() || t.place() == t.Status.Step:
 		return nil
 	}
-	return (*turn).replan
+	return (*transition).replan
 }
 
 // unmatched says that the canary gets requests, or copies, that do not fit the match which the spec has by now.
-func (t *turn) unmatched() bool {
+func (t *transition) unmatched() bool {
 	if !t.Plan.Matched || t.Status.Matched || t.alone() || t.Primary.Available == 0 {
 		return false
 	}
@@ -64,13 +64,13 @@ func (t *turn) unmatched() bool {
 }
 
 // onPlan says that the last step taken is one of the spec's, with the weight that users are at.
-func (t *turn) onPlan() bool {
+func (t *transition) onPlan() bool {
 	taken := t.Status.Step
 	return t.Status.Matched == t.Plan.Matched && taken <= t.Plan.Length() && t.Plan.Step(taken).Weight == t.Status.CanaryWeight
 }
 
 // replan finds the place among the new steps that users are at: no step that they have not met is passed over.
-func (t *turn) replan() {
+func (t *transition) replan() {
 	t.next.Step = t.place()
 	switch {
 	case t.Status.Matched && !t.Plan.Matched:
@@ -88,7 +88,7 @@ func (t *turn) replan() {
 //	had a match, has none   none: the weight was one of those who fit only
 //	blue/green at 100       all of them
 //	weights                 up to the first that is above what users are at
-func (t *turn) place() int {
+func (t *transition) place() int {
 	last := t.Plan.Length()
 	switch {
 	case t.alone():

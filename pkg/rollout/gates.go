@@ -10,13 +10,13 @@ import (
 // with its answer, and asked again every interval.
 
 // candidate says that the target has a revision that may be rolled out next.
-func (t *turn) candidate() bool {
+func (t *transition) candidate() bool {
 	// back has a way of its own, callOff. Routes that still lead to the canary of the last rollout are waited for.
 	return t.resting() && t.Revision != "" && t.Revision != t.Status.LastAppliedSpec && !t.back() && t.Routed
 }
 
 // apply begins with a new revision as soon as all who are to be asked agree.
-func (t *turn) apply() {
+func (t *transition) apply() {
 	switch {
 	// A closed gate is asked again after an interval, however often events wake us.
 	case t.wait() > 0:
@@ -35,7 +35,7 @@ func (t *turn) apply() {
 }
 
 // awaitLeave keeps a new revision from starting. What runs goes on as it was.
-func (t *turn) awaitLeave(gate Finding) {
+func (t *transition) awaitLeave(gate Finding) {
 	if t.Status.Phase != v1beta1.PhaseWaiting {
 		t.enter(v1beta1.PhaseWaiting)
 	}
@@ -43,7 +43,7 @@ func (t *turn) awaitLeave(gate Finding) {
 }
 
 // withdraw ends the wait for leave: the target is back at what was tried last.
-func (t *turn) withdraw() {
+func (t *transition) withdraw() {
 	if t.Status.LastAppliedSpec == t.Status.LastPromotedSpec {
 		t.revert()
 		t.say(ReasonCalledOff, "%s is back at the promoted revision, nothing is left to roll out", t.Names.target())
@@ -60,12 +60,12 @@ func (t *turn) withdraw() {
 
 // withheld finds the gate that keeps the next step from being taken.
 // At the last step of a rollout by weight both are asked. The phase changes only when the promotion alone is missing.
-func withheld(t *turn) move {
+func withheld(t *transition) outcome {
 	if gate := t.closed(v1beta1.ConfirmTrafficIncreaseHook); gate != nil {
-		return func(t *turn) { t.stop(WaitIncrease, *gate, "Canary traffic increase is waiting for approval.") }
+		return func(t *transition) { t.stop(WaitIncrease, *gate, "Canary traffic increase is waiting for approval.") }
 	}
 	if gate := t.closed(v1beta1.ConfirmPromotionHook); gate != nil {
-		return func(t *turn) {
+		return func(t *transition) {
 			// Once: entering it every interval would have deadlines begin anew.
 			if t.Status.Phase != v1beta1.PhaseWaitingPromotion {
 				t.enter(v1beta1.PhaseWaitingPromotion)
@@ -77,7 +77,7 @@ func withheld(t *turn) move {
 }
 
 // closed is the first hook of a moment that does not agree, or nil.
-func (t *turn) closed(moment v1beta1.HookType) *Finding {
+func (t *transition) closed(moment v1beta1.HookType) *Finding {
 	for i := range t.found {
 		if f := &t.found[i]; f.Moment == moment && f.Verdict != v1beta1.Passed {
 			return f
@@ -88,7 +88,7 @@ func (t *turn) closed(moment v1beta1.HookType) *Finding {
 
 // stop waits in front of a closed gate until it is asked again. People hear of it when it closes, and once more when its
 // answer becomes another one.
-func (t *turn) stop(why Wait, gate Finding, alert string) {
+func (t *transition) stop(why Wait, gate Finding, alert string) {
 	text := strings.TrimSuffix(gate.Message, ".")
 	// What was said last is in the condition, which a restart does not forget.
 	if message(t.Status, v1beta1.ConditionWaiting) != text+"." {
@@ -103,7 +103,7 @@ func (t *turn) stop(why Wait, gate Finding, alert string) {
 }
 
 // muted says that nobody wants an alert about a hook.
-func (t *turn) muted(name string) bool {
+func (t *transition) muted(name string) bool {
 	for _, h := range t.Plan.Hooks {
 		if h.Name == name {
 			return h.MuteAlert
@@ -113,7 +113,7 @@ func (t *turn) muted(name string) bool {
 }
 
 // opened tells of the gates that agreed.
-func (t *turn) opened(moment v1beta1.HookType, text string) {
+func (t *transition) opened(moment v1beta1.HookType, text string) {
 	for _, f := range t.found {
 		if f.Moment == moment && f.Verdict == v1beta1.Passed {
 			t.say(ReasonHookPassed, text, f.Name)
@@ -122,17 +122,17 @@ func (t *turn) opened(moment v1beta1.HookType, text string) {
 }
 
 // recalled notices a hook that asks for a rollback.
-func recalled(t *turn) move {
+func recalled(t *transition) outcome {
 	for _, f := range t.found {
 		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed {
-			return (*turn).recall
+			return (*transition).recall
 		}
 	}
 	return nil
 }
 
 // recall rolls back because a person, or a program in their place, wants it.
-func (t *turn) recall() {
+func (t *transition) recall() {
 	t.revoke()
 	// In Promoting this is reached only while the primary is still as it was, so that nobody may blame it.
 	t.cause, t.revoked = t.order(), t.Status.Phase == v1beta1.PhasePromoting
@@ -142,7 +142,7 @@ func (t *turn) recall() {
 }
 
 // revoke tells of the hooks that asked for a rollback.
-func (t *turn) revoke() {
+func (t *transition) revoke() {
 	for _, f := range t.found {
 		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed {
 			t.warn(ReasonHookPassed, "Rollback check %s passed", f.Name)

@@ -7,7 +7,7 @@ import (
 )
 
 // guard looks for a situation that decides whatever the phase would do.
-type guard func(*turn) move
+type guard func(*transition) outcome
 
 // guards run before the phase, in this order; the first that fires decides.
 var guards = []guard{
@@ -27,14 +27,14 @@ var guards = []guard{
 }
 
 // paused gives way to a deletion: a suspended Canary could otherwise not be deleted, nor its target be given back.
-func paused(t *turn) move {
+func paused(t *transition) outcome {
 	if !t.Paused || t.Deleting {
 		return nil
 	}
-	return (*turn).pause
+	return (*transition).pause
 }
 
-func drained(t *turn) move {
+func drained(t *transition) outcome {
 	// A Canary that goes gives its traffic to the target whatever its pods do: see terminating.
 	if t.Status.CanaryWeight == 0 || t.Target.Available > 0 || t.Deleting {
 		return nil
@@ -43,7 +43,7 @@ func drained(t *turn) move {
 	if t.Primary.Available == 0 && (t.stranded() || t.Primary.Health == Absent) {
 		return nil
 	}
-	return (*turn).drain
+	return (*transition).drain
 }
 
 // lost knows these situations of a primary that is not there:
@@ -55,74 +55,74 @@ func drained(t *turn) move {
 //	Failed, target put back      called off first; at rest again, it is made again. At once where the canary has the users
 //	at rest otherwise            made again from the promoted revision, or nothing can be done
 //	stranded                     the canary serves, and the primary was of no use anyway
-func lost(t *turn) move {
+func lost(t *transition) outcome {
 	if t.Primary.Health != Absent || t.Revision == "" || t.stranded() {
 		return nil
 	}
 	again := t.Status.Phase == v1beta1.PhaseInitializing && t.Status.LastPromotedSpec != ""
 	switch {
 	case again && t.Revision != t.Status.LastAppliedSpec:
-		return (*turn).despair
+		return (*transition).despair
 	case t.underWay() && t.back():
-		return (*turn).recreate
+		return (*transition).recreate
 	case t.analysing() && t.Revision == t.Status.LastAppliedSpec && !t.everybody() && t.Target.Available > 0:
-		return (*turn).takeAll
+		return (*transition).takeAll
 	case !t.resting() || t.back() && t.Status.Phase == v1beta1.PhaseFailed && t.Status.CanaryWeight == 0:
 		return nil
 	case t.Revision == t.Status.LastPromotedSpec:
-		return (*turn).recreate
+		return (*transition).recreate
 	}
-	return (*turn).despair
+	return (*transition).despair
 }
 
-func superseded(t *turn) move {
+func superseded(t *transition) outcome {
 	if t.Revision == "" || t.Revision == t.Status.LastAppliedSpec || t.back() {
 		return nil
 	}
 	// A primary that was given a revision comes up with it first; promoting takes users off the unproven target
 	// meanwhile. One that returns, too, gets there before anything new begins.
 	if t.analysing() || t.Status.Phase == v1beta1.PhasePromoting && !t.rendered() && !t.recalling() {
-		return (*turn).restart
+		return (*transition).restart
 	}
 	return nil
 }
 
-func calledOff(t *turn) move {
+func calledOff(t *transition) outcome {
 	switch {
 	case !t.back():
 		return nil
 	// Nothing was written to the primary, so there is nothing to be brought back.
 	case t.analysing(), t.Status.Phase == v1beta1.PhasePromoting && !t.rendered():
-		return (*turn).callOff
+		return (*transition).callOff
 	case t.Status.Phase == v1beta1.PhasePromoting:
-		return (*turn).turnBack
+		return (*transition).turnBack
 	}
 	return nil
 }
 
 // stuck does not blame a primary for what it had before: until it is rendered, its trouble is that of another revision.
-func stuck(t *turn) move {
+func stuck(t *transition) outcome {
 	switch {
 	case t.analysing() && (t.Target.Health == Stuck || t.late(t.Target) || t.small()):
-		return (*turn).giveUp
+		return (*transition).giveUp
 	case t.listens(): // somebody may want back what there was before
 		return nil
 	case t.Status.Phase == v1beta1.PhasePromoting && t.rendered() && (t.Primary.Health == Stuck || t.late(t.Primary)):
-		return (*turn).strand
+		return (*transition).strand
 	}
 	return nil
 }
 
 // exhausted is about a threshold that was lowered: the failure that reaches it ends the rollout by itself, see fail.
-func exhausted(t *turn) move {
+func exhausted(t *transition) outcome {
 	if !t.analysing() || t.Status.FailedChecks < t.Plan.Threshold {
 		return nil
 	}
-	return (*turn).rollBack
+	return (*transition).rollBack
 }
 
 // resting says that nothing is under way.
-func (t *turn) resting() bool {
+func (t *transition) resting() bool {
 	switch t.Status.Phase {
 	case v1beta1.PhaseInitialized, v1beta1.PhaseWaiting, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed:
 		return true
@@ -132,55 +132,57 @@ func (t *turn) resting() bool {
 }
 
 // analysing says that a canary is being judged.
-func (t *turn) analysing() bool {
+func (t *transition) analysing() bool {
 	return t.Status.Phase == v1beta1.PhaseProgressing || t.Status.Phase == v1beta1.PhaseWaitingPromotion
 }
 
 // stranded says that the primary was given a revision it never came up with, so that only the canary
 // can serve. Promoting then still names that revision.
-func (t *turn) stranded() bool {
+func (t *transition) stranded() bool {
 	return t.Status.Promoting != "" && t.Status.Phase != v1beta1.PhasePromoting
 }
 
 // alone says that a canary is being judged that has all users because nobody else could answer them.
-func (t *turn) alone() bool {
+func (t *transition) alone() bool {
 	return t.stranded() || t.analysing() && t.Primary.Health == Absent && t.everybody()
 }
 
 // everybody says that all users are with the canary. Of those who fit a match it may have all from the beginning.
-func (t *turn) everybody() bool { return t.Status.CanaryWeight == everything && !t.Status.Matched }
+func (t *transition) everybody() bool {
+	return t.Status.CanaryWeight == everything && !t.Status.Matched
+}
 
 // recovered says that a primary that was given up came up after all, at its full size.
 // Where its autoscaler has made it smaller meanwhile, what that asks for is full.
-func (t *turn) recovered() bool {
+func (t *transition) recovered() bool {
 	return t.stranded() && t.ready(t.Primary, t.Status.Promoting) && t.Primary.Available >= min(t.Status.PrimaryReplicas, t.Primary.Replicas)
 }
 
 // back says that the target was put back to the revision the primary runs.
 // A stranded primary does not run that one any more: putting the target back to it is a rollout like any other.
-func (t *turn) back() bool {
+func (t *transition) back() bool {
 	return t.Revision == t.Status.LastPromotedSpec && t.Revision != t.Status.LastAppliedSpec && !t.stranded()
 }
 
 // rendered says that the primary has been given the revision it is being promoted to. One that another
 // controller promotes names none.
-func (t *turn) rendered() bool {
+func (t *transition) rendered() bool {
 	return t.Status.Promoting != "" && t.Primary.Revision == t.Status.Promoting
 }
 
 // strayed says that the primary was left with a revision whose promotion did not end well.
-func (t *turn) strayed() bool {
+func (t *transition) strayed() bool {
 	return t.Primary.Revision != "" && t.Primary.Revision != t.Status.LastPromotedSpec
 }
 
 // astray says that a primary at rest runs something else than it should, and that its target could give it that: it
 // was written, and called off before anybody knew.
-func (t *turn) astray() bool {
+func (t *transition) astray() bool {
 	return t.strayed() && !t.stranded() && t.Revision == t.Status.LastPromotedSpec && t.Primary.Health != Absent
 }
 
 // late says that a side, or its routes, had the whole deadline and are still not there.
-func (t *turn) late(w Workload) bool {
+func (t *transition) late(w Workload) bool {
 	if w.Health != Available {
 		// A pod that restarts late in a long interval has the deadline from then on, not from when the step began.
 		return t.overdue(later(t.clock(), w.Since))
@@ -189,14 +191,14 @@ func (t *turn) late(w Workload) bool {
 }
 
 // small says that the canary had the whole deadline to grow to what its next step needs.
-func (t *turn) small() bool {
+func (t *transition) small() bool {
 	return t.Target.Health == Available && t.Target.Available < t.needed() && t.overdue(later(t.due(), t.Target.Since))
 }
 
-func (t *turn) overdue(since time.Time) bool { return t.Now.Sub(since) > t.Plan.Deadline }
+func (t *transition) overdue(since time.Time) bool { return t.Now.Sub(since) > t.Plan.Deadline }
 
 // clock is when the wait that a deadline limits began: with the phase, or with the step in effect.
-func (t *turn) clock() time.Time {
+func (t *transition) clock() time.Time {
 	if t.Status.NextCheck == nil {
 		return t.since()
 	}
@@ -204,14 +206,14 @@ func (t *turn) clock() time.Time {
 }
 
 // due is when the step in effect is, or was, to be judged: before that nobody waits for its routes.
-func (t *turn) due() time.Time {
+func (t *transition) due() time.Time {
 	if t.Status.NextCheck == nil {
 		return t.since()
 	}
 	return later(t.since(), t.Status.NextCheck.Time)
 }
 
-func (t *turn) since() time.Time {
+func (t *transition) since() time.Time {
 	if t.Status.Since == nil {
 		return time.Time{}
 	}

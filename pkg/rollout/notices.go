@@ -81,22 +81,22 @@ type Alert struct {
 	Detailed bool // carries the plan's figures
 }
 
-func (t *turn) say(r Reason, format string, args ...any) {
+func (t *transition) say(r Reason, format string, args ...any) {
 	t.notices = append(t.notices, Notice{Reason: r, Message: fmt.Sprintf(format, args...)})
 }
 
-func (t *turn) warn(r Reason, format string, args ...any) {
+func (t *transition) warn(r Reason, format string, args ...any) {
 	t.say(r, format, args...)
 	t.notices[len(t.notices)-1].Warning = true
 }
 
 // alert adds a chat message to the notice said last.
-func (t *turn) alert(severity v1beta1.AlertSeverity, text string) {
+func (t *transition) alert(severity v1beta1.AlertSeverity, text string) {
 	t.notices[len(t.notices)-1].Alert = &Alert{Severity: severity, Text: text}
 }
 
 // report is alert with the plan's figures in it.
-func (t *turn) report(text string) {
+func (t *transition) report(text string) {
 	t.alert(v1beta1.SeverityInfo, text)
 	t.notices[len(t.notices)-1].Alert.Detailed = true
 }

@@ -10,7 +10,7 @@ import (
 // The ways a rollout ends early, or is taken over.
 
 // rollBack ends a rollout whose canary failed too many checks.
-func (t *turn) rollBack() {
+func (t *transition) rollBack() {
 	t.warn(ReasonRolledBack, "Rolling back %s failed checks threshold reached %d", t.Names.canary(), t.next.FailedChecks)
 	t.alert(v1beta1.SeverityError, "Failed checks threshold reached "+itoa(t.next.FailedChecks))
 	t.cause = fmt.Sprintf("%d failed checks of %s, the last: %s", t.next.FailedChecks, t.Names.target(), t.last())
@@ -18,7 +18,7 @@ func (t *turn) rollBack() {
 }
 
 // giveUp ends a rollout whose canary does not become ready, or whose routes are not taken.
-func (t *turn) giveUp() {
+func (t *transition) giveUp() {
 	why := t.obstacle(t.Names.target(), t.Target)
 	event, alert := "progress deadline exceeded ", "Progress deadline exceeded "
 	if t.Target.Health == Stuck {
@@ -31,7 +31,7 @@ func (t *turn) giveUp() {
 }
 
 // abandon leaves the canary: to the primary where that is whole, else the canary keeps what it has.
-func (t *turn) abandon() {
+func (t *transition) abandon() {
 	t.next.Iterations = 0
 	t.next.Step = 0
 	// What the primary came up with while a newer revision was judged is what users are left with.
@@ -52,7 +52,7 @@ func (t *turn) abandon() {
 }
 
 // leaveCanary ends all that leads requests to the canary.
-func (t *turn) leaveCanary() {
+func (t *transition) leaveCanary() {
 	t.next.CanaryWeight = 0
 	t.next.Matched = false
 	t.forget()
@@ -60,7 +60,7 @@ func (t *turn) leaveCanary() {
 
 // strand ends a promotion whose primary does not come up. The canary passed all checks and is the healthy
 // copy, so it takes all traffic and stays, unless the target has already moved on to something unproven.
-func (t *turn) strand() {
+func (t *transition) strand() {
 	if t.recalling() {
 		t.founder()
 		return
@@ -96,7 +96,7 @@ func (t *turn) strand() {
 
 // retry takes up a promotion again whose primary came up after it had been given up.
 // The weight stays: promoting brings the traffic back as it does after any promotion.
-func (t *turn) retry() {
+func (t *transition) retry() {
 	t.enter(v1beta1.PhasePromoting)
 	t.hold(WaitRoutes, 0, "%s is ready after all, traffic goes back to it.", t.Names.primary())
 	t.say(ReasonPromotionStarted, "%s is ready after all, going on with its promotion", t.Names.primary())
@@ -104,7 +104,7 @@ func (t *turn) retry() {
 
 // drain takes traffic off a canary that has no pods left to answer it. While it is being judged that
 // counts as a failed check, so that a canary that dies again and again is rolled back.
-func (t *turn) drain() {
+func (t *transition) drain() {
 	t.next.CanaryWeight = 0
 	t.next.Matched = false
 	t.warn(ReasonDrained, "%s has no available pods, routing all traffic to primary", t.Names.target())
@@ -138,7 +138,7 @@ func (t *turn) drain() {
 
 // callOff ends a rollout whose target was put back to what the primary runs. Nothing failed, and there
 // is nothing to promote, so it is over at once.
-func (t *turn) callOff() {
+func (t *transition) callOff() {
 	// A promotion failed half-way before: at rest, the primary would keep a revision that nobody wants.
 	if t.strayed() {
 		t.turnBack()
@@ -150,14 +150,14 @@ func (t *turn) callOff() {
 }
 
 // revert settles on the promoted revision.
-func (t *turn) revert() {
+func (t *transition) revert() {
 	t.dismiss()
 	t.enter(v1beta1.PhaseSucceeded)
 	t.rest()
 }
 
 // dismiss forgets a rollout: what was promoted is what is wanted.
-func (t *turn) dismiss() {
+func (t *transition) dismiss() {
 	t.next.LastAppliedSpec = t.Status.LastPromotedSpec
 	t.next.Promoting = ""
 	t.next.FailedChecks = 0
@@ -167,7 +167,7 @@ func (t *turn) dismiss() {
 }
 
 // turnBack has a primary that was already given the new revision return to the promoted one.
-func (t *turn) turnBack() {
+func (t *transition) turnBack() {
 	t.next.LastAppliedSpec = t.Revision
 	t.next.FailedChecks = 0
 	t.goHome()
@@ -176,7 +176,7 @@ func (t *turn) turnBack() {
 
 // goHome sends the primary back to the promoted revision, and users to the primary: at once, unless none of its pods
 // would answer them.
-func (t *turn) goHome() {
+func (t *transition) goHome() {
 	t.next.Promoting = t.Status.LastPromotedSpec
 	t.next.Iterations = 0
 	t.next.Step = 0
@@ -190,7 +190,7 @@ func (t *turn) goHome() {
 }
 
 // recreate starts over with a primary that somebody deleted, from a target that has the same revision.
-func (t *turn) recreate() {
+func (t *transition) recreate() {
 	t.dismiss()
 	// In mid-rollout the target still has pods. They have the promoted revision, or are about to.
 	if t.Status.CanaryWeight > 0 && t.Target.Available > 0 {
@@ -203,7 +203,7 @@ func (t *turn) recreate() {
 
 // takeAll gives a canary all users, since somebody deleted the primary in mid-rollout. There is nothing left to compare
 // it with and nothing to go back to: it is judged once more with all of them there.
-func (t *turn) takeAll() {
+func (t *transition) takeAll() {
 	if t.Status.Phase == v1beta1.PhaseWaitingPromotion {
 		t.enter(v1beta1.PhaseProgressing)
 	}
@@ -218,7 +218,7 @@ func (t *turn) takeAll() {
 
 // despair is about a primary that somebody deleted and that cannot be made again: the target, which it was
 // copied from, has another revision by now, and one that did not pass must not be given to users.
-func (t *turn) despair() {
+func (t *transition) despair() {
 	text := fmt.Sprintf("%s is gone and cannot be made again: %s does not have the promoted revision, put it back to that",
 		t.Names.primary(), t.Names.target())
 	if message(t.Status, v1beta1.ConditionWaiting) != text+"." {
@@ -229,7 +229,7 @@ func (t *turn) despair() {
 }
 
 // pause says once that nothing will happen until the spec is changed.
-func (t *turn) pause() {
+func (t *transition) pause() {
 	if t.waiting() != WaitResume {
 		t.say(ReasonSuspended, "skipping canary run as object is suspended")
 	}
@@ -237,7 +237,7 @@ func (t *turn) pause() {
 }
 
 // obstacle says why a side, or its routes, did not become ready in time.
-func (t *turn) obstacle(name string, w Workload) string {
+func (t *transition) obstacle(name string, w Workload) string {
 	if w.Health == Available && !t.Routed {
 		return "routes of " + name + " were not taken: " + orElse(t.Trouble, "the proxies did not report them in time")
 	}
@@ -255,7 +255,7 @@ func (t *turn) obstacle(name string, w Workload) string {
 
 // remaining is when to look again at something that does not become ready: at the deadline or earlier.
 // Past the deadline, too: what does not end the rollout, as a primary that nobody can stand in for, is still looked at.
-func (t *turn) remaining() time.Duration {
+func (t *transition) remaining() time.Duration {
 	left := t.Plan.Deadline - t.Now.Sub(t.clock())
 	if left <= 0 {
 		return lookAgain

@@ -7,7 +7,7 @@ import (
 )
 
 // phases are what a rollout does when no guard fires.
-var phases = map[v1beta1.CanaryPhase]move{
+var phases = map[v1beta1.CanaryPhase]outcome{
 	"":                            initialise,
 	v1beta1.PhaseInitializing:     initialise,
 	v1beta1.PhaseInitialized:      idle,
@@ -19,11 +19,11 @@ var phases = map[v1beta1.CanaryPhase]move{
 	v1beta1.PhasePromoting:        promoting,
 	v1beta1.PhaseFinalising:       finalising,
 	v1beta1.PhaseTerminating:      terminating,
-	v1beta1.PhaseTerminated:       (*turn).rest,
+	v1beta1.PhaseTerminated:       (*transition).rest,
 }
 
 // initialise waits for the first primary. Users stay with the target meanwhile.
-func initialise(t *turn) {
+func initialise(t *transition) {
 	if t.Status.Phase == "" {
 		t.enter(v1beta1.PhaseInitializing)
 	}
@@ -53,7 +53,7 @@ func initialise(t *turn) {
 
 // initialisable says that all a first primary needs is there.
 // It repeats what initialise waits for, since Ask has to know before.
-func (t *turn) initialisable() bool {
+func (t *transition) initialisable() bool {
 	first := t.Status.LastAppliedSpec
 	if t.Status.LastPromotedSpec == "" {
 		first = t.Revision
@@ -62,7 +62,7 @@ func (t *turn) initialisable() bool {
 }
 
 // release lets the primary's autoscaler go below the size it had, once all traffic has come back to it.
-func (t *turn) release() {
+func (t *transition) release() {
 	// With weights by pods the primary gave some of its own away: it has to have them back first.
 	grown := !t.Plan.Ratio || t.Primary.Replicas >= t.Status.PrimaryReplicas && !mixed(t.Status)
 	if t.Routed && t.Status.CanaryWeight == 0 && grown {
@@ -70,7 +70,7 @@ func (t *turn) release() {
 	}
 }
 
-func (t *turn) initialised() {
+func (t *transition) initialised() {
 	for _, f := range t.found { // nobody is judged yet, so this is only said
 		if f.Verdict == v1beta1.Passed {
 			t.say(ReasonMetricsReachable, "all the metrics providers are available!")
@@ -86,7 +86,7 @@ func (t *turn) initialised() {
 }
 
 // idle looks for a revision that was not tried yet.
-func idle(t *turn) {
+func idle(t *transition) {
 	switch {
 	case t.Revision == "":
 		t.awaitTarget()
@@ -114,7 +114,7 @@ func idle(t *turn) {
 
 // begin starts a rollout from the state the routes are in: all traffic at the primary, or, where the last
 // promotion broke the primary, all of it at the canary, which is then judged right there.
-func (t *turn) begin() {
+func (t *transition) begin() {
 	t.rewind()
 	// The size that every share is a share of, and that the primary is kept at until its users are back.
 	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
@@ -130,7 +130,7 @@ func (t *turn) begin() {
 
 // restart drops what is known of the old revision and begins with the new one.
 // The size stays what it was when the rollout began: that is what the primary has to have again at its end.
-func (t *turn) restart() {
+func (t *transition) restart() {
 	// The primary was not given it yet. A stranded one keeps the name of what broke it, until something else is promoted.
 	if t.Status.Phase == v1beta1.PhasePromoting {
 		t.next.Promoting = ""
@@ -143,7 +143,7 @@ func (t *turn) restart() {
 }
 
 // rewind goes back to before the first step, with the target's present revision.
-func (t *turn) rewind() {
+func (t *transition) rewind() {
 	t.next.LastAppliedSpec = t.Revision
 	t.next.FailedChecks = 0
 	t.next.Iterations = 0
@@ -162,7 +162,7 @@ func (t *turn) rewind() {
 }
 
 // progress judges the step in effect once it is due.
-func progress(t *turn) {
+func progress(t *transition) {
 	// Before anything the plan says: without analysis, too, only pods that run are promoted.
 	if block := t.blocked(); block != nil {
 		block(t)
@@ -183,13 +183,13 @@ func progress(t *turn) {
 }
 
 // measure gives a step that began without a route of its own the interval it is judged over.
-func (t *turn) measure() {
+func (t *transition) measure() {
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
 	t.awaitStep()
 }
 
 // advance takes the next step.
-func (t *turn) advance() {
+func (t *transition) advance() {
 	// A gate may have kept the first step for days: delays of metrics count from the first request.
 	if t.Status.Step == 0 {
 		t.next.Analysis.Started = micro(t.Now)
@@ -210,7 +210,7 @@ func (t *turn) advance() {
 }
 
 // begun gives the step that was taken its interval.
-func (t *turn) begun() {
+func (t *transition) begun() {
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
 	if t.Plan.Ratio {
 		t.next.NextCheck = nil // the weight takes effect when the pods are there
@@ -219,7 +219,7 @@ func (t *turn) begun() {
 }
 
 // started tells, once, that what has to be so before the first request is so.
-func (t *turn) started() {
+func (t *transition) started() {
 	if !t.opens() || t.Status.Analysis != nil {
 		return
 	}
@@ -230,7 +230,7 @@ func (t *turn) started() {
 
 // tell says which step was taken.
 // Its texts are the contract's: people have alerts and scripts that look for them.
-func (t *turn) tell(step Step) {
+func (t *transition) tell(step Step) {
 	before := Step{}
 	if t.Status.Step > 0 && t.Status.Step <= t.Plan.Length() {
 		before = t.Plan.Step(t.Status.Step)
@@ -251,7 +251,7 @@ func (t *turn) tell(step Step) {
 }
 
 // settling is how long until the routes may be trusted; zero when an event will tell.
-func (t *turn) settling() time.Duration {
+func (t *transition) settling() time.Duration {
 	if t.Settles.IsZero() {
 		return 0
 	}

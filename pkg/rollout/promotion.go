@@ -5,7 +5,7 @@ import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 // The way back: the primary takes the revision that passed, then the traffic, then the canary stops.
 
 // promote has the primary take the canary's revision. Traffic stays where it is until it runs.
-func (t *turn) promote() {
+func (t *transition) promote() {
 	t.opened(v1beta1.ConfirmPromotionHook, "Confirm-promotion check %s passed")
 	t.next.Promoting = t.Status.LastAppliedSpec
 	t.next.PrimaryReplicas = max(t.next.PrimaryReplicas, 1)
@@ -15,7 +15,7 @@ func (t *turn) promote() {
 }
 
 // promoting brings traffic back once the primary runs the new revision at its old size.
-func promoting(t *turn) {
+func promoting(t *transition) {
 	switch {
 	case t.listens():
 		t.after = lookAgain // silence is no consent
@@ -48,7 +48,7 @@ func promoting(t *turn) {
 
 // short says that the primary has fewer pods than it had. An autoscaler that may no longer give it as many is
 // waited for until the deadline: from then on, as many as it asks for have to do.
-func (t *turn) short() bool {
+func (t *transition) short() bool {
 	had := Share(orDefault(t.Plan.PrimaryReady, everything), t.Status.PrimaryReplicas)
 	if t.Primary.Available < min(had, t.Primary.Replicas) {
 		return true
@@ -57,7 +57,7 @@ func (t *turn) short() bool {
 }
 
 // returned ends a promotion that was turned back: the primary runs what it ran before, and has the traffic.
-func (t *turn) returned() {
+func (t *transition) returned() {
 	if t.recalling() {
 		t.recede()
 		return
@@ -68,7 +68,7 @@ func (t *turn) returned() {
 }
 
 // retreat takes the next step back to the primary, or the last one.
-func (t *turn) retreat() {
+func (t *transition) retreat() {
 	// Found by the weight and not by a count: a promotion that is taken up again begins at 100, wherever it was before.
 	for _, step := range t.Plan.Retreat {
 		if step.Weight >= t.Status.CanaryWeight {
@@ -92,7 +92,7 @@ func (t *turn) retreat() {
 }
 
 // finalise records what was seen on the primary and moves all traffic there.
-func (t *turn) finalise() {
+func (t *transition) finalise() {
 	// Seen and not assumed: the primary is ready, and its annotation says what with.
 	t.next.LastPromotedSpec = t.next.Promoting
 	t.next.Promoting = ""
@@ -105,7 +105,7 @@ func (t *turn) finalise() {
 }
 
 // finalising ends once the routes are taken; the target is scaled to zero by then.
-func finalising(t *turn) {
+func finalising(t *transition) {
 	if !t.Routed {
 		t.awaitRoutes()
 		return

@@ -104,7 +104,7 @@ func (p *Plan) proportion(i Intent, s v1beta1.CanaryStatus) Intent {
 func mixed(s v1beta1.CanaryStatus) bool { return s.ActualWeight != nil && *s.ActualWeight > 0 }
 
 // proportionate is how many pods the canary must have for the step that it is at, or that comes first.
-func (t *turn) proportionate() int32 {
+func (t *transition) proportionate() int32 {
 	weight := t.Status.CanaryWeight
 	if t.Status.Step == 0 && len(t.Plan.Steps) > 0 {
 		weight = t.Plan.Steps[0].Weight
@@ -114,7 +114,7 @@ func (t *turn) proportionate() int32 {
 }
 
 // balanced says that both sides have the sizes that the weight asks for.
-func (t *turn) balanced() bool {
+func (t *transition) balanced() bool {
 	if t.Status.CanaryWeight == 0 {
 		return !mixed(t.Status)
 	}
@@ -124,7 +124,7 @@ func (t *turn) balanced() bool {
 }
 
 // actual notes the share that was reached, where it is reached by sizes.
-func (t *turn) actual() {
+func (t *transition) actual() {
 	t.next.ActualWeight = nil
 	if !t.Plan.Ratio {
 		return

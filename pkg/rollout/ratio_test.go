@@ -90,10 +90,10 @@ func TestActualWeight(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			c.was.PrimaryReplicas, c.was.LastAppliedSpec, c.was.Phase = 5, "r1-b", v1beta1.PhaseProgressing
-			turn := newTurn(Snapshot{Plan: plan, Status: c.was, Target: Workload{Available: c.target}, Primary: Workload{Available: c.primary}})
-			turn.next.CanaryWeight = c.is.CanaryWeight
-			turn.actual()
-			require.Equal(t, c.want, *turn.next.ActualWeight, c.reason)
+			made := newTransition(Snapshot{Plan: plan, Status: c.was, Target: Workload{Available: c.target}, Primary: Workload{Available: c.primary}})
+			made.next.CanaryWeight = c.is.CanaryWeight
+			made.actual()
+			require.Equal(t, c.want, *made.next.ActualWeight, c.reason)
 		})
 	}
 }

@@ -28,12 +28,12 @@ func attentive(p Plan, s v1beta1.CanaryStatus) bool {
 	return s.Phase == v1beta1.PhasePromoting && !p.Skip && !homing(s) && len(p.hooks(v1beta1.RollbackHook)) > 0
 }
 
-func (t *turn) recalling() bool { return Recalled(t.Status) }
-func (t *turn) attentive() bool { return attentive(t.Plan, t.Status) }
+func (t *transition) recalling() bool { return Recalled(t.Status) }
+func (t *transition) attentive() bool { return attentive(t.Plan, t.Status) }
 
 // listens says that they are due now. A status remembers that they were asked by when it was stored last: nextCheck is
 // the retreat's, and the deadline of a primary counts from it.
-func (t *turn) listens() bool {
+func (t *transition) listens() bool {
 	// With answers at hand this is the pass that decides by them, and asks nothing more.
 	if !t.attentive() || len(t.found) > 0 {
 		return false
@@ -44,14 +44,14 @@ func (t *turn) listens() bool {
 
 // beat is when rollback hooks were due last, and how long it is until they are again. It counts whole intervals
 // from the beginning of the phase, in the seconds that a status is stored with.
-func (t *turn) beat() (due time.Time, left time.Duration) {
+func (t *transition) beat() (due time.Time, left time.Duration) {
 	began, interval := t.since().Truncate(time.Second), max(t.Plan.Interval, time.Second)
 	due = began.Add(t.Now.Sub(began) / interval * interval)
 	return due, due.Add(interval).Sub(t.Now)
 }
 
 // attend sees to it that there is a pass when rollback hooks are due next.
-func (t *turn) attend() {
+func (t *transition) attend() {
 	// A halt has no next look at all: taking it back is an event.
 	if !t.attentive() || t.Paused || t.next.Phase != v1beta1.PhasePromoting {
 		return
@@ -62,7 +62,7 @@ func (t *turn) attend() {
 }
 
 // hear takes note of what rollback hooks said to a promotion, and says once if one of them cannot be followed.
-func (t *turn) hear() {
+func (t *transition) hear() {
 	t.heard = t.attentive() && len(t.found) > 0
 	// Once: the hook is asked again every interval, and may go on agreeing.
 	if t.heard && recalled(t) != nil && !t.home() && !t.Former {
@@ -71,23 +71,23 @@ func (t *turn) hear() {
 }
 
 // home says that the primary runs what was promoted last.
-func (t *turn) home() bool { return t.Primary.Revision == t.Status.LastPromotedSpec }
+func (t *transition) home() bool { return t.Primary.Revision == t.Status.LastPromotedSpec }
 
 // countermanded notices a hook that asks for a rollback in the course of a promotion.
-func countermanded(t *turn) move {
+func countermanded(t *transition) outcome {
 	switch {
 	case !t.attentive() || recalled(t) == nil:
 		return nil
 	case t.home():
-		return (*turn).recall // the primary was not given anything else yet
+		return (*transition).recall // the primary was not given anything else yet
 	case t.Former:
-		return (*turn).takeBack
+		return (*transition).takeBack
 	}
 	return nil
 }
 
 // takeBack has the primary return to the promoted revision, while the target keeps the one that was recalled.
-func (t *turn) takeBack() {
+func (t *transition) takeBack() {
 	order := t.order()
 	t.goHome()
 	t.note(t.Names.primary() + " returns to the promoted revision. Cause: " + order + ".")
@@ -97,12 +97,12 @@ func (t *turn) takeBack() {
 }
 
 // note has the condition Promoted tell more of a promotion than that it is under way.
-func (t *turn) note(text string) {
+func (t *transition) note(text string) {
 	t.condition(v1beta1.ConditionPromoted, metav1.ConditionUnknown, string(v1beta1.PhasePromoting), text)
 }
 
-// order is who asked for a rollback: in this turn, or, as the status has it, in an earlier one.
-func (t *turn) order() string {
+// order is who asked for a rollback: in this decision, or, as the status has it, in an earlier one.
+func (t *transition) order() string {
 	for _, f := range t.found {
 		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed {
 			return "the rollback hook " + f.Name + " asked for it"
@@ -116,7 +116,7 @@ func (t *turn) order() string {
 
 // regret says that a promotion goes on although a hook asked for a rollback. What has been said is kept in the
 // condition: the hook may well go on asking.
-func (t *turn) regret(order string) {
+func (t *transition) regret(order string) {
 	text := t.Names.primary() + " cannot return to the promoted revision: " + orElse(t.Unkept, "it is not kept") +
 		"; put " + t.Names.target() + " back to it"
 	said := message(t.Status, v1beta1.ConditionPromoted)
@@ -130,14 +130,14 @@ func (t *turn) regret(order string) {
 }
 
 // stay gives the way back up, because what it leads to is gone: the promotion goes on.
-func (t *turn) stay() {
+func (t *transition) stay() {
 	t.next.Promoting = t.Status.LastAppliedSpec
 	t.hold(WaitPrimary, 0, "%s.", t.describe(t.Names.primary(), Workload{Health: Starting}))
 	t.regret(t.order())
 }
 
 // recede ends a rollout whose primary has returned because a hook asked for it.
-func (t *turn) recede() {
+func (t *transition) recede() {
 	// The primary is whole, so that the failure must not be worded as a broken promotion.
 	t.cause, t.revoked = t.order(), true
 	t.say(ReasonRolledBack, "%s is back at the promoted revision", t.Names.primary())
@@ -146,14 +146,14 @@ func (t *turn) recede() {
 }
 
 // comeHome sends users to a primary that is on its way back, now that it has a pod to answer them.
-func (t *turn) comeHome() {
+func (t *transition) comeHome() {
 	t.leaveCanary()
 	t.awaitPrimary()
 }
 
 // founder is about a primary that does not come up with what it returned to. Where none of its pods answers, users
 // stay with the canary, for as long as that takes.
-func (t *turn) founder() {
+func (t *transition) founder() {
 	why := t.obstacle(t.Names.primary(), t.Primary)
 	switch {
 	case t.Status.CanaryWeight > 0 && t.Primary.Available > 0:

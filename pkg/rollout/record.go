@@ -27,7 +27,7 @@ func (p *Plan) metricKey(i int) string {
 
 // remember writes what a round found into the status, so that a count outlives the operator and people can see why
 // a rollout stands.
-func (t *turn) remember() {
+func (t *transition) remember() {
 	// Answers to hooks come first, those of metrics after them: see Findings.
 	waits := len(t.metric(v1beta1.Waiting)) > 0
 	first, asked := len(t.found)-len(Ask(t.Snapshot).Metrics), 0
@@ -51,7 +51,7 @@ func (t *turn) remember() {
 }
 
 // count adds one finding to what is known of its metric.
-func (t *turn) count(key string, f Finding) {
+func (t *transition) count(key string, f Finding) {
 	if t.next.Analysis == nil {
 		t.next.Analysis = &v1beta1.AnalysisStatus{Started: micro(t.Now)}
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// rulings are what a round of checks can lead to short of the next step, in this order; the first that finds something
+// roundRules are what a round of checks can lead to short of the next step, in this order; the first that finds something
 // decides.
-var rulings = []guard{
+var roundRules = []guard{
 	recalled, // somebody wants the old revision back: nothing else counts
 	failing,  // a check failed
 	pending,  // a value is not there yet
@@ -19,14 +19,14 @@ var rulings = []guard{
 }
 
 // judge concludes a round.
-func (t *turn) judge() {
+func (t *transition) judge() {
 	// First, for limits are about what has been counted with this round.
 	t.remember()
 	// Before the gates: what agreed is not asked again while one of them is closed.
 	if len(t.failures()) == 0 && recalled(t) == nil {
 		t.started()
 	}
-	for _, r := range rulings {
+	for _, r := range roundRules {
 		if do := r(t); do != nil {
 			do(t)
 			return
@@ -44,10 +44,10 @@ func (t *turn) judge() {
 
 // failures are the answers that count against the canary. A gate that is closed and a rollback hook that wants none
 // are no failures, and a dry run decides nothing.
-func (t *turn) failures() Findings { return t.metric(v1beta1.Failed) }
+func (t *transition) failures() Findings { return t.metric(v1beta1.Failed) }
 
 // metric returns the answers of checks with a verdict. A hook knows two of them only.
-func (t *turn) metric(verdict v1beta1.Verdict) Findings {
+func (t *transition) metric(verdict v1beta1.Verdict) Findings {
 	var all Findings
 	for _, f := range t.found {
 		switch f.Moment {
@@ -65,15 +65,15 @@ func (t *turn) metric(verdict v1beta1.Verdict) Findings {
 	return all
 }
 
-func failing(t *turn) move {
+func failing(t *transition) outcome {
 	if len(t.failures()) == 0 {
 		return nil
 	}
-	return (*turn).fail
+	return (*transition).fail
 }
 
 // fail counts one failed round. The one that was one too many ends the rollout here, not a round later.
-func (t *turn) fail() {
+func (t *transition) fail() {
 	counted := false
 	for _, f := range t.failures() {
 		t.warn(ReasonCheckFailed, "%s", f.Message)
@@ -102,7 +102,7 @@ func (t *turn) fail() {
 
 // exceeded is the metric that failed more often than its own limit allows, and how often; empty: none.
 // It is looked at before the common threshold, since it says more.
-func (t *turn) exceeded() (name string, failed int) {
+func (t *transition) exceeded() (name string, failed int) {
 	for i, m := range t.Plan.Metrics {
 		found := t.next.Analysis.Metric(t.Plan.metricKey(i))
 		if m.FailureLimit != nil && !m.DryRun && found != nil && found.Failures > *m.FailureLimit {
@@ -113,15 +113,15 @@ func (t *turn) exceeded() (name string, failed int) {
 }
 
 // why is the first failed finding.
-func (t *turn) why() string {
+func (t *transition) why() string {
 	for _, f := range t.failures() {
 		return strings.TrimSuffix(f.Message, ".")
 	}
 	return ""
 }
 
-// last is what the last failed check found, in this turn or in an earlier one.
-func (t *turn) last() string {
+// last is what the last failed check found, in this decision or in an earlier one.
+func (t *transition) last() string {
 	if why := t.why(); why != "" {
 		return why
 	}
@@ -132,33 +132,33 @@ func (t *turn) last() string {
 }
 
 // pending waits for a value, no longer than the deadline.
-func pending(t *turn) move {
+func pending(t *transition) outcome {
 	waits := t.metric(v1beta1.Waiting)
 	if len(waits) == 0 {
 		return nil
 	}
 	why := strings.TrimSuffix(waits[0].Message, ".")
 	if since := t.next.Analysis.WaitingSince; since != nil && t.overdue(since.Time) {
-		return func(t *turn) {
+		return func(t *transition) {
 			t.condemn(fmt.Sprintf("no value of metric %s within %s: %s", waits[0].Name, t.Plan.Deadline, why))
 		}
 	}
-	return func(t *turn) {
+	return func(t *transition) {
 		t.repeat(WaitValue, "Metric "+waits[0].Name+" of "+t.Names.target()+" has no value yet: "+why)
 	}
 }
 
 // unclear follows the spec's policy.
-func unclear(t *turn) move {
+func unclear(t *transition) outcome {
 	found := t.metric(v1beta1.Inconclusive)
 	if len(found) == 0 || t.Plan.Unclear == v1beta1.InconclusiveContinue {
 		return nil
 	}
 	text := "Metric " + found[0].Name + " of " + t.Names.target() + " is inconclusive: " + strings.TrimSuffix(found[0].Message, ".")
 	if t.Plan.Unclear == v1beta1.InconclusiveAbort {
-		return func(t *turn) { t.condemn(text) }
+		return func(t *transition) { t.condemn(text) }
 	}
-	return func(t *turn) {
+	return func(t *transition) {
 		t.repeat(WaitClarity, text)
 		if t.waiting() != WaitClarity {
 			t.warn(ReasonInconclusive, "%s", text)
@@ -169,7 +169,7 @@ func unclear(t *turn) move {
 
 // unproven keeps a step until its metrics passed often enough in a row, and the last step until each of them was asked.
 // One that is no longer asked for has.
-func unproven(t *turn) move {
+func unproven(t *transition) outcome {
 	if t.opens() {
 		return nil
 	}
@@ -180,25 +180,25 @@ func unproven(t *turn) move {
 			continue
 		case found == nil && t.Status.Step >= t.Plan.Length():
 			text := fmt.Sprintf("Metric %s of %s was not asked yet, its initialDelay is %s", m.Name, t.Names.target(), m.InitialDelay)
-			return func(t *turn) { t.repeat(WaitProof, text) }
+			return func(t *transition) { t.repeat(WaitProof, text) }
 		case found == nil, found.PassesInRow >= m.ConsecutiveSuccessLimit, counted(m, found):
 			continue
 		}
 		text := fmt.Sprintf("Metric %s of %s passed %d times in a row, %d are needed", m.Name, t.Names.target(), found.PassesInRow, m.ConsecutiveSuccessLimit)
-		return func(t *turn) { t.repeat(WaitProof, text) }
+		return func(t *transition) { t.repeat(WaitProof, text) }
 	}
 	return nil
 }
 
 // repeat keeps the step for another round.
 // Users stay where they are: neither more of them meet the canary nor fewer.
-func (t *turn) repeat(why Wait, text string) {
+func (t *transition) repeat(why Wait, text string) {
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
 	t.hold(why, t.Plan.Interval, "%s.", text)
 }
 
 // condemn ends a rollout for a reason of its own.
-func (t *turn) condemn(why string) {
+func (t *transition) condemn(why string) {
 	t.warn(ReasonRolledBack, "Rolling back %s: %s", t.Names.canary(), why)
 	t.alert(v1beta1.SeverityError, "Rolling back: "+why)
 	t.cause = why

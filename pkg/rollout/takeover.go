@@ -23,18 +23,18 @@ func Foreign(s v1beta1.CanaryStatus) bool {
 func untouched() Intent { return Intent{Apex: PrimarySide, Canary: true} }
 
 // taken notices a status of another controller.
-func taken(t *turn) move {
+func taken(t *transition) outcome {
 	switch {
 	case !Foreign(t.Status):
 		return nil
 	case t.Revision == "":
-		return (*turn).awaitTarget
+		return (*transition).awaitTarget
 	}
-	return (*turn).adopt
+	return (*transition).adopt
 }
 
 // adopt takes over a Canary of another controller where it stands.
-func (t *turn) adopt() {
+func (t *transition) adopt() {
 	// Whatever was promoted has another hash there; each phase below says what may be believed of it.
 	t.next.LastAppliedSpec, t.next.LastPromotedSpec = t.Revision, unknown
 	// Equal templates are not enough where a config has changed behind its name.
@@ -55,7 +55,7 @@ func (t *turn) adopt() {
 
 // adoptSettled believes the status that the target was promoted if the primary has what the target has. Otherwise the
 // target was changed in between, and that is a revision like any other.
-func (t *turn) adoptSettled() {
+func (t *transition) adoptSettled() {
 	switch t.Status.Phase {
 	case v1beta1.PhaseWaiting:
 		t.hold(WaitLeave, 0, "The rollout of %s waits for approval.", t.Names.target())
@@ -72,7 +72,7 @@ func (t *turn) adoptSettled() {
 }
 
 // adoptFailure keeps a canary that serves because its promotion broke the primary. The status says nothing of it.
-func (t *turn) adoptFailure() {
+func (t *transition) adoptFailure() {
 	t.cause = "the controller before Sluice ended it, and its events say why"
 	defer t.enter(v1beta1.PhaseFailed)
 	t.rest()
@@ -91,7 +91,7 @@ func (t *turn) adoptFailure() {
 
 // adoptPromotion goes on with a promotion that has reached the primary; of another one it only knows that the
 // target has moved on.
-func (t *turn) adoptPromotion() {
+func (t *transition) adoptPromotion() {
 	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
 	if !t.Copied {
 		t.restart()
@@ -108,7 +108,7 @@ func (t *turn) adoptPromotion() {
 }
 
 // adoptRollout finds the place among the steps that the routes are at.
-func (t *turn) adoptRollout() {
+func (t *transition) adoptRollout() {
 	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
 	approved := t.Status.Phase == v1beta1.PhaseWaitingPromotion // in which the weight is written as zero
 	switch {
@@ -135,7 +135,7 @@ func (t *turn) adoptRollout() {
 
 // reconfigured says that a config has another content than the status knows. The checksums are those that every
 // controller of this API writes.
-func (t *turn) reconfigured() bool {
+func (t *transition) reconfigured() bool {
 	if t.Status.TrackedConfigs == nil {
 		return false
 	}

@@ -6,14 +6,14 @@ import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 // runs at the primary's size, then traffic moves to it, and only then may the primary be deleted.
 
 // deleted starts that way back, from whatever phase the Canary was in.
-func deleted(t *turn) move {
+func deleted(t *transition) outcome {
 	if !t.Deleting || t.Status.Phase == v1beta1.PhaseTerminating || t.Status.Phase == v1beta1.PhaseTerminated {
 		return nil
 	}
-	return (*turn).terminate
+	return (*transition).terminate
 }
 
-func (t *turn) terminate() {
+func (t *transition) terminate() {
 	// A promotion that is not over is not gone on with: nobody would be left to watch it.
 	t.next.Promoting = ""
 	if t.Status.Matched { // the few who met the canary go to the primary first, with everybody else
@@ -30,7 +30,7 @@ func (t *turn) terminate() {
 }
 
 // terminating ends when the target has the traffic, or when there is no target to give anything back to.
-func terminating(t *turn) {
+func terminating(t *transition) {
 	switch {
 	case t.Revision == "":
 		t.terminated()
@@ -47,7 +47,7 @@ func terminating(t *turn) {
 	}
 }
 
-func (t *turn) terminated() {
+func (t *transition) terminated() {
 	t.enter(v1beta1.PhaseTerminated)
 	t.rest()
 	t.say(ReasonTerminating, "Terminated canary %s", t.Names.canary())

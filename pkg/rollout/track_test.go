@@ -23,9 +23,9 @@ func TestTrack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := Snapshot{Revision: tc.applied, Configs: tc.configs}
 			s.Status.LastAppliedSpec, s.Status.TrackedConfigs = "r1-a", &before
-			turn := newTurn(s)
-			turn.next.LastAppliedSpec = tc.applied
-			d := turn.conclude()
+			made := newTransition(s)
+			made.next.LastAppliedSpec = tc.applied
+			d := made.conclude()
 			require.Equal(t, tc.want, *d.Status.TrackedConfigs, tc.reason)
 		})
 	}

@@ -14,14 +14,14 @@ const lookAgain = 5 * time.Second
 // Every wait names what it waits for, without counts and times: a condition that changes with every pod
 // would cost a write for each, and tell nobody more.
 
-func (t *turn) awaitTarget() {
+func (t *transition) awaitTarget() {
 	if t.waiting() != WaitTarget {
 		t.warn(ReasonTargetMissing, "%s %s not found, waiting for it", t.Names.Kind, t.Names.target())
 	}
 	t.hold(WaitTarget, 0, "%s %s does not exist.", t.Names.Kind, t.Names.target())
 }
 
-func (t *turn) awaitPrimary() {
+func (t *transition) awaitPrimary() {
 	primary := t.Primary
 	if primary.Revision != t.wanted() {
 		primary = Workload{Health: Starting} // what is wrong with the revision before is nobody's concern now
@@ -38,14 +38,14 @@ func (t *turn) awaitPrimary() {
 }
 
 // wanted is the revision that the primary is to come up with.
-func (t *turn) wanted() string {
+func (t *transition) wanted() string {
 	if t.next.Promoting != "" {
 		return t.next.Promoting
 	}
 	return t.next.LastAppliedSpec
 }
 
-func (t *turn) awaitCanary() {
+func (t *transition) awaitCanary() {
 	if t.Target.Health == Absent {
 		t.awaitTarget()
 		// A target that is gone in mid-rollout has the deadline; its own event may come before.
@@ -55,11 +55,11 @@ func (t *turn) awaitCanary() {
 	t.hold(WaitCanary, t.remaining(), "%s.", t.describe(t.Names.target(), t.Target))
 }
 
-func (t *turn) awaitCapacity() {
+func (t *transition) awaitCapacity() {
 	t.hold(WaitCapacity, t.remaining(), "%s needs more available pods for the share of the next step.", t.Names.target())
 }
 
-func (t *turn) awaitRoutes() {
+func (t *transition) awaitRoutes() {
 	if t.Trouble != "" {
 		t.hold(WaitRoutes, t.settling(), "Routes of %s are not taken: %s.", t.Names.canary(), t.Trouble)
 		return
@@ -74,7 +74,7 @@ func (t *turn) awaitRoutes() {
 
 // awaitCheck leaves the condition as it is: it says since the step began, or since the last failed check, what
 // is being waited for.
-func (t *turn) awaitCheck() {
+func (t *transition) awaitCheck() {
 	switch t.waiting() {
 	case WaitInterval, WaitRetry, WaitIncrease, WaitApproval, WaitValue, WaitClarity, WaitProof:
 		t.after = t.wait()
@@ -84,7 +84,7 @@ func (t *turn) awaitCheck() {
 	}
 }
 
-func (t *turn) awaitStep() {
+func (t *transition) awaitStep() {
 	if mirror := mirrored(t.Plan, t.next); mirror > 0 && t.next.CanaryWeight == 0 {
 		t.hold(WaitInterval, t.Plan.Interval, "Step %d of %d: copies of %d%% of %s go to %s, judged after %s.",
 			t.next.Step, t.Plan.Length(), mirror, t.requests(), t.Names.target(), t.Plan.Interval)
@@ -95,7 +95,7 @@ func (t *turn) awaitStep() {
 }
 
 // requests are those that the weight is a share of, for people.
-func (t *turn) requests() string {
+func (t *transition) requests() string {
 	if t.next.Matched {
 		return "the requests that fit spec.analysis.match"
 	}
@@ -103,7 +103,7 @@ func (t *turn) requests() string {
 }
 
 // waiting is what the stored status says is waited for.
-func (t *turn) waiting() Wait {
+func (t *transition) waiting() Wait {
 	for _, c := range t.Status.Conditions {
 		if c.Type == v1beta1.ConditionWaiting {
 			return Wait(c.Reason)
@@ -112,7 +112,7 @@ func (t *turn) waiting() Wait {
 	return ""
 }
 
-func (t *turn) describe(name string, w Workload) string {
+func (t *transition) describe(name string, w Workload) string {
 	if w.Reason == "" {
 		return name + " not ready: waiting for its new pods to become available"
 	}

@@ -45,7 +45,8 @@ func (t *transition) listens() bool {
 // beat is when rollback hooks were due last, and how long it is until they are again. It counts whole intervals
 // from the beginning of the phase, in the seconds that a status is stored with.
 func (t *transition) beat() (due time.Time, left time.Duration) {
-	began, interval := t.since().Truncate(time.Second), max(t.Plan.Interval, time.Second)
+	// A status without since, or with one that no clock has shown, is older than a duration can be.
+	began, interval := later(t.since(), time.Unix(0, 0)).Truncate(time.Second), max(t.Plan.Interval, time.Second)
 	due = began.Add(t.Now.Sub(began) / interval * interval)
 	return due, due.Add(interval).Sub(t.Now)
 }

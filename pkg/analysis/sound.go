@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/metric"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
@@ -12,8 +13,9 @@ import (
 
 // Sound refuses what could never be judged or asked, when a Canary is applied rather than in the middle of a rollout.
 // Its error is a *rollout.InvalidError with the field's path and, for a condition that does not compile, the place in
-// it. What was compiled is kept, so that asking again costs next to nothing.
-func Sound(spec v1beta1.CanarySpec) error {
+// it. What was compiled is kept, so that asking again costs next to nothing. The meter is the provider whose
+// series tell of the Canary's traffic.
+func Sound(spec v1beta1.CanarySpec, meter string) error {
 	if spec.Analysis == nil {
 		return nil
 	}
@@ -23,6 +25,9 @@ func Sound(spec v1beta1.CanarySpec) error {
 			if err := check(field, m); err != nil {
 				return err
 			}
+		}
+		if err := soundSamples(field, m, meter); err != nil {
+			return err
 		}
 	}
 	for i, h := range spec.Analysis.Webhooks {
@@ -78,6 +83,17 @@ func soundComparison(field string, m v1beta1.CanaryMetric) error {
 		return invalid(field+".test", "has to be distribution for "+m.Name+", of which there are values and no counts")
 	case m.Worse != "" && testOf(m) == proportions:
 		return invalid(field+".worse", "is about a distribution; of proportions fewer good events are worse")
+	}
+	return nil
+}
+
+// soundSamples refuses to compare by a built-in metric where the provider's series do not tell the sides apart.
+func soundSamples(field string, m v1beta1.CanaryMetric, meter string) error {
+	if k := kindOf(m); m.Baseline == "" || k != &successRate && k != &latency {
+		return nil
+	}
+	if _, err := metric.BuiltinSamples(meter, m.Name); err != nil {
+		return invalid(field+".baseline", "cannot compare: "+err.Error())
 	}
 	return nil
 }

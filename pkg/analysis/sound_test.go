@@ -15,6 +15,7 @@ func TestSound(t *testing.T) {
 		reason  string
 		metric  v1beta1.CanaryMetric
 		hook    v1beta1.CanaryWebhook
+		meter   string // whose series tell of the traffic; empty: Istio's
 		field   string // empty: it is sound
 		problem string // part of it
 	}{
@@ -33,6 +34,17 @@ func TestSound(t *testing.T) {
 			field: "spec.analysis.metrics[1].successCondition", problem: "it has to be true or false",
 		},
 		"Compared": {reason: "A comparison.", metric: v1beta1.CanaryMetric{Name: "request-success-rate", Baseline: "primary"}},
+		"ComparedByService": {
+			reason: "Series of each side's Service.", metric: v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary"}, meter: "contour",
+		},
+		"ComparedByRoute": {
+			reason: "Series of both sides together.", metric: v1beta1.CanaryMetric{Name: "request-success-rate", Baseline: "primary"}, meter: "apisix",
+			field: "spec.analysis.metrics[1].baseline", problem: `cannot compare: the series of provider "apisix" do not tell the canary from the primary`,
+		},
+		"ComparedByOwnQuery": {
+			reason: "A query of the user's own may.", metric: v1beta1.CanaryMetric{Name: "request-success-rate", Query: "q", Baseline: "primary"}, meter: "apisix",
+		},
+		"JudgedByRoute": {reason: "A number of them can be judged.", metric: v1beta1.CanaryMetric{Name: "request-success-rate"}, meter: "apisix"},
 		"ComparedLower": {
 			reason: "A distribution of which the lower values are worse.",
 			metric: v1beta1.CanaryMetric{Name: "x", Query: "q", Baseline: "primary", Test: "distribution", Worse: "lower"},
@@ -83,7 +95,8 @@ func TestSound(t *testing.T) {
 			spec := v1beta1.CanarySpec{Analysis: &v1beta1.CanaryAnalysis{
 				Metrics: []v1beta1.CanaryMetric{fine, tc.metric}, Webhooks: []v1beta1.CanaryWebhook{tc.hook},
 			}}
-			err := Sound(spec)
+			tc.meter = orDefault(tc.meter, "istio")
+			err := Sound(spec, tc.meter)
 			if tc.field == "" {
 				require.NoError(t, err, tc.reason)
 				return
@@ -93,10 +106,10 @@ func TestSound(t *testing.T) {
 			require.Equal(t, tc.field, invalid.Field, tc.reason)
 			require.Contains(t, invalid.Problem, tc.problem, tc.reason)
 			require.NotContains(t, invalid.Problem, "\n", "It ends in a condition.")
-			require.EqualError(t, Sound(spec), err.Error(), "And says the same each time.")
+			require.EqualError(t, Sound(spec, tc.meter), err.Error(), "And says the same each time.")
 		})
 	}
-	require.NoError(t, Sound(v1beta1.CanarySpec{}), "Without an analysis there is nothing to judge.")
+	require.NoError(t, Sound(v1beta1.CanarySpec{}, "istio"), "Without an analysis there is nothing to judge.")
 }
 
 // BenchmarkSound is what every look at a Canary with ten conditions costs.
@@ -107,7 +120,7 @@ func BenchmarkSound(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := Sound(spec); err != nil {
+		if err := Sound(spec, "istio"); err != nil {
 			b.Fatal(err)
 		}
 	}

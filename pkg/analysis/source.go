@@ -45,7 +45,7 @@ func (s *snag) Error() string { return s.text }
 
 // source finds whom to ask. A template goes before a query, and that before what is built in.
 func (a *Analyst) source(ctx context.Context, r *round, c *v1beta1.Canary, m v1beta1.CanaryMetric) (*source, error) {
-	s := &source{canary: c, metric: m, provider: a.provider(c), kind: kindOf(m), vendor: "prometheus", failed: a.Failed}
+	s := &source{canary: c, metric: m, provider: a.Meter(c), kind: kindOf(m), vendor: "prometheus", failed: a.Failed}
 	switch {
 	case m.TemplateRef != nil:
 		return s, a.refer(ctx, r, s)
@@ -194,15 +194,20 @@ func (s *source) render(target string) (string, error) {
 }
 
 // vars are the words of the interface. Ingress and route are called like the target where the Canary names none; the
-// route of a Service of Knative's is the revision that is judged, as its proxies count by revision.
+// route of a Service of Knative's is the revision of the side, as its proxies count by revision.
 func (s *source) vars(target string) metric.Vars {
 	c := s.canary
+	backend, revision := c.CanaryName(), c.Status.LastAppliedSpec
+	if target == c.PrimaryWorkload() {
+		backend, revision = c.PrimaryName(), c.Status.LastPromotedSpec
+	}
 	v := metric.Vars{
 		Name:      c.Name,
 		Namespace: c.Namespace,
 		Target:    target,
 		Kind:      c.Spec.TargetRef.Kind,
 		Service:   c.ApexName(),
+		Backend:   backend,
 		Ingress:   c.Spec.TargetRef.Name,
 		Route:     c.Spec.TargetRef.Name,
 		Interval:  orDefault(s.metric.Interval, defaultInterval),
@@ -214,11 +219,11 @@ func (s *source) vars(target string) metric.Vars {
 	if ref := c.Spec.RouteRef; ref != nil {
 		v.Route = ref.Name
 	}
-	if revision, ok := strings.CutPrefix(c.Status.LastAppliedSpec, rollout.RevisionPrefix); ok && c.Spec.TargetRef.Kind == "Service" {
-		v.Route = revision
+	if name, ok := strings.CutPrefix(revision, rollout.RevisionPrefix); ok && c.Spec.TargetRef.Kind == "Service" {
+		v.Route = name
 	}
 	return v
 }
 
-// provider is that of the traffic, which decides whose series tell of it.
-func (a *Analyst) provider(c *v1beta1.Canary) string { return orDefault(c.Spec.Provider, a.Provider) }
+// Meter is the provider whose series tell of a Canary's traffic.
+func (a *Analyst) Meter(c *v1beta1.Canary) string { return orDefault(c.Spec.Provider, a.Provider) }

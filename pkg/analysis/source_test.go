@@ -51,6 +51,7 @@ func TestWordsOfTargets(t *testing.T) {
 		reason, kind, applied string
 		route                 string // of the Canary's own
 		query, want           string
+		primary               string // the same of the primary; empty: not asked
 	}{
 		"Deployment": {
 			reason: "Of a Deployment's pods a hash and a suffix.", kind: "Deployment", applied: "r1-abc",
@@ -62,11 +63,15 @@ func TestWordsOfTargets(t *testing.T) {
 		},
 		"Knative": {
 			reason: "Its proxies count by revision.", kind: "Service", applied: "r1-podinfo-00002",
-			query: "{{ route }}", want: "podinfo-00002",
+			query: "{{ route }}", want: "podinfo-00002", primary: "podinfo-00001",
 		},
 		"KnativeFromAnotherController": {
 			reason: "A hash of another controller's names no revision.", kind: "Service", applied: "6d9d4c5b7f",
 			query: "{{ route }}", want: "podinfo",
+		},
+		"Backend": {
+			reason: "Series that name the Service of a side.", kind: "Deployment", applied: "r1-abc",
+			query: "{{ service }} {{ backend }}", want: "podinfo podinfo-canary", primary: "podinfo podinfo-primary",
 		},
 		"Route": {
 			reason: "A route that is named is a route.", kind: "Deployment", applied: "r1-abc", route: "front",
@@ -76,13 +81,18 @@ func TestWordsOfTargets(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			c := podinfo()
-			c.Spec.TargetRef.Kind, c.Status.LastAppliedSpec = tc.kind, tc.applied
+			c.Spec.TargetRef.Kind, c.Status.LastAppliedSpec, c.Status.LastPromotedSpec = tc.kind, tc.applied, "r1-podinfo-00001"
 			if tc.route != "" {
 				c.Spec.RouteRef = &v1beta1.RouteRef{Name: tc.route}
 			}
 			got, err := (&source{canary: c, template: tc.query}).render(c.Spec.TargetRef.Name)
 			require.NoError(t, err, tc.reason)
 			require.Equal(t, tc.want, got, tc.reason)
+			if tc.primary != "" {
+				got, err = (&source{canary: c, template: tc.query}).render(c.PrimaryWorkload())
+				require.NoError(t, err, tc.reason)
+				require.Equal(t, tc.primary, got, tc.reason)
+			}
 		})
 	}
 }

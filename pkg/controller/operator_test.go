@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/exec"
@@ -209,7 +210,7 @@ func assemble(t testing.TB, mgr ctrl.Manager, tell clock, a Analyst, into promet
 		Routers:  &Routers{Default: "istio", Discovery: d, Now: tell.now},
 		Kinds:    workload.Kinds{Rules: workload.Rules{SelectorLabels: []string{"app"}}},
 		Tracking: true,
-		Sound:    func(c *v1beta1.Canary) error { return analysis.Sound(c.Spec) },
+		Sound:    func(c *v1beta1.Canary) error { return analysis.Sound(c.Spec, cmp.Or(c.Spec.Provider, "istio")) },
 		Settle:   2 * time.Second,
 		Now:      tell.now,
 	}

@@ -105,7 +105,7 @@ func exporters() map[string]exporter {
 		},
 		"skipper": {
 			provider: "skipper", canary: "kube_test__podinfo_ingress_canary__app_example____podinfo_svc_canary",
-			primary: "kube_test__podinfo_ingress__app_example____podinfo_svc_primary", good: "200", bad: "503", second: 1,
+			primary: "kube_test__podinfo_ingress_canary__app_example____podinfo_svc_primary", good: "200", bad: "503", second: 1,
 			requests: `skipper_response_duration_seconds_bucket{route="SIDE",instance="POD",code="CODE",le="+Inf"}`,
 			sum:      `skipper_serve_route_duration_seconds_sum{route="SIDE",instance="POD"}`,
 			count:    `skipper_serve_route_duration_seconds_count{route="SIDE",instance="POD"}`,
@@ -311,6 +311,68 @@ func TestDurationOfSeries(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			ofEach(t, Duration, strings.HasPrefix(name, "Primary"), tc.series, tc.want, tc.none)
+		})
+	}
+}
+
+// ofSide is what a comparison asks about one side.
+func (e exporter) ofSide(t *testing.T, name, side string) string {
+	t.Helper()
+	text, err := BuiltinSamples(e.provider, name)
+	require.NoError(t, err)
+	v := podinfo()
+	v.Kind = e.kind
+	if side == e.primary {
+		v.Target, v.Backend, v.Route = "podinfo-primary", "podinfo-svc-primary", "podinfo-00001"
+	}
+	query, err := Render(text, v)
+	require.NoError(t, err)
+	return query
+}
+
+// TestSamplesOfSeries has both sides asked about at once, each with its own numbers.
+func TestSamplesOfSeries(t *testing.T) {
+	for family, e := range exporters() {
+		if family == "apisix" {
+			_, err := BuiltinSamples("apisix", SuccessRate)
+			require.ErrorContains(t, err, `the series of provider "apisix" do not tell the canary from the primary`)
+			_, err = BuiltinSamples("apisix", Duration)
+			require.Error(t, err)
+			continue
+		}
+		t.Run(family, func(t *testing.T) {
+			if e.buckets == "" { // of a histogram of which the metric alone takes the mean
+				e.buckets = strings.Replace(e.count, "_count{", `_bucket{le="LE",`, 1)
+			}
+			series := []string{
+				e.counted(e.canary, "x2x4z", e.good, "0+30x20"), e.counted(e.canary, "x2x4z", e.bad, "0+15x20"),
+				e.counted(e.primary, "p6k8w", e.good, "0+90x20"),
+			}
+			if family != "traefik" { // which counts requests by their last bucket
+				series = append(series, e.took(e.canary, "x2x4z", "0+%vx20", 45, 0.496)...)
+				series = append(series, e.took(e.primary, "p6k8w", "0+%vx20", 90, 0.05)...)
+			}
+			p, err := NewPrometheus(metrictest.Serve(t, series...), Options{})
+			require.NoError(t, err)
+			for _, of := range []struct {
+				side        string
+				good, total float64
+			}{{e.canary, 120, 180}, {e.primary, 360, 360}} {
+				found, err := p.(Sampler).Samples(t.Context(), e.ofSide(t, SuccessRate, of.side))
+				require.NoError(t, err)
+				counts := map[string]float64{}
+				for _, f := range found {
+					counts[f.Labels["count"]] = f.Value
+				}
+				require.Equal(t, map[string]float64{"success": of.good, "total": of.total}, counts)
+				found, err = p.(Sampler).Samples(t.Context(), e.ofSide(t, Duration, of.side))
+				require.NoError(t, err)
+				buckets := map[string]float64{}
+				for _, f := range found {
+					buckets[f.Labels["le"]] = f.Value
+				}
+				require.Equal(t, of.total, buckets["+Inf"], "%v", buckets)
+			}
 		})
 	}
 }

@@ -91,7 +91,7 @@ func TestFamilies(t *testing.T) {
 
 func TestSkipperWritesNamesItsWay(t *testing.T) {
 	v := podinfo()
-	v.Namespace, v.Ingress, v.Service = "my-shop", "front.door", "podinfo-svc"
+	v.Namespace, v.Ingress = "my-shop", "front.door"
 	for _, name := range []string{SuccessRate, Duration} {
 		text, err := Builtin("skipper", name)
 		require.NoError(t, err)

@@ -24,6 +24,7 @@ type Vars struct {
 	Target    string // the workload that is released
 	Kind      string // of the target; empty: Deployment
 	Service   string // the apex Service
+	Backend   string // the Service of the side that is asked about, the canary's or the primary's
 	Ingress   string
 	Route     string
 	Interval  string // the time to look back, as PromQL writes it: `1m`
@@ -57,6 +58,7 @@ func (v Vars) functions() map[string]template.Func {
 		"kind":      is(v.kind()),
 		"pods":      is(v.pods()),
 		"service":   is(v.Service),
+		"backend":   is(v.Backend),
 		"ingress":   is(v.Ingress),
 		"route":     is(v.Route),
 		"interval":  is(v.Interval),

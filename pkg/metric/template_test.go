@@ -12,6 +12,7 @@ func podinfo() Vars {
 		Namespace: "test",
 		Target:    "podinfo",
 		Service:   "podinfo-svc",
+		Backend:   "podinfo-svc-canary",
 		Ingress:   "podinfo-ingress",
 		Route:     "podinfo-route",
 		Interval:  "1m",

@@ -225,5 +225,11 @@ func (s *source) vars(target string) metric.Vars {
 	return v
 }
 
-// Meter is the provider whose series tell of a Canary's traffic.
-func (a *Analyst) Meter(c *v1beta1.Canary) string { return orDefault(c.Spec.Provider, a.Provider) }
+// Meter is the provider whose series tell of a Canary's traffic. In a mesh of Linkerd's that is Linkerd, also of those
+// whose requests an ingress or a gateway divides: its Prometheus has no other series.
+func (a *Analyst) Meter(c *v1beta1.Canary) string {
+	if a.Provider == "linkerd" {
+		return a.Provider
+	}
+	return orDefault(c.Spec.Provider, a.Provider)
+}

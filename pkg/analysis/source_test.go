@@ -96,3 +96,18 @@ func TestWordsOfTargets(t *testing.T) {
 		})
 	}
 }
+
+func TestMeter(t *testing.T) {
+	for _, tc := range []struct{ reason, operator, canary, want string }{
+		{"the operator's, where the Canary names none", "istio", "", "istio"},
+		{"the Canary's", "istio", "nginx", "nginx"},
+		{"Linkerd's proxies are behind every ingress", "linkerd", "nginx", "linkerd"},
+		{"and every gateway", "linkerd", "gatewayapi:v1", "linkerd"},
+		{"a Canary's mesh is no more than its own", "nginx", "linkerd", "linkerd"},
+		{"without a name of any", "", "", ""},
+	} {
+		c := podinfo()
+		c.Spec.Provider = tc.canary
+		require.Equal(t, tc.want, New("", tc.operator).Meter(c), tc.reason)
+	}
+}

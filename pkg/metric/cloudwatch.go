@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -59,7 +61,7 @@ func (c config) ambientTrust() (Provider, error) {
 	return &awsCloud{config: c}, nil
 }
 
-// Query takes a list of MetricDataQuery in JSON, over ten intervals, and of its first result the newest
+// Query takes a list of MetricDataQuery in JSON, over ten intervals, and of its first result the newest complete
 // value. Queries with `ReturnData: false` are no results.
 //
 // Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
@@ -83,10 +85,31 @@ func (a *awsCloud) Query(ctx context.Context, query string) (float64, error) {
 	if err != nil {
 		return 0, awsCause(err)
 	}
-	if len(answer.MetricDataResults) == 0 || len(answer.MetricDataResults[0].Values) == 0 {
+	if len(answer.MetricDataResults) == 0 {
 		return 0, ErrNoData
 	}
-	return answer.MetricDataResults[0].Values[0], nil
+	first := answer.MetricDataResults[0]
+	points := make([]point, 0, len(first.Values))
+	for i := range slices.Backward(first.Values) {
+		p := point{value: &first.Values[i]}
+		if i < len(first.Timestamps) {
+			p.from = first.Timestamps[i]
+		}
+		points = append(points, p)
+	}
+	return newest(points, period(asked), to)
+}
+
+// period is the longest of what is asked for: an expression has that of what it is computed from.
+func period(asked []types.MetricDataQuery) time.Duration {
+	longest := int32(0)
+	for _, q := range asked {
+		longest = max(longest, aws.ToInt32(q.Period))
+		if q.MetricStat != nil {
+			longest = max(longest, aws.ToInt32(q.MetricStat.Period))
+		}
+	}
+	return time.Duration(longest) * time.Second
 }
 
 // api is made once for a region: it remembers credentials that were exchanged for others. The address and the

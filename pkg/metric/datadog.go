@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // datadog is asked by its REST API: the vendor's client unpacks answers itself, past the limit of their size,
@@ -26,7 +27,7 @@ func newDatadog(c config) (Provider, error) {
 	return &datadog{server: server, config: c}, nil
 }
 
-// Query takes the newest point of the first series that the query has had within ten intervals.
+// Query takes the newest complete point of the first series that the query has had within ten intervals.
 //
 // Only the first series counts, as manifests of this API rely on; a query should aggregate to one.
 //
@@ -35,7 +36,8 @@ func (d *datadog) Query(ctx context.Context, query string) (float64, error) {
 	from, to := d.window()
 	var answer struct {
 		Series []struct {
-			Points [][]*float64 `json:"pointlist"` // time in milliseconds, value
+			Points   [][]*float64 `json:"pointlist"` // time in milliseconds, value
+			Interval float64      // of a point, in seconds
 		}
 		Error string
 	}
@@ -53,18 +55,12 @@ func (d *datadog) Query(ctx context.Context, query string) (float64, error) {
 	if len(answer.Series) == 0 {
 		return 0, ErrNoData
 	}
-	// Points come in the order of time. The newest ones may be null: their interval has not ended yet.
-	return newest(answer.Series[0].Points, 1)
-}
-
-// A point is `[time, value]` at Datadog, `[value, time]` at Graphite, which is why the place is given. A null is no
-// zero: nothing was reported for that moment.
-// newest is the last point that has a value, which stands at the given place.
-func newest(points [][]*float64, at int) (float64, error) {
-	for i := len(points) - 1; i >= 0; i-- {
-		if p := points[i]; at < len(p) && p[at] != nil {
-			return *p[at], nil
+	first := answer.Series[0]
+	points := make([]point, 0, len(first.Points))
+	for _, p := range first.Points { // in the order of time
+		if len(p) == 2 && p[0] != nil {
+			points = append(points, point{from: time.UnixMilli(int64(*p[0])), value: p[1]})
 		}
 	}
-	return 0, ErrNoData
+	return newest(points, time.Duration(first.Interval*float64(time.Second)), d.Now())
 }

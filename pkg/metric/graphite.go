@@ -6,10 +6,14 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // graphite has no window of ours: how far to look back is part of its query, `from`.
-type graphite struct{ server *rest }
+type graphite struct {
+	server *rest
+	config
+}
 
 func newGraphite(c config) (Provider, error) {
 	h := http.Header{}
@@ -20,11 +24,11 @@ func newGraphite(c config) (Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &graphite{server: server}, nil
+	return &graphite{server: server, config: c}, nil
 }
 
 // Query sends the query, which is the query string of a URL (`target=a.b.c&from=-5min`), and takes the
-// newest point of the first series that has any.
+// newest complete point of the first series that has any.
 //
 // Source: https://graphite.readthedocs.io/en/latest/render_api.html
 func (g *graphite) Query(ctx context.Context, query string) (float64, error) {
@@ -42,10 +46,20 @@ func (g *graphite) Query(ctx context.Context, query string) (float64, error) {
 		return 0, err
 	}
 	// Series of pods that are gone are listed as well, with null at each point.
+	err = ErrNoData
 	for _, series := range answer {
-		if value, err := newest(series.Points, 0); err == nil {
+		points := make([]point, 0, len(series.Points))
+		for _, p := range series.Points {
+			if len(p) == 2 && p[1] != nil {
+				points = append(points, point{from: time.Unix(int64(*p[1]), 0), value: p[0]})
+			}
+		}
+		// By the time after the answer: what the server takes for now may be a moment after the question.
+		value, none := newest(points, spacing(points), g.Now())
+		if none == nil {
 			return value, nil
 		}
+		err = none
 	}
-	return 0, ErrNoData
+	return 0, err
 }

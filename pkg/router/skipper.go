@@ -43,16 +43,16 @@ func (skipper) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 	c, weight := in.Canary, in.Traffic.Weight
 	how := map[string]string{
 		skipperWeights:   fmt.Sprintf(`{%q:%d,%q:%d}`, c.CanaryName(), weight, c.PrimaryName(), 100-weight),
-		skipperPredicate: precedence(from.GetAnnotations()[skipperPredicate], weight),
+		skipperPredicate: copyPredicate(from.GetAnnotations()[skipperPredicate], weight),
 	}
 	theirs := func(key string) bool { return strings.HasPrefix(key, skipperPrefix) }
 	o, err := beside(in, from, copied(from, theirs, how), c.PrimaryName(), c.CanaryName())
 	return []runtime.ApplyConfiguration{o}, err
 }
 
-// precedence is the predicate of the copy: above the original while requests are divided, and never fitting else.
+// copyPredicate is the predicate of the copy: above the original while requests are divided, and never fitting else.
 // The user's own predicates have to hold as well, or the copy would take requests that the original never did.
-func precedence(theirs string, weight int) string {
+func copyPredicate(theirs string, weight int) string {
 	switch {
 	case weight == 0:
 		return "False()"

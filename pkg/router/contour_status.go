@@ -16,10 +16,10 @@ func (contour) Accepted(live []*unstructured.Unstructured) (ok bool, reason stri
 		conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
 		for _, c := range conditions {
 			m, _ := c.(map[string]any)
-			observed, _, _ := unstructured.NestedInt64(m, "observedGeneration")
+			observed, dated, _ := unstructured.NestedInt64(m, "observedGeneration")
 			// A verdict on an older version is none on this one. Neither is no verdict: Contour may not have looked
 			// yet, and -settle counts in any case.
-			if m["type"] != "Valid" || m["status"] != "False" || observed < u.GetGeneration() {
+			if m["type"] != "Valid" || m["status"] != "False" || dated && observed < u.GetGeneration() {
 				continue
 			}
 			if why := faults(m); why != "" {

@@ -76,13 +76,15 @@ func key(p gateway.ParentReference, u *unstructured.Unstructured) [6]string {
 
 // objection is what a parent has against a route; empty: nothing.
 func objection(conditions []metav1.Condition, generation int64) string {
-	// A condition about an older version is worth nothing, whichever way it goes.
+	// A condition about an older version is worth nothing, whichever way it goes. One that does not say which it is about,
+	// as those of Linkerd's controller, is taken at its word; -settle counts in any case.
+	older := func(c *metav1.Condition) bool { return c.ObservedGeneration != 0 && c.ObservedGeneration < generation }
 	for _, needed := range []string{string(gateway.RouteConditionAccepted), string(gateway.RouteConditionResolvedRefs)} {
 		c := meta.FindStatusCondition(conditions, needed)
 		switch {
 		case c == nil:
 			return fmt.Sprintf("has not said %s yet", needed)
-		case c.ObservedGeneration < generation:
+		case older(c):
 			return "has not looked at the newest version yet"
 		case c.Status != metav1.ConditionTrue:
 			return fmt.Sprintf("says %s is %s: %s: %s", needed, c.Status, c.Reason, c.Message)
@@ -90,7 +92,7 @@ func objection(conditions []metav1.Condition, generation int64) string {
 	}
 	// A controller may accept a route and drop rules of it. Which ones is not said, so none counts.
 	partly := meta.FindStatusCondition(conditions, string(gateway.RouteConditionPartiallyInvalid))
-	if partly != nil && partly.Status == metav1.ConditionTrue && partly.ObservedGeneration >= generation {
+	if partly != nil && partly.Status == metav1.ConditionTrue && !older(partly) {
 		return fmt.Sprintf("takes a part of it only: %s: %s", partly.Reason, partly.Message)
 	}
 	return ""

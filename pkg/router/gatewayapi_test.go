@@ -237,6 +237,20 @@ func TestGatewayAPIAccepted(t *testing.T) {
 			status: both("{type: Accepted, status: 'False', observedGeneration: 2}", yes),
 			want:   `parent "public" has not looked at the newest version yet`,
 		},
+		"Undated": {
+			reason: "a controller that does not say which version it speaks of, as Linkerd's, is taken at its word",
+			status: both("{type: Accepted, status: 'True'}, {type: ResolvedRefs, status: 'True'}", yes),
+		},
+		"UndatedRefusal": {
+			reason: "whichever way that goes",
+			status: both("{type: Accepted, status: 'False', reason: NoMatchingParent, message: no such port}", yes),
+			want:   `parent "public" says Accepted is False: NoMatchingParent: no such port`,
+		},
+		"UndatedPartly": {
+			reason: "and of a part as well",
+			status: both(yes+", {type: PartiallyInvalid, status: 'True', reason: UnsupportedValue, message: Dropped Rule}", yes),
+			want:   `parent "public" takes a part of it only: UnsupportedValue: Dropped Rule`,
+		},
 		"Partly": {
 			reason: "rules that were dropped are no routes",
 			status: both(yes+", {type: PartiallyInvalid, status: 'True', observedGeneration: 3, reason: UnsupportedValue, message: Dropped Rule}", yes),

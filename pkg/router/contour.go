@@ -1,14 +1,17 @@
 package router
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
@@ -41,6 +44,8 @@ func (r contour) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 	if err := tellable(in.Canary, "contour compares paths, headers and query parameters, and nothing else", contourTells); err != nil {
 		return nil, err
 	}
+	var texts map[string]string
+	in.Canary, texts = headerTexts(in.Canary)
 	lines, err := table(in)
 	if err != nil {
 		return nil, err
@@ -52,7 +57,7 @@ func (r contour) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 			all = []v1beta1.HTTPMatchRequest{{}}
 		}
 		for _, m := range all {
-			route, err := r.route(in.Canary, m, l.weight)
+			route, err := r.route(in.Canary, conditions(m, texts), l.weight)
 			if err != nil {
 				return nil, err
 			}
@@ -68,10 +73,10 @@ func (r contour) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 	return []runtime.ApplyConfiguration{o}, nil
 }
 
-func (r contour) route(c *v1beta1.Canary, m v1beta1.HTTPMatchRequest, weight int) (any, error) {
+func (r contour) route(c *v1beta1.Canary, conditions []any, weight int) (any, error) {
 	s := c.Spec.Service
 	route := map[string]any{
-		"conditions": conditions(m),
+		"conditions": conditions,
 		"services":   each(c, weight, func(to side) any { return r.service(c, to) }),
 	}
 	var first problem
@@ -102,6 +107,9 @@ func (contour) service(c *v1beta1.Canary, to side) any {
 
 func retry(r *v1beta1.HTTPRetry) any {
 	policy := map[string]any{"count": int64(r.Attempts)}
+	if r.Attempts == 0 {
+		policy["count"] = int64(-1) // zero is Contour's default there, which is one retry
+	}
 	if r.PerTryTimeout != "" {
 		policy["perTryTimeout"] = r.PerTryTimeout
 	}
@@ -116,14 +124,46 @@ func contourTells(m v1beta1.HTTPMatchRequest) bool {
 	return reflect.DeepEqual(m, v1beta1.HTTPMatchRequest{})
 }
 
+// headerTexts gives a Canary in which headers are compared by an expression for `prefix` and `suffix`, and the text that
+// each expression looks for. By the contract these two words look for a text anywhere in a header, with this provider;
+// as expressions they are joined with other comparisons as what they are.
+func headerTexts(c *v1beta1.Canary) (spelled *v1beta1.Canary, texts map[string]string) {
+	spelled, texts = c.DeepCopy(), map[string]string{}
+	lists := [][]v1beta1.HTTPMatchRequest{spelled.Spec.Service.Match}
+	if a := spelled.Spec.Analysis; a != nil {
+		lists = append(lists, a.Match, a.PreviewMatch)
+	}
+	for _, m := range slices.Concat(lists...) {
+		for name, s := range m.Headers {
+			text := cmp.Or(s.Prefix, s.Suffix)
+			if s.Exact != nil || text == nil {
+				continue
+			}
+			s = v1beta1.StringMatch{}
+			if *text != "" {
+				expression := ".*" + regexp.QuoteMeta(*text) + ".*"
+				s.Regex, texts[expression] = &expression, *text
+			}
+			m.Headers[name] = s
+		}
+	}
+	return spelled, texts
+}
+
 // conditions of one route hold all at once. A path is always among them, for any of which there is a prefix.
-func conditions(m v1beta1.HTTPMatchRequest) []any {
+func conditions(m v1beta1.HTTPMatchRequest, texts map[string]string) []any {
 	all := []any{map[string]any{"prefix": "/"}}
 	if m.URI != nil && !present(m.URI) {
 		all[0] = compared(*m.URI, map[string]any{}, "prefix")
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
-		all = append(all, map[string]any{"header": compared(m.Headers[name], map[string]any{"name": name})})
+		header, s := map[string]any{"name": name}, m.Headers[name]
+		if text, ok := texts[ptr.Deref(s.Regex, "")]; ok {
+			header["contains"] = text
+		} else {
+			compared(s, header)
+		}
+		all = append(all, map[string]any{"header": header})
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.QueryParams)) {
 		all = append(all, map[string]any{"queryParameter": compared(m.QueryParams[name], map[string]any{"name": name}, "prefix", "suffix")})

@@ -63,7 +63,7 @@ func contourFits(t *testing.T, conditions []any, r routertest.Request) bool {
 		switch {
 		case c["header"] != nil:
 			h := c["header"].(map[string]any)
-			value, there := r.Headers[h["name"].(string)]
+			value, there := r.Headers[strings.ToLower(h["name"].(string))]
 			fits = there && compares(t, h, value)
 		case c["queryParameter"] != nil:
 			q := c["queryParameter"].(map[string]any)
@@ -92,6 +92,8 @@ func compares(t *testing.T, how map[string]any, text string) bool {
 			return strings.HasPrefix(text, want)
 		case "suffix":
 			return strings.HasSuffix(text, want)
+		case "contains":
+			return strings.Contains(text, want)
 		case "regex":
 			fits, err := regexp.MatchString("^(?:"+want+")$", text)
 			require.NoError(t, err)
@@ -101,6 +103,49 @@ func compares(t *testing.T, how map[string]any, text string) bool {
 		}
 	}
 	return true
+}
+
+// By the contract prefix and suffix of a header are looked for anywhere in it.
+func TestContourHeaderContains(t *testing.T) {
+	mobile, app, agent := "Mobile", "app/", "iPhone app/Mobile 3"
+	header := func(s v1beta1.StringMatch) []v1beta1.HTTPMatchRequest {
+		return []v1beta1.HTTPMatchRequest{{Headers: map[string]v1beta1.StringMatch{"User-Agent": s}}}
+	}
+	cases := map[string]struct {
+		reason           string
+		service, insider []v1beta1.HTTPMatchRequest
+		canary           int64
+	}{
+		"Prefix":   {reason: "which is not at its beginning", insider: header(v1beta1.StringMatch{Prefix: &mobile}), canary: 100},
+		"Suffix":   {reason: "nor at its end", insider: header(v1beta1.StringMatch{Suffix: &mobile}), canary: 100},
+		"Narrowed": {reason: "a whole text that has the other in it fits both", service: header(v1beta1.StringMatch{Prefix: &app}), insider: header(v1beta1.StringMatch{Exact: &agent}), canary: 100},
+		"Never":    {reason: "and one that has not fits none", service: header(v1beta1.StringMatch{Prefix: &app}), insider: header(v1beta1.StringMatch{Exact: &mobile})},
+		"Any":      {reason: "an empty text asks that there is a header", insider: header(v1beta1.StringMatch{Prefix: new(string)}), canary: 100},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := podinfo(func(s *v1beta1.CanaryService) { s.Match = tc.service })
+			c.Spec.Analysis = &v1beta1.CanaryAnalysis{Interval: "1m", Iterations: 1, Match: tc.insider}
+			in, before := input(c), c.DeepCopy()
+			in.Traffic = rollout.Traffic{Weight: 100, Matched: true}
+			applied, err := newContour(t).Render(in)
+			require.NoError(t, err)
+			require.Equal(t, before, c)
+			got := askContour(t, routertest.Objects(t, applied), routertest.Request{Path: "/", Headers: map[string]string{"user-agent": agent}})
+			require.Equal(t, tc.canary, got.Weights["podinfo-canary"], tc.reason)
+		})
+	}
+}
+
+// Contour takes a count of zero for its default, which is one.
+func TestContourRetries(t *testing.T) {
+	for attempts, count := range map[int32]int64{0: -1, 1: 1, 3: 3} {
+		c := podinfo(func(s *v1beta1.CanaryService) { s.Retries = &v1beta1.HTTPRetry{Attempts: attempts} })
+		applied, err := newContour(t).Render(input(c))
+		require.NoError(t, err)
+		policy := first(t, routertest.Objects(t, applied)[0], "spec", "routes").Object["retryPolicy"]
+		require.Equal(t, map[string]any{"count": count}, policy)
+	}
 }
 
 func TestContourRefuses(t *testing.T) {
@@ -156,6 +201,11 @@ func TestContourAccepted(t *testing.T) {
 		"Orphaned": {
 			reason: "no virtual host includes it yet, which only the user can mend",
 			live:   `{status: {conditions: [{type: Valid, status: "False", observedGeneration: 2, errors: [{type: Orphaned, reason: Orphaned, message: x}]}]}}`,
+		},
+		"Undated": {
+			reason: "a verdict that does not say which version it is on is taken for one on this",
+			live:   `{status: {conditions: [{type: Valid, status: "False", errors: [{type: ServiceError, reason: a, message: b}]}]}}`,
+			want:   "HTTPProxy podinfo.test: refused by Contour: a: b",
 		},
 		"Outdated": {
 			reason: "what was wrong with the version before says nothing about this one",

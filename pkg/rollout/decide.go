@@ -11,21 +11,21 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// turn is one decision in the making.
+// transition is one decision in the making.
 // Snapshot and found are facts and stay as they are; next and what follows is what is being concluded.
 type transition struct {
 	Snapshot
-	stored  v1beta1.CanaryStatus // as it was found; Snapshot has it within bounds
-	found   Findings
-	next    v1beta1.CanaryStatus
-	notices []Notice
-	after   time.Duration
-	cause   string // of a failure
-	revoked bool   // it is one because a hook asked for it in the course of a promotion
-	heard   bool   // rollback hooks were asked in the course of a promotion
+	stored             v1beta1.CanaryStatus // as it was found; Snapshot has it within bounds
+	found              Findings
+	next               v1beta1.CanaryStatus
+	notices            []Notice
+	after              time.Duration
+	cause              string // of a failure
+	revoked            bool   // it is one because a hook asked for it in the course of a promotion
+	rollbackHooksAsked bool   // in the course of a promotion
 }
 
-// move is one way a decision can go.
+// outcome is one way a decision can go.
 type outcome func(*transition)
 
 // Decide concludes what a Snapshot and the answers to its Questions lead to. It is total: every phase
@@ -34,7 +34,7 @@ func Decide(s Snapshot, f Findings) Decision {
 	t := newTransition(s)
 	t.found = f
 	t.accept()
-	t.hear()
+	t.noteRollbackHooks()
 	t.firstMatch()(t)
 	return t.conclude()
 }
@@ -110,9 +110,9 @@ func (t *transition) conclude() Decision {
 		t.after = t.settling() // what waits for the routes, such as stopping the target, needs a pass then
 	}
 	// Last, since it may only bring the next look forward.
-	t.attend()
-	// That hooks were heard is worth a write by itself: lastTransitionTime is how listens knows of it.
-	if !t.heard && equality.Semantic.DeepEqual(t.next, t.stored) {
+	t.requeueForRollbackHooks()
+	// That hooks were asked is worth a write by itself: by lastTransitionTime it is known when.
+	if !t.rollbackHooksAsked && equality.Semantic.DeepEqual(t.next, t.stored) {
 		return Decision{Status: t.stored, After: t.after}
 	}
 	t.next.LastTransitionTime = metav1.NewTime(t.Now)

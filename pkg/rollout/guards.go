@@ -105,7 +105,7 @@ func stuck(t *transition) outcome {
 	switch {
 	case t.analysing() && (t.Target.Health == Stuck || t.late(t.Target) || t.small()):
 		return (*transition).giveUp
-	case t.listens(): // somebody may want back what there was before
+	case t.rollbackHooksDue(): // somebody may want back what there was before
 		return nil
 	case t.Status.Phase == v1beta1.PhasePromoting && t.rendered() && (t.Primary.Health == Stuck || t.late(t.Primary)):
 		return (*transition).strand

@@ -17,7 +17,7 @@ func (t *transition) promote() {
 // promoting brings traffic back once the primary runs the new revision at its old size.
 func promoting(t *transition) {
 	switch {
-	case t.listens():
+	case t.rollbackHooksDue():
 		t.after = lookAgain // silence is no consent
 	// A history that was cut off before the primary had returned.
 	case t.recalling() && !t.rendered() && !t.Former:

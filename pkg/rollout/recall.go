@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// Rollback hooks are heard in Promoting as well. By then the target and, most often, the primary have the revision that
+// Rollback hooks are asked in Promoting as well. By then the target and, most often, the primary have the revision that
 // nobody wants any more: what users had before is kept by the primary's own history alone.
 
 // homing says that a primary is on its way back to the promoted revision.
@@ -21,52 +21,54 @@ func homing(s v1beta1.CanaryStatus) bool {
 func Recalled(s v1beta1.CanaryStatus) bool { return homing(s) && s.LastAppliedSpec != s.Promoting }
 
 // Recollects says that a decision may depend on what a primary's history holds: see Snapshot.Former.
-func Recollects(p Plan, s v1beta1.CanaryStatus) bool { return attentive(p, s) || Recalled(s) }
+func Recollects(p Plan, s v1beta1.CanaryStatus) bool {
+	return rollbackHooksEnabled(p, s) || Recalled(s)
+}
 
-// attentive says that rollback hooks are asked in the course of a promotion.
-func attentive(p Plan, s v1beta1.CanaryStatus) bool {
+// rollbackHooksEnabled says that rollback hooks are asked in the course of a promotion.
+func rollbackHooksEnabled(p Plan, s v1beta1.CanaryStatus) bool {
 	return s.Phase == v1beta1.PhasePromoting && !p.Skip && !homing(s) && len(p.hooks(v1beta1.RollbackHook)) > 0
 }
 
-func (t *transition) recalling() bool { return Recalled(t.Status) }
-func (t *transition) attentive() bool { return attentive(t.Plan, t.Status) }
+func (t *transition) recalling() bool            { return Recalled(t.Status) }
+func (t *transition) rollbackHooksEnabled() bool { return rollbackHooksEnabled(t.Plan, t.Status) }
 
-// listens says that they are due now. A status remembers that they were asked by when it was stored last: nextCheck is
+// rollbackHooksDue says that they are due now. A status remembers that they were asked by when it was stored last: nextCheck is
 // the retreat's, and the deadline of a primary counts from it.
-func (t *transition) listens() bool {
+func (t *transition) rollbackHooksDue() bool {
 	// With answers at hand this is the pass that decides by them, and asks nothing more.
-	if !t.attentive() || len(t.found) > 0 {
+	if !t.rollbackHooksEnabled() || len(t.found) > 0 {
 		return false
 	}
-	due, _ := t.beat()
+	due, _ := t.rollbackHookTimes()
 	return t.Status.LastTransitionTime.Truncate(time.Second).Before(due.Truncate(time.Second))
 }
 
-// beat is when rollback hooks were due last, and how long it is until they are again. It counts whole intervals
+// rollbackHookTimes are when rollback hooks were due last, and how long it is until they are again. It counts whole intervals
 // from the beginning of the phase, in the seconds that a status is stored with.
-func (t *transition) beat() (due time.Time, left time.Duration) {
+func (t *transition) rollbackHookTimes() (due time.Time, left time.Duration) {
 	// A status without since, or with one that no clock has shown, is older than a duration can be.
 	began, interval := later(t.since(), time.Unix(0, 0)).Truncate(time.Second), max(t.Plan.Interval, time.Second)
 	due = began.Add(t.Now.Sub(began) / interval * interval)
 	return due, due.Add(interval).Sub(t.Now)
 }
 
-// attend sees to it that there is a pass when rollback hooks are due next.
-func (t *transition) attend() {
+// requeueForRollbackHooks sees to it that there is a pass when rollback hooks are due next.
+func (t *transition) requeueForRollbackHooks() {
 	// A halt has no next look at all: taking it back is an event.
-	if !t.attentive() || t.Paused || t.next.Phase != v1beta1.PhasePromoting {
+	if !t.rollbackHooksEnabled() || t.Paused || t.next.Phase != v1beta1.PhasePromoting {
 		return
 	}
-	if _, left := t.beat(); t.after == 0 || left < t.after {
+	if _, left := t.rollbackHookTimes(); t.after == 0 || left < t.after {
 		t.after = left
 	}
 }
 
-// hear takes note of what rollback hooks said to a promotion, and says once if one of them cannot be followed.
-func (t *transition) hear() {
-	t.heard = t.attentive() && len(t.found) > 0
+// noteRollbackHooks takes note of what rollback hooks said to a promotion, and says once if one of them cannot be followed.
+func (t *transition) noteRollbackHooks() {
+	t.rollbackHooksAsked = t.rollbackHooksEnabled() && len(t.found) > 0
 	// Once: the hook is asked again every interval, and may go on agreeing.
-	if t.heard && recalled(t) != nil && !t.home() && !t.Former {
+	if t.rollbackHooksAsked && recalled(t) != nil && !t.home() && !t.Former {
 		t.regret(t.order())
 	}
 }
@@ -77,7 +79,7 @@ func (t *transition) home() bool { return t.Primary.Revision == t.Status.LastPro
 // countermanded notices a hook that asks for a rollback in the course of a promotion.
 func countermanded(t *transition) outcome {
 	switch {
-	case !t.attentive() || recalled(t) == nil:
+	case !t.rollbackHooksEnabled() || recalled(t) == nil:
 		return nil
 	case t.home():
 		return (*transition).recall // the primary was not given anything else yet

@@ -22,14 +22,14 @@ func (r *Reconciler) readHistory(ctx context.Context, v *view, targets client.Re
 	status, s := v.canary.Status, &v.snapshot
 	// The pass on the cache looks only where a way back still has to be begun: that alone could make it write.
 	_, live := targets.(*once)
-	recalled := rollout.Recalled(status)
-	if !rollout.Recollects(s.Plan, status) || !live && (!recalled || s.Primary.Revision == status.Promoting) {
+	recalled := rollout.ReturningToPrevious(status)
+	if !rollout.NeedsHistory(s.Plan, status) || !live && (!recalled || s.Primary.Revision == status.Promoting) {
 		return nil
 	}
 	// What cannot be returned to is a fact, told to whoever asked for it, and never an error: the promotion goes on.
 	h, ok := v.kind.(workload.TemplateKeeper)
 	if !ok {
-		s.Unkept = fmt.Sprintf("a %s of %s has no history to return to", s.Names.Kind, v.canary.Spec.TargetRef.APIVersion)
+		s.NotKeptReason = fmt.Sprintf("a %s of %s has no history to return to", s.Names.Kind, v.canary.Spec.TargetRef.APIVersion)
 		return nil
 	}
 	if live {
@@ -38,7 +38,7 @@ func (r *Reconciler) readHistory(ctx context.Context, v *view, targets client.Re
 		}
 	}
 	if v.primary == nil {
-		s.Unkept = "it is gone"
+		s.NotKeptReason = "it is gone"
 		return nil
 	}
 	return r.recollect(ctx, v, h.NewHistory(), recalled && s.Primary.Revision != status.Promoting && !v.promotes())
@@ -49,7 +49,7 @@ func (r *Reconciler) recollect(ctx context.Context, v *view, history workload.Li
 	// Live: it is asked for so seldom that a watch of every ReplicaSet of the cluster would be dear.
 	err := r.labelled(ctx, v.primary, history)
 	if apierrors.IsForbidden(err) {
-		v.snapshot.Unkept = "its history must not be read" // a right of its own, which no rollout waits for
+		v.snapshot.NotKeptReason = "its history must not be read" // a right of its own, which no rollout waits for
 		return nil
 	}
 	if err != nil {
@@ -59,7 +59,7 @@ func (r *Reconciler) recollect(ctx context.Context, v *view, history workload.Li
 	if err != nil {
 		return err
 	}
-	v.snapshot.Former, v.snapshot.Unkept = former != nil, unkept
+	v.snapshot.PreviousTemplateKept, v.snapshot.NotKeptReason = former != nil, unkept
 	// Not before it is the intent: addPrimary takes a template that is there for an order to go back to it.
 	if due {
 		v.former = former

@@ -18,7 +18,7 @@ func Ask(s Snapshot) Questions {
 		}
 	}
 	switch {
-	// Promoting asks rollback hooks and nothing else: see recall.go.
+	// Promoting asks rollback hooks and nothing else: see rollBackByHook.go.
 	case t.rollbackHooksDue():
 		return Questions{Hooks: t.Plan.hooks(v1beta1.RollbackHook)}
 	// A step is judged at its end; what was found before would have to be asked for again.

@@ -90,7 +90,7 @@ func (t *transition) failure() string {
 		text = "Canary analysis failed, primary is gone: %s keeps serving all traffic. Cause: %s."
 	case t.next.CanaryWeight > 0:
 		text = "Promotion failed, primary not ready: %s keeps serving all traffic. Cause: %s."
-	case t.revoked: // the primary is whole
+	case t.rolledBackByHook: // the primary is whole
 	// The revision of the canary had passed: it is not what failed, although it could not stand in for the primary.
 	case t.Status.Phase == v1beta1.PhasePromoting || t.stranded() && !t.recovered():
 		text = "Promotion failed, primary not ready: %s scaled to zero. Cause: %s."

@@ -21,7 +21,7 @@ type transition struct {
 	notices            []Notice
 	after              time.Duration
 	cause              string // of a failure
-	revoked            bool   // it is one because a hook asked for it in the course of a promotion
+	rolledBackByHook   bool   // it is one because a hook asked for it in the course of a promotion
 	rollbackHooksAsked bool   // in the course of a promotion
 }
 

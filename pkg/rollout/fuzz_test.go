@@ -148,7 +148,7 @@ func (d *drawn) snapshot() (Snapshot, error) {
 	p, err := Compile(d.spec(), Capabilities(d.byte()))
 	s := Snapshot{
 		Now: noon, Plan: p, Names: snap().Names, Generation: 2, Status: d.status(), Revision: pick(d, "r1-v1", "r1-v2", "r1-v3", ""),
-		Target: d.workload(), Primary: d.workload(), Routed: d.yes(), Trouble: pick(d, "", "x"), Copied: d.yes(), Former: d.yes(), Unkept: "x",
+		Target: d.workload(), Primary: d.workload(), Routed: d.yes(), Trouble: pick(d, "", "x"), Copied: d.yes(), PreviousTemplateKept: d.yes(), NotKeptReason: "x",
 		Paused: d.byte() > 230, Deleting: d.byte() > 230,
 	}
 	if d.yes() {
@@ -243,6 +243,6 @@ func soundIntent(t *testing.T, s Snapshot) {
 		require.True(t, percent(i.Traffic.Mirror), "mirror %d", i.Traffic.Mirror)
 	}
 	s.Plan.Unreachable(s.Primary.Replicas)
-	Recalled(s.Status)
-	Recollects(s.Plan, s.Status)
+	ReturningToPrevious(s.Status)
+	NeedsHistory(s.Plan, s.Status)
 }

@@ -24,9 +24,9 @@ func (t *transition) apply() {
 	// Whatever kept the answers away: silence is no consent.
 	case len(t.found) < Ask(t.Snapshot).count():
 		t.after = lookAgain
-	case recalled(t) != nil:
+	case rollbackRequested(t) != nil:
 		t.next.LastAppliedSpec = t.Revision // tried as far as anybody wanted it to be
-		t.recall()
+		t.rollBackByHook()
 	case t.closed(v1beta1.ConfirmRolloutHook) != nil:
 		t.awaitLeave(*t.closed(v1beta1.ConfirmRolloutHook))
 	default:
@@ -121,28 +121,28 @@ func (t *transition) opened(moment v1beta1.HookType, text string) {
 	}
 }
 
-// recalled notices a hook that asks for a rollback.
-func recalled(t *transition) outcome {
+// rollbackRequested notices a hook that asks for a rollback.
+func rollbackRequested(t *transition) outcome {
 	for _, f := range t.found {
 		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed {
-			return (*transition).recall
+			return (*transition).rollBackByHook
 		}
 	}
 	return nil
 }
 
-// recall rolls back because a person, or a program in their place, wants it.
-func (t *transition) recall() {
-	t.revoke()
+// rollBackByHook rolls back because a person, or a program in their place, wants it.
+func (t *transition) rollBackByHook() {
+	t.tellRollbackHooks()
 	// In Promoting this is reached only while the primary is still as it was, so that nobody may blame it.
-	t.cause, t.revoked = t.order(), t.Status.Phase == v1beta1.PhasePromoting
+	t.cause, t.rolledBackByHook = t.rollbackCause(), t.Status.Phase == v1beta1.PhasePromoting
 	t.warn(ReasonRolledBack, "Rolling back %s manual webhook invoked", t.Names.canary())
 	t.alert(v1beta1.SeverityWarn, "Rolling back manual webhook invoked")
 	t.abandon()
 }
 
-// revoke tells of the hooks that asked for a rollback.
-func (t *transition) revoke() {
+// tellRollbackHooks tells of the hooks that asked for a rollback.
+func (t *transition) tellRollbackHooks() {
 	for _, f := range t.found {
 		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed {
 			t.warn(ReasonHookPassed, "Rollback check %s passed", f.Name)

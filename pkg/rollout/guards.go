@@ -11,19 +11,19 @@ type guard func(*transition) outcome
 
 // guards run before the phase, in this order; the first that fires decides.
 var guards = []guard{
-	deleted,       // nothing is rolled out any more: give the target back
-	paused,        // a person asked for a halt: nothing else counts
-	resumed,       // a halt is over: it did not use up any deadline
-	taken,         // the status is another controller's: it is read as what it means before anything follows from it
-	drained,       // the canary answers requests and has no pods left: traffic first, reasons later
-	lost,          // the primary was deleted: it is made again where that is possible, or the canary serves everybody
-	superseded,    // the target moved on: what was found about the old revision is void
-	calledOff,     // the target is back at what the primary runs: there is nothing left to roll out
-	countermanded, // a hook wants back what the primary ran before
-	outgrown,      // the primary is larger than the canary was sized for
-	stuck,         // a side will not become ready
-	replanned,     // the spec has other steps now
-	exhausted,     // too many checks have failed
+	deleted,                      // nothing is rolled out any more: give the target back
+	paused,                       // a person asked for a halt: nothing else counts
+	resumed,                      // a halt is over: it did not use up any deadline
+	taken,                        // the status is another controller's: it is read as what it means before anything follows from it
+	drained,                      // the canary answers requests and has no pods left: traffic first, reasons later
+	lost,                         // the primary was deleted: it is made again where that is possible, or the canary serves everybody
+	superseded,                   // the target moved on: what was found about the old revision is void
+	calledOff,                    // the target is back at what the primary runs: there is nothing left to roll out
+	rollbackRequestedInPromotion, // a hook wants back what the primary ran before
+	outgrown,                     // the primary is larger than the canary was sized for
+	stuck,                        // a side will not become ready
+	replanned,                    // the spec has other steps now
+	exhausted,                    // too many checks have failed
 }
 
 // paused gives way to a deletion: a suspended Canary could otherwise not be deleted, nor its target be given back.
@@ -81,7 +81,7 @@ func superseded(t *transition) outcome {
 	}
 	// A primary that was given a revision comes up with it first; promoting takes users off the unproven target
 	// meanwhile. One that returns, too, gets there before anything new begins.
-	if t.analysing() || t.Status.Phase == v1beta1.PhasePromoting && !t.rendered() && !t.recalling() {
+	if t.analysing() || t.Status.Phase == v1beta1.PhasePromoting && !t.rendered() && !t.returningToPrevious() {
 		return (*transition).restart
 	}
 	return nil

@@ -61,8 +61,8 @@ func (t *transition) leaveCanary() {
 // strand ends a promotion whose primary does not come up. The canary passed all checks and is the healthy
 // copy, so it takes all traffic and stays, unless the target has already moved on to something unproven.
 func (t *transition) strand() {
-	if t.recalling() {
-		t.founder()
+	if t.returningToPrevious() {
+		t.failReturn()
 		return
 	}
 	// Users get what passed and nothing newer, and not before there are pods for all of them: rules 4 and 7 of

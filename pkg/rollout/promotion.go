@@ -20,19 +20,19 @@ func promoting(t *transition) {
 	case t.rollbackHooksDue():
 		t.after = lookAgain // silence is no consent
 	// A history that was cut off before the primary had returned.
-	case t.recalling() && !t.rendered() && !t.Former:
-		t.stay()
+	case t.returningToPrevious() && !t.rendered() && !t.PreviousTemplateKept:
+		t.continuePromotion()
 	// Users stayed with what nobody wants only for want of a pod.
-	case t.recalling() && t.Status.CanaryWeight > 0 && t.Primary.Available > 0:
+	case t.returningToPrevious() && t.Status.CanaryWeight > 0 && t.Primary.Available > 0:
 		t.comeHome()
 	// The target's pods are about to be others, which nobody has judged.
-	case t.Revision != t.Status.Promoting && t.Status.CanaryWeight > 0 && !t.recalling():
+	case t.Revision != t.Status.Promoting && t.Status.CanaryWeight > 0 && !t.returningToPrevious():
 		t.next.CanaryWeight = 0
 		t.next.Matched = false
 		t.warn(ReasonTargetMoved, "%s changed while it was being promoted, routing all traffic to primary", t.Names.target())
 		t.awaitPrimary()
 	// Without a target there is nothing to make the primary from.
-	case t.Revision == "" && !t.rendered() && !t.recalling():
+	case t.Revision == "" && !t.rendered() && !t.returningToPrevious():
 		t.awaitTarget()
 	case !t.ready(t.Primary, t.Status.Promoting), t.short():
 		t.awaitPrimary()
@@ -58,8 +58,8 @@ func (t *transition) short() bool {
 
 // returned ends a promotion that was turned back: the primary runs what it ran before, and has the traffic.
 func (t *transition) returned() {
-	if t.recalling() {
-		t.recede()
+	if t.returningToPrevious() {
+		t.finishReturnToPrevious()
 		return
 	}
 	t.revert()

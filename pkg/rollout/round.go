@@ -10,12 +10,12 @@ import (
 // roundRules are what a round of checks can lead to short of the next step, in this order; the first that finds something
 // decides.
 var roundRules = []guard{
-	recalled, // somebody wants the old revision back: nothing else counts
-	failing,  // a check failed
-	pending,  // a value is not there yet
-	unclear,  // a value says neither
-	unproven, // a metric has not passed often enough in a row
-	withheld, // everything is well, and somebody has to agree first
+	rollbackRequested, // somebody wants the old revision back: nothing else counts
+	failing,           // a check failed
+	pending,           // a value is not there yet
+	unclear,           // a value says neither
+	unproven,          // a metric has not passed often enough in a row
+	withheld,          // everything is well, and somebody has to agree first
 }
 
 // judge concludes a round.
@@ -23,7 +23,7 @@ func (t *transition) judge() {
 	// First, for limits are about what has been counted with this round.
 	t.remember()
 	// Before the gates: what agreed is not asked again while one of them is closed.
-	if len(t.failures()) == 0 && recalled(t) == nil {
+	if len(t.failures()) == 0 && rollbackRequested(t) == nil {
 		t.started()
 	}
 	for _, r := range roundRules {

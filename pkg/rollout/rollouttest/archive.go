@@ -34,26 +34,26 @@ func (a *archive) forget() { clear(a.kept) }
 // controller does: not before it is certain that something is due, but for a way back that is still to be begun.
 func (o *Operator) recollect(v *view, live bool) {
 	begun := v.Primary.Revision == v.status.Promoting
-	if !rollout.Recollects(v.plan, v.status) || !live && (begun || !rollout.Recalled(v.status)) {
+	if !rollout.NeedsHistory(v.plan, v.status) || !live && (begun || !rollout.ReturningToPrevious(v.status)) {
 		return
 	}
 	if o.without != LiveTarget {
 		v.Primary = o.primaries.live()
 	}
-	v.Former = o.w.primary.exists && o.w.kept[v.status.LastPromotedSpec]
-	v.Unkept = "its history does not hold it"
+	v.PreviousTemplateKept = o.w.primary.exists && o.w.kept[v.status.LastPromotedSpec]
+	v.NotKeptReason = "its history does not hold it"
 }
 
 // restores says that the primary returns to what its history holds, whatever the target has by now.
 func restores(v view) bool {
-	return rollout.Recalled(v.status) && v.Former && v.intent.Primary == v.status.LastPromotedSpec && v.Primary.Health != rollout.Absent
+	return rollout.ReturningToPrevious(v.status) && v.PreviousTemplateKept && v.intent.Primary == v.status.LastPromotedSpec && v.Primary.Health != rollout.Absent
 }
 
 // obeyed holds that a rollback that was asked for begins at once, unless nothing is left to go back to.
 func (w *World) obeyed(v view, next v1beta1.CanaryStatus, f rollout.Finding) {
 	switch {
-	case next.Phase == v1beta1.PhaseFailed, rollout.Recalled(next):
-	case v.status.Phase == v1beta1.PhasePromoting && !v.Former && v.Primary.Revision != v.status.LastPromotedSpec:
+	case next.Phase == v1beta1.PhaseFailed, rollout.ReturningToPrevious(next):
+	case v.status.Phase == v1beta1.PhasePromoting && !v.PreviousTemplateKept && v.Primary.Revision != v.status.LastPromotedSpec:
 	default:
 		w.broken("a rollback was asked for by %s, and the rollout is %s", f.Name, next.Phase)
 	}
@@ -61,7 +61,7 @@ func (w *World) obeyed(v view, next v1beta1.CanaryStatus, f rollout.Finding) {
 
 // withdrawn holds that a rollback in the course of a promotion ends with the primary as it was before.
 func (w *World) withdrawn(was, next v1beta1.CanaryStatus) {
-	if !rollout.Recalled(was) || next.Phase != v1beta1.PhaseFailed || w.unheard || !w.primary.exists {
+	if !rollout.ReturningToPrevious(was) || next.Phase != v1beta1.PhaseFailed || w.unheard || !w.primary.exists {
 		return
 	}
 	if w.primary.revision != was.LastPromotedSpec {

@@ -20,7 +20,7 @@ func recallable(change ...func(*Snapshot)) Snapshot {
 		}
 		s.Status.LastTransitionTime = metav1.NewTime(noon.Add(-10 * time.Second))
 		s.Primary.Health, s.Primary.Available = Starting, 1
-		s.Former = true
+		s.PreviousTemplateKept = true
 	})
 	for _, c := range change {
 		c(&s)
@@ -58,10 +58,10 @@ func TestAskWhilePromoting(t *testing.T) {
 			s.Status.NextCheck, s.Primary.Health, s.Primary.Available = micro(noon.Add(5*time.Second)), Available, 2
 		}), true},
 		"PrimaryStuck": {"Before the canary takes all, somebody may want what there was before.", recallable(func(s *Snapshot) { broken(&s.Primary) }), true},
-		"Lost":         {"Whether it can be followed is another question.", recallable(func(s *Snapshot) { s.Former = false }), true},
+		"Lost":         {"Whether it can be followed is another question.", recallable(func(s *Snapshot) { s.PreviousTemplateKept = false }), true},
 		"TargetMoved":  {"The primary has what is asked about, whatever the target has.", recallable(func(s *Snapshot) { s.Revision = "r1-v3" }), true},
 		"NotRendered":  {"A target that moved on first is another rollout.", recallable(func(s *Snapshot) { s.Revision, s.Primary.Revision = "r1-v3", "r1-v1" }), false},
-		"PutBack":      {"What is called off need not be recalled.", recallable(func(s *Snapshot) { s.Revision = "r1-v1" }), false},
+		"PutBack":      {"What is called off need not be rolled back.", recallable(func(s *Snapshot) { s.Revision = "r1-v1" }), false},
 		"Returning":    {"Nobody is asked twice for the same.", returning(), false},
 		"Skipped":      {"Hooks are part of the analysis.", recallable(func(s *Snapshot) { s.Plan.Skip = true }), false},
 		"Suspended":    {"A halt silences everybody.", recallable(func(s *Snapshot) { s.Paused = true }), false},
@@ -101,7 +101,9 @@ func TestRecallWhilePromoting(t *testing.T) {
 		},
 		"NotRendered": {
 			reason: "A primary that has nothing else yet is as it should be.", found: yes,
-			given: recallable(func(s *Snapshot) { s.Primary.Revision, s.Primary.Health, s.Former = "r1-v1", Available, false }),
+			given: recallable(func(s *Snapshot) {
+				s.Primary.Revision, s.Primary.Health, s.PreviousTemplateKept = "r1-v1", Available, false
+			}),
 			phase: v1beta1.PhaseFailed, events: []Reason{ReasonHookPassed, ReasonRolledBack, ReasonFailed},
 			alerts:   []string{"Rolling back manual webhook invoked"},
 			promoted: "Canary analysis failed, Deployment scaled to zero. Cause: the rollback hook stop asked for it.",
@@ -128,7 +130,7 @@ func TestRecallWhilePromoting(t *testing.T) {
 		},
 		"Lost": {
 			reason: "What is gone cannot be returned to, and the promotion goes on.", found: yes,
-			given: recallable(func(s *Snapshot) { s.Former, s.Unkept = false, "it is gone" }),
+			given: recallable(func(s *Snapshot) { s.PreviousTemplateKept, s.NotKeptReason = false, "it is gone" }),
 			phase: v1beta1.PhasePromoting, promoting: "r1-v2", weight: 50, events: []Reason{ReasonHookPassed},
 			alerts: []string{"Rollback not possible: podinfo-primary.test cannot return to the promoted revision: it is gone; put podinfo.test back to it"},
 			promoted: "Canary analysis completed, starting primary rolling update. podinfo-primary.test cannot return to the promoted revision: " +
@@ -152,7 +154,7 @@ func TestRecallWhilePromoting(t *testing.T) {
 			require.Equal(t, c.phase, d.Status.Phase, c.reason)
 			require.Equal(t, c.promoting, d.Status.Promoting, c.reason)
 			require.Equal(t, c.weight, d.Status.CanaryWeight, c.reason)
-			require.Equal(t, "r1-v2", d.Status.LastAppliedSpec, "what is recalled is not tried again")
+			require.Equal(t, "r1-v2", d.Status.LastAppliedSpec, "what is rolled back is not tried again")
 			require.Equal(t, "r1-v1", d.Status.LastPromotedSpec)
 			said(t, d.Notices, c.events, c.alerts)
 			require.Equal(t, c.promoted, message(d.Status, v1beta1.ConditionPromoted), c.reason)
@@ -201,7 +203,7 @@ func TestRecollects(t *testing.T) {
 		"TurnedBack":  {"The target has it.", returning(func(s *Snapshot) { s.Status.LastAppliedSpec = "r1-v1" }), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, c.want, Recollects(c.given.Plan, c.given.Status), c.reason)
+			require.Equal(t, c.want, NeedsHistory(c.given.Plan, c.given.Status), c.reason)
 		})
 	}
 }

@@ -40,7 +40,7 @@ func TestReturning(t *testing.T) {
 			phase: v1beta1.PhasePromoting, promoting: "r1-v1", applied: "r1-v1", events: []Reason{ReasonCalledOff},
 		},
 		"Forgotten": {
-			reason: "A history that ended in between leaves what the primary has.", given: returning(unrendered, func(s *Snapshot) { s.Former, s.Unkept = false, "it is gone" }),
+			reason: "A history that ended in between leaves what the primary has.", given: returning(unrendered, func(s *Snapshot) { s.PreviousTemplateKept, s.NotKeptReason = false, "it is gone" }),
 			phase: v1beta1.PhasePromoting, promoting: "r1-v2", applied: "r1-v2", events: []Reason{ReasonHookPassed},
 			alerts: []string{"Rollback not possible: podinfo-primary.test cannot return to the promoted revision: it is gone; put podinfo.test back to it"},
 		},
@@ -89,7 +89,7 @@ func TestReturning(t *testing.T) {
 // TestWhatIsSaidOfARecallIsSaidOnce goes on after decisions that will be taken again and again.
 func TestWhatIsSaidOfARecallIsSaidOnce(t *testing.T) {
 	yes := Findings{{Name: "stop", Moment: v1beta1.RollbackHook, Verdict: v1beta1.Passed}}
-	lost := recallable(func(s *Snapshot) { s.Former = false })
+	lost := recallable(func(s *Snapshot) { s.PreviousTemplateKept = false })
 	stuck := returning(func(s *Snapshot) { broken(&s.Primary); s.Status.CanaryWeight, s.Primary.Available = 50, 0 })
 	for name, c := range map[string]struct {
 		reason string

@@ -17,12 +17,14 @@ func homing(s v1beta1.CanaryStatus) bool {
 	return s.Phase == v1beta1.PhasePromoting && s.Promoting != "" && s.Promoting == s.LastPromotedSpec
 }
 
-// Recalled says that it is because a hook asked for it: the target still has something else.
-func Recalled(s v1beta1.CanaryStatus) bool { return homing(s) && s.LastAppliedSpec != s.Promoting }
+// ReturningToPrevious says that it is because a hook asked for it: the target still has something else.
+func ReturningToPrevious(s v1beta1.CanaryStatus) bool {
+	return homing(s) && s.LastAppliedSpec != s.Promoting
+}
 
-// Recollects says that a decision may depend on what a primary's history holds: see Snapshot.Former.
-func Recollects(p Plan, s v1beta1.CanaryStatus) bool {
-	return rollbackHooksEnabled(p, s) || Recalled(s)
+// NeedsHistory says that a decision may depend on what a primary's history holds: see Snapshot.PreviousTemplateKept.
+func NeedsHistory(p Plan, s v1beta1.CanaryStatus) bool {
+	return rollbackHooksEnabled(p, s) || ReturningToPrevious(s)
 }
 
 // rollbackHooksEnabled says that rollback hooks are asked in the course of a promotion.
@@ -30,7 +32,7 @@ func rollbackHooksEnabled(p Plan, s v1beta1.CanaryStatus) bool {
 	return s.Phase == v1beta1.PhasePromoting && !p.Skip && !homing(s) && len(p.hooks(v1beta1.RollbackHook)) > 0
 }
 
-func (t *transition) recalling() bool            { return Recalled(t.Status) }
+func (t *transition) returningToPrevious() bool  { return ReturningToPrevious(t.Status) }
 func (t *transition) rollbackHooksEnabled() bool { return rollbackHooksEnabled(t.Plan, t.Status) }
 
 // rollbackHooksDue says that they are due now. A status remembers that they were asked by when it was stored last: nextCheck is
@@ -68,44 +70,44 @@ func (t *transition) requeueForRollbackHooks() {
 func (t *transition) noteRollbackHooks() {
 	t.rollbackHooksAsked = t.rollbackHooksEnabled() && len(t.found) > 0
 	// Once: the hook is asked again every interval, and may go on agreeing.
-	if t.rollbackHooksAsked && recalled(t) != nil && !t.home() && !t.Former {
-		t.regret(t.order())
+	if t.rollbackHooksAsked && rollbackRequested(t) != nil && !t.home() && !t.PreviousTemplateKept {
+		t.tellRollbackImpossible(t.rollbackCause())
 	}
 }
 
 // home says that the primary runs what was promoted last.
 func (t *transition) home() bool { return t.Primary.Revision == t.Status.LastPromotedSpec }
 
-// countermanded notices a hook that asks for a rollback in the course of a promotion.
-func countermanded(t *transition) outcome {
+// rollbackRequestedInPromotion notices a hook that asks for a rollback in the course of a promotion.
+func rollbackRequestedInPromotion(t *transition) outcome {
 	switch {
-	case !t.rollbackHooksEnabled() || recalled(t) == nil:
+	case !t.rollbackHooksEnabled() || rollbackRequested(t) == nil:
 		return nil
 	case t.home():
-		return (*transition).recall // the primary was not given anything else yet
-	case t.Former:
-		return (*transition).takeBack
+		return (*transition).rollBackByHook // the primary was not given anything else yet
+	case t.PreviousTemplateKept:
+		return (*transition).returnToPrevious
 	}
 	return nil
 }
 
-// takeBack has the primary return to the promoted revision, while the target keeps the one that was recalled.
-func (t *transition) takeBack() {
-	order := t.order()
+// returnToPrevious has the primary return to the promoted revision, while the target keeps the one that was rolled back.
+func (t *transition) returnToPrevious() {
+	order := t.rollbackCause()
 	t.goHome()
-	t.note(t.Names.primary() + " returns to the promoted revision. Cause: " + order + ".")
-	t.revoke()
+	t.setPromotedMessage(t.Names.primary() + " returns to the promoted revision. Cause: " + order + ".")
+	t.tellRollbackHooks()
 	t.warn(ReasonRolledBack, "Rolling back %s manual webhook invoked, returning %s to the promoted revision", t.Names.canary(), t.Names.primary())
 	t.alert(v1beta1.SeverityWarn, "Rolling back manual webhook invoked")
 }
 
-// note has the condition Promoted tell more of a promotion than that it is under way.
-func (t *transition) note(text string) {
+// setPromotedMessage has the condition Promoted tell more of a promotion than that it is under way.
+func (t *transition) setPromotedMessage(text string) {
 	t.condition(v1beta1.ConditionPromoted, metav1.ConditionUnknown, string(v1beta1.PhasePromoting), text)
 }
 
-// order is who asked for a rollback: in this decision, or, as the status has it, in an earlier one.
-func (t *transition) order() string {
+// rollbackCause is who asked for a rollback: in this decision, or, as the status has it, in an earlier one.
+func (t *transition) rollbackCause() string {
 	for _, f := range t.found {
 		if f.Moment == v1beta1.RollbackHook && f.Verdict == v1beta1.Passed {
 			return "the rollback hook " + f.Name + " asked for it"
@@ -117,32 +119,32 @@ func (t *transition) order() string {
 	return "a rollback hook asked for it"
 }
 
-// regret says that a promotion goes on although a hook asked for a rollback. What has been said is kept in the
+// tellRollbackImpossible says that a promotion goes on although a hook asked for a rollback. What has been said is kept in the
 // condition: the hook may well go on asking.
-func (t *transition) regret(order string) {
-	text := t.Names.primary() + " cannot return to the promoted revision: " + orElse(t.Unkept, "it is not kept") +
+func (t *transition) tellRollbackImpossible(order string) {
+	text := t.Names.primary() + " cannot return to the promoted revision: " + orElse(t.NotKeptReason, "it is not kept") +
 		"; put " + t.Names.target() + " back to it"
 	said := message(t.Status, v1beta1.ConditionPromoted)
 	if strings.Contains(said, text) {
 		return
 	}
 	_, usual := t.promoted(v1beta1.PhasePromoting)
-	t.note(usual + " " + text + ". Cause: " + order + ".")
+	t.setPromotedMessage(usual + " " + text + ". Cause: " + order + ".")
 	t.warn(ReasonHookPassed, "Rollback not possible, %s: %s", order, text)
 	t.alert(v1beta1.SeverityError, "Rollback not possible: "+text)
 }
 
-// stay gives the way back up, because what it leads to is gone: the promotion goes on.
-func (t *transition) stay() {
+// continuePromotion gives the way back up, because what it leads to is gone: the promotion goes on.
+func (t *transition) continuePromotion() {
 	t.next.Promoting = t.Status.LastAppliedSpec
 	t.hold(WaitPrimary, 0, "%s.", t.describe(t.Names.primary(), Workload{Health: Starting}))
-	t.regret(t.order())
+	t.tellRollbackImpossible(t.rollbackCause())
 }
 
-// recede ends a rollout whose primary has returned because a hook asked for it.
-func (t *transition) recede() {
+// finishReturnToPrevious ends a rollout whose primary has returned because a hook asked for it.
+func (t *transition) finishReturnToPrevious() {
 	// The primary is whole, so that the failure must not be worded as a broken promotion.
-	t.cause, t.revoked = t.order(), true
+	t.cause, t.rolledBackByHook = t.rollbackCause(), true
 	t.say(ReasonRolledBack, "%s is back at the promoted revision", t.Names.primary())
 	t.abandon()
 	t.alert(v1beta1.SeverityWarn, "Rolled back, the promoted revision is back.")
@@ -154,9 +156,9 @@ func (t *transition) comeHome() {
 	t.awaitPrimary()
 }
 
-// founder is about a primary that does not come up with what it returned to. Where none of its pods answers, users
+// failReturn is about a primary that does not come up with what it returned to. Where none of its pods answers, users
 // stay with the canary, for as long as that takes.
-func (t *transition) founder() {
+func (t *transition) failReturn() {
 	why := t.obstacle(t.Names.primary(), t.Primary)
 	switch {
 	case t.Status.CanaryWeight > 0 && t.Primary.Available > 0:
@@ -171,7 +173,7 @@ func (t *transition) founder() {
 		t.hold(WaitPrimary, lookAgain, "%s.", text)
 		return
 	}
-	t.cause = t.order() + ", and " + why
+	t.cause = t.rollbackCause() + ", and " + why
 	t.abandon()
 	t.warn(ReasonPromotionFailed, "Rollback of %s failed, primary not ready: %s", t.Names.canary(), why)
 	t.alert(v1beta1.SeverityError, "Rollback failed, primary not ready: "+why)

@@ -161,7 +161,7 @@ func (t *transition) needed() int32 {
 }
 
 // wait is how long the step in effect has still to run; zero or less when it is due.
-// A retreat's steps, a closed gate and a round that is repeated are timed by the same field of the status.
+// Steps back, a closed gate and a round that is repeated are timed by the same field of the status.
 func (t *transition) wait() time.Duration {
 	if t.Status.NextCheck == nil {
 		return 0

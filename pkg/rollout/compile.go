@@ -51,10 +51,10 @@ const (
 
 // Plan is a spec reduced to what the machine runs on.
 type Plan struct {
-	Provider string // that divides the requests, for people
-	Strategy Strategy
-	Steps    []Step // what the canary goes through, in order; read them by Step and Length
-	Retreat  []Step // how traffic comes back once the primary is promoted
+	Provider  string // that divides the requests, for people
+	Strategy  Strategy
+	Steps     []Step // what the canary goes through, in order; read them by Step and Length
+	StepsBack []Step // how traffic comes back once the primary is promoted
 
 	// Iterations is how many intervals the first of Steps lasts, each judged at its end and counted as a step; zero: one,
 	// which is no iteration.
@@ -201,7 +201,7 @@ func (p *Plan) plot(a *v1beta1.CanaryAnalysis) error {
 	if a.Mirror && !p.Swap {
 		p.mirror(orDefault(a.MirrorWeight, everything))
 	}
-	p.Retreat = retreat(p.peak(), a.StepWeightPromotion, p.Swap || p.Strategy == ABTesting)
+	p.StepsBack = stepsBack(p.peak(), a.StepWeightPromotion, p.Swap || p.Strategy == ABTesting)
 	return nil
 }
 
@@ -232,7 +232,7 @@ func (p *Plan) sendAllMatched() {
 			p.Steps[i].Weight = everything
 		}
 	}
-	p.Retreat = nil
+	p.StepsBack = nil
 	p.adjusted("The provider cannot split the requests that fit spec.analysis.match: all of them go to the canary in every step")
 }
 
@@ -261,8 +261,8 @@ func ramp(step, top int) []Step {
 	return append(steps, Step{Weight: top})
 }
 
-// retreat descends from the peak by equal steps; the way to zero itself is Finalising's.
-func retreat(peak, step int, swap bool) []Step {
+// stepsBack descends from the peak by equal steps; the way to zero itself is Finalising's.
+func stepsBack(peak, step int, swap bool) []Step {
 	if step <= 0 || swap {
 		return nil
 	}

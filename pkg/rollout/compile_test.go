@@ -124,7 +124,7 @@ func TestCompileLaysOutSteps(t *testing.T) {
 			require.NoError(t, err, c.reason)
 			require.Equal(t, c.strategy, p.Strategy, c.reason)
 			require.Equal(t, c.steps, weights(inOrder(p)), c.reason)
-			require.Equal(t, c.retreat, weights(p.Retreat), c.reason)
+			require.Equal(t, c.retreat, weights(p.StepsBack), c.reason)
 			require.Equal(t, c.remarks, texts(p.Remarks), c.reason)
 			require.False(t, p.Skip, c.reason)
 		})
@@ -388,7 +388,7 @@ func TestCompileNarrowsToTheMatch(t *testing.T) {
 			}
 			require.Equal(t, c.steps, weights(inOrder(p)), c.reason)
 			require.Equal(t, c.mirrors, mirrors, c.reason)
-			require.Equal(t, c.retreat, weights(p.Retreat), c.reason)
+			require.Equal(t, c.retreat, weights(p.StepsBack), c.reason)
 			require.Equal(t, c.matched, p.Matched, c.reason)
 			require.Equal(t, c.remarks, texts(p.Remarks), c.reason)
 		})

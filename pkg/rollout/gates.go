@@ -11,8 +11,8 @@ import (
 
 // candidate says that the target has a revision that may be rolled out next.
 func (t *transition) candidate() bool {
-	// back has a way of its own, callOff. Routes that still lead to the canary of the last rollout are waited for.
-	return t.resting() && t.Revision != "" && t.Revision != t.Status.LastAppliedSpec && !t.back() && t.Routed
+	// targetReverted has a way of its own, callOff. Routes that still lead to the canary of the last rollout are waited for.
+	return t.resting() && t.Revision != "" && t.Revision != t.Status.LastAppliedSpec && !t.targetReverted() && t.Routed
 }
 
 // apply begins with a new revision as soon as all who are to be asked agree.
@@ -42,10 +42,10 @@ func (t *transition) awaitLeave(gate Finding) {
 	t.stop(WaitLeave, gate, "Canary is waiting for approval.")
 }
 
-// withdraw ends the wait for leave: the target is back at what was tried last.
-func (t *transition) withdraw() {
+// callOffWaiting ends the wait for leave: the target is back at what was tried last.
+func (t *transition) callOffWaiting() {
 	if t.Status.LastAppliedSpec == t.Status.LastPromotedSpec {
-		t.revert()
+		t.settleOnPromoted()
 		t.say(ReasonCalledOff, "%s is back at the promoted revision, nothing is left to roll out", t.Names.target())
 		t.alert(v1beta1.SeverityInfo, "Rollout called off, the promoted revision is back.")
 		return

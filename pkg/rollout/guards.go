@@ -63,11 +63,11 @@ func lost(t *transition) outcome {
 	switch {
 	case again && t.Revision != t.Status.LastAppliedSpec:
 		return (*transition).despair
-	case t.underWay() && t.back():
+	case t.underWay() && t.targetReverted():
 		return (*transition).recreate
 	case t.analysing() && t.Revision == t.Status.LastAppliedSpec && !t.everybody() && t.Target.Available > 0:
 		return (*transition).takeAll
-	case !t.resting() || t.back() && t.Status.Phase == v1beta1.PhaseFailed && t.Status.CanaryWeight == 0:
+	case !t.resting() || t.targetReverted() && t.Status.Phase == v1beta1.PhaseFailed && t.Status.CanaryWeight == 0:
 		return nil
 	case t.Revision == t.Status.LastPromotedSpec:
 		return (*transition).recreate
@@ -76,7 +76,7 @@ func lost(t *transition) outcome {
 }
 
 func superseded(t *transition) outcome {
-	if t.Revision == "" || t.Revision == t.Status.LastAppliedSpec || t.back() {
+	if t.Revision == "" || t.Revision == t.Status.LastAppliedSpec || t.targetReverted() {
 		return nil
 	}
 	// A primary that was given a revision comes up with it first; promoting takes users off the unproven target
@@ -89,13 +89,13 @@ func superseded(t *transition) outcome {
 
 func calledOff(t *transition) outcome {
 	switch {
-	case !t.back():
+	case !t.targetReverted():
 		return nil
 	// Nothing was written to the primary, so there is nothing to be brought back.
 	case t.analysing(), t.Status.Phase == v1beta1.PhasePromoting && !t.rendered():
 		return (*transition).callOff
 	case t.Status.Phase == v1beta1.PhasePromoting:
-		return (*transition).turnBack
+		return (*transition).callOffPromotion
 	}
 	return nil
 }
@@ -158,9 +158,9 @@ func (t *transition) recovered() bool {
 	return t.stranded() && t.ready(t.Primary, t.Status.Promoting) && t.Primary.Available >= min(t.Status.PrimaryReplicas, t.Primary.Replicas)
 }
 
-// back says that the target was put back to the revision the primary runs.
+// targetReverted says that the target was put back to the revision the primary runs.
 // A stranded primary does not run that one any more: putting the target back to it is a rollout like any other.
-func (t *transition) back() bool {
+func (t *transition) targetReverted() bool {
 	return t.Revision == t.Status.LastPromotedSpec && t.Revision != t.Status.LastAppliedSpec && !t.stranded()
 }
 

@@ -141,23 +141,23 @@ func (t *transition) drain() {
 func (t *transition) callOff() {
 	// A promotion failed half-way before: at rest, the primary would keep a revision that nobody wants.
 	if t.strayed() {
-		t.turnBack()
+		t.callOffPromotion()
 		return
 	}
-	t.revert()
+	t.settleOnPromoted()
 	t.say(ReasonCalledOff, "%s is back at the promoted revision, nothing is left to roll out", t.Names.target())
 	t.alert(v1beta1.SeverityInfo, "Rollout called off, the promoted revision is back.")
 }
 
-// revert settles on the promoted revision.
-func (t *transition) revert() {
-	t.dismiss()
+// settleOnPromoted settles on the promoted revision.
+func (t *transition) settleOnPromoted() {
+	t.resetRollout()
 	t.enter(v1beta1.PhaseSucceeded)
 	t.rest()
 }
 
-// dismiss forgets a rollout: what was promoted is what is wanted.
-func (t *transition) dismiss() {
+// resetRollout forgets a rollout: what was promoted is what is wanted.
+func (t *transition) resetRollout() {
 	t.next.LastAppliedSpec = t.Status.LastPromotedSpec
 	t.next.Promoting = ""
 	t.next.FailedChecks = 0
@@ -166,17 +166,17 @@ func (t *transition) dismiss() {
 	t.next.Step = 0
 }
 
-// turnBack has a primary that was already given the new revision return to the promoted one.
-func (t *transition) turnBack() {
+// callOffPromotion has a primary that was already given the new revision return to the promoted one.
+func (t *transition) callOffPromotion() {
 	t.next.LastAppliedSpec = t.Revision
 	t.next.FailedChecks = 0
-	t.goHome()
+	t.returnPrimary()
 	t.say(ReasonCalledOff, "%s is back at the promoted revision, returning %s to it", t.Names.target(), t.Names.primary())
 }
 
-// goHome sends the primary back to the promoted revision, and users to the primary: at once, unless none of its pods
+// returnPrimary sends the primary back to the promoted revision, and users to the primary: at once, unless none of its pods
 // would answer them.
-func (t *transition) goHome() {
+func (t *transition) returnPrimary() {
 	t.next.Promoting = t.Status.LastPromotedSpec
 	t.next.Iterations = 0
 	t.next.Step = 0
@@ -191,7 +191,7 @@ func (t *transition) goHome() {
 
 // recreate starts over with a primary that somebody deleted, from a target that has the same revision.
 func (t *transition) recreate() {
-	t.dismiss()
+	t.resetRollout()
 	// In mid-rollout the target still has pods. They have the promoted revision, or are about to.
 	if t.Status.CanaryWeight > 0 && t.Target.Available > 0 {
 		t.next.CanaryWeight = everything

@@ -95,14 +95,14 @@ func idle(t *transition) {
 		t.retry()
 	// Put back before anybody agreed to it.
 	case t.Revision == t.Status.LastAppliedSpec && t.Status.Phase == v1beta1.PhaseWaiting:
-		t.withdraw()
+		t.callOffWaiting()
 	// The primary was written, and its rollout called off, before the cache knew of the write.
 	case t.Revision == t.Status.LastAppliedSpec && t.astray():
-		t.turnBack()
+		t.callOffPromotion()
 	case t.Revision == t.Status.LastAppliedSpec:
 		t.rest()
 		t.release()
-	case t.back():
+	case t.targetReverted():
 		t.callOff()
 	// The canary of the last rollout may still be asked, so that its pods must not be replaced yet.
 	case !t.Routed:
@@ -115,7 +115,7 @@ func idle(t *transition) {
 // begin starts a rollout from the state the routes are in: all traffic at the primary, or, where the last
 // promotion broke the primary, all of it at the canary, which is then judged right there.
 func (t *transition) begin() {
-	t.rewind()
+	t.resetToStart()
 	// The size that every share is a share of, and that the primary is kept at until its users are back.
 	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
 	if t.Plan.Ratio { // that may still be on its way back from the rollout before
@@ -135,15 +135,15 @@ func (t *transition) restart() {
 	if t.Status.Phase == v1beta1.PhasePromoting {
 		t.next.Promoting = ""
 	}
-	t.rewind()
+	t.resetToStart()
 	t.enter(v1beta1.PhaseProgressing)
 	t.hold(WaitCanary, t.Plan.Deadline, "%s.", t.describe(t.Names.target(), t.Target))
 	t.say(ReasonRestarted, "New revision detected! Restarting analysis for %s", t.Names.target())
 	t.report("New revision detected, progressing canary analysis.")
 }
 
-// rewind goes back to before the first step, with the target's present revision.
-func (t *transition) rewind() {
+// resetToStart goes back to before the first step, with the target's present revision.
+func (t *transition) resetToStart() {
 	t.next.LastAppliedSpec = t.Revision
 	t.next.FailedChecks = 0
 	t.next.Iterations = 0

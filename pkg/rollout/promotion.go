@@ -24,7 +24,7 @@ func promoting(t *transition) {
 		t.continuePromotion()
 	// Users stayed with what nobody wants only for want of a pod.
 	case t.returningToPrevious() && t.Status.CanaryWeight > 0 && t.Primary.Available > 0:
-		t.comeHome()
+		t.routeToReturningPrimary()
 	// The target's pods are about to be others, which nobody has judged.
 	case t.Revision != t.Status.Promoting && t.Status.CanaryWeight > 0 && !t.returningToPrevious():
 		t.next.CanaryWeight = 0
@@ -40,9 +40,9 @@ func promoting(t *transition) {
 		t.awaitRoutes()
 	// It was on its way back to what it ran before, and has arrived.
 	case t.Status.Promoting == t.Status.LastPromotedSpec && t.Status.CanaryWeight == 0:
-		t.returned()
+		t.finishReturn()
 	default:
-		t.retreat()
+		t.stepBack()
 	}
 }
 
@@ -56,21 +56,21 @@ func (t *transition) short() bool {
 	return t.Primary.Available < had && !t.overdue(t.since())
 }
 
-// returned ends a promotion that was turned back: the primary runs what it ran before, and has the traffic.
-func (t *transition) returned() {
+// finishReturn ends a promotion that was called off: the primary runs what it ran before, and has the traffic.
+func (t *transition) finishReturn() {
 	if t.returningToPrevious() {
 		t.finishReturnToPrevious()
 		return
 	}
-	t.revert()
+	t.settleOnPromoted()
 	t.say(ReasonCalledOff, "%s is back at the promoted revision", t.Names.primary())
 	t.alert(v1beta1.SeverityInfo, "Rollout called off, the promoted revision is back.")
 }
 
-// retreat takes the next step back to the primary, or the last one.
-func (t *transition) retreat() {
+// stepBack takes the next step back to the primary, or the last one.
+func (t *transition) stepBack() {
 	// Found by the weight and not by a count: a promotion that is taken up again begins at 100, wherever it was before.
-	for _, step := range t.Plan.Retreat {
+	for _, step := range t.Plan.StepsBack {
 		if step.Weight >= t.Status.CanaryWeight {
 			continue
 		}

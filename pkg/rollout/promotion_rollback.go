@@ -12,14 +12,14 @@ import (
 // Rollback hooks are asked in Promoting as well. By then the target and, most often, the primary have the revision that
 // nobody wants any more: what users had before is kept by the primary's own history alone.
 
-// homing says that a primary is on its way back to the promoted revision.
-func homing(s v1beta1.CanaryStatus) bool {
+// primaryReturning says that a primary is on its way back to the promoted revision.
+func primaryReturning(s v1beta1.CanaryStatus) bool {
 	return s.Phase == v1beta1.PhasePromoting && s.Promoting != "" && s.Promoting == s.LastPromotedSpec
 }
 
 // ReturningToPrevious says that it is because a hook asked for it: the target still has something else.
 func ReturningToPrevious(s v1beta1.CanaryStatus) bool {
-	return homing(s) && s.LastAppliedSpec != s.Promoting
+	return primaryReturning(s) && s.LastAppliedSpec != s.Promoting
 }
 
 // NeedsHistory says that a decision may depend on what a primary's history holds: see Snapshot.PreviousTemplateKept.
@@ -29,14 +29,14 @@ func NeedsHistory(p Plan, s v1beta1.CanaryStatus) bool {
 
 // rollbackHooksEnabled says that rollback hooks are asked in the course of a promotion.
 func rollbackHooksEnabled(p Plan, s v1beta1.CanaryStatus) bool {
-	return s.Phase == v1beta1.PhasePromoting && !p.Skip && !homing(s) && len(p.hooks(v1beta1.RollbackHook)) > 0
+	return s.Phase == v1beta1.PhasePromoting && !p.Skip && !primaryReturning(s) && len(p.hooks(v1beta1.RollbackHook)) > 0
 }
 
 func (t *transition) returningToPrevious() bool  { return ReturningToPrevious(t.Status) }
 func (t *transition) rollbackHooksEnabled() bool { return rollbackHooksEnabled(t.Plan, t.Status) }
 
 // rollbackHooksDue says that they are due now. A status remembers that they were asked by when it was stored last: nextCheck is
-// the retreat's, and the deadline of a primary counts from it.
+// that of steps back, and the deadline of a primary counts from it.
 func (t *transition) rollbackHooksDue() bool {
 	// With answers at hand this is the pass that decides by them, and asks nothing more.
 	if !t.rollbackHooksEnabled() || len(t.found) > 0 {
@@ -70,20 +70,20 @@ func (t *transition) requeueForRollbackHooks() {
 func (t *transition) noteRollbackHooks() {
 	t.rollbackHooksAsked = t.rollbackHooksEnabled() && len(t.found) > 0
 	// Once: the hook is asked again every interval, and may go on agreeing.
-	if t.rollbackHooksAsked && rollbackRequested(t) != nil && !t.home() && !t.PreviousTemplateKept {
+	if t.rollbackHooksAsked && rollbackRequested(t) != nil && !t.primaryAtPromoted() && !t.PreviousTemplateKept {
 		t.tellRollbackImpossible(t.rollbackCause())
 	}
 }
 
-// home says that the primary runs what was promoted last.
-func (t *transition) home() bool { return t.Primary.Revision == t.Status.LastPromotedSpec }
+// primaryAtPromoted says that the primary runs what was promoted last.
+func (t *transition) primaryAtPromoted() bool { return t.Primary.Revision == t.Status.LastPromotedSpec }
 
 // rollbackRequestedInPromotion notices a hook that asks for a rollback in the course of a promotion.
 func rollbackRequestedInPromotion(t *transition) outcome {
 	switch {
 	case !t.rollbackHooksEnabled() || rollbackRequested(t) == nil:
 		return nil
-	case t.home():
+	case t.primaryAtPromoted():
 		return (*transition).rollBackByHook // the primary was not given anything else yet
 	case t.PreviousTemplateKept:
 		return (*transition).returnToPrevious
@@ -94,7 +94,7 @@ func rollbackRequestedInPromotion(t *transition) outcome {
 // returnToPrevious has the primary return to the promoted revision, while the target keeps the one that was rolled back.
 func (t *transition) returnToPrevious() {
 	order := t.rollbackCause()
-	t.goHome()
+	t.returnPrimary()
 	t.setPromotedMessage(t.Names.primary() + " returns to the promoted revision. Cause: " + order + ".")
 	t.tellRollbackHooks()
 	t.warn(ReasonRolledBack, "Rolling back %s manual webhook invoked, returning %s to the promoted revision", t.Names.canary(), t.Names.primary())
@@ -150,8 +150,8 @@ func (t *transition) finishReturnToPrevious() {
 	t.alert(v1beta1.SeverityWarn, "Rolled back, the promoted revision is back.")
 }
 
-// comeHome sends users to a primary that is on its way back, now that it has a pod to answer them.
-func (t *transition) comeHome() {
+// routeToReturningPrimary sends users to a primary that is on its way back, now that it has a pod to answer them.
+func (t *transition) routeToReturningPrimary() {
 	t.leaveCanary()
 	t.awaitPrimary()
 }
@@ -162,7 +162,7 @@ func (t *transition) failReturn() {
 	why := t.obstacle(t.Names.primary(), t.Primary)
 	switch {
 	case t.Status.CanaryWeight > 0 && t.Primary.Available > 0:
-		t.comeHome()
+		t.routeToReturningPrimary()
 		return
 	case t.Status.CanaryWeight > 0:
 		text := why + "; until it has a pod " + t.Names.target() + " keeps its requests"

@@ -48,11 +48,11 @@ func TestMatchBesideStepWeight(t *testing.T) {
 				got = ignored
 			case len(plan.Remarks) > 0:
 				require.Equal(t, []rollout.Step{{Weight: 100}, {Weight: 100}}, plan.Steps)
-				require.Empty(t, plan.Retreat)
+				require.Empty(t, plan.StepsBack)
 				got = all
 			default:
 				require.Equal(t, []rollout.Step{{Weight: 20}, {Weight: 40}}, plan.Steps)
-				require.Equal(t, []rollout.Step{{Weight: 30}, {Weight: 20}, {Weight: 10}}, plan.Retreat)
+				require.Equal(t, []rollout.Step{{Weight: 30}, {Weight: 20}, {Weight: 10}}, plan.StepsBack)
 			}
 			require.Equal(t, outcome, got)
 		})

@@ -14,7 +14,7 @@ func plans() []rollout.Plan {
 	swap := []rollout.Step{{}, {Weight: 100}}
 	all := []rollout.Plan{
 		{Strategy: rollout.Canary, Steps: ramp},
-		{Strategy: rollout.Canary, Steps: ramp, Retreat: []rollout.Step{{Weight: 30}, {Weight: 10}}},
+		{Strategy: rollout.Canary, Steps: ramp, StepsBack: []rollout.Step{{Weight: 30}, {Weight: 10}}},
 		{Strategy: rollout.BlueGreen, Iterations: 2, Steps: swap},
 		{Strategy: rollout.BlueGreen, Iterations: 2, Steps: swap, Swap: true},
 		{Strategy: rollout.Canary, Skip: true},
@@ -23,7 +23,7 @@ func plans() []rollout.Plan {
 		{Strategy: rollout.BlueGreen, Iterations: 1, Steps: []rollout.Step{{Mirror: 100}, {Weight: 100}}},
 		{Strategy: rollout.Canary, Steps: append([]rollout.Step{{Weight: 20}}, rollout.Step{Weight: 60}, rollout.Step{Weight: 100}), Ratio: true},
 		{Strategy: rollout.Canary, Steps: ramp, Affinity: &v1beta1.SessionAffinity{CookieName: "c", PrimaryCookieName: "p"}},
-		{Strategy: rollout.Canary, Matched: true, Steps: append([]rollout.Step{{Mirror: 50}}, ramp...), Retreat: []rollout.Step{{Weight: 20}}},
+		{Strategy: rollout.Canary, Matched: true, Steps: append([]rollout.Step{{Mirror: 50}}, ramp...), StepsBack: []rollout.Step{{Weight: 20}}},
 	}
 	for i := range all {
 		all[i].CanaryReady, all[i].PrimaryReady = 100, 100

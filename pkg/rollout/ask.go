@@ -52,7 +52,9 @@ func (t *transition) leave() Questions {
 
 // opens says that a rollout is still before its first step, or, where it began with all users at the canary because
 // nobody else can answer them, before its first round.
-func (t *transition) opens() bool { return t.Status.Step == 0 || t.Status.Analysis == nil && t.alone() }
+func (t *transition) opens() bool {
+	return t.Status.Step == 0 || t.Status.Analysis == nil && t.canaryOnly()
+}
 
 // opening asks what must be so before the canary receives its first request. Hooks that agreed are not asked
 // again while a gate is closed: an acceptance test is no cheap thing.
@@ -101,8 +103,8 @@ func (t *transition) gates() []v1beta1.HookType {
 // proven is the number of steps after which a promotion has to be agreed to. A blue/green rollout asks before
 // all users move: that is what people mean by it.
 func (t *transition) proven() int {
-	// One that is alone has all users already, so that only its promotion is left to agree to.
-	if t.Plan.Strategy == BlueGreen && !t.alone() {
+	// A canary that alone can answer has all users already, so that only its promotion is left to agree to.
+	if t.Plan.Strategy == BlueGreen && !t.canaryOnly() {
 		return t.Plan.Length() - 1
 	}
 	return t.Plan.Length()
@@ -152,7 +154,7 @@ func (t *transition) needed() int32 {
 	if t.Plan.Ratio {
 		return t.proportionate()
 	}
-	// Nothing more is sent to the canary. What it has to be for a primary that does not come up is strand's to look at.
+	// Nothing more is sent to the canary. What it has to be for a primary that does not come up is failPromotion's to look at.
 	if t.Status.Step >= t.Plan.Length() {
 		return 0
 	}

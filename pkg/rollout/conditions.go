@@ -86,13 +86,13 @@ func (t *transition) promoted(phase v1beta1.CanaryPhase) (metav1.ConditionStatus
 func (t *transition) failure() string {
 	text := "Canary analysis failed, %s scaled to zero. Cause: %s."
 	switch {
-	case t.next.CanaryWeight > 0 && t.Primary.Health == Absent && !t.stranded():
+	case t.next.CanaryWeight > 0 && t.Primary.Health == Absent && !t.primaryBroken():
 		text = "Canary analysis failed, primary is gone: %s keeps serving all traffic. Cause: %s."
 	case t.next.CanaryWeight > 0:
 		text = "Promotion failed, primary not ready: %s keeps serving all traffic. Cause: %s."
 	case t.rolledBackByHook: // the primary is whole
 	// The revision of the canary had passed: it is not what failed, although it could not stand in for the primary.
-	case t.Status.Phase == v1beta1.PhasePromoting || t.stranded() && !t.recovered():
+	case t.Status.Phase == v1beta1.PhasePromoting || t.primaryBroken() && !t.primaryRecovered():
 		text = "Promotion failed, primary not ready: %s scaled to zero. Cause: %s."
 	}
 	return fmt.Sprintf(text, t.Names.Kind, strings.TrimSuffix(t.cause, "."))

@@ -14,16 +14,16 @@ func (t *transition) underWay() bool {
 	return t.analysing() || t.Status.Phase == v1beta1.PhasePromoting
 }
 
-// outgrown notices a primary that became larger since the rollout began: the canary needs pods for its share of that.
+// primaryGrown notices a primary that became larger since the rollout began: the canary needs pods for its share of that.
 // One that became smaller is not followed: what it had is what it needs when its users come back.
-func outgrown(t *transition) outcome {
+func primaryGrown(t *transition) outcome {
 	if !t.underWay() && t.Status.Phase != v1beta1.PhaseTerminating || t.Primary.Replicas <= t.Status.PrimaryReplicas {
 		return nil
 	}
-	return (*transition).grow
+	return (*transition).followPrimarySize
 }
 
-func (t *transition) grow() { t.next.PrimaryReplicas = t.Primary.Replicas }
+func (t *transition) followPrimarySize() { t.next.PrimaryReplicas = t.Primary.Replicas }
 
 // resumed notices that a halt is over, by suspend or by a spec that could not be followed. No deadline ran meanwhile.
 func resumed(t *transition) outcome {
@@ -49,7 +49,7 @@ func replanned(t *transition) outcome {
 		return nil
 	case t.unmatched():
 		return (*transition).replan
-	case t.onPlan() && !t.alone() || t.place() == t.Status.Step:
+	case t.onPlan() && !t.canaryOnly() || t.place() == t.Status.Step:
 		return nil
 	}
 	return (*transition).replan
@@ -57,7 +57,7 @@ func replanned(t *transition) outcome {
 
 // unmatched says that the canary gets requests, or copies, that do not fit the match which the spec has by now.
 func (t *transition) unmatched() bool {
-	if !t.Plan.Matched || t.Status.Matched || t.alone() || t.Primary.Available == 0 {
+	if !t.Plan.Matched || t.Status.Matched || t.canaryOnly() || t.Primary.Available == 0 {
 		return false
 	}
 	return t.Status.CanaryWeight > 0 || mirrored(t.Plan, t.Status) > 0
@@ -91,7 +91,7 @@ func (t *transition) replan() {
 func (t *transition) place() int {
 	last := t.Plan.Length()
 	switch {
-	case t.alone():
+	case t.canaryOnly():
 		return last
 	case t.Plan.Strategy == ABTesting:
 		return min(t.Status.Iterations, last)

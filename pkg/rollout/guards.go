@@ -15,12 +15,12 @@ var guards = []guard{
 	paused,                       // a person asked for a halt: nothing else counts
 	resumed,                      // a halt is over: it did not use up any deadline
 	taken,                        // the status is another controller's: it is read as what it means before anything follows from it
-	drained,                      // the canary answers requests and has no pods left: traffic first, reasons later
-	lost,                         // the primary was deleted: it is made again where that is possible, or the canary serves everybody
+	canaryUnavailable,            // the canary answers requests and has no pods left: traffic first, reasons later
+	primaryMissing,               // the primary was deleted: it is made again where that is possible, or the canary serves everybody
 	superseded,                   // the target moved on: what was found about the old revision is void
 	calledOff,                    // the target is back at what the primary runs: there is nothing left to roll out
 	rollbackRequestedInPromotion, // a hook wants back what the primary ran before
-	outgrown,                     // the primary is larger than the canary was sized for
+	primaryGrown,                 // the primary is larger than the canary was sized for
 	stuck,                        // a side will not become ready
 	replanned,                    // the spec has other steps now
 	exhausted,                    // too many checks have failed
@@ -34,19 +34,19 @@ func paused(t *transition) outcome {
 	return (*transition).pause
 }
 
-func drained(t *transition) outcome {
+func canaryUnavailable(t *transition) outcome {
 	// A Canary that goes gives its traffic to the target whatever its pods do: see terminating.
 	if t.Status.CanaryWeight == 0 || t.Target.Available > 0 || t.Deleting {
 		return nil
 	}
 	// A canary that serves because nobody else can is left only for a primary that answers.
-	if t.Primary.Available == 0 && (t.stranded() || t.Primary.Health == Absent) {
+	if t.Primary.Available == 0 && (t.primaryBroken() || t.Primary.Health == Absent) {
 		return nil
 	}
-	return (*transition).drain
+	return (*transition).routeToPrimary
 }
 
-// lost knows these situations of a primary that is not there:
+// primaryMissing knows these situations of a primary that is not there:
 //
 //	first time, Initializing     it was never made: initialise waits for it
 //	made again, Initializing     goes on, or despairs once the target has moved on
@@ -54,25 +54,25 @@ func drained(t *transition) outcome {
 //	in a rollout, put back       made again from the target, which has the users meanwhile
 //	Failed, target put back      called off first; at rest again, it is made again. At once where the canary has the users
 //	at rest otherwise            made again from the promoted revision, or nothing can be done
-//	stranded                     the canary serves, and the primary was of no use anyway
-func lost(t *transition) outcome {
-	if t.Primary.Health != Absent || t.Revision == "" || t.stranded() {
+//	its promotion broke it       the canary serves, and the primary was of no use anyway
+func primaryMissing(t *transition) outcome {
+	if t.Primary.Health != Absent || t.Revision == "" || t.primaryBroken() {
 		return nil
 	}
 	again := t.Status.Phase == v1beta1.PhaseInitializing && t.Status.LastPromotedSpec != ""
 	switch {
 	case again && t.Revision != t.Status.LastAppliedSpec:
-		return (*transition).despair
+		return (*transition).tellPrimaryUnrecoverable
 	case t.underWay() && t.targetReverted():
-		return (*transition).recreate
-	case t.analysing() && t.Revision == t.Status.LastAppliedSpec && !t.everybody() && t.Target.Available > 0:
-		return (*transition).takeAll
+		return (*transition).recreatePrimary
+	case t.analysing() && t.Revision == t.Status.LastAppliedSpec && !t.allTrafficAtCanary() && t.Target.Available > 0:
+		return (*transition).routeAllToCanary
 	case !t.resting() || t.targetReverted() && t.Status.Phase == v1beta1.PhaseFailed && t.Status.CanaryWeight == 0:
 		return nil
 	case t.Revision == t.Status.LastPromotedSpec:
-		return (*transition).recreate
+		return (*transition).recreatePrimary
 	}
-	return (*transition).despair
+	return (*transition).tellPrimaryUnrecoverable
 }
 
 func superseded(t *transition) outcome {
@@ -81,7 +81,7 @@ func superseded(t *transition) outcome {
 	}
 	// A primary that was given a revision comes up with it first; promoting takes users off the unproven target
 	// meanwhile. One that returns, too, gets there before anything new begins.
-	if t.analysing() || t.Status.Phase == v1beta1.PhasePromoting && !t.rendered() && !t.returningToPrevious() {
+	if t.analysing() || t.Status.Phase == v1beta1.PhasePromoting && !t.primaryRendered() && !t.returningToPrevious() {
 		return (*transition).restart
 	}
 	return nil
@@ -92,7 +92,7 @@ func calledOff(t *transition) outcome {
 	case !t.targetReverted():
 		return nil
 	// Nothing was written to the primary, so there is nothing to be brought back.
-	case t.analysing(), t.Status.Phase == v1beta1.PhasePromoting && !t.rendered():
+	case t.analysing(), t.Status.Phase == v1beta1.PhasePromoting && !t.primaryRendered():
 		return (*transition).callOff
 	case t.Status.Phase == v1beta1.PhasePromoting:
 		return (*transition).callOffPromotion
@@ -103,12 +103,12 @@ func calledOff(t *transition) outcome {
 // stuck does not blame a primary for what it had before: until it is rendered, its trouble is that of another revision.
 func stuck(t *transition) outcome {
 	switch {
-	case t.analysing() && (t.Target.Health == Stuck || t.late(t.Target) || t.small()):
+	case t.analysing() && (t.Target.Health == Stuck || t.late(t.Target) || t.canaryTooSmall()):
 		return (*transition).giveUp
 	case t.rollbackHooksDue(): // somebody may want back what there was before
 		return nil
-	case t.Status.Phase == v1beta1.PhasePromoting && t.rendered() && (t.Primary.Health == Stuck || t.late(t.Primary)):
-		return (*transition).strand
+	case t.Status.Phase == v1beta1.PhasePromoting && t.primaryRendered() && (t.Primary.Health == Stuck || t.late(t.Primary)):
+		return (*transition).failPromotion
 	}
 	return nil
 }
@@ -136,49 +136,49 @@ func (t *transition) analysing() bool {
 	return t.Status.Phase == v1beta1.PhaseProgressing || t.Status.Phase == v1beta1.PhaseWaitingPromotion
 }
 
-// stranded says that the primary was given a revision it never came up with, so that only the canary
+// primaryBroken says that the primary was given a revision it never came up with, so that only the canary
 // can serve. Promoting then still names that revision.
-func (t *transition) stranded() bool {
+func (t *transition) primaryBroken() bool {
 	return t.Status.Promoting != "" && t.Status.Phase != v1beta1.PhasePromoting
 }
 
-// alone says that a canary is being judged that has all users because nobody else could answer them.
-func (t *transition) alone() bool {
-	return t.stranded() || t.analysing() && t.Primary.Health == Absent && t.everybody()
+// canaryOnly says that a canary is being judged that has all users because nobody else could answer them.
+func (t *transition) canaryOnly() bool {
+	return t.primaryBroken() || t.analysing() && t.Primary.Health == Absent && t.allTrafficAtCanary()
 }
 
-// everybody says that all users are with the canary. Of those who fit a match it may have all from the beginning.
-func (t *transition) everybody() bool {
+// allTrafficAtCanary says that all users are with the canary. Of those who fit a match it may have all from the beginning.
+func (t *transition) allTrafficAtCanary() bool {
 	return t.Status.CanaryWeight == everything && !t.Status.Matched
 }
 
-// recovered says that a primary that was given up came up after all, at its full size.
+// primaryRecovered says that a primary that was given up came up after all, at its full size.
 // Where its autoscaler has made it smaller meanwhile, what that asks for is full.
-func (t *transition) recovered() bool {
-	return t.stranded() && t.ready(t.Primary, t.Status.Promoting) && t.Primary.Available >= min(t.Status.PrimaryReplicas, t.Primary.Replicas)
+func (t *transition) primaryRecovered() bool {
+	return t.primaryBroken() && t.ready(t.Primary, t.Status.Promoting) && t.Primary.Available >= min(t.Status.PrimaryReplicas, t.Primary.Replicas)
 }
 
 // targetReverted says that the target was put back to the revision the primary runs.
-// A stranded primary does not run that one any more: putting the target back to it is a rollout like any other.
+// A primary that a promotion broke does not run that one any more: putting the target back to it is a rollout like any other.
 func (t *transition) targetReverted() bool {
-	return t.Revision == t.Status.LastPromotedSpec && t.Revision != t.Status.LastAppliedSpec && !t.stranded()
+	return t.Revision == t.Status.LastPromotedSpec && t.Revision != t.Status.LastAppliedSpec && !t.primaryBroken()
 }
 
-// rendered says that the primary has been given the revision it is being promoted to. One that another
+// primaryRendered says that the primary has been given the revision it is being promoted to. One that another
 // controller promotes names none.
-func (t *transition) rendered() bool {
+func (t *transition) primaryRendered() bool {
 	return t.Status.Promoting != "" && t.Primary.Revision == t.Status.Promoting
 }
 
-// strayed says that the primary was left with a revision whose promotion did not end well.
-func (t *transition) strayed() bool {
+// primaryRevisionWrong says that the primary was left with a revision whose promotion did not end well.
+func (t *transition) primaryRevisionWrong() bool {
 	return t.Primary.Revision != "" && t.Primary.Revision != t.Status.LastPromotedSpec
 }
 
-// astray says that a primary at rest runs something else than it should, and that its target could give it that: it
+// primaryRevisionWrongAtRest says that a primary at rest runs something else than it should, and that its target could give it that: it
 // was written, and called off before anybody knew.
-func (t *transition) astray() bool {
-	return t.strayed() && !t.stranded() && t.Revision == t.Status.LastPromotedSpec && t.Primary.Health != Absent
+func (t *transition) primaryRevisionWrongAtRest() bool {
+	return t.primaryRevisionWrong() && !t.primaryBroken() && t.Revision == t.Status.LastPromotedSpec && t.Primary.Health != Absent
 }
 
 // late says that a side, or its routes, had the whole deadline and are still not there.
@@ -190,8 +190,8 @@ func (t *transition) late(w Workload) bool {
 	return !t.Routed && t.overdue(t.due())
 }
 
-// small says that the canary had the whole deadline to grow to what its next step needs.
-func (t *transition) small() bool {
+// canaryTooSmall says that the canary had the whole deadline to grow to what its next step needs.
+func (t *transition) canaryTooSmall() bool {
 	return t.Target.Health == Available && t.Target.Available < t.needed() && t.overdue(later(t.due(), t.Target.Since))
 }
 

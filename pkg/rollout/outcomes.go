@@ -35,11 +35,11 @@ func (t *transition) abandon() {
 	t.next.Iterations = 0
 	t.next.Step = 0
 	// What the primary came up with while a newer revision was judged is what users are left with.
-	if t.recovered() {
+	if t.primaryRecovered() {
 		t.next.LastPromotedSpec = t.Status.Promoting
 	}
 	// Else the canary is the only one that answers: bad pods are better than none.
-	if !t.alone() || t.recovered() {
+	if !t.canaryOnly() || t.primaryRecovered() {
 		t.leaveCanary()
 		t.next.Promoting = ""
 	}
@@ -58,9 +58,9 @@ func (t *transition) leaveCanary() {
 	t.forget()
 }
 
-// strand ends a promotion whose primary does not come up. The canary passed all checks and is the healthy
+// failPromotion ends a promotion whose primary does not come up. The canary passed all checks and is the healthy
 // copy, so it takes all traffic and stays, unless the target has already moved on to something unproven.
-func (t *transition) strand() {
+func (t *transition) failPromotion() {
 	if t.returningToPrevious() {
 		t.failReturn()
 		return
@@ -102,15 +102,15 @@ func (t *transition) retry() {
 	t.say(ReasonPromotionStarted, "%s is ready after all, going on with its promotion", t.Names.primary())
 }
 
-// drain takes traffic off a canary that has no pods left to answer it. While it is being judged that
+// routeToPrimary takes traffic off a canary that has no pods left to answer it. While it is being judged that
 // counts as a failed check, so that a canary that dies again and again is rolled back.
-func (t *transition) drain() {
+func (t *transition) routeToPrimary() {
 	t.next.CanaryWeight = 0
 	t.next.Matched = false
 	t.warn(ReasonDrained, "%s has no available pods, routing all traffic to primary", t.Names.target())
-	if t.stranded() {
+	if t.primaryBroken() {
 		// What the primary serves from here on is what it was seen to run, if it came up after all.
-		if t.rendered() {
+		if t.primaryRendered() {
 			t.next.LastPromotedSpec = t.Status.Promoting
 		}
 		t.next.Promoting = ""
@@ -140,7 +140,7 @@ func (t *transition) drain() {
 // is nothing to promote, so it is over at once.
 func (t *transition) callOff() {
 	// A promotion failed half-way before: at rest, the primary would keep a revision that nobody wants.
-	if t.strayed() {
+	if t.primaryRevisionWrong() {
 		t.callOffPromotion()
 		return
 	}
@@ -189,8 +189,8 @@ func (t *transition) returnPrimary() {
 	t.awaitPrimary()
 }
 
-// recreate starts over with a primary that somebody deleted, from a target that has the same revision.
-func (t *transition) recreate() {
+// recreatePrimary starts over with a primary that somebody deleted, from a target that has the same revision.
+func (t *transition) recreatePrimary() {
 	t.resetRollout()
 	// In mid-rollout the target still has pods. They have the promoted revision, or are about to.
 	if t.Status.CanaryWeight > 0 && t.Target.Available > 0 {
@@ -201,9 +201,9 @@ func (t *transition) recreate() {
 	t.warn(ReasonWorkloadNotReady, "%s is gone, making it again from %s", t.Names.primary(), t.Names.target())
 }
 
-// takeAll gives a canary all users, since somebody deleted the primary in mid-rollout. There is nothing left to compare
+// routeAllToCanary gives a canary all users, since somebody deleted the primary in mid-rollout. There is nothing left to compare
 // it with and nothing to go back to: it is judged once more with all of them there.
-func (t *transition) takeAll() {
+func (t *transition) routeAllToCanary() {
 	if t.Status.Phase == v1beta1.PhaseWaitingPromotion {
 		t.enter(v1beta1.PhaseProgressing)
 	}
@@ -216,9 +216,9 @@ func (t *transition) takeAll() {
 	t.alert(v1beta1.SeverityError, text)
 }
 
-// despair is about a primary that somebody deleted and that cannot be made again: the target, which it was
+// tellPrimaryUnrecoverable is about a primary that somebody deleted and that cannot be made again: the target, which it was
 // copied from, has another revision by now, and one that did not pass must not be given to users.
-func (t *transition) despair() {
+func (t *transition) tellPrimaryUnrecoverable() {
 	text := fmt.Sprintf("%s is gone and cannot be made again: %s does not have the promoted revision, put it back to that",
 		t.Names.primary(), t.Names.target())
 	if message(t.Status, v1beta1.ConditionWaiting) != text+"." {

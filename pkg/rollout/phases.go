@@ -91,13 +91,13 @@ func idle(t *transition) {
 	case t.Revision == "":
 		t.awaitTarget()
 	// The revision that broke the primary is still wanted, and now runs there.
-	case t.recovered() && t.Revision == t.Status.Promoting:
+	case t.primaryRecovered() && t.Revision == t.Status.Promoting:
 		t.retry()
 	// Put back before anybody agreed to it.
 	case t.Revision == t.Status.LastAppliedSpec && t.Status.Phase == v1beta1.PhaseWaiting:
 		t.callOffWaiting()
 	// The primary was written, and its rollout called off, before the cache knew of the write.
-	case t.Revision == t.Status.LastAppliedSpec && t.astray():
+	case t.Revision == t.Status.LastAppliedSpec && t.primaryRevisionWrongAtRest():
 		t.callOffPromotion()
 	case t.Revision == t.Status.LastAppliedSpec:
 		t.rest()

@@ -20,7 +20,7 @@ func promoting(t *transition) {
 	case t.rollbackHooksDue():
 		t.after = lookAgain // silence is no consent
 	// A history that was cut off before the primary had returned.
-	case t.returningToPrevious() && !t.rendered() && !t.PreviousTemplateKept:
+	case t.returningToPrevious() && !t.primaryRendered() && !t.PreviousTemplateKept:
 		t.continuePromotion()
 	// Users stayed with what nobody wants only for want of a pod.
 	case t.returningToPrevious() && t.Status.CanaryWeight > 0 && t.Primary.Available > 0:
@@ -32,9 +32,9 @@ func promoting(t *transition) {
 		t.warn(ReasonTargetMoved, "%s changed while it was being promoted, routing all traffic to primary", t.Names.target())
 		t.awaitPrimary()
 	// Without a target there is nothing to make the primary from.
-	case t.Revision == "" && !t.rendered() && !t.returningToPrevious():
+	case t.Revision == "" && !t.primaryRendered() && !t.returningToPrevious():
 		t.awaitTarget()
-	case !t.ready(t.Primary, t.Status.Promoting), t.short():
+	case !t.ready(t.Primary, t.Status.Promoting), t.primaryTooSmall():
 		t.awaitPrimary()
 	case !t.Routed:
 		t.awaitRoutes()
@@ -46,9 +46,9 @@ func promoting(t *transition) {
 	}
 }
 
-// short says that the primary has fewer pods than it had. An autoscaler that may no longer give it as many is
+// primaryTooSmall says that the primary has fewer pods than it had. An autoscaler that may no longer give it as many is
 // waited for until the deadline: from then on, as many as it asks for have to do.
-func (t *transition) short() bool {
+func (t *transition) primaryTooSmall() bool {
 	had := Share(orDefault(t.Plan.PrimaryReady, everything), t.Status.PrimaryReplicas)
 	if t.Primary.Available < min(had, t.Primary.Replicas) {
 		return true

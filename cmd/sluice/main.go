@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/controller"
 	"github.com/sluice-cd/sluice/pkg/kube"
+	"github.com/sluice-cd/sluice/pkg/observe"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
@@ -90,8 +91,8 @@ func assemble(mgr manager.Manager, o *options) error {
 		return err
 	}
 	// Secrets are read live, each time: the cache holds none.
-	templates := &controller.Templates{Providers: mgr.GetClient(), Secrets: mgr.GetAPIReader(), Local: o.localRefs}
-	// It has the same templates as Sound below, so that what was permitted is what is read.
+	templates := &observe.Templates{Providers: mgr.GetClient(), Secrets: mgr.GetAPIReader(), Local: o.localRefs}
+	// It has the same templates as Validate below, so that what was permitted is what is read.
 	analyst, err := newAnalyst(mgr, o, telemetry, templates)
 	if err != nil {
 		return err
@@ -108,7 +109,7 @@ func assemble(mgr manager.Manager, o *options) error {
 		Routers:   routers,
 		// Both are told at once, so that nobody mends one mistake to meet the next.
 		// One after the other: what is wrong is told in a condition, which is one line.
-		Sound: func(c *v1beta1.Canary) error {
+		Validate: func(c *v1beta1.Canary) error {
 			if err := analysis.Sound(c.Spec, analyst.Meter(c)); err != nil {
 				return err
 			}

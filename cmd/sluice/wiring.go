@@ -22,9 +22,9 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/analysis"
 	"github.com/sluice-cd/sluice/pkg/announce"
-	"github.com/sluice-cd/sluice/pkg/controller"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/observe"
 	"github.com/sluice-cd/sluice/pkg/router"
 )
 
@@ -128,13 +128,13 @@ func newAnalyst(mgr manager.Manager, o *options, t *announce.Telemetry, library 
 }
 
 // newRouters finds the provider of Canaries that name none, where no flag does.
-func newRouters(mgr manager.Manager, o *options) (*controller.Routers, error) {
+func newRouters(mgr manager.Manager, o *options) (*observe.Routers, error) {
 	// What the cluster serves decides which version of a provider's API is written, whoever names the provider.
 	d, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("set up discovery: %w", err)
 	}
-	r := &controller.Routers{
+	r := &observe.Routers{
 		Default:   o.provider,
 		Discovery: d,
 		Options:   router.Options{IngressClass: o.ingressClass, AnnotationsPrefix: o.annotations},

@@ -385,7 +385,7 @@ func knativeOtherTarget(t *testing.T) {
 	require.NoError(t, w.Create(t.Context(), w.canary()))
 	start(t, w.ns, w.clock, w.judge, 0, func(r *Reconciler) { r.Routers.Default = "knative" })
 	w.told(v1beta1.ConditionValid, metav1.ConditionFalse, "spec.targetRef: apps/v1 Deployment cannot be rolled out by provider knative")
-	require.Equal(t, int32(2), replicas(w.live("podinfo")))
+	require.Equal(t, int32(2), workload.SizeOf(w.live("podinfo")))
 }
 
 // knativeRestart writes nothing when another process of the operator begins.

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"github.com/sluice-cd/sluice/pkg/workload"
+
 	"testing"
 	"time"
 
@@ -44,7 +46,7 @@ func (l lending) lives(t *testing.T, fails, k int, ends v1beta1.CanaryPhase, wan
 	stages := []stop{
 		{is: func() bool { return s.status().Phase == v1beta1.PhaseInitialized && s.split() == "100/0" }, then: func() { s.set(imageTwo) }},
 		{is: func() bool {
-			return s.status().Phase == ends && s.split() == "100/0" && image(s.live("podinfo-primary")) == want && replicas(s.live("podinfo")) == 0
+			return s.status().Phase == ends && s.split() == "100/0" && image(s.live("podinfo-primary")) == want && workload.SizeOf(s.live("podinfo")) == 0
 		}, then: func() { require.NoError(t, s.Delete(t.Context(), s.named("podinfo"))) }},
 		{is: func() bool {
 			return apierrors.IsNotFound(s.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "podinfo"}, &v1beta1.Canary{}))

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"github.com/sluice-cd/sluice/pkg/workload"
+
 	"fmt"
 	"testing"
 
@@ -140,7 +142,7 @@ func (l lending) abandoned(t *testing.T) {
 	other := &setting{world: s.world, provider: l.provider}
 	other.name = routeNamed("backstage")
 	both := func() bool {
-		return other.split() == "100/0" && s.split() == "100/0" && replicas(s.live("podinfo")) == 0
+		return other.split() == "100/0" && s.split() == "100/0" && workload.SizeOf(s.live("podinfo")) == 0
 	}
 	s.patient(both, func() string { return "both routes are not moved" }, func() any { return other.way() })
 	require.NoError(t, s.Delete(t.Context(), other.way()))

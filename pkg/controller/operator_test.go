@@ -2,6 +2,9 @@ package controller
 
 import (
 	"cmp"
+
+	"github.com/sluice-cd/sluice/pkg/observe"
+
 	"context"
 	"os"
 	"os/exec"
@@ -207,10 +210,10 @@ func assemble(t testing.TB, mgr ctrl.Manager, tell clock, a Analyst, into promet
 			Providers: mgr.GetClient(),
 			Secrets:   mgr.GetAPIReader(),
 		},
-		Routers:  &Routers{Default: "istio", Discovery: d, Now: tell.now},
+		Routers:  &observe.Routers{Default: "istio", Discovery: d, Now: tell.now},
 		Kinds:    workload.Kinds{Rules: workload.Rules{SelectorLabels: []string{"app"}}},
 		Tracking: true,
-		Sound:    func(c *v1beta1.Canary) error { return analysis.Sound(c.Spec, cmp.Or(c.Spec.Provider, "istio")) },
+		Validate: func(c *v1beta1.Canary) error { return analysis.Sound(c.Spec, cmp.Or(c.Spec.Provider, "istio")) },
 		Settle:   2 * time.Second,
 		Now:      tell.now,
 	}

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"github.com/sluice-cd/sluice/pkg/workload"
+
 	"fmt"
 	"testing"
 
@@ -98,7 +100,7 @@ func deeds() map[string]deed {
 				w.edit(scale(0))
 				w.await("it has no pods, or was given some again", func() bool {
 					d := w.live("podinfo")
-					return d.Status.AvailableReplicas == 0 || replicas(d) > 0
+					return d.Status.AvailableReplicas == 0 || workload.SizeOf(d) > 0
 				})
 				w.edit(scale(3))
 			},

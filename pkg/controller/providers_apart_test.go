@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"github.com/sluice-cd/sluice/pkg/workload"
+
 	"path/filepath"
 	"strings"
 	"testing"
@@ -76,7 +78,7 @@ func TestMissingIngress(t *testing.T) {
 		c.Spec.IngressRef = &v1beta1.IngressRef{APIVersion: "networking.k8s.io/v1", Kind: "Ingress", Name: "podinfo"}
 	})
 	s.told(v1beta1.ConditionValid, metav1.ConditionFalse, `spec.ingressRef.name: Ingress "podinfo" does not exist in namespace`)
-	require.Equal(t, int32(2), replicas(s.live("podinfo")), "users are served as before")
+	require.Equal(t, int32(2), workload.SizeOf(s.live("podinfo")), "users are served as before")
 	s.exemplify()
 	s.at("100/0")
 	s.phase(v1beta1.PhaseInitialized)

@@ -1,6 +1,10 @@
 package controller
 
 import (
+	"github.com/sluice-cd/sluice/pkg/desired"
+
+	"github.com/sluice-cd/sluice/pkg/observe"
+
 	"testing"
 	"time"
 
@@ -82,7 +86,7 @@ func TestSources(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			found, err := o.reconcr.sources(t.Context(), &view{canary: w.canary(), router: copier(tc.refs)})
+			found, err := o.reconcr.reader.RouteSources(t.Context(), &desired.Facts{Canary: w.canary(), Router: copier(tc.refs)})
 			require.NoError(t, err, tc.reason)
 			if tc.want == "" {
 				require.Empty(t, found, tc.reason)
@@ -120,9 +124,9 @@ func TestSourcesThatCannotBeRead(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := o.reconcr.sources(t.Context(), &view{canary: w.canary(), router: copier{tc.ref}})
+			_, err := o.reconcr.reader.RouteSources(t.Context(), &desired.Facts{Canary: w.canary(), Router: copier{tc.ref}})
 			require.EqualError(t, err, tc.want, tc.reason)
-			require.True(t, userError(err), "it is said on the Canary, not retried")
+			require.True(t, observe.UserError(err), "it is said on the Canary, not retried")
 		})
 	}
 }
@@ -139,7 +143,7 @@ func TestSourceWakesItsCanary(t *testing.T) {
 		c.Spec.IngressRef = &v1beta1.IngressRef{APIVersion: "networking.k8s.io/v1", Kind: "Ingress", Name: "front"}
 	})
 	w.await("the operator works", func() bool { return o.passes() > 0 })
-	_, err := o.reconcr.sources(t.Context(), &view{canary: w.canary(), router: copier{w.ref(ingressKind, "front")}})
+	_, err := o.reconcr.reader.RouteSources(t.Context(), &desired.Facts{Canary: w.canary(), Router: copier{w.ref(ingressKind, "front")}})
 	require.NoError(t, err)
 	before, since := o.passes(), time.Now()
 	w.await("nothing is left that wakes it", func() bool {

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"github.com/sluice-cd/sluice/pkg/observe"
+
 	"net/http"
 	"testing"
 
@@ -17,13 +19,13 @@ import (
 // shelf is a namespace with templates and Secrets, and one Canary that reads them.
 type shelf struct {
 	*world
-	templates *Templates
+	templates *observe.Templates
 }
 
 func newShelf(t *testing.T) *shelf {
 	t.Helper()
 	w := newWorld(t)
-	return &shelf{world: w, templates: &Templates{Providers: w.Client, Secrets: w.Client}}
+	return &shelf{world: w, templates: &observe.Templates{Providers: w.Client, Secrets: w.Client}}
 }
 
 // put makes a template for Prometheus, and a Secret for it where data is given.
@@ -134,7 +136,7 @@ func TestTemplatesPermit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Namespace: "test", Name: "podinfo"}}
 			c.Spec.Analysis = &v1beta1.CanaryAnalysis{Metrics: tc.metrics}
-			err := (&Templates{Local: tc.local}).Permit(c)
+			err := (&observe.Templates{Local: tc.local}).Permit(c)
 			if tc.want == "" {
 				require.NoError(t, err, tc.reason)
 				return
@@ -145,7 +147,7 @@ func TestTemplatesPermit(t *testing.T) {
 			require.Contains(t, invalid.Problem, "--no-cross-namespace-refs")
 		})
 	}
-	require.NoError(t, (&Templates{Local: true}).Permit(&v1beta1.Canary{}), "A Canary without an analysis refers to nothing.")
+	require.NoError(t, (&observe.Templates{Local: true}).Permit(&v1beta1.Canary{}), "A Canary without an analysis refers to nothing.")
 }
 
 func TestHookSecret(t *testing.T) {

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"github.com/sluice-cd/sluice/pkg/workload"
+
 	"testing"
 	"time"
 
@@ -18,7 +20,7 @@ import (
 func (w *world) serves(name string) {
 	w.Helper()
 	d := w.live(name)
-	n := replicas(d)
+	n := workload.SizeOf(d)
 	d.Status.ObservedGeneration = d.Generation
 	d.Status.Replicas, d.Status.UpdatedReplicas, d.Status.ReadyReplicas, d.Status.AvailableReplicas = n, n, n, n
 	require.NoError(w, w.Status().Update(w.Context(), d))
@@ -44,7 +46,7 @@ func TestIstioComesLate(t *testing.T) {
 	w.told(v1beta1.ConditionValid, metav1.ConditionFalse, missing)
 	w.hears(o, "Warning Invalid "+missing)
 	require.Empty(t, w.selector("podinfo"), "nothing is half made")
-	require.Equal(t, int32(2), replicas(w.live("podinfo")))
+	require.Equal(t, int32(2), workload.SizeOf(w.live("podinfo")))
 
 	kubetest.Install(t, cfg, istioCRDs())
 	w.told(v1beta1.ConditionValid, metav1.ConditionTrue, "The spec is valid for provider istio.")

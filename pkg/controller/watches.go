@@ -1,11 +1,16 @@
 package controller
 
 import (
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/sluice-cd/sluice/pkg/handback"
+	"github.com/sluice-cd/sluice/pkg/observe"
+	"github.com/sluice-cd/sluice/pkg/router"
+
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -37,21 +42,22 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, workers int) error {
 
 // setup leaves room for what stands between the queue and the reconciler: tests run on a faster clock.
 func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile.Reconciler) reconcile.Reconciler) error {
-	inbox := &inbox{Reconciler: r}
-	if err := errors.Join(indexNames(mgr.GetFieldIndexer()), indexStops(mgr.GetFieldIndexer())); err != nil {
+	r.wire()
+	requests := &requests{Reconciler: r}
+	if err := errors.Join(observe.IndexNames(mgr.GetFieldIndexer()), handback.IndexStopped(mgr.GetFieldIndexer())); err != nil {
 		return err
 	}
 	// MetricTemplates are not among them: a changed one counts from the next check on, which comes by itself.
 	built, err := ctrl.NewControllerManagedBy(mgr).
 		Named("canary").
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
-		Watches(&v1beta1.Canary{}, coalesced(inbox.canaries())).
+		Watches(&v1beta1.Canary{}, debounced(requests.canaries())).
 		Watches(&v1beta1.AlertProvider{}, r.alerting()).
-		Watches(&appsv1.Deployment{}, coalesced(r.concerning())).
-		Watches(&appsv1.DaemonSet{}, coalesced(r.concerning())).
-		Watches(&corev1.Service{}, coalesced(r.concerning())).
-		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, coalesced(r.concerning())).
-		Build(between(inbox))
+		Watches(&appsv1.Deployment{}, debounced(r.concerning())).
+		Watches(&appsv1.DaemonSet{}, debounced(r.concerning())).
+		Watches(&corev1.Service{}, debounced(r.concerning())).
+		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, debounced(r.concerning())).
+		Build(between(requests))
 	if err != nil {
 		return fmt.Errorf("build the controller: %w", err)
 	}
@@ -62,7 +68,7 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 		if err != nil {
 			return err
 		}
-		return built.Watch(source.Kind(mgr.GetCache(), obj, coalesced(r.concerning())))
+		return built.Watch(source.Kind(mgr.GetCache(), obj, debounced(r.concerning())))
 	}
 	return r.watchAround(mgr, built)
 }
@@ -72,13 +78,13 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 // matter to another that is refused because of them, and takes over when they go.
 func (r *Reconciler) concerning() handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
-		woken := append(r.claimed(ctx, obj), stoppedFor(obj)...)
+		woken := append(r.claimed(ctx, obj), handback.StoppedFor(obj)...)
 		o := metav1.GetControllerOf(obj)
 		if o != nil && o.Kind == "Canary" && o.APIVersion == v1beta1.GroupVersion.String() {
 			woken = append(woken, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: obj.GetNamespace(), Name: o.Name}})
 		}
 		// By name, whatever the kind: a false match costs a look at the cache.
-		others, err := anyOf(ctx, r.Client, near(obj), obj.GetName())
+		others, err := observe.CanariesNaming(ctx, r.Client, near(obj), obj.GetName())
 		if err != nil {
 			return woken // the cache answers or is not there yet, and then every Canary is looked at anyway
 		}
@@ -117,29 +123,24 @@ func alerts(c *v1beta1.Canary, provider client.ObjectKey) bool {
 	return slices.ContainsFunc(c.Spec.Analysis.Alerts, func(a v1beta1.CanaryAlert) bool { return a.ProviderRef.KeyFor(c) == provider })
 }
 
-// inbox hands requests to the reconciler. It keeps what was last known of a Canary that is gone, so that
-// everything can be given back that is owed: of what the target carries, less can be told.
-type inbox struct {
-	*Reconciler
-	mu    sync.Mutex
-	ghost map[types.NamespacedName]*v1beta1.Canary
-}
+// requests is what the queue calls: names of Canaries, whether these are there or gone.
+type requests struct{ *Reconciler }
 
-// Reconcile brings the named Canary forward, or settles the affairs of one that is gone.
-func (i *inbox) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	// First: a new Canary of this name begins when the affairs of the one before are in order.
-	if done, err := i.bury(ctx, req.NamespacedName); err != nil && !errors.Is(err, kube.ErrStale) {
+// Reconcile brings the named Canary forward, or gives back what one that is gone still owes.
+func (r *requests) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	// First: a new Canary of this name begins when the one before owes nothing any more.
+	if done, err := r.handback.ReleaseOrphans(ctx, req.NamespacedName); err != nil && !errors.Is(err, kube.ErrStale) {
 		return reconcile.Result{}, err
 	} else if !done {
-		return reconcile.Result{RequeueAfter: lagging}, nil
+		return reconcile.Result{RequeueAfter: retryStale}, nil
 	}
 	c := &v1beta1.Canary{}
-	if err := i.Client.Get(ctx, req.NamespacedName, c); err != nil {
+	if err := r.Client.Get(ctx, req.NamespacedName, c); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	start := i.Now()
-	result, err := i.Reconciler.Reconcile(ctx, c)
-	i.Announcer.Telemetry.Took(c, i.Now().Sub(start))
+	start := r.Now()
+	result, err := r.Reconciler.Reconcile(ctx, c)
+	r.Announcer.Telemetry.Took(c, r.Now().Sub(start))
 	if err != nil {
 		return reconcile.Result{}, err // when it is tried again is the queue's to say
 	}
@@ -148,25 +149,27 @@ func (i *inbox) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 
 // canaries wakes a Canary by its own events, and the others of its namespace when one goes: a younger rival
 // may take its place.
-func (i *inbox) canaries() handler.EventHandler {
+func (r *requests) canaries() handler.EventHandler {
 	return handler.TypedFuncs[client.Object, reconcile.Request]{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { q.Add(request(e.Object)) },
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { q.Add(request(e.ObjectNew)) },
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
 			// Before the request is in the queue, or it would find nothing that is left to do.
 			if c, ok := e.Object.(*v1beta1.Canary); ok {
-				i.haunt(c.DeepCopy())
-				i.wakeFormer(ctx, c, q)
+				r.handback.RememberDeleted(c.DeepCopy())
+				for _, previous := range r.handback.PreviousOwner(ctx, c) {
+					q.Add(previous)
+				}
 			}
 			q.Add(request(e.Object))
-			i.wakeRivals(ctx, e.Object, q)
+			r.wakeRivals(ctx, e.Object, q)
 		},
 	}
 }
 
-func (i *inbox) wakeRivals(ctx context.Context, gone client.Object, q queue) {
+func (r *requests) wakeRivals(ctx context.Context, gone client.Object, q queue) {
 	rest := &v1beta1.CanaryList{}
-	if err := i.Client.List(ctx, rest, client.InNamespace(gone.GetNamespace())); err != nil {
+	if err := r.Client.List(ctx, rest, client.InNamespace(gone.GetNamespace())); err != nil {
 		return // only a cache that is shutting down fails
 	}
 	// All of them, refused or not: this happens seldom, and those at rest are done at once.
@@ -177,4 +180,27 @@ func (i *inbox) wakeRivals(ctx context.Context, gone client.Object, q queue) {
 
 func request(obj client.Object) reconcile.Request {
 	return reconcile.Request{NamespacedName: client.ObjectKeyFromObject(obj)}
+}
+
+// near is the namespace whose Canaries an object can matter to; empty: all. Only an Upstream may be named from elsewhere.
+func near(obj client.Object) client.InNamespace {
+	if u, ok := obj.(*unstructured.Unstructured); ok && u.GetKind() == "Upstream" {
+		return ""
+	}
+	return client.InNamespace(obj.GetNamespace())
+}
+
+// claimed wakes the Canary that an object without an owner was made for. Of one in a namespace that is not watched
+// nothing is known, and it is another operator's.
+func (r *Reconciler) claimed(ctx context.Context, o client.Object) []reconcile.Request {
+	key := router.CanaryOf(o)
+	// What is in a namespace has an owner, and is found by that: an annotation there would be a copy's.
+	if o.GetNamespace() != "" || key.Name == "" {
+		return nil
+	}
+	c := &v1beta1.Canary{}
+	if err := r.Client.Get(ctx, key, c); err != nil {
+		return nil
+	}
+	return []reconcile.Request{request(c)}
 }

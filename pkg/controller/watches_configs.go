@@ -45,7 +45,7 @@ func (r *Reconciler) configuring(kind string) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
 		var woken []reconcile.Request
 		// What this process has not looked at yet is not in there: its first look reads everything anyway.
-		for _, key := range r.memory.referring(kind, o) {
+		for _, key := range r.reader.Referring(kind, o) {
 			woken = append(woken, reconcile.Request{NamespacedName: key})
 		}
 		return append(woken, makers(o)...)
@@ -71,7 +71,7 @@ func (r *Reconciler) protecting() handler.EventHandler {
 		}
 		woken := makers(o)
 		for i := range all.Items {
-			if r.memory.protects(&all.Items[i], o) {
+			if r.reader.Protects(&all.Items[i], o) {
 				woken = append(woken, request(&all.Items[i]))
 			}
 		}

@@ -112,9 +112,9 @@ func (o *witness) testify() []string {
 func (s scene) after(e sighting) scene {
 	switch obj := e.object.(type) {
 	case *appsv1.Deployment:
-		s.runs = s.with(e, workings{wanted: replicas(obj), able: obj.Status.AvailableReplicas})
+		s.runs = s.with(e, workings{wanted: workload.SizeOf(obj), able: obj.Status.AvailableReplicas})
 	case *appsv1.DaemonSet:
-		s.runs = s.with(e, workings{wanted: replicas(obj), able: obj.Status.NumberAvailable})
+		s.runs = s.with(e, workings{wanted: workload.SizeOf(obj), able: obj.Status.NumberAvailable})
 	case *corev1.Service:
 		if obj.Name == "podinfo" {
 			s.apex = obj.Spec.Selector["app"]

@@ -101,6 +101,9 @@ func SketchOf(o Object) Sketch {
 	return Deployment{}.Sketch(o)
 }
 
+// SizeOf is how many pods a workload is asked to have. A DaemonSet, whose pods are up to the nodes, has one or none.
+func SizeOf(o Object) int32 { return SketchOf(o).Size }
+
 // Rules are how both sides of any kind are told apart.
 // They are flags, -selector-labels and -include-label-prefix, and must not change under a Canary: selectors are for
 // ever.

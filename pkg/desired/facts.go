@@ -1,0 +1,74 @@
+// Package desired renders the objects that a Canary calls for: its primary, the Services, copies of what belongs to the
+// target, the routes.
+//
+// It is pure: facts and intent in, objects out. It is the only caller of what renders, in pkg/workload and pkg/router.
+// What comes out is applied by pkg/kube.
+package desired
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/router"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+// Facts are what one pass has read of a Canary and of what belongs to it. Objects are nil where there is none, and may be
+// the cache's own: nobody writes to them.
+type Facts struct {
+	Canary *v1beta1.Canary
+	// Live says that what a decision is about was read from the API server, and not from the cache.
+	Live bool
+
+	Kind            workload.Kind
+	Target, Primary workload.Object
+	Previous        *corev1.PodTemplateSpec // that the primary returns to; nil: it does not
+	Autoscaler      workload.Object         // of the target
+	Apex            *corev1.Service
+	Budgets         []policyv1.PodDisruptionBudget // of the namespace
+	RememberedSize  int32                          // of the primary when it was last there; zero: not known
+
+	Configs     workload.Configs // that the target's pods refer to
+	Copies      []ConfigCopy     // that the primary lacks
+	CopiesReady bool             // they are all that the primary needs
+
+	Router       router.Router
+	RouteSources map[router.Ref]*unstructured.Unstructured // the user's objects that the routes are made from
+
+	Snapshot rollout.Snapshot
+	Intent   rollout.Intent
+	// Refused is why the spec, or what it refers to, cannot be followed; nil: it can.
+	Refused error
+
+	Obsolete            []workload.Object // what we have made and nothing calls for any more
+	ClusterScopedRoutes []workload.Object // of a Canary that is deleted, which nobody else would delete
+	// NeedsFinalizer says that something of the Canary's would be left when it goes, because nothing can own it,
+	// whatever its spec says about reverting.
+	NeedsFinalizer bool
+}
+
+// ConfigCopy is a ConfigMap or Secret that the primary is to have a copy of.
+type ConfigCopy struct {
+	Source workload.Object
+	Name   string // of the copy
+	Sum    string // checksum of the content that was judged
+}
+
+// SelfVersioned is the kind of a target that keeps its revisions itself, and so is both sides of its rollout.
+func (f *Facts) SelfVersioned() (workload.SelfVersioned, bool) {
+	s, ok := f.Kind.(workload.SelfVersioned)
+	return s, ok
+}
+
+// Promotes says that the primary is to be given what the target is now.
+func (f *Facts) Promotes() bool {
+	return f.Intent.Primary != "" && f.Intent.Primary == f.Snapshot.Revision
+}
+
+// LowerKind is the target's kind as messages have it.
+func (f *Facts) LowerKind() string { return strings.ToLower(f.Canary.Spec.TargetRef.Kind) }

@@ -1,0 +1,106 @@
+package handback
+
+import (
+	"context"
+	"errors"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/desired"
+	"github.com/sluice-cd/sluice/pkg/kube"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+// Gone says that a Canary is deleted and holds nothing back, whoever else may keep it from going.
+func Gone(c *v1beta1.Canary) bool { return !c.DeletionTimestamp.IsZero() && !hasFinalizer(c) }
+
+func hasFinalizer(c *v1beta1.Canary) bool {
+	return controllerutil.ContainsFinalizer(c, v1beta1.Finalizer)
+}
+
+// Due says that Finalize has something to do.
+func Due(f *desired.Facts, o desired.Objects) bool {
+	return len(obsolete(f, o)) > 0 || finalizerWrong(f)
+}
+
+// Finalize deletes what nothing calls for any more. Then it puts the finalizer on a Canary that is to give its target
+// back, or has what nothing else would delete, and takes it off once that is done, or no longer asked for.
+func (h *Handback) Finalize(ctx context.Context, f *desired.Facts, o desired.Objects) (changed bool, err error) {
+	// First. As long as one of them is there the Canary stays, and with it whoever would delete it.
+	for _, obj := range obsolete(f, o) {
+		c, err := h.Applier.Delete(ctx, f.Canary, obj)
+		changed = changed || c
+		if err != nil {
+			return changed, err
+		}
+	}
+	if changed || !finalizerWrong(f) {
+		return changed, nil
+	}
+	if hasFinalizer(f.Canary) {
+		if changed, err := h.beforeRelease(ctx, f); changed || err != nil {
+			return changed, err
+		}
+	}
+	return true, h.Applier.SetFinalizer(ctx, f.Canary, !hasFinalizer(f.Canary))
+}
+
+// obsolete is what is to be deleted. Routes that nobody else would delete are in use as long as a Canary is followed,
+// also on its way out.
+func obsolete(f *desired.Facts, o desired.Objects) []workload.Object {
+	if f.Canary.DeletionTimestamp.IsZero() || !finalizerWrong(f) {
+		return o.Delete
+	}
+	return append(append([]workload.Object{}, o.Delete...), f.ClusterScopedRoutes...)
+}
+
+// finalizerWrong says that the finalizer is not as the spec or the phase calls for.
+func finalizerWrong(f *desired.Facts) bool {
+	c := f.Canary
+	if !c.DeletionTimestamp.IsZero() {
+		done := c.Status.Phase == v1beta1.PhaseTerminated || Unroutable(f) && served(f)
+		return hasFinalizer(c) && (!c.Spec.RevertOnDeletion || done)
+	}
+	// Both ways: a spec that no longer asks for it must not leave a finalizer that nobody would take off without us.
+	return hasFinalizer(c) != (c.Spec.RevertOnDeletion || f.NeedsFinalizer)
+}
+
+// Unroutable says that a Canary that is to give its target back goes with a spec that nobody can follow: no routes
+// can be rendered from it, and waiting for a better one would keep it for ever.
+func Unroutable(f *desired.Facts) bool {
+	return f.Refused != nil && !f.Canary.DeletionTimestamp.IsZero() && hasFinalizer(f.Canary)
+}
+
+// InTerminatingNamespace says that the whole namespace goes: nothing can be made in it any more, so that nothing can be
+// given back.
+func InTerminatingNamespace(f *desired.Facts) bool {
+	return Unroutable(f) && apierrors.HasStatusCause(f.Refused, corev1.NamespaceTerminatingCause)
+}
+
+// served says that nobody would be worse off without the Canary: it has taken nothing, or its target can answer.
+func served(f *desired.Facts) bool {
+	return f.Canary.Status.Phase == "" || f.Target == nil || f.Snapshot.Target.Health == rollout.Available
+}
+
+// beforeRelease is what is left to do for a Canary whose finalizer is about to go.
+func (h *Handback) beforeRelease(ctx context.Context, f *desired.Facts) (changed bool, err error) {
+	switch {
+	case f.Canary.DeletionTimestamp.IsZero():
+		return false, nil
+	case f.Canary.Spec.RevertOnDeletion:
+		// The target answers by now, or there is none: what is left is the user's own.
+		return h.giveBackRouting(ctx, f)
+	case f.Target == nil:
+		return false, nil
+	}
+	// The target starts while the primary is still there: it goes a moment after the finalizer does.
+	changed, err = h.StartTarget(ctx, f)
+	if errors.Is(err, kube.ErrMissing) || kube.Rejected(err) {
+		return false, nil // it is tried again by Release, and is no reason to keep the Canary
+	}
+	return changed, err
+}

@@ -1,0 +1,89 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/desired"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/router"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+// Autoscaler reads the target's autoscaler; nil when the Canary names none, or when it went before the Canary did.
+func (r *Reader) Autoscaler(ctx context.Context, f *desired.Facts) (workload.Object, error) {
+	ref := f.Canary.Spec.AutoscalerRef
+	if ref == nil {
+		return nil, nil
+	}
+	// Only the kind counts: whatever the reference says, each is read in the one version that is known.
+	var source client.Object
+	switch ref.Kind {
+	case "HorizontalPodAutoscaler":
+		source = &autoscalingv2.HorizontalPodAutoscaler{}
+	case "ScaledObject":
+		u := &unstructured.Unstructured{}
+		u.SetGroupVersionKind(workload.ScaledObjectKind())
+		source = u
+		// Before it is read: of a kind that is not watched, the first read would begin a watch that wakes nobody.
+		if err := r.watchScaledObjects(ctx); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, &rollout.InvalidError{
+			Field:   "spec.autoscalerRef.kind",
+			Problem: fmt.Sprintf("%q is not known, known are HorizontalPodAutoscaler and ScaledObject", ref.Kind),
+		}
+	}
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: f.Canary.Namespace, Name: ref.Name}, source)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("read autoscaler %q: %w", ref.Name, err)
+	}
+	if err != nil && f.Snapshot.Deleting {
+		return nil, nil // the primary's goes with the Canary
+	}
+	if err != nil {
+		return nil, &rollout.InvalidError{
+			Field:   "spec.autoscalerRef.name",
+			Problem: fmt.Sprintf("%s %q does not exist in namespace %q", ref.Kind, ref.Name, f.Canary.Namespace),
+		}
+	}
+	return source, nil
+}
+
+// kedaWatch says whether ScaledObjects are watched. To lose it costs nothing: a process begins without watches.
+type kedaWatch struct {
+	mu      sync.Mutex
+	watched bool
+}
+
+// watchScaledObjects begins to watch them with the first Canary that names one: most clusters have none.
+func (r *Reader) watchScaledObjects(ctx context.Context) error {
+	// Held all the while: two that begin at once would watch twice, and each event would be handled twice.
+	r.keda.mu.Lock()
+	defer r.keda.mu.Unlock()
+	if r.keda.watched {
+		return nil
+	}
+	kind := workload.ScaledObjectKind()
+	_, err := r.Client.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
+	// Told, and tried again: KEDA may be installed later. A watch of what is not served would never begin.
+	if meta.IsNoMatchError(err) {
+		return &router.NotServedError{Provider: "keda", Group: kind.Group}
+	}
+	if err != nil {
+		return fmt.Errorf("find out about %s: %w", kind.Kind, err)
+	}
+	if err := r.Routers.Watch(ctx, kind); err != nil {
+		return fmt.Errorf("watch %s: %w", kind.Kind, err)
+	}
+	// Only now: a watch that failed is tried again with the next look.
+	r.keda.watched = true
+	return nil
+}

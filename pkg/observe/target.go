@@ -1,0 +1,81 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/desired"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/workload"
+)
+
+func (r *Reader) readTarget(ctx context.Context, f *desired.Facts, from pass) (err error) {
+	if f.Kind, err = r.Kinds.Of(f.Canary.Spec.TargetRef); err != nil {
+		return err
+	}
+	// Before the target is read: of a kind that the cluster does not serve, a read would wait for ever.
+	if err := r.checkProvider(f, from); err != nil {
+		return err
+	}
+	o, err := fetch(ctx, f, from.targets, f.Canary.Spec.TargetRef.Name)
+	if err != nil || o == nil {
+		return err
+	}
+	if err := checkNotGenerated(f, o); err != nil {
+		return err
+	}
+	// Before it counts as the target: one that cannot be rolled out is not scaled either.
+	if err := f.Kind.Check(o); err != nil {
+		return err
+	}
+	f.Target = o
+	if s, ok := f.SelfVersioned(); ok {
+		readSides(f, s)
+		return nil
+	}
+	if err := r.readConfigs(ctx, f, from.configs); err != nil {
+		return err
+	}
+	f.Snapshot.Target, err = r.workload(ctx, f, o, threshold(f.Canary, canarySide))
+	r.identify(f)
+	// Only of a pass in earnest, which the cached one leads to: pods are not cached, and asking costs a request.
+	if err == nil && f.Live && takesFirstRequest(f) {
+		err = r.confirmPods(ctx, f)
+	}
+	return err
+}
+
+// takesFirstRequest says that the canary would receive its first request now.
+func takesFirstRequest(f *desired.Facts) bool {
+	s := f.Canary.Status
+	return s.Phase == v1beta1.PhaseProgressing && s.Step == 0 && f.Snapshot.Target.Health == rollout.Available
+}
+
+// confirmPods has the canary's own pods say that they serve, once in a rollout: it was scaled up a moment ago, and the
+// status of a Deployment can still be about the pods before.
+func (r *Reader) confirmPods(ctx context.Context, f *desired.Facts) error {
+	pods, err := r.pods(ctx, f.Target)
+	if err != nil {
+		return err
+	}
+	wanted := workload.SketchOf(f.Target).Pods
+	f.Snapshot.Target = workload.Confirm(f.Snapshot.Target, pods, wanted, threshold(f.Canary, canarySide))
+	return nil
+}
+
+// checkNotGenerated refuses a target that another Canary has made: both would write to it, and one would stop what the other's
+// users are with.
+func checkNotGenerated(f *desired.Facts, target client.Object) error {
+	by := metav1.GetControllerOf(target)
+	if by == nil || by.APIVersion != v1beta1.GroupVersion.String() || by.Kind != "Canary" {
+		return nil
+	}
+	return &rollout.InvalidError{
+		Field:   "spec.targetRef.name",
+		Problem: fmt.Sprintf("%s %q is the primary of the Canary %q; name a workload of your own", f.LowerKind(), target.GetName(), by.Name),
+	}
+}

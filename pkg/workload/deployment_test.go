@@ -25,7 +25,10 @@ func deployment(match map[string]string) *appsv1.Deployment {
 func canary() *v1beta1.Canary {
 	return &v1beta1.Canary{
 		ObjectMeta: metav1.ObjectMeta{Name: "podinfo", Namespace: "test", UID: "1b3e"},
-		Spec:       v1beta1.CanarySpec{TargetRef: v1beta1.TargetRef{Kind: "Deployment", Name: "podinfo"}},
+		Spec: v1beta1.CanarySpec{
+			TargetRef: v1beta1.TargetRef{Kind: "Deployment", Name: "podinfo"},
+			Service:   v1beta1.CanaryService{Port: 9898},
+		},
 	}
 }
 
@@ -88,6 +91,16 @@ func TestSelectorLabelMissing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A Canary without a service has port zero, which no Service takes.
+func TestServicesNeedAPort(t *testing.T) {
+	c := canary()
+	c.Spec.Service = v1beta1.CanaryService{}
+	_, err := golden{}.kind().Services(c, deployment(map[string]string{"app": "podinfo"}), rollout.TargetSide, nil)
+	var invalid *rollout.InvalidError
+	require.ErrorAs(t, err, &invalid)
+	require.Equal(t, rollout.InvalidError{Field: "spec.service.port", Problem: "is needed: the Services of Deployment podinfo have it"}, *invalid)
 }
 
 func TestRun(t *testing.T) {

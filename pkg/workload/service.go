@@ -24,6 +24,10 @@ func (r Rules) Services(c *v1beta1.Canary, target Object, apex rollout.Side, ado
 	if err != nil {
 		return nil, err
 	}
+	if c.Spec.Service.Port == 0 {
+		ref := c.Spec.TargetRef
+		return nil, &rollout.InvalidError{Field: "spec.service.port", Problem: fmt.Sprintf("is needed: the Services of %s %s have it", ref.Kind, ref.Name)}
+	}
 	s := services{canary: c, key: key, value: value, ports: Ports(c, target)}
 	front := s.service(c.ApexName(), apex, c.Spec.Service.Apex)
 	if adopted != nil {

@@ -44,13 +44,14 @@ type CanaryList struct {
 
 // CanarySpec is what the user wants.
 //
-// The three rules below refuse combinations that can't be meant: Knative shifts traffic between
-// the revisions of its own Service, so its provider, its target and an autoscaler of somebody else
-// go together in one way only.
+// The rules below refuse combinations that can't be meant: Knative shifts traffic between
+// the revisions of its own Service, so its provider, its target, a port and an autoscaler of
+// somebody else go together in one way only.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.provider) || self.provider != 'knative' || (self.targetRef.kind == 'Service' && self.targetRef.apiVersion == 'serving.knative.dev/v1')",message="provider knative needs a Service of serving.knative.dev/v1 as target",fieldPath=".provider"
 // +kubebuilder:validation:XValidation:rule="!has(self.provider) || self.provider == 'knative' || !(self.targetRef.kind == 'Service' && self.targetRef.apiVersion == 'serving.knative.dev/v1')",message="a Knative Service can only be rolled out by provider knative",fieldPath=".provider"
 // +kubebuilder:validation:XValidation:rule="!has(self.autoscalerRef) || !(self.targetRef.kind == 'Service' && self.targetRef.apiVersion == 'serving.knative.dev/v1')",message="a Knative Service scales by itself and takes no autoscaler",fieldPath=".autoscalerRef"
+// +kubebuilder:validation:XValidation:rule="!has(self.service) || self.service.port > 0 || (self.targetRef.kind == 'Service' && self.targetRef.apiVersion == 'serving.knative.dev/v1')",message="must be from 1 to 65535",fieldPath=".service.port"
 type CanarySpec struct {
 	// The service mesh, ingress controller or gateway that splits the traffic of this Canary, and
 	// whose built-in metrics judge it. Left out, the operator's -mesh-provider.

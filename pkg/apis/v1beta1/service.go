@@ -14,8 +14,9 @@ type CanaryService struct {
 	// +optional
 	Name string `json:"name,omitempty"`
 
-	// Port of all three Services. Example: `80`.
-	// +kubebuilder:validation:Minimum=1
+	// Port of all three Services. Zero only where none is generated, for a Service of Knative's.
+	// Example: `80`.
+	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=65535
 	// +required
 	Port int32 `json:"port"`

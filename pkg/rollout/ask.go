@@ -115,15 +115,15 @@ func (t *transition) proven() int {
 func (t *transition) asked(i int, m v1beta1.CanaryMetric) bool {
 	// Since what a metric has answered is in the status, its count outlives a restart of the operator.
 	a := t.Status.Analysis
-	if counted(m, a.Metric(t.Plan.metricKey(i))) {
+	if countReached(m, a.Metric(t.Plan.metricKey(i))) {
 		return false
 	}
 	delay, _ := time.ParseDuration(m.InitialDelay) // compiled before
 	return a == nil || a.Started == nil || !t.Status.NextCheck.Time.Before(a.Started.Add(delay))
 }
 
-// counted says that a metric took part as often as its count says. A check that failed is repeated, the last one too.
-func counted(m v1beta1.CanaryMetric, found *v1beta1.MetricStatus) bool {
+// countReached says that a metric took part as often as its count says. A check that failed is repeated, the last one too.
+func countReached(m v1beta1.CanaryMetric, found *v1beta1.MetricStatus) bool {
 	return m.Count > 0 && found != nil && found.Checks >= m.Count && (found.PassesInRow > 0 || m.DryRun)
 }
 

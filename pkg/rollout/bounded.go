@@ -11,7 +11,7 @@ import (
 // patched any more.
 func bounded(s v1beta1.CanaryStatus) v1beta1.CanaryStatus {
 	s.CanaryWeight = min(max(s.CanaryWeight, 0), everything)
-	s.Step, s.Iterations, s.FailedChecks = natural(s.Step), natural(s.Iterations), natural(s.FailedChecks)
+	s.Step, s.Iterations, s.FailedChecks = atLeastZero(s.Step), atLeastZero(s.Iterations), atLeastZero(s.FailedChecks)
 	s.PrimaryReplicas = max(s.PrimaryReplicas, 0)
 	if s.ActualWeight != nil {
 		actual := min(max(*s.ActualWeight, 0), everything)
@@ -21,11 +21,11 @@ func bounded(s v1beta1.CanaryStatus) v1beta1.CanaryStatus {
 		s.Analysis = s.Analysis.DeepCopy()
 		for i := range s.Analysis.Metrics {
 			m := &s.Analysis.Metrics[i]
-			m.Checks, m.Failures, m.PassesInRow = natural(m.Checks), natural(m.Failures), natural(m.PassesInRow)
+			m.Checks, m.Failures, m.PassesInRow = atLeastZero(m.Checks), atLeastZero(m.Failures), atLeastZero(m.PassesInRow)
 		}
 	}
 	return s
 }
 
-// natural is a number of things, to which one can be added.
-func natural(n int) int { return min(max(n, 0), math.MaxInt32) }
+// atLeastZero is a number of things, to which one can be added.
+func atLeastZero(n int) int { return min(max(n, 0), math.MaxInt32) }

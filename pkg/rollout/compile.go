@@ -127,13 +127,13 @@ const (
 
 // What a spec may ask for at most. More is a slip of the pen, and would cost every pass time and memory.
 const (
-	mostSteps  = 100_000 // iterations, or entries of stepWeights
-	mostChecks = 1000    // metrics, or webhooks
+	mostSteps   = 100_000 // iterations, or entries of stepWeights
+	mostMetrics = 1000    // metrics, or webhooks
 )
 
 // Compile reduces a spec to a Plan, or says what is wrong with it by an *InvalidError.
 func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
-	for _, check := range checks {
+	for _, check := range validations {
 		if err := check(spec, can); err != nil {
 			return Plan{}, err
 		}
@@ -170,7 +170,7 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 	if p.Matched && p.Strategy == Canary && !can.Has(MatchedWeighted) {
 		p.sendAllMatched()
 	}
-	if idle := useless(spec.Service); (p.Swap || p.Ratio) && len(idle) > 0 {
+	if idle := ignoredFields(spec.Service); (p.Swap || p.Ratio) && len(idle) > 0 {
 		p.Remarks = append(p.Remarks, Remark{ReasonFieldIgnored, "Services alone have no use for " + strings.Join(idle, ", ")})
 	}
 	return p, nil

@@ -248,11 +248,11 @@ func TestStatusByHand(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			s := snap(c.given)
-			soundIntent(t, s)
+			requireApplicable(t, s)
 			d := Decide(s, good[:min(len(Ask(s).Metrics), 1)])
 			require.Equal(t, c.weight, d.Status.CanaryWeight)
 			require.Equal(t, c.step, d.Status.Step)
-			soundStatus(t, d.Status)
+			requireStorable(t, d.Status)
 		})
 	}
 }

@@ -197,28 +197,28 @@ func FuzzDecide(f *testing.F) {
 		d := &drawn{bytes: bytes}
 		s, err := d.snapshot()
 		if err != nil {
-			soundStatus(t, Refuse(s, err).Status)
+			requireStorable(t, Refuse(s, err).Status)
 			return
 		}
-		soundIntent(t, s)
+		requireApplicable(t, s)
 		for range 6 {
 			q := Ask(s)
 			found := d.answers(q)
 			next := Decide(s, found)
 			require.Equal(t, next, Decide(s, found), "the same facts lead to the same decision")
-			soundStatus(t, next.Status)
+			requireStorable(t, next.Status)
 			require.GreaterOrEqual(t, next.After, time.Duration(0))
 			if equality.Semantic.DeepEqual(next.Status, s.Status) {
 				require.Empty(t, next.Notices, "nothing is said of what is not stored")
 			}
 			s.Status, s.Now = next.Status, s.Now.Add(max(next.After, time.Second))
-			soundIntent(t, s)
+			requireApplicable(t, s)
 		}
 	})
 }
 
-// soundStatus holds what anybody may rely on in a status that is stored.
-func soundStatus(t *testing.T, s v1beta1.CanaryStatus) {
+// requireStorable holds what anybody may rely on in a status that is stored.
+func requireStorable(t *testing.T, s v1beta1.CanaryStatus) {
 	t.Helper()
 	require.True(t, percent(s.CanaryWeight), "weight %d", s.CanaryWeight)
 	require.True(t, s.ActualWeight == nil || percent(*s.ActualWeight))
@@ -233,8 +233,8 @@ func soundStatus(t *testing.T, s v1beta1.CanaryStatus) {
 	}
 }
 
-// soundIntent holds that whatever is called for can be written.
-func soundIntent(t *testing.T, s Snapshot) {
+// requireApplicable holds that whatever is called for can be written.
+func requireApplicable(t *testing.T, s Snapshot) {
 	t.Helper()
 	i := IntentOf(s.Plan, s.Status)
 	require.GreaterOrEqual(t, min(i.Floor, i.Size, i.Guard), int32(0))

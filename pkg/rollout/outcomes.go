@@ -67,8 +67,8 @@ func (t *transition) failPromotion() {
 	}
 	// Users get what passed and nothing newer, and not before there are pods for all of them: rules 4 and 7 of
 	// docs/concepts/machine.md.
-	sound := t.Revision == t.Status.Promoting && t.Target.Health == Available
-	if sound && t.Target.Available < t.Status.PrimaryReplicas {
+	healthy := t.Revision == t.Status.Promoting && t.Target.Health == Available
+	if healthy && t.Target.Available < t.Status.PrimaryReplicas {
 		if t.waiting() != WaitCapacity {
 			why := t.obstacle(t.Names.primary(), t.Primary)
 			t.warn(ReasonWorkloadNotReady, "%s; %s is growing to take all traffic", why, t.Names.target())
@@ -82,7 +82,7 @@ func (t *transition) failPromotion() {
 	t.next.Iterations = 0
 	t.next.Step = 0
 	t.leaveCanary()
-	if sound {
+	if healthy {
 		t.next.CanaryWeight = everything
 	} else {
 		// Nobody can stand in. What pods of the primary are left serve; nothing is given up that could be kept.

@@ -21,7 +21,7 @@ var roundRules = []guard{
 // judge concludes a round.
 func (t *transition) judge() {
 	// First, for limits are about what has been counted with this round.
-	t.remember()
+	t.recordMeasurements()
 	// Before the gates: what agreed is not asked again while one of them is closed.
 	if len(t.failures()) == 0 && rollbackRequested(t) == nil {
 		t.started()
@@ -181,7 +181,7 @@ func unproven(t *transition) outcome {
 		case found == nil && t.Status.Step >= t.Plan.Length():
 			text := fmt.Sprintf("Metric %s of %s was not asked yet, its initialDelay is %s", m.Name, t.Names.target(), m.InitialDelay)
 			return func(t *transition) { t.repeat(WaitProof, text) }
-		case found == nil, found.PassesInRow >= m.ConsecutiveSuccessLimit, counted(m, found):
+		case found == nil, found.PassesInRow >= m.ConsecutiveSuccessLimit, countReached(m, found):
 			continue
 		}
 		text := fmt.Sprintf("Metric %s of %s passed %d times in a row, %d are needed", m.Name, t.Names.target(), found.PassesInRow, m.ConsecutiveSuccessLimit)

@@ -7,22 +7,22 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// checks are what a spec must pass, in the order in which a person would want to hear of them. The
+// validations are what a spec must pass, in the order in which a person would want to hear of them. The
 // schema refuses most of it earlier; a Canary that was stored under another schema meets it here.
-var checks = []func(v1beta1.CanarySpec, Capabilities) error{
-	soundTarget,
-	soundLengths,
-	soundWeights,
-	soundClimb,
-	soundThresholds,
-	soundMatches,
-	soundMetrics,
-	soundHooks,
-	able,
-	soundRatio,
+var validations = []func(v1beta1.CanarySpec, Capabilities) error{
+	validateTarget,
+	validateLengths,
+	validateWeights,
+	validateMaxWeight,
+	validateReadyThresholds,
+	validateMatches,
+	validateMetrics,
+	validateWebhooks,
+	validateCapabilities,
+	validateReplicaRatio,
 }
 
-func soundTarget(spec v1beta1.CanarySpec, _ Capabilities) error {
+func validateTarget(spec v1beta1.CanarySpec, _ Capabilities) error {
 	if spec.TargetRef.Name == "" {
 		return invalid("spec.targetRef.name", "is empty; name the workload to release")
 	}
@@ -43,9 +43,9 @@ func soundTarget(spec v1beta1.CanarySpec, _ Capabilities) error {
 	return nil
 }
 
-// soundLengths refuses what would take no end of time and memory in every pass. The schema has no such bounds: they would
+// validateLengths refuses what would take no end of time and memory in every pass. The schema has no such bounds: they would
 // make each patch of the status of a stored Canary beyond them fail, and so leave its rollout where it is.
-func soundLengths(spec v1beta1.CanarySpec, _ Capabilities) error {
+func validateLengths(spec v1beta1.CanarySpec, _ Capabilities) error {
 	a := spec.Analysis
 	if a == nil {
 		return nil
@@ -56,8 +56,8 @@ func soundLengths(spec v1beta1.CanarySpec, _ Capabilities) error {
 	}{
 		{"iterations", a.Iterations, mostSteps},
 		{"stepWeights", len(a.StepWeights), mostSteps},
-		{"metrics", len(a.Metrics), mostChecks},
-		{"webhooks", len(a.Webhooks), mostChecks},
+		{"metrics", len(a.Metrics), mostMetrics},
+		{"webhooks", len(a.Webhooks), mostMetrics},
 	} {
 		if f.size > f.most {
 			return invalid("spec.analysis."+f.field, "%d are too many, at most %d are possible", f.size, f.most)
@@ -66,8 +66,8 @@ func soundLengths(spec v1beta1.CanarySpec, _ Capabilities) error {
 	return nil
 }
 
-// soundWeights refuses what is no share of requests. Zero means that a field was left out.
-func soundWeights(spec v1beta1.CanarySpec, _ Capabilities) error {
+// validateWeights refuses what is no share of requests. Zero means that a field was left out.
+func validateWeights(spec v1beta1.CanarySpec, _ Capabilities) error {
 	a := spec.Analysis
 	if a == nil {
 		return nil
@@ -92,8 +92,8 @@ func soundWeights(spec v1beta1.CanarySpec, _ Capabilities) error {
 	return nil
 }
 
-// soundClimb refuses a top below the first step: no weight would ever be reached as it was asked for.
-func soundClimb(spec v1beta1.CanarySpec, _ Capabilities) error {
+// validateMaxWeight refuses a top below the first step: no weight would ever be reached as it was asked for.
+func validateMaxWeight(spec v1beta1.CanarySpec, _ Capabilities) error {
 	a := spec.Analysis
 	if a == nil || a.StepWeight == 0 || a.MaxWeight == 0 || a.MaxWeight >= a.StepWeight {
 		return nil
@@ -101,8 +101,8 @@ func soundClimb(spec v1beta1.CanarySpec, _ Capabilities) error {
 	return invalid("spec.analysis.maxWeight", "%d is below stepWeight %d; the first step would exceed it", a.MaxWeight, a.StepWeight)
 }
 
-// soundThresholds looks at percentages of pods, of which zero stands for all: see readiness.
-func soundThresholds(spec v1beta1.CanarySpec, _ Capabilities) error {
+// validateReadyThresholds looks at percentages of pods, of which zero stands for all: see readiness.
+func validateReadyThresholds(spec v1beta1.CanarySpec, _ Capabilities) error {
 	a := spec.Analysis
 	if a == nil {
 		return nil
@@ -116,8 +116,8 @@ func soundThresholds(spec v1beta1.CanarySpec, _ Capabilities) error {
 	return nil
 }
 
-// soundMatches refuses matches that would never have an effect.
-func soundMatches(spec v1beta1.CanarySpec, can Capabilities) error {
+// validateMatches refuses matches that would never have an effect.
+func validateMatches(spec v1beta1.CanarySpec, can Capabilities) error {
 	a := spec.Analysis
 	switch {
 	case a == nil:
@@ -143,9 +143,9 @@ func soundMatches(spec v1beta1.CanarySpec, can Capabilities) error {
 	return nil
 }
 
-// able refuses what the provider cannot do. Services alone follow the contract instead: they ignore a match with
+// validateCapabilities refuses what the provider cannot do. Services alone follow the contract instead: they ignore a match with
 // a warning.
-func able(spec v1beta1.CanarySpec, can Capabilities) error {
+func validateCapabilities(spec v1beta1.CanarySpec, can Capabilities) error {
 	a := spec.Analysis
 	if a == nil {
 		return nil
@@ -168,8 +168,8 @@ func able(spec v1beta1.CanarySpec, can Capabilities) error {
 	return nil
 }
 
-// soundDuration refuses zero and less: a hook or a query of no duration could only fail. An empty text is the default.
-func soundDuration(field, text string) error {
+// validateDuration refuses zero and less: a hook or a query of no duration could only fail. An empty text is the default.
+func validateDuration(field, text string) error {
 	if text == "" {
 		return nil
 	}
@@ -179,8 +179,8 @@ func soundDuration(field, text string) error {
 	return nil
 }
 
-// soundRatio refuses to reach weights by sizes where somebody else divides requests, or decides on sizes.
-func soundRatio(spec v1beta1.CanarySpec, can Capabilities) error {
+// validateReplicaRatio refuses to reach weights by sizes where somebody else divides requests, or decides on sizes.
+func validateReplicaRatio(spec v1beta1.CanarySpec, can Capabilities) error {
 	switch {
 	case spec.Analysis == nil || !spec.Analysis.ReplicaRatio:
 		return nil
@@ -194,9 +194,9 @@ func soundRatio(spec v1beta1.CanarySpec, can Capabilities) error {
 	return nil
 }
 
-// useless are the fields that shape routes, of a Canary that has none but its Services.
+// ignoredFields are the fields that shape routes, of a Canary that has none but its Services.
 // They are named and not refused, so that a manifest can move between providers: docs/decisions/0007.
-func useless(s v1beta1.CanaryService) []string {
+func ignoredFields(s v1beta1.CanaryService) []string {
 	var set []string
 	for _, f := range []struct {
 		name string

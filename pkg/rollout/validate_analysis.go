@@ -10,15 +10,15 @@ import (
 
 // What judges a canary has to be possible to follow, one metric and one webhook at a time.
 
-func soundMetrics(spec v1beta1.CanarySpec, _ Capabilities) error {
+func validateMetrics(spec v1beta1.CanarySpec, _ Capabilities) error {
 	if spec.Analysis == nil {
 		return nil
 	}
 	// A metric at a time, so that the error is about the first field that a reader comes to.
 	for i, m := range spec.Analysis.Metrics {
 		field := fmt.Sprintf("spec.analysis.metrics[%d]", i)
-		for _, sound := range []func(string, v1beta1.CanaryMetric) error{soundSource, soundLimits, soundCounts, soundComparison} {
-			if err := sound(field, m); err != nil {
+		for _, validate := range []func(string, v1beta1.CanaryMetric) error{validateMetricSource, validateMetricLimits, validateMetricCounts, validateComparison} {
+			if err := validate(field, m); err != nil {
 				return err
 			}
 		}
@@ -26,8 +26,8 @@ func soundMetrics(spec v1beta1.CanarySpec, _ Capabilities) error {
 	return nil
 }
 
-// soundSource refuses a metric that says nothing about what to ask.
-func soundSource(field string, m v1beta1.CanaryMetric) error {
+// validateMetricSource refuses a metric that says nothing about what to ask.
+func validateMetricSource(field string, m v1beta1.CanaryMetric) error {
 	if m.TemplateRef != nil && m.TemplateRef.Name == "" {
 		return invalid(field+".templateRef.name", "is empty; name the MetricTemplate")
 	}
@@ -35,15 +35,15 @@ func soundSource(field string, m v1beta1.CanaryMetric) error {
 		return invalid(field+".name", "%q is not a built-in metric (%s) and has neither templateRef nor query",
 			m.Name, strings.Join(BuiltinMetrics, ", "))
 	}
-	if err := soundDuration(field+".interval", m.Interval); err != nil {
+	if err := validateDuration(field+".interval", m.Interval); err != nil {
 		return err
 	}
-	return soundDuration(field+".initialDelay", m.InitialDelay)
+	return validateDuration(field+".initialDelay", m.InitialDelay)
 }
 
-// soundLimits refuses what no value could pass. It would show at the end of the first step, as a rollback of a good
+// validateMetricLimits refuses what no value could pass. It would show at the end of the first step, as a rollback of a good
 // revision.
-func soundLimits(field string, m v1beta1.CanaryMetric) error {
+func validateMetricLimits(field string, m v1beta1.CanaryMetric) error {
 	if r := m.ThresholdRange; r != nil && r.Min != nil && r.Max != nil && *r.Min > *r.Max {
 		return invalid(field+".thresholdRange", "min %v is above max %v, so no value can pass", *r.Min, *r.Max)
 	}
@@ -63,8 +63,8 @@ var resultPolicies = []v1beta1.ResultPolicy{
 	"", v1beta1.ResultFail, v1beta1.ResultPass, v1beta1.ResultWait, v1beta1.ResultInconclusive,
 }
 
-// soundCounts counts checks of one rollout. More passes in a row than there are checks could never be reached.
-func soundCounts(field string, m v1beta1.CanaryMetric) error {
+// validateMetricCounts counts checks of one rollout. More passes in a row than there are checks could never be reached.
+func validateMetricCounts(field string, m v1beta1.CanaryMetric) error {
 	switch {
 	case m.FailureLimit != nil && *m.FailureLimit < 0:
 		return invalid(field+".failureLimit", "%d is below zero", *m.FailureLimit)
@@ -78,8 +78,8 @@ func soundCounts(field string, m v1beta1.CanaryMetric) error {
 	return nil
 }
 
-// soundComparison refuses a comparison with the primary that nobody could interpret.
-func soundComparison(field string, m v1beta1.CanaryMetric) error {
+// validateComparison refuses a comparison with the primary that nobody could interpret.
+func validateComparison(field string, m v1beta1.CanaryMetric) error {
 	// The fields that describe a comparison have no effect by themselves: somebody who sets one expects a comparison.
 	if m.Baseline == "" {
 		for _, f := range []struct {
@@ -106,9 +106,9 @@ func soundComparison(field string, m v1beta1.CanaryMetric) error {
 	return nil
 }
 
-// soundHooks refuses types that are not known: a gate with a slip of the pen in its type would never be asked, and let
+// validateWebhooks refuses types that are not known: a gate with a slip of the pen in its type would never be asked, and let
 // every canary through.
-func soundHooks(spec v1beta1.CanarySpec, _ Capabilities) error {
+func validateWebhooks(spec v1beta1.CanarySpec, _ Capabilities) error {
 	if spec.Analysis == nil {
 		return nil
 	}
@@ -117,7 +117,7 @@ func soundHooks(spec v1beta1.CanarySpec, _ Capabilities) error {
 		if h.URL == "" {
 			return invalid(field+".url", "is empty; give the address to ask")
 		}
-		if err := soundDuration(field+".timeout", h.Timeout); err != nil {
+		if err := validateDuration(field+".timeout", h.Timeout); err != nil {
 			return err
 		}
 		if !slices.Contains(hookTypes, h.Moment()) {

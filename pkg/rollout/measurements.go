@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// kept is how many measurements of a metric the status holds: enough to see a trend, and no burden on the object.
-const kept = 5
+// measurementsKept is how many measurements of a metric the status holds: enough to see a trend, and no burden on the object.
+const measurementsKept = 5
 
 // metricKey names a metric in the status. Names may be used twice in a spec.
 func (p *Plan) metricKey(i int) string {
@@ -25,9 +25,9 @@ func (p *Plan) metricKey(i int) string {
 	return fmt.Sprintf("%s#%d", name, before+1)
 }
 
-// remember writes what a round found into the status, so that a count outlives the operator and people can see why
+// recordMeasurements writes what a round found into the status, so that a count outlives the operator and people can see why
 // a rollout stands.
-func (t *transition) remember() {
+func (t *transition) recordMeasurements() {
 	// Answers to hooks come first, those of metrics after them: see Findings.
 	waits := len(t.metric(v1beta1.Waiting)) > 0
 	first, asked := len(t.found)-len(Ask(t.Snapshot).Metrics), 0
@@ -39,7 +39,7 @@ func (t *transition) remember() {
 		asked++
 		// An answer does not know how it counts, nor does its name tell; what judges the round looks for it here.
 		f.DryRun, f.Limit = m.DryRun, m.FailureLimit
-		t.count(t.Plan.metricKey(i), *f)
+		t.recordMeasurement(t.Plan.metricKey(i), *f)
 	}
 	switch a := t.next.Analysis; {
 	case a == nil:
@@ -50,8 +50,8 @@ func (t *transition) remember() {
 	}
 }
 
-// count adds one finding to what is known of its metric.
-func (t *transition) count(key string, f Finding) {
+// recordMeasurement adds one finding to what is known of its metric.
+func (t *transition) recordMeasurement(key string, f Finding) {
 	if t.next.Analysis == nil {
 		t.next.Analysis = &v1beta1.AnalysisStatus{Started: micro(t.Now)}
 	}
@@ -83,5 +83,5 @@ func (t *transition) count(key string, f Finding) {
 	if now.Time.IsZero() {
 		now.Time = metav1.NewTime(t.Now)
 	}
-	m.Measurements = append([]v1beta1.Measurement{now}, m.Measurements[:min(len(m.Measurements), kept-1)]...)
+	m.Measurements = append([]v1beta1.Measurement{now}, m.Measurements[:min(len(m.Measurements), measurementsKept-1)]...)
 }

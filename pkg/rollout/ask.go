@@ -27,22 +27,22 @@ func Ask(s Snapshot) Questions {
 	// Long before it matters, while there is time to mend an address or a secret.
 	case t.initialisable():
 		return Questions{Systems: len(t.Plan.Metrics) > 0 && !t.Plan.Skip}
-	case t.candidate():
-		return t.leave()
+	case t.newRevision():
+		return t.approvalQuestions()
 	// A canary without pods or routes would fail its checks for want of those.
 	case !t.analysing() || t.blocked() != nil || t.Plan.Skip:
 		return Questions{}
-	case t.opens():
-		return t.opening()
+	case t.beforeFirstRound():
+		return t.openingQuestions()
 	// A step that has no NextCheck yet gets its interval first: see measure.
 	case t.Status.NextCheck == nil:
 		return Questions{}
 	}
-	return t.round()
+	return t.roundQuestions()
 }
 
-// leave asks whether a new revision may be started at all.
-func (t *transition) leave() Questions {
+// approvalQuestions asks whether a new revision may be started at all.
+func (t *transition) approvalQuestions() Questions {
 	moments := []v1beta1.HookType{v1beta1.ConfirmRolloutHook}
 	if t.Status.Phase == v1beta1.PhaseWaiting {
 		moments = append(moments, v1beta1.RollbackHook)
@@ -50,15 +50,15 @@ func (t *transition) leave() Questions {
 	return Questions{Hooks: t.Plan.hooks(moments...)}
 }
 
-// opens says that a rollout is still before its first step, or, where it began with all users at the canary because
+// beforeFirstRound says that a rollout is still before its first step, or, where it began with all users at the canary because
 // nobody else can answer them, before its first round.
-func (t *transition) opens() bool {
+func (t *transition) beforeFirstRound() bool {
 	return t.Status.Step == 0 || t.Status.Analysis == nil && t.canaryOnly()
 }
 
-// opening asks what must be so before the canary receives its first request. Hooks that agreed are not asked
+// openingQuestions asks what must be so before the canary receives its first request. Hooks that agreed are not asked
 // again while a gate is closed: an acceptance test is no cheap thing.
-func (t *transition) opening() Questions {
+func (t *transition) openingQuestions() Questions {
 	moments := []v1beta1.HookType{v1beta1.RollbackHook}
 	// It is there as soon as they have agreed: see started.
 	if t.Status.Analysis == nil {
@@ -66,15 +66,15 @@ func (t *transition) opening() Questions {
 	}
 	// At 100 no step comes next that anybody could agree to.
 	if t.Status.Step == 0 {
-		moments = append(moments, t.gates()...)
+		moments = append(moments, t.gatesDue()...)
 	}
 	// A load test has to run before there is anything to judge: docs/decisions/0004.
 	return Questions{Hooks: t.Plan.hooks(moments...), Opening: t.Plan.hooks(v1beta1.RolloutHook)}
 }
 
-// round asks what judges the step in effect, and whether the next one may be taken.
-func (t *transition) round() Questions {
-	moments := append([]v1beta1.HookType{v1beta1.RolloutHook, v1beta1.RollbackHook}, t.gates()...)
+// roundQuestions asks what judges the step in effect, and whether the next one may be taken.
+func (t *transition) roundQuestions() Questions {
+	moments := append([]v1beta1.HookType{v1beta1.RolloutHook, v1beta1.RollbackHook}, t.gatesDue()...)
 	q := Questions{Hooks: t.Plan.hooks(moments...)}
 	// Their order is part of the answer: remember finds each metric by its place.
 	for i, m := range t.Plan.Metrics {
@@ -85,8 +85,8 @@ func (t *transition) round() Questions {
 	return q
 }
 
-// gates are the moments whose hooks have to agree to what comes next.
-func (t *transition) gates() []v1beta1.HookType {
+// gatesDue are the moments whose hooks have to agree to what comes next.
+func (t *transition) gatesDue() []v1beta1.HookType {
 	var due []v1beta1.HookType
 	next := t.Status.Step
 	// Copies reach no user, so they are no increase of anything. In WaitingPromotion the last one was agreed to before.
@@ -94,15 +94,15 @@ func (t *transition) gates() []v1beta1.HookType {
 	if t.Plan.Strategy == Canary && !mirrored && t.Status.Phase == v1beta1.PhaseProgressing {
 		due = append(due, v1beta1.ConfirmTrafficIncreaseHook)
 	}
-	if next == t.proven() {
+	if next == t.stepsBeforePromotion() {
 		due = append(due, v1beta1.ConfirmPromotionHook)
 	}
 	return due
 }
 
-// proven is the number of steps after which a promotion has to be agreed to. A blue/green rollout asks before
+// stepsBeforePromotion is the number of steps after which a promotion has to be agreed to. A blue/green rollout asks before
 // all users move: that is what people mean by it.
-func (t *transition) proven() int {
+func (t *transition) stepsBeforePromotion() int {
 	// A canary that alone can answer has all users already, so that only its promotion is left to agree to.
 	if t.Plan.Strategy == BlueGreen && !t.canaryOnly() {
 		return t.Plan.Length() - 1
@@ -136,7 +136,7 @@ func (t *transition) blocked() outcome {
 	case !t.ready(t.Target, t.Status.LastAppliedSpec):
 		return (*transition).awaitCanary
 	// Capacity before traffic. With weights by pods the sizes are the weight, so both sides have to have theirs.
-	case t.Target.Available < t.needed(), t.Plan.Ratio && !t.balanced():
+	case t.Target.Available < t.canaryPodsNeeded(), t.Plan.Ratio && !t.balanced():
 		return (*transition).awaitCapacity
 	}
 	return nil
@@ -148,9 +148,9 @@ func (t *transition) ready(w Workload, revision string) bool {
 	return w.Health == Available && w.Revision == revision
 }
 
-// needed is how many pods the canary must have before the step that comes next is routed. Copies of requests are
+// canaryPodsNeeded is how many pods the canary must have before the step that comes next is routed. Copies of requests are
 // requests.
-func (t *transition) needed() int32 {
+func (t *transition) canaryPodsNeeded() int32 {
 	if t.Plan.Ratio {
 		return t.proportionate()
 	}

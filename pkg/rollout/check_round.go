@@ -15,7 +15,7 @@ var roundRules = []guard{
 	pending,           // a value is not there yet
 	unclear,           // a value says neither
 	unproven,          // a metric has not passed often enough in a row
-	withheld,          // everything is well, and somebody has to agree first
+	gateClosed,        // everything is well, and somebody has to agree first
 }
 
 // judge concludes a round.
@@ -35,7 +35,7 @@ func (t *transition) judge() {
 	switch {
 	case t.Status.Step < t.Plan.Length():
 		t.advance()
-	case t.opens():
+	case t.beforeFirstRound():
 		t.measure()
 	default:
 		t.promote()
@@ -170,7 +170,7 @@ func unclear(t *transition) outcome {
 // unproven keeps a step until its metrics passed often enough in a row, and the last step until each of them was asked.
 // One that is no longer asked for has.
 func unproven(t *transition) outcome {
-	if t.opens() {
+	if t.beforeFirstRound() {
 		return nil
 	}
 	for i, m := range t.Plan.Metrics {

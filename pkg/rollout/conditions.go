@@ -35,9 +35,9 @@ const (
 	// A person has to take spec.suspend back.
 	WaitResume Wait = "Suspended"
 	// A gate is closed: before a rollout, before a step, before the promotion.
-	WaitLeave    Wait = "RolloutApproval"
-	WaitIncrease Wait = "TrafficIncreaseApproval"
-	WaitApproval Wait = "PromotionApproval"
+	WaitRolloutApproval         Wait = "RolloutApproval"
+	WaitTrafficIncreaseApproval Wait = "TrafficIncreaseApproval"
+	WaitPromotionApproval       Wait = "PromotionApproval"
 	// A metric has no value yet, says neither yes nor no, or has not passed often enough in a row.
 	WaitValue   Wait = "MetricPending"
 	WaitClarity Wait = "MetricInconclusive"

@@ -9,14 +9,14 @@ import (
 // Gates are hooks that hold a rollout up without failing it. A closed one is a state with a name: it is told once,
 // with its answer, and asked again every interval.
 
-// candidate says that the target has a revision that may be rolled out next.
-func (t *transition) candidate() bool {
+// newRevision says that the target has a revision that may be rolled out next.
+func (t *transition) newRevision() bool {
 	// targetReverted has a way of its own, callOff. Routes that still lead to the canary of the last rollout are waited for.
 	return t.resting() && t.Revision != "" && t.Revision != t.Status.LastAppliedSpec && !t.targetReverted() && t.Routed
 }
 
-// apply begins with a new revision as soon as all who are to be asked agree.
-func (t *transition) apply() {
+// startOrWait begins with a new revision as soon as all who are to be asked agree.
+func (t *transition) startOrWait() {
 	switch {
 	// A closed gate is asked again after an interval, however often events wake us.
 	case t.wait() > 0:
@@ -27,22 +27,22 @@ func (t *transition) apply() {
 	case rollbackRequested(t) != nil:
 		t.next.LastAppliedSpec = t.Revision // tried as far as anybody wanted it to be
 		t.rollBackByHook()
-	case t.closed(v1beta1.ConfirmRolloutHook) != nil:
-		t.awaitLeave(*t.closed(v1beta1.ConfirmRolloutHook))
+	case t.closedGate(v1beta1.ConfirmRolloutHook) != nil:
+		t.awaitApproval(*t.closedGate(v1beta1.ConfirmRolloutHook))
 	default:
 		t.begin()
 	}
 }
 
-// awaitLeave keeps a new revision from starting. What runs goes on as it was.
-func (t *transition) awaitLeave(gate Finding) {
+// awaitApproval keeps a new revision from starting. What runs goes on as it was.
+func (t *transition) awaitApproval(gate Finding) {
 	if t.Status.Phase != v1beta1.PhaseWaiting {
 		t.enter(v1beta1.PhaseWaiting)
 	}
-	t.stop(WaitLeave, gate, "Canary is waiting for approval.")
+	t.waitAtGate(WaitRolloutApproval, gate, "Canary is waiting for approval.")
 }
 
-// callOffWaiting ends the wait for leave: the target is back at what was tried last.
+// callOffWaiting ends the wait for approval: the target is back at what was tried last.
 func (t *transition) callOffWaiting() {
 	if t.Status.LastAppliedSpec == t.Status.LastPromotedSpec {
 		t.settleOnPromoted()
@@ -58,26 +58,28 @@ func (t *transition) callOffWaiting() {
 	t.alert(v1beta1.SeverityWarn, "Rollout called off, the revision that failed before is back.")
 }
 
-// withheld finds the gate that keeps the next step from being taken.
+// gateClosed finds the gate that keeps the next step from being taken.
 // At the last step of a rollout by weight both are asked. The phase changes only when the promotion alone is missing.
-func withheld(t *transition) outcome {
-	if gate := t.closed(v1beta1.ConfirmTrafficIncreaseHook); gate != nil {
-		return func(t *transition) { t.stop(WaitIncrease, *gate, "Canary traffic increase is waiting for approval.") }
+func gateClosed(t *transition) outcome {
+	if gate := t.closedGate(v1beta1.ConfirmTrafficIncreaseHook); gate != nil {
+		return func(t *transition) {
+			t.waitAtGate(WaitTrafficIncreaseApproval, *gate, "Canary traffic increase is waiting for approval.")
+		}
 	}
-	if gate := t.closed(v1beta1.ConfirmPromotionHook); gate != nil {
+	if gate := t.closedGate(v1beta1.ConfirmPromotionHook); gate != nil {
 		return func(t *transition) {
 			// Once: entering it every interval would have deadlines begin anew.
 			if t.Status.Phase != v1beta1.PhaseWaitingPromotion {
 				t.enter(v1beta1.PhaseWaitingPromotion)
 			}
-			t.stop(WaitApproval, *gate, "Canary promotion is waiting for approval.")
+			t.waitAtGate(WaitPromotionApproval, *gate, "Canary promotion is waiting for approval.")
 		}
 	}
 	return nil
 }
 
-// closed is the first hook of a moment that does not agree, or nil.
-func (t *transition) closed(moment v1beta1.HookType) *Finding {
+// closedGate is the first hook of a moment that does not agree, or nil.
+func (t *transition) closedGate(moment v1beta1.HookType) *Finding {
 	for i := range t.found {
 		if f := &t.found[i]; f.Moment == moment && f.Verdict != v1beta1.Passed {
 			return f
@@ -86,9 +88,9 @@ func (t *transition) closed(moment v1beta1.HookType) *Finding {
 	return nil
 }
 
-// stop waits in front of a closed gate until it is asked again. People hear of it when it closes, and once more when its
+// waitAtGate waits in front of a closed gate until it is asked again. People hear of it when it closes, and once more when its
 // answer becomes another one.
-func (t *transition) stop(why Wait, gate Finding, alert string) {
+func (t *transition) waitAtGate(why Wait, gate Finding, alert string) {
 	text := strings.TrimSuffix(gate.Message, ".")
 	// What was said last is in the condition, which a restart does not forget.
 	if message(t.Status, v1beta1.ConditionWaiting) != text+"." {
@@ -112,8 +114,8 @@ func (t *transition) muted(name string) bool {
 	return false
 }
 
-// opened tells of the gates that agreed.
-func (t *transition) opened(moment v1beta1.HookType, text string) {
+// tellGatesOpen tells of the gates that agreed.
+func (t *transition) tellGatesOpen(moment v1beta1.HookType, text string) {
 	for _, f := range t.found {
 		if f.Moment == moment && f.Verdict == v1beta1.Passed {
 			t.say(ReasonHookPassed, text, f.Name)

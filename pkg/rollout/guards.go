@@ -192,7 +192,7 @@ func (t *transition) late(w Workload) bool {
 
 // canaryTooSmall says that the canary had the whole deadline to grow to what its next step needs.
 func (t *transition) canaryTooSmall() bool {
-	return t.Target.Health == Available && t.Target.Available < t.needed() && t.overdue(later(t.due(), t.Target.Since))
+	return t.Target.Health == Available && t.Target.Available < t.canaryPodsNeeded() && t.overdue(later(t.due(), t.Target.Since))
 }
 
 func (t *transition) overdue(since time.Time) bool { return t.Now.Sub(since) > t.Plan.Deadline }

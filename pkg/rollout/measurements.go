@@ -32,7 +32,7 @@ func (t *transition) recordMeasurements() {
 	waits := len(t.metric(v1beta1.Waiting)) > 0
 	first, asked := len(t.found)-len(Ask(t.Snapshot).Metrics), 0
 	for i, m := range t.Plan.Metrics {
-		if t.opens() || !t.asked(i, m) {
+		if t.beforeFirstRound() || !t.asked(i, m) {
 			continue
 		}
 		f := &t.found[first+asked]

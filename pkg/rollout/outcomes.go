@@ -245,7 +245,7 @@ func (t *transition) obstacle(name string, w Workload) string {
 		return name + " does not exist"
 	}
 	if w.Health == Available {
-		return fmt.Sprintf("%s has %d pods available, its next step needs %d", name, w.Available, t.needed())
+		return fmt.Sprintf("%s has %d pods available, its next step needs %d", name, w.Available, t.canaryPodsNeeded())
 	}
 	if w.Reason == "" {
 		return fmt.Sprintf("%s: its new pods are not available after %s", name, t.Plan.Deadline)

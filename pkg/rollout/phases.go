@@ -108,7 +108,7 @@ func idle(t *transition) {
 	case !t.Routed:
 		t.awaitRoutes()
 	default:
-		t.apply()
+		t.startOrWait()
 	}
 }
 
@@ -121,7 +121,7 @@ func (t *transition) begin() {
 	if t.Plan.Ratio { // that may still be on its way back from the rollout before
 		t.next.PrimaryReplicas = max(t.next.PrimaryReplicas, t.Status.PrimaryReplicas)
 	}
-	t.opened(v1beta1.ConfirmRolloutHook, "Confirm-rollout check %s passed")
+	t.tellGatesOpen(v1beta1.ConfirmRolloutHook, "Confirm-rollout check %s passed")
 	t.enter(v1beta1.PhaseProgressing)
 	t.hold(WaitCanary, t.Plan.Deadline, "%s.", t.describe(t.Names.target(), t.Target))
 	t.say(ReasonNewRevision, "New revision detected! Scaling up %s", t.Names.target())
@@ -173,7 +173,7 @@ func progress(t *transition) {
 		t.promote()
 	case t.wait() > 0:
 		t.awaitCheck()
-	case !t.opens() && t.Status.NextCheck == nil:
+	case !t.beforeFirstRound() && t.Status.NextCheck == nil:
 		t.measure()
 	case len(t.found) < Ask(t.Snapshot).count():
 		t.after = time.Second // silence is no consent
@@ -197,8 +197,8 @@ func (t *transition) advance() {
 	if t.Status.Phase == v1beta1.PhaseWaitingPromotion {
 		t.enter(v1beta1.PhaseProgressing) // a blue/green rollout was let go on to all users
 	}
-	t.opened(v1beta1.ConfirmTrafficIncreaseHook, "Confirm-traffic-increase check %s passed")
-	t.opened(v1beta1.ConfirmPromotionHook, "Confirm-promotion check %s passed")
+	t.tellGatesOpen(v1beta1.ConfirmTrafficIncreaseHook, "Confirm-traffic-increase check %s passed")
+	t.tellGatesOpen(v1beta1.ConfirmPromotionHook, "Confirm-promotion check %s passed")
 	t.next.Step++
 	step := t.Plan.Step(t.next.Step)
 	t.next.CanaryWeight = step.Weight
@@ -220,12 +220,12 @@ func (t *transition) begun() {
 
 // started tells, once, that what has to be so before the first request is so.
 func (t *transition) started() {
-	if !t.opens() || t.Status.Analysis != nil {
+	if !t.beforeFirstRound() || t.Status.Analysis != nil {
 		return
 	}
 	t.next.Analysis = &v1beta1.AnalysisStatus{Started: micro(t.Now)}
 	t.say(ReasonAnalysisStarted, "Starting canary analysis for %s", t.Names.target())
-	t.opened(v1beta1.PreRolloutHook, "Pre-rollout check %s passed")
+	t.tellGatesOpen(v1beta1.PreRolloutHook, "Pre-rollout check %s passed")
 }
 
 // tell says which step was taken.

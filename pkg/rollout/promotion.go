@@ -6,7 +6,7 @@ import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 
 // promote has the primary take the canary's revision. Traffic stays where it is until it runs.
 func (t *transition) promote() {
-	t.opened(v1beta1.ConfirmPromotionHook, "Confirm-promotion check %s passed")
+	t.tellGatesOpen(v1beta1.ConfirmPromotionHook, "Confirm-promotion check %s passed")
 	t.next.Promoting = t.Status.LastAppliedSpec
 	t.next.PrimaryReplicas = max(t.next.PrimaryReplicas, 1)
 	t.enter(v1beta1.PhasePromoting)

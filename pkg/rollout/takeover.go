@@ -58,7 +58,7 @@ func (t *transition) adopt() {
 func (t *transition) adoptSettled() {
 	switch t.Status.Phase {
 	case v1beta1.PhaseWaiting:
-		t.hold(WaitLeave, 0, "The rollout of %s waits for approval.", t.Names.target())
+		t.hold(WaitRolloutApproval, 0, "The rollout of %s waits for approval.", t.Names.target())
 	case v1beta1.PhaseFinalising:
 		t.awaitRoutes()
 	default:

@@ -129,7 +129,7 @@ func validateMatches(spec v1beta1.CanarySpec, can Capabilities) error {
 	case !percent(a.MirrorWeight):
 		return invalid("spec.analysis.mirrorWeight", "%d is not a percentage from 0 to 100", a.MirrorWeight)
 	// Who fits meets the canary from the first step on, so that no step is left for copies. Where the provider cannot
-	// copy at all, able says that instead.
+	// copy at all, validateCapabilities says that instead.
 	case can.Has(Mirrored) && a.Mirror && a.Iterations > 0 && len(a.Match) > 0:
 		return invalid("spec.analysis.mirror", "goes with weights or a blue/green rollout, not with an A/B test")
 	}

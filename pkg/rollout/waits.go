@@ -76,7 +76,7 @@ func (t *transition) awaitRoutes() {
 // is being waited for.
 func (t *transition) awaitCheck() {
 	switch t.waiting() {
-	case WaitInterval, WaitRetry, WaitIncrease, WaitApproval, WaitValue, WaitClarity, WaitProof:
+	case WaitInterval, WaitRetry, WaitTrafficIncreaseApproval, WaitPromotionApproval, WaitValue, WaitClarity, WaitProof:
 		t.after = t.wait()
 	default:
 		t.awaitStep()

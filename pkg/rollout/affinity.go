@@ -13,23 +13,23 @@ import (
 // cookieDigits is the length of a cookie's value: enough that two rollouts never share one.
 const cookieDigits = 10
 
-// greet names the cookies of a rollout that begins. Their values follow from the Canary and the revision, so that a
+// setCookies names the cookies of a rollout that begins. Their values follow from the Canary and the revision, so that a
 // restart in the middle, or a second look, gives no user another one.
-func (t *transition) greet() {
+func (t *transition) setCookies() {
 	a := t.Plan.Affinity
-	t.forget()
+	t.expireCookies()
 	if a == nil {
 		return
 	}
-	t.next.SessionAffinityCookie = a.CookieName + "=" + t.token("canary")
+	t.next.SessionAffinityCookie = a.CookieName + "=" + t.cookieValue("canary")
 	// Without it users whom chance sent to the primary are drawn anew with each request, until the canary keeps them.
 	if a.PrimaryCookieName != "" {
-		t.next.PrimarySessionAffinityCookie = a.PrimaryCookieName + "=" + t.token("primary")
+		t.next.PrimarySessionAffinityCookie = a.PrimaryCookieName + "=" + t.cookieValue("primary")
 	}
 }
 
-// forget ends the cookies of a rollout: browsers that still have one are told to drop it.
-func (t *transition) forget() {
+// expireCookies ends the cookies of a rollout: browsers that still have one are told to drop it.
+func (t *transition) expireCookies() {
 	// This is called at the end of a rollout and again when the next one begins: the second time must not lose what
 	// the first has noted.
 	if t.next.SessionAffinityCookie != "" {
@@ -38,8 +38,8 @@ func (t *transition) forget() {
 	t.next.SessionAffinityCookie, t.next.PrimarySessionAffinityCookie = "", ""
 }
 
-// token is the value of one side's cookie. The UID tells a Canary from one of the same name that was deleted before.
-func (t *transition) token(side string) string {
+// cookieValue is the value of one side's cookie. The UID tells a Canary from one of the same name that was deleted before.
+func (t *transition) cookieValue(side string) string {
 	sum := sha256.Sum256([]byte(string(t.Names.UID) + "/" + t.next.LastAppliedSpec + "/" + side))
 	return hex.EncodeToString(sum[:])[:cookieDigits]
 }

@@ -22,7 +22,7 @@ func Ask(s Snapshot) Questions {
 	case t.rollbackHooksDue():
 		return Questions{Hooks: t.Plan.hooks(v1beta1.RollbackHook)}
 	// A step is judged at its end; what was found before would have to be asked for again.
-	case t.wait() > 0:
+	case t.untilCheck() > 0:
 		return Questions{}
 	// Long before it matters, while there is time to mend an address or a secret.
 	case t.initialisable():
@@ -34,7 +34,7 @@ func Ask(s Snapshot) Questions {
 		return Questions{}
 	case t.beforeFirstRound():
 		return t.openingQuestions()
-	// A step that has no NextCheck yet gets its interval first: see measure.
+	// A step that has no NextCheck yet gets its interval first: see startCheckInterval.
 	case t.Status.NextCheck == nil:
 		return Questions{}
 	}
@@ -60,7 +60,7 @@ func (t *transition) beforeFirstRound() bool {
 // again while a gate is closed: an acceptance test is no cheap thing.
 func (t *transition) openingQuestions() Questions {
 	moments := []v1beta1.HookType{v1beta1.RollbackHook}
-	// It is there as soon as they have agreed: see started.
+	// It is there as soon as they have agreed: see tellAnalysisStarted.
 	if t.Status.Analysis == nil {
 		moments = append(moments, v1beta1.PreRolloutHook)
 	}
@@ -130,7 +130,7 @@ func countReached(m v1beta1.CanaryMetric, found *v1beta1.MetricStatus) bool {
 // blocked is the outcome of a canary that cannot be judged yet, or nil.
 func (t *transition) blocked() outcome {
 	switch {
-	case !t.Routed && (t.wait() <= 0 || t.Trouble != ""):
+	case !t.Routed && (t.untilCheck() <= 0 || t.Trouble != ""):
 		return (*transition).awaitRoutes // not before the step is due: saying so would cost two writes a step
 	// At any step, not only the first: pods may be lost in mid-rollout, and few that are left answer badly.
 	case !t.ready(t.Target, t.Status.LastAppliedSpec):
@@ -162,9 +162,9 @@ func (t *transition) canaryPodsNeeded() int32 {
 	return Share(orDefault(t.Plan.CanaryReady, everything), Share(max(next.Weight, next.Mirror), t.Status.PrimaryReplicas))
 }
 
-// wait is how long the step in effect has still to run; zero or less when it is due.
+// untilCheck is how long the step in effect has still to run; zero or less when it is due.
 // Steps back, a closed gate and a round that is repeated are timed by the same field of the status.
-func (t *transition) wait() time.Duration {
+func (t *transition) untilCheck() time.Duration {
 	if t.Status.NextCheck == nil {
 		return 0
 	}

@@ -24,7 +24,7 @@ func (t *transition) judge() {
 	t.recordMeasurements()
 	// Before the gates: what agreed is not asked again while one of them is closed.
 	if len(t.failures()) == 0 && rollbackRequested(t) == nil {
-		t.started()
+		t.tellAnalysisStarted()
 	}
 	for _, r := range roundRules {
 		if do := r(t); do != nil {
@@ -36,7 +36,7 @@ func (t *transition) judge() {
 	case t.Status.Step < t.Plan.Length():
 		t.advance()
 	case t.beforeFirstRound():
-		t.measure()
+		t.startCheckInterval()
 	default:
 		t.promote()
 	}
@@ -84,7 +84,7 @@ func (t *transition) fail() {
 		t.next.FailedChecks++
 	}
 	if name, n := t.exceeded(); name != "" {
-		t.condemn(fmt.Sprintf("metric %s failed %d times, the last: %s", name, n, t.why()))
+		t.rollBackFor(fmt.Sprintf("metric %s failed %d times, the last: %s", name, n, t.why()))
 		return
 	}
 	if t.next.FailedChecks >= t.Plan.Threshold {
@@ -140,7 +140,7 @@ func pending(t *transition) outcome {
 	why := strings.TrimSuffix(waits[0].Message, ".")
 	if since := t.next.Analysis.WaitingSince; since != nil && t.overdue(since.Time) {
 		return func(t *transition) {
-			t.condemn(fmt.Sprintf("no value of metric %s within %s: %s", waits[0].Name, t.Plan.Deadline, why))
+			t.rollBackFor(fmt.Sprintf("no value of metric %s within %s: %s", waits[0].Name, t.Plan.Deadline, why))
 		}
 	}
 	return func(t *transition) {
@@ -156,7 +156,7 @@ func unclear(t *transition) outcome {
 	}
 	text := "Metric " + found[0].Name + " of " + t.Names.target() + " is inconclusive: " + strings.TrimSuffix(found[0].Message, ".")
 	if t.Plan.Unclear == v1beta1.InconclusiveAbort {
-		return func(t *transition) { t.condemn(text) }
+		return func(t *transition) { t.rollBackFor(text) }
 	}
 	return func(t *transition) {
 		t.repeat(WaitClarity, text)
@@ -194,13 +194,13 @@ func unproven(t *transition) outcome {
 // Users stay where they are: neither more of them meet the canary nor fewer.
 func (t *transition) repeat(why Wait, text string) {
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
-	t.hold(why, t.Plan.Interval, "%s.", text)
+	t.setWaiting(why, t.Plan.Interval, "%s.", text)
 }
 
-// condemn ends a rollout for a reason of its own.
-func (t *transition) condemn(why string) {
+// rollBackFor ends a rollout for a reason of its own.
+func (t *transition) rollBackFor(why string) {
 	t.warn(ReasonRolledBack, "Rolling back %s: %s", t.Names.canary(), why)
 	t.alert(v1beta1.SeverityError, "Rolling back: "+why)
 	t.cause = why
-	t.abandon()
+	t.endFailed()
 }

@@ -98,15 +98,15 @@ func (t *transition) failure() string {
 	return fmt.Sprintf(text, t.Names.Kind, strings.TrimSuffix(t.cause, "."))
 }
 
-// hold keeps the phase and says what for. After zero an event will wake the rollout.
+// setWaiting keeps the phase and says what for. After zero an event will wake the rollout.
 // A condition whose text stays the same costs no write: conclude compares.
-func (t *transition) hold(why Wait, after time.Duration, format string, args ...any) {
+func (t *transition) setWaiting(why Wait, after time.Duration, format string, args ...any) {
 	t.condition(v1beta1.ConditionWaiting, metav1.ConditionTrue, string(why), fmt.Sprintf(format, args...))
 	t.after = max(after, 0)
 }
 
-// rest says that nothing is waited for.
-func (t *transition) rest() {
+// setSettled says that nothing is waited for.
+func (t *transition) setSettled() {
 	t.condition(v1beta1.ConditionWaiting, metav1.ConditionFalse, string(WaitNothing), "Nothing is being rolled out.")
 }
 

@@ -33,7 +33,7 @@ type outcome func(*transition)
 func Decide(s Snapshot, f Findings) Decision {
 	t := newTransition(s)
 	t.found = f
-	t.accept()
+	t.recordValid()
 	t.noteRollbackHooks()
 	t.firstMatch()(t)
 	return t.conclude()
@@ -58,7 +58,7 @@ func (t *transition) firstMatch() outcome {
 		return do
 	}
 	// A phase that only another version knows is left as it is.
-	return (*transition).rest
+	return (*transition).setSettled
 }
 
 // Refuse is the decision about a spec that does not compile: it says why, and leaves everything where it was.
@@ -73,8 +73,8 @@ func Refuse(s Snapshot, why error) Decision {
 	return t.conclude()
 }
 
-// accept takes back an earlier complaint about the spec, and says the plan's remarks once.
-func (t *transition) accept() {
+// recordValid takes back an earlier complaint about the spec, and says the plan's remarks once.
+func (t *transition) recordValid() {
 	text := "The spec is valid."
 	if t.Plan.Provider != "" {
 		text = "The spec is valid for provider " + t.Plan.Provider + "."
@@ -104,10 +104,10 @@ func message(s v1beta1.CanaryStatus, kind string) string {
 func (t *transition) conclude() Decision {
 	t.next.ObservedGeneration = t.Generation
 	// Both are part of what is compared below.
-	t.actual()
-	t.track()
+	t.recordActualWeight()
+	t.recordConfigs()
 	if !t.Routed && t.after == 0 {
-		t.after = t.settling() // what waits for the routes, such as stopping the target, needs a pass then
+		t.after = t.untilSettled() // what waits for the routes, such as stopping the target, needs a pass then
 	}
 	// Last, since it may only bring the next look forward.
 	t.requeueForRollbackHooks()
@@ -119,8 +119,8 @@ func (t *transition) conclude() Decision {
 	return Decision{Status: t.next, Notices: t.notices, After: t.after}
 }
 
-// track notes the configs that a revision is made of, when the rollout becomes about that revision.
-func (t *transition) track() {
+// recordConfigs records the configs that a revision is made of, when the rollout becomes about that revision.
+func (t *transition) recordConfigs() {
 	if t.Configs == nil || t.next.LastAppliedSpec != t.Revision || t.next.LastAppliedSpec == t.Status.LastAppliedSpec {
 		return
 	}

@@ -37,22 +37,22 @@ func resumed(t *transition) outcome {
 
 func (t *transition) resume() {
 	t.next.Since = micro(t.Now)
-	t.hold(WaitInterval, 0, "The rollout of %s goes on.", t.Names.target())
+	t.setWaiting(WaitInterval, 0, "The rollout of %s goes on.", t.Names.target())
 }
 
-// replanned notices a spec whose steps are no longer those that were taken.
+// stepsChanged notices a spec whose steps are no longer those that were taken.
 // Users may be at a weight that is no step any more, as 30 between 20 and 40. Once their place is found this must not
 // fire again, or the rollout would never get on.
-func replanned(t *transition) outcome {
+func stepsChanged(t *transition) outcome {
 	switch {
 	case !t.analysing() || t.Plan.Skip || t.Status.Step == 0:
 		return nil
 	case t.unmatched():
-		return (*transition).replan
-	case t.onPlan() && !t.canaryOnly() || t.place() == t.Status.Step:
+		return (*transition).findStep
+	case t.onStep() && !t.canaryOnly() || t.stepsTaken() == t.Status.Step:
 		return nil
 	}
-	return (*transition).replan
+	return (*transition).findStep
 }
 
 // unmatched says that the canary gets requests, or copies, that do not fit the match which the spec has by now.
@@ -63,32 +63,32 @@ func (t *transition) unmatched() bool {
 	return t.Status.CanaryWeight > 0 || mirrored(t.Plan, t.Status) > 0
 }
 
-// onPlan says that the last step taken is one of the spec's, with the weight that users are at.
-func (t *transition) onPlan() bool {
+// onStep says that the last step taken is one of the spec's, with the weight that users are at.
+func (t *transition) onStep() bool {
 	taken := t.Status.Step
 	return t.Status.Matched == t.Plan.Matched && taken <= t.Plan.Length() && t.Plan.Step(taken).Weight == t.Status.CanaryWeight
 }
 
-// replan finds the place among the new steps that users are at: no step that they have not met is passed over.
-func (t *transition) replan() {
-	t.next.Step = t.place()
+// findStep finds the place among the new steps that users are at: no step that they have not met is passed over.
+func (t *transition) findStep() {
+	t.next.Step = t.stepsTaken()
 	switch {
 	case t.Status.Matched && !t.Plan.Matched:
-		t.leaveCanary() // those who fit are known no more
+		t.routeNothingToCanary() // those who fit are known no more
 	case t.unmatched():
 		t.next.Matched = true
 	}
-	t.hold(WaitInterval, 0, "The steps of %s were changed at %d%% of requests.", t.Names.target(), t.Status.CanaryWeight)
+	t.setWaiting(WaitInterval, 0, "The steps of %s were changed at %d%% of requests.", t.Names.target(), t.Status.CanaryWeight)
 }
 
-// place is how many of the spec's steps count as taken.
+// stepsTaken is how many of the spec's steps count as taken.
 //
 //	nobody else can answer  all of them: no step leads back to fewer users
 //	A/B, or blue/green      by the checks that were made, which is what both count
 //	had a match, has none   none: the weight was one of those who fit only
 //	blue/green at 100       all of them
 //	weights                 up to the first that is above what users are at
-func (t *transition) place() int {
+func (t *transition) stepsTaken() int {
 	last := t.Plan.Length()
 	switch {
 	case t.canaryOnly():

@@ -39,7 +39,7 @@ func (d *drawn) int() int {
 func pick[T any](d *drawn, of ...T) T { return of[d.byte()%len(of)] }
 
 func (d *drawn) revision() string {
-	return pick(d, "r1-v1", "r1-v2", "r1-v3", "", "5d89f7c6b4", unknown)
+	return pick(d, "r1-v1", "r1-v2", "r1-v3", "", "5d89f7c6b4", unknownRevision)
 }
 
 // when is a time near noon, or one that no clock shows; nil: none.

@@ -19,8 +19,8 @@ func (t *transition) newRevision() bool {
 func (t *transition) startOrWait() {
 	switch {
 	// A closed gate is asked again after an interval, however often events wake us.
-	case t.wait() > 0:
-		t.after = t.wait()
+	case t.untilCheck() > 0:
+		t.after = t.untilCheck()
 	// Whatever kept the answers away: silence is no consent.
 	case len(t.found) < Ask(t.Snapshot).count():
 		t.after = lookAgain
@@ -30,7 +30,7 @@ func (t *transition) startOrWait() {
 	case t.closedGate(v1beta1.ConfirmRolloutHook) != nil:
 		t.awaitApproval(*t.closedGate(v1beta1.ConfirmRolloutHook))
 	default:
-		t.begin()
+		t.startRollout()
 	}
 }
 
@@ -53,7 +53,7 @@ func (t *transition) callOffWaiting() {
 	// What has failed stays failed; it is not tried again by itself.
 	t.cause = t.Names.target() + " is back at the revision that failed before"
 	t.enter(v1beta1.PhaseFailed)
-	t.rest()
+	t.setSettled()
 	t.warn(ReasonCalledOff, "%s", t.cause)
 	t.alert(v1beta1.SeverityWarn, "Rollout called off, the revision that failed before is back.")
 }
@@ -101,7 +101,7 @@ func (t *transition) waitAtGate(why Wait, gate Finding, alert string) {
 	}
 	// A gate is asked, it does not call: opening it takes effect within an interval (docs/decisions/0009).
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
-	t.hold(why, t.Plan.Interval, "%s.", text)
+	t.setWaiting(why, t.Plan.Interval, "%s.", text)
 }
 
 // muted says that nobody wants an alert about a hook.
@@ -140,7 +140,7 @@ func (t *transition) rollBackByHook() {
 	t.cause, t.rolledBackByHook = t.rollbackCause(), t.Status.Phase == v1beta1.PhasePromoting
 	t.warn(ReasonRolledBack, "Rolling back %s manual webhook invoked", t.Names.canary())
 	t.alert(v1beta1.SeverityWarn, "Rolling back manual webhook invoked")
-	t.abandon()
+	t.endFailed()
 }
 
 // tellRollbackHooks tells of the hooks that asked for a rollback.

@@ -12,9 +12,9 @@ type guard func(*transition) outcome
 // guards run before the phase, in this order; the first that fires decides.
 var guards = []guard{
 	deleted,                      // nothing is rolled out any more: give the target back
-	paused,                       // a person asked for a halt: nothing else counts
+	suspended,                    // a person asked for a halt: nothing else counts
 	resumed,                      // a halt is over: it did not use up any deadline
-	taken,                        // the status is another controller's: it is read as what it means before anything follows from it
+	foreignStatus,                // the status is another controller's: it is read as what it means before anything follows from it
 	canaryUnavailable,            // the canary answers requests and has no pods left: traffic first, reasons later
 	primaryMissing,               // the primary was deleted: it is made again where that is possible, or the canary serves everybody
 	superseded,                   // the target moved on: what was found about the old revision is void
@@ -22,16 +22,16 @@ var guards = []guard{
 	rollbackRequestedInPromotion, // a hook wants back what the primary ran before
 	primaryGrown,                 // the primary is larger than the canary was sized for
 	stuck,                        // a side will not become ready
-	replanned,                    // the spec has other steps now
-	exhausted,                    // too many checks have failed
+	stepsChanged,                 // the spec has other steps now
+	thresholdReached,             // too many checks have failed
 }
 
-// paused gives way to a deletion: a suspended Canary could otherwise not be deleted, nor its target be given back.
-func paused(t *transition) outcome {
+// suspended gives way to a deletion: a suspended Canary could otherwise not be deleted, nor its target be given back.
+func suspended(t *transition) outcome {
 	if !t.Paused || t.Deleting {
 		return nil
 	}
-	return (*transition).pause
+	return (*transition).suspend
 }
 
 func canaryUnavailable(t *transition) outcome {
@@ -82,7 +82,7 @@ func superseded(t *transition) outcome {
 	// A primary that was given a revision comes up with it first; promoting takes users off the unproven target
 	// meanwhile. One that returns, too, gets there before anything new begins.
 	if t.analysing() || t.Status.Phase == v1beta1.PhasePromoting && !t.primaryRendered() && !t.returningToPrevious() {
-		return (*transition).restart
+		return (*transition).restartRollout
 	}
 	return nil
 }
@@ -103,18 +103,18 @@ func calledOff(t *transition) outcome {
 // stuck does not blame a primary for what it had before: until it is rendered, its trouble is that of another revision.
 func stuck(t *transition) outcome {
 	switch {
-	case t.analysing() && (t.Target.Health == Stuck || t.late(t.Target) || t.canaryTooSmall()):
-		return (*transition).giveUp
+	case t.analysing() && (t.Target.Health == Stuck || t.deadlinePassed(t.Target) || t.canaryTooSmall()):
+		return (*transition).failNotReady
 	case t.rollbackHooksDue(): // somebody may want back what there was before
 		return nil
-	case t.Status.Phase == v1beta1.PhasePromoting && t.primaryRendered() && (t.Primary.Health == Stuck || t.late(t.Primary)):
+	case t.Status.Phase == v1beta1.PhasePromoting && t.primaryRendered() && (t.Primary.Health == Stuck || t.deadlinePassed(t.Primary)):
 		return (*transition).failPromotion
 	}
 	return nil
 }
 
-// exhausted is about a threshold that was lowered: the failure that reaches it ends the rollout by itself, see fail.
-func exhausted(t *transition) outcome {
+// thresholdReached is about a threshold that was lowered: the failure that reaches it ends the rollout by itself, see fail.
+func thresholdReached(t *transition) outcome {
 	if !t.analysing() || t.Status.FailedChecks < t.Plan.Threshold {
 		return nil
 	}
@@ -181,32 +181,32 @@ func (t *transition) primaryRevisionWrongAtRest() bool {
 	return t.primaryRevisionWrong() && !t.primaryBroken() && t.Revision == t.Status.LastPromotedSpec && t.Primary.Health != Absent
 }
 
-// late says that a side, or its routes, had the whole deadline and are still not there.
-func (t *transition) late(w Workload) bool {
+// deadlinePassed says that a side, or its routes, had the whole deadline and are still not there.
+func (t *transition) deadlinePassed(w Workload) bool {
 	if w.Health != Available {
 		// A pod that restarts late in a long interval has the deadline from then on, not from when the step began.
-		return t.overdue(later(t.clock(), w.Since))
+		return t.overdue(later(t.waitBegan(), w.Since))
 	}
-	return !t.Routed && t.overdue(t.due())
+	return !t.Routed && t.overdue(t.checkDue())
 }
 
 // canaryTooSmall says that the canary had the whole deadline to grow to what its next step needs.
 func (t *transition) canaryTooSmall() bool {
-	return t.Target.Health == Available && t.Target.Available < t.canaryPodsNeeded() && t.overdue(later(t.due(), t.Target.Since))
+	return t.Target.Health == Available && t.Target.Available < t.canaryPodsNeeded() && t.overdue(later(t.checkDue(), t.Target.Since))
 }
 
 func (t *transition) overdue(since time.Time) bool { return t.Now.Sub(since) > t.Plan.Deadline }
 
-// clock is when the wait that a deadline limits began: with the phase, or with the step in effect.
-func (t *transition) clock() time.Time {
+// waitBegan is when the wait that a deadline limits began: with the phase, or with the step in effect.
+func (t *transition) waitBegan() time.Time {
 	if t.Status.NextCheck == nil {
 		return t.since()
 	}
 	return later(t.since(), t.Status.NextCheck.Add(-t.Plan.Interval))
 }
 
-// due is when the step in effect is, or was, to be judged: before that nobody waits for its routes.
-func (t *transition) due() time.Time {
+// checkDue is when the step in effect is, or was, to be judged: before that nobody waits for its routes.
+func (t *transition) checkDue() time.Time {
 	if t.Status.NextCheck == nil {
 		return t.since()
 	}

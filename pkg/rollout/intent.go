@@ -18,7 +18,7 @@ type Intent struct {
 // IntentOf says what a status calls for.
 func IntentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 	if Foreign(s) {
-		return untouched()
+		return leaveAsFound()
 	}
 	s = bounded(s)
 	return p.proportion(intentOf(p, s), s)
@@ -92,7 +92,7 @@ func mirrored(p Plan, s v1beta1.CanaryStatus) int {
 	if s.Phase != v1beta1.PhaseProgressing && s.Phase != v1beta1.PhaseWaitingPromotion {
 		return 0
 	}
-	// A spec that was changed meanwhile: until replan has found the place in it, its step is not ours.
+	// A spec that was changed meanwhile: until findStep has found the place in it, its step is not ours.
 	if s.Step < 1 || s.Step > p.Length() || p.Step(s.Step).Weight != s.CanaryWeight {
 		return 0
 	}

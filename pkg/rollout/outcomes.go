@@ -14,12 +14,12 @@ func (t *transition) rollBack() {
 	t.warn(ReasonRolledBack, "Rolling back %s failed checks threshold reached %d", t.Names.canary(), t.next.FailedChecks)
 	t.alert(v1beta1.SeverityError, "Failed checks threshold reached "+itoa(t.next.FailedChecks))
 	t.cause = fmt.Sprintf("%d failed checks of %s, the last: %s", t.next.FailedChecks, t.Names.target(), t.last())
-	t.abandon()
+	t.endFailed()
 }
 
-// giveUp ends a rollout whose canary does not become ready, or whose routes are not taken.
-func (t *transition) giveUp() {
-	why := t.obstacle(t.Names.target(), t.Target)
+// failNotReady ends a rollout whose canary does not become ready, or whose routes are not taken.
+func (t *transition) failNotReady() {
+	why := t.notReadyReason(t.Names.target(), t.Target)
 	event, alert := "progress deadline exceeded ", "Progress deadline exceeded "
 	if t.Target.Health == Stuck {
 		event, alert = "canary cannot become ready ", "Canary cannot become ready "
@@ -27,11 +27,11 @@ func (t *transition) giveUp() {
 	t.warn(ReasonRolledBack, "Rolling back %s %s", t.Names.canary(), event+why)
 	t.alert(v1beta1.SeverityError, alert+why)
 	t.cause = event + why
-	t.abandon()
+	t.endFailed()
 }
 
-// abandon leaves the canary: to the primary where that is whole, else the canary keeps what it has.
-func (t *transition) abandon() {
+// endFailed leaves the canary: to the primary where that is whole, else the canary keeps what it has.
+func (t *transition) endFailed() {
 	t.next.Iterations = 0
 	t.next.Step = 0
 	// What the primary came up with while a newer revision was judged is what users are left with.
@@ -40,22 +40,22 @@ func (t *transition) abandon() {
 	}
 	// Else the canary is the only one that answers: bad pods are better than none.
 	if !t.canaryOnly() || t.primaryRecovered() {
-		t.leaveCanary()
+		t.routeNothingToCanary()
 		t.next.Promoting = ""
 	}
 	t.enter(v1beta1.PhaseFailed)
-	t.rest()
+	t.setSettled()
 	// A canary that goes on serving is not scaled down, whatever its rollout came to.
 	if t.next.CanaryWeight == 0 {
 		t.warn(ReasonFailed, "Canary failed! Scaling down %s", t.Names.canary())
 	}
 }
 
-// leaveCanary ends all that leads requests to the canary.
-func (t *transition) leaveCanary() {
+// routeNothingToCanary ends all that leads requests to the canary.
+func (t *transition) routeNothingToCanary() {
 	t.next.CanaryWeight = 0
 	t.next.Matched = false
-	t.forget()
+	t.expireCookies()
 }
 
 // failPromotion ends a promotion whose primary does not come up. The canary passed all checks and is the healthy
@@ -70,18 +70,18 @@ func (t *transition) failPromotion() {
 	healthy := t.Revision == t.Status.Promoting && t.Target.Health == Available
 	if healthy && t.Target.Available < t.Status.PrimaryReplicas {
 		if t.waiting() != WaitCapacity {
-			why := t.obstacle(t.Names.primary(), t.Primary)
+			why := t.notReadyReason(t.Names.primary(), t.Primary)
 			t.warn(ReasonWorkloadNotReady, "%s; %s is growing to take all traffic", why, t.Names.target())
 			t.alert(v1beta1.SeverityError, "Promotion stuck, primary not ready: "+why)
 		}
-		t.hold(WaitCapacity, 0, "%s cannot become ready; %s is growing to take all traffic.", t.Names.primary(), t.Names.target())
+		t.setWaiting(WaitCapacity, 0, "%s cannot become ready; %s is growing to take all traffic.", t.Names.primary(), t.Names.target())
 		return
 	}
-	why := t.obstacle(t.Names.primary(), t.Primary)
+	why := t.notReadyReason(t.Names.primary(), t.Primary)
 	t.cause = why
 	t.next.Iterations = 0
 	t.next.Step = 0
-	t.leaveCanary()
+	t.routeNothingToCanary()
 	if healthy {
 		t.next.CanaryWeight = everything
 	} else {
@@ -89,16 +89,16 @@ func (t *transition) failPromotion() {
 		t.next.Promoting = ""
 	}
 	t.enter(v1beta1.PhaseFailed)
-	t.rest()
+	t.setSettled()
 	t.warn(ReasonPromotionFailed, "Promotion of %s failed, primary not ready: %s", t.Names.target(), why)
 	t.alert(v1beta1.SeverityError, "Promotion failed, primary not ready: "+why)
 }
 
-// retry takes up a promotion again whose primary came up after it had been given up.
+// resumePromotion takes up a promotion again whose primary came up after it had been given up.
 // The weight stays: promoting brings the traffic back as it does after any promotion.
-func (t *transition) retry() {
+func (t *transition) resumePromotion() {
 	t.enter(v1beta1.PhasePromoting)
-	t.hold(WaitRoutes, 0, "%s is ready after all, traffic goes back to it.", t.Names.primary())
+	t.setWaiting(WaitRoutes, 0, "%s is ready after all, traffic goes back to it.", t.Names.primary())
 	t.say(ReasonPromotionStarted, "%s is ready after all, going on with its promotion", t.Names.primary())
 }
 
@@ -133,7 +133,7 @@ func (t *transition) routeToPrimary() {
 		t.rollBack()
 		return
 	}
-	t.hold(WaitCanary, t.Plan.Deadline, "%s.", t.describe(t.Names.target(), t.Target))
+	t.setWaiting(WaitCanary, t.Plan.Deadline, "%s.", t.describe(t.Names.target(), t.Target))
 }
 
 // callOff ends a rollout whose target was put back to what the primary runs. Nothing failed, and there
@@ -153,7 +153,7 @@ func (t *transition) callOff() {
 func (t *transition) settleOnPromoted() {
 	t.resetRollout()
 	t.enter(v1beta1.PhaseSucceeded)
-	t.rest()
+	t.setSettled()
 }
 
 // resetRollout forgets a rollout: what was promoted is what is wanted.
@@ -161,7 +161,7 @@ func (t *transition) resetRollout() {
 	t.next.LastAppliedSpec = t.Status.LastPromotedSpec
 	t.next.Promoting = ""
 	t.next.FailedChecks = 0
-	t.leaveCanary()
+	t.routeNothingToCanary()
 	t.next.Iterations = 0
 	t.next.Step = 0
 }
@@ -183,7 +183,7 @@ func (t *transition) returnPrimary() {
 	// From rest there is no size yet that it must come back with.
 	t.next.PrimaryReplicas = max(t.next.PrimaryReplicas, t.Primary.Replicas, 1)
 	if t.Primary.Available > 0 || t.Target.Available == 0 {
-		t.leaveCanary()
+		t.routeNothingToCanary()
 	}
 	t.enter(v1beta1.PhasePromoting)
 	t.awaitPrimary()
@@ -210,7 +210,7 @@ func (t *transition) routeAllToCanary() {
 	t.next.Step = t.Plan.Length()
 	t.next.CanaryWeight = everything
 	t.next.Matched = false
-	t.begun()
+	t.startInterval()
 	text := fmt.Sprintf("%s is gone, routing all traffic to %s", t.Names.primary(), t.Names.target())
 	t.warn(ReasonWorkloadNotReady, "%s", text)
 	t.alert(v1beta1.SeverityError, text)
@@ -225,19 +225,19 @@ func (t *transition) tellPrimaryUnrecoverable() {
 		t.warn(ReasonWorkloadNotReady, "%s", text)
 		t.alert(v1beta1.SeverityError, text)
 	}
-	t.hold(WaitPrimary, 0, "%s.", text)
+	t.setWaiting(WaitPrimary, 0, "%s.", text)
 }
 
-// pause says once that nothing will happen until the spec is changed.
-func (t *transition) pause() {
+// suspend says once that nothing will happen until the spec is changed.
+func (t *transition) suspend() {
 	if t.waiting() != WaitResume {
 		t.say(ReasonSuspended, "skipping canary run as object is suspended")
 	}
-	t.hold(WaitResume, 0, "spec.suspend of %s is set; routes and workloads stay as they are.", t.Names.canary())
+	t.setWaiting(WaitResume, 0, "spec.suspend of %s is set; routes and workloads stay as they are.", t.Names.canary())
 }
 
-// obstacle says why a side, or its routes, did not become ready in time.
-func (t *transition) obstacle(name string, w Workload) string {
+// notReadyReason says why a side, or its routes, did not become ready in time.
+func (t *transition) notReadyReason(name string, w Workload) string {
 	if w.Health == Available && !t.Routed {
 		return "routes of " + name + " were not taken: " + orElse(t.Trouble, "the proxies did not report them in time")
 	}
@@ -256,7 +256,7 @@ func (t *transition) obstacle(name string, w Workload) string {
 // remaining is when to look again at something that does not become ready: at the deadline or earlier.
 // Past the deadline, too: what does not end the rollout, as a primary that nobody can stand in for, is still looked at.
 func (t *transition) remaining() time.Duration {
-	left := t.Plan.Deadline - t.Now.Sub(t.clock())
+	left := t.Plan.Deadline - t.Now.Sub(t.waitBegan())
 	if left <= 0 {
 		return lookAgain
 	}

@@ -19,7 +19,7 @@ var phases = map[v1beta1.CanaryPhase]outcome{
 	v1beta1.PhasePromoting:        promoting,
 	v1beta1.PhaseFinalising:       finalising,
 	v1beta1.PhaseTerminating:      terminating,
-	v1beta1.PhaseTerminated:       (*transition).rest,
+	v1beta1.PhaseTerminated:       (*transition).setSettled,
 }
 
 // initialise waits for the first primary. Users stay with the target meanwhile.
@@ -40,8 +40,8 @@ func initialise(t *transition) {
 		t.awaitPrimary()
 	// The target stood in for a primary that was made again.
 	case t.Status.CanaryWeight > 0:
-		t.leaveCanary()
-		t.hold(WaitRoutes, t.settling(), "Traffic is moving to %s.", t.Names.primary())
+		t.routeNothingToCanary()
+		t.setWaiting(WaitRoutes, t.untilSettled(), "Traffic is moving to %s.", t.Names.primary())
 	case !t.Routed:
 		t.awaitRoutes()
 	case len(t.found) < Ask(t.Snapshot).count():
@@ -61,8 +61,8 @@ func (t *transition) initialisable() bool {
 	return t.Status.Phase == v1beta1.PhaseInitializing && t.Revision != "" && t.ready(t.Primary, first) && t.Routed && t.Status.CanaryWeight == 0
 }
 
-// release lets the primary's autoscaler go below the size it had, once all traffic has come back to it.
-func (t *transition) release() {
+// releasePrimarySize lets the primary's autoscaler go below the size it had, once all traffic has come back to it.
+func (t *transition) releasePrimarySize() {
 	// With weights by pods the primary gave some of its own away: it has to have them back first.
 	grown := !t.Plan.Ratio || t.Primary.Replicas >= t.Status.PrimaryReplicas && !mixed(t.Status)
 	if t.Routed && t.Status.CanaryWeight == 0 && grown {
@@ -80,7 +80,7 @@ func (t *transition) initialised() {
 	}
 	t.next.LastPromotedSpec = t.next.LastAppliedSpec
 	t.enter(v1beta1.PhaseInitialized)
-	t.rest()
+	t.setSettled()
 	t.say(ReasonInitialized, "Initialization done! %s", t.Names.canary())
 	t.report("New " + t.Names.Kind + " detected, initialization completed.")
 }
@@ -92,7 +92,7 @@ func idle(t *transition) {
 		t.awaitTarget()
 	// The revision that broke the primary is still wanted, and now runs there.
 	case t.primaryRecovered() && t.Revision == t.Status.Promoting:
-		t.retry()
+		t.resumePromotion()
 	// Put back before anybody agreed to it.
 	case t.Revision == t.Status.LastAppliedSpec && t.Status.Phase == v1beta1.PhaseWaiting:
 		t.callOffWaiting()
@@ -100,8 +100,8 @@ func idle(t *transition) {
 	case t.Revision == t.Status.LastAppliedSpec && t.primaryRevisionWrongAtRest():
 		t.callOffPromotion()
 	case t.Revision == t.Status.LastAppliedSpec:
-		t.rest()
-		t.release()
+		t.setSettled()
+		t.releasePrimarySize()
 	case t.targetReverted():
 		t.callOff()
 	// The canary of the last rollout may still be asked, so that its pods must not be replaced yet.
@@ -112,9 +112,9 @@ func idle(t *transition) {
 	}
 }
 
-// begin starts a rollout from the state the routes are in: all traffic at the primary, or, where the last
+// startRollout starts a rollout from the state the routes are in: all traffic at the primary, or, where the last
 // promotion broke the primary, all of it at the canary, which is then judged right there.
-func (t *transition) begin() {
+func (t *transition) startRollout() {
 	t.resetToStart()
 	// The size that every share is a share of, and that the primary is kept at until its users are back.
 	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
@@ -123,21 +123,21 @@ func (t *transition) begin() {
 	}
 	t.tellGatesOpen(v1beta1.ConfirmRolloutHook, "Confirm-rollout check %s passed")
 	t.enter(v1beta1.PhaseProgressing)
-	t.hold(WaitCanary, t.Plan.Deadline, "%s.", t.describe(t.Names.target(), t.Target))
+	t.setWaiting(WaitCanary, t.Plan.Deadline, "%s.", t.describe(t.Names.target(), t.Target))
 	t.say(ReasonNewRevision, "New revision detected! Scaling up %s", t.Names.target())
 	t.report("New revision detected, progressing canary analysis.")
 }
 
-// restart drops what is known of the old revision and begins with the new one.
+// restartRollout drops what is known of the old revision and begins with the new one.
 // The size stays what it was when the rollout began: that is what the primary has to have again at its end.
-func (t *transition) restart() {
+func (t *transition) restartRollout() {
 	// The primary was not given it yet. One that a promotion broke keeps the name of what broke it, until something else is promoted.
 	if t.Status.Phase == v1beta1.PhasePromoting {
 		t.next.Promoting = ""
 	}
 	t.resetToStart()
 	t.enter(v1beta1.PhaseProgressing)
-	t.hold(WaitCanary, t.Plan.Deadline, "%s.", t.describe(t.Names.target(), t.Target))
+	t.setWaiting(WaitCanary, t.Plan.Deadline, "%s.", t.describe(t.Names.target(), t.Target))
 	t.say(ReasonRestarted, "New revision detected! Restarting analysis for %s", t.Names.target())
 	t.report("New revision detected, progressing canary analysis.")
 }
@@ -153,7 +153,7 @@ func (t *transition) resetToStart() {
 	t.next.Matched = false
 	t.next.Analysis = nil
 	// After the revision is set, which the cookies follow from.
-	t.greet()
+	t.setCookies()
 	// Nobody else can answer: all users are with the canary, as after the last step, and the fix is judged there.
 	if t.next.Promoting != "" || t.Primary.Health == Absent && t.Target.Available > 0 {
 		t.next.Step = t.Plan.Length()
@@ -171,10 +171,10 @@ func progress(t *transition) {
 	switch {
 	case t.Plan.Skip:
 		t.promote()
-	case t.wait() > 0:
+	case t.untilCheck() > 0:
 		t.awaitCheck()
 	case !t.beforeFirstRound() && t.Status.NextCheck == nil:
-		t.measure()
+		t.startCheckInterval()
 	case len(t.found) < Ask(t.Snapshot).count():
 		t.after = time.Second // silence is no consent
 	default:
@@ -182,8 +182,8 @@ func progress(t *transition) {
 	}
 }
 
-// measure gives a step that began without a route of its own the interval it is judged over.
-func (t *transition) measure() {
+// startCheckInterval gives a step that began without a route of its own the interval it is judged over.
+func (t *transition) startCheckInterval() {
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
 	t.awaitStep()
 }
@@ -205,12 +205,12 @@ func (t *transition) advance() {
 	t.next.Matched = t.Plan.Matched
 	// The step at 100 of a blue/green rollout is no iteration, and leaves their count.
 	t.next.Iterations = max(t.Plan.iteration(t.next.Step), t.next.Iterations)
-	t.begun()
-	t.tell(step)
+	t.startInterval()
+	t.tellStep(step)
 }
 
-// begun gives the step that was taken its interval.
-func (t *transition) begun() {
+// startInterval gives the step that was taken its interval.
+func (t *transition) startInterval() {
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
 	if t.Plan.Ratio {
 		t.next.NextCheck = nil // the weight takes effect when the pods are there
@@ -218,8 +218,8 @@ func (t *transition) begun() {
 	t.awaitStep()
 }
 
-// started tells, once, that what has to be so before the first request is so.
-func (t *transition) started() {
+// tellAnalysisStarted tells, once, that what has to be so before the first request is so.
+func (t *transition) tellAnalysisStarted() {
 	if !t.beforeFirstRound() || t.Status.Analysis != nil {
 		return
 	}
@@ -228,9 +228,9 @@ func (t *transition) started() {
 	t.tellGatesOpen(v1beta1.PreRolloutHook, "Pre-rollout check %s passed")
 }
 
-// tell says which step was taken.
+// tellStep says which step was taken.
 // Its texts are the contract's: people have alerts and scripts that look for them.
-func (t *transition) tell(step Step) {
+func (t *transition) tellStep(step Step) {
 	before := Step{}
 	if t.Status.Step > 0 && t.Status.Step <= t.Plan.Length() {
 		before = t.Plan.Step(t.Status.Step)
@@ -250,8 +250,8 @@ func (t *transition) tell(step Step) {
 	}
 }
 
-// settling is how long until the routes may be trusted; zero when an event will tell.
-func (t *transition) settling() time.Duration {
+// untilSettled is how long until the routes may be trusted; zero when an event will tell.
+func (t *transition) untilSettled() time.Duration {
 	if t.Settles.IsZero() {
 		return 0
 	}

@@ -10,7 +10,7 @@ func (t *transition) promote() {
 	t.next.Promoting = t.Status.LastAppliedSpec
 	t.next.PrimaryReplicas = max(t.next.PrimaryReplicas, 1)
 	t.enter(v1beta1.PhasePromoting)
-	t.hold(WaitPrimary, t.Plan.Deadline, "%s.", t.describe(t.Names.primary(), Workload{Health: Starting}))
+	t.setWaiting(WaitPrimary, t.Plan.Deadline, "%s.", t.describe(t.Names.primary(), Workload{Health: Starting}))
 	t.say(ReasonPromotionStarted, "Copying %s template spec to %s", t.Names.target(), t.Names.primary())
 }
 
@@ -74,18 +74,18 @@ func (t *transition) stepBack() {
 		if step.Weight >= t.Status.CanaryWeight {
 			continue
 		}
-		if t.wait() > 0 {
-			t.hold(WaitInterval, t.wait(), "%d%% of %s still go to %s.", t.Status.CanaryWeight, t.requests(), t.Names.target())
+		if t.untilCheck() > 0 {
+			t.setWaiting(WaitInterval, t.untilCheck(), "%d%% of %s still go to %s.", t.Status.CanaryWeight, t.requests(), t.Names.target())
 			return
 		}
 		t.next.CanaryWeight = step.Weight
 		t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
-		t.hold(WaitInterval, t.Plan.Interval, "%d%% of %s still go to %s.", step.Weight, t.requests(), t.Names.target())
+		t.setWaiting(WaitInterval, t.Plan.Interval, "%d%% of %s still go to %s.", step.Weight, t.requests(), t.Names.target())
 		t.say(ReasonAdvanced, "Advance %s primary weight %d", t.Names.canary(), everything-step.Weight)
 		return
 	}
-	if t.wait() > 0 {
-		t.hold(WaitInterval, t.wait(), "%d%% of %s still go to %s.", t.Status.CanaryWeight, t.requests(), t.Names.target())
+	if t.untilCheck() > 0 {
+		t.setWaiting(WaitInterval, t.untilCheck(), "%d%% of %s still go to %s.", t.Status.CanaryWeight, t.requests(), t.Names.target())
 		return
 	}
 	t.finalise()
@@ -96,11 +96,11 @@ func (t *transition) finalise() {
 	// Seen and not assumed: the primary is ready, and its annotation says what with.
 	t.next.LastPromotedSpec = t.next.Promoting
 	t.next.Promoting = ""
-	t.leaveCanary()
+	t.routeNothingToCanary()
 	t.next.Iterations = 0
 	t.next.Step = 0
 	t.enter(v1beta1.PhaseFinalising)
-	t.hold(WaitRoutes, t.settling(), "Traffic is moving to %s.", t.Names.primary())
+	t.setWaiting(WaitRoutes, t.untilSettled(), "Traffic is moving to %s.", t.Names.primary())
 	t.say(ReasonRoutedToPrimary, "Routing all traffic to primary")
 }
 
@@ -114,7 +114,7 @@ func finalising(t *transition) {
 	t.next.PrimaryReplicas = 0
 	t.next.FailedChecks = 0
 	t.enter(v1beta1.PhaseSucceeded)
-	t.rest()
+	t.setSettled()
 	if t.Plan.Skip {
 		t.say(ReasonPromoted, "Promotion completed! Canary analysis was skipped for %s", t.Names.target())
 		t.alert(v1beta1.SeverityInfo, "Canary analysis was skipped, promotion finished.")

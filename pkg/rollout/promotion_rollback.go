@@ -137,7 +137,7 @@ func (t *transition) tellRollbackImpossible(order string) {
 // continuePromotion gives the way back up, because what it leads to is gone: the promotion goes on.
 func (t *transition) continuePromotion() {
 	t.next.Promoting = t.Status.LastAppliedSpec
-	t.hold(WaitPrimary, 0, "%s.", t.describe(t.Names.primary(), Workload{Health: Starting}))
+	t.setWaiting(WaitPrimary, 0, "%s.", t.describe(t.Names.primary(), Workload{Health: Starting}))
 	t.tellRollbackImpossible(t.rollbackCause())
 }
 
@@ -146,20 +146,20 @@ func (t *transition) finishReturnToPrevious() {
 	// The primary is whole, so that the failure must not be worded as a broken promotion.
 	t.cause, t.rolledBackByHook = t.rollbackCause(), true
 	t.say(ReasonRolledBack, "%s is back at the promoted revision", t.Names.primary())
-	t.abandon()
+	t.endFailed()
 	t.alert(v1beta1.SeverityWarn, "Rolled back, the promoted revision is back.")
 }
 
 // routeToReturningPrimary sends users to a primary that is on its way back, now that it has a pod to answer them.
 func (t *transition) routeToReturningPrimary() {
-	t.leaveCanary()
+	t.routeNothingToCanary()
 	t.awaitPrimary()
 }
 
 // failReturn is about a primary that does not come up with what it returned to. Where none of its pods answers, users
 // stay with the canary, for as long as that takes.
 func (t *transition) failReturn() {
-	why := t.obstacle(t.Names.primary(), t.Primary)
+	why := t.notReadyReason(t.Names.primary(), t.Primary)
 	switch {
 	case t.Status.CanaryWeight > 0 && t.Primary.Available > 0:
 		t.routeToReturningPrimary()
@@ -170,11 +170,11 @@ func (t *transition) failReturn() {
 			t.warn(ReasonWorkloadNotReady, "%s", text)
 			t.alert(v1beta1.SeverityError, "Rollback stuck, primary not ready: "+text)
 		}
-		t.hold(WaitPrimary, lookAgain, "%s.", text)
+		t.setWaiting(WaitPrimary, lookAgain, "%s.", text)
 		return
 	}
 	t.cause = t.rollbackCause() + ", and " + why
-	t.abandon()
+	t.endFailed()
 	t.warn(ReasonPromotionFailed, "Rollback of %s failed, primary not ready: %s", t.Names.canary(), why)
 	t.alert(v1beta1.SeverityError, "Rollback failed, primary not ready: "+why)
 }

@@ -86,10 +86,10 @@ func TestReturning(t *testing.T) {
 	}
 }
 
-// TestWhatIsSaidOfARecallIsSaidOnce goes on after decisions that will be taken again and again.
-func TestWhatIsSaidOfARecallIsSaidOnce(t *testing.T) {
+// TestRollbackOfAPromotionIsToldOnce goes on after decisions that will be taken again and again.
+func TestRollbackOfAPromotionIsToldOnce(t *testing.T) {
 	yes := Findings{{Name: "stop", Moment: v1beta1.RollbackHook, Verdict: v1beta1.Passed}}
-	lost := recallable(func(s *Snapshot) { s.PreviousTemplateKept = false })
+	lost := inPromotion(func(s *Snapshot) { s.PreviousTemplateKept = false })
 	stuck := returning(func(s *Snapshot) { broken(&s.Primary); s.Status.CanaryWeight, s.Primary.Available = 50, 0 })
 	for name, c := range map[string]struct {
 		reason string

@@ -12,8 +12,8 @@ import (
 
 const ordered = "podinfo-primary.test returns to the promoted revision. Cause: the rollback hook stop asked for it."
 
-// recallable is a promotion of v2 that began twenty seconds ago, stored ten seconds ago, with hooks that are due now.
-func recallable(change ...func(*Snapshot)) Snapshot {
+// inPromotion is a promotion of v2 that began twenty seconds ago, stored ten seconds ago, with hooks that are due now.
+func inPromotion(change ...func(*Snapshot)) Snapshot {
 	s := snap(promotion, func(s *Snapshot) {
 		s.Plan.Hooks = []v1beta1.CanaryWebhook{
 			{Name: "load"}, {Name: "ship", Type: v1beta1.ConfirmPromotionHook}, {Name: "stop", Type: v1beta1.RollbackHook},
@@ -30,7 +30,7 @@ func recallable(change ...func(*Snapshot)) Snapshot {
 
 // returning is what such a promotion is once it was taken back.
 func returning(change ...func(*Snapshot)) Snapshot {
-	return recallable(append([]func(*Snapshot){func(s *Snapshot) {
+	return inPromotion(append([]func(*Snapshot){func(s *Snapshot) {
 		s.Status.Promoting, s.Status.CanaryWeight, s.Status.Step = "r1-v1", 0, 0
 		s.Primary.Revision = "r1-v1"
 		s.Status.Conditions = []metav1.Condition{{Type: v1beta1.ConditionPromoted, Status: metav1.ConditionUnknown, Reason: "Promoting", Message: ordered}}
@@ -47,26 +47,26 @@ func TestAskWhilePromoting(t *testing.T) {
 		given  Snapshot
 		asked  bool
 	}{
-		"Due":        {"An interval is over.", recallable(), true},
-		"Asked":      {"The status was stored since: that was when it was asked.", recallable(stored(0)), false},
-		"AskedMoved": {"Whatever else was stored before counts for nothing.", recallable(stored(-time.Second)), true},
-		"NotDue":     {"Many events of pods are no reason to ask.", recallable(func(s *Snapshot) { s.Now = noon.Add(9 * time.Second) }, stored(0)), false},
-		"DueAgain":   {"The next interval is.", recallable(func(s *Snapshot) { s.Now = noon.Add(10 * time.Second) }, stored(0)), true},
-		"First":      {"The round before the promotion asked already.", recallable(func(s *Snapshot) { s.Status.Since = micro(noon.Add(-9 * time.Second)) }, stored(-9*time.Second)), false},
-		"Fractions":  {"A status is stored with seconds, and began between two of them.", recallable(func(s *Snapshot) { s.Status.Since = micro(noon.Add(-9500 * time.Millisecond)) }, stored(0)), false},
-		"Retreat": {"The step of a retreat that is still to last changes nothing.", recallable(func(s *Snapshot) {
+		"Due":        {"An interval is over.", inPromotion(), true},
+		"Asked":      {"The status was stored since: that was when it was asked.", inPromotion(stored(0)), false},
+		"AskedMoved": {"Whatever else was stored before counts for nothing.", inPromotion(stored(-time.Second)), true},
+		"NotDue":     {"Many events of pods are no reason to ask.", inPromotion(func(s *Snapshot) { s.Now = noon.Add(9 * time.Second) }, stored(0)), false},
+		"DueAgain":   {"The next interval is.", inPromotion(func(s *Snapshot) { s.Now = noon.Add(10 * time.Second) }, stored(0)), true},
+		"First":      {"The round before the promotion asked already.", inPromotion(func(s *Snapshot) { s.Status.Since = micro(noon.Add(-9 * time.Second)) }, stored(-9*time.Second)), false},
+		"Fractions":  {"A status is stored with seconds, and began between two of them.", inPromotion(func(s *Snapshot) { s.Status.Since = micro(noon.Add(-9500 * time.Millisecond)) }, stored(0)), false},
+		"Retreat": {"The step of a retreat that is still to last changes nothing.", inPromotion(func(s *Snapshot) {
 			s.Status.NextCheck, s.Primary.Health, s.Primary.Available = micro(noon.Add(5*time.Second)), Available, 2
 		}), true},
-		"PrimaryStuck": {"Before the canary takes all, somebody may want what there was before.", recallable(func(s *Snapshot) { broken(&s.Primary) }), true},
-		"Lost":         {"Whether it can be followed is another question.", recallable(func(s *Snapshot) { s.PreviousTemplateKept = false }), true},
-		"TargetMoved":  {"The primary has what is asked about, whatever the target has.", recallable(func(s *Snapshot) { s.Revision = "r1-v3" }), true},
-		"NotRendered":  {"A target that moved on first is another rollout.", recallable(func(s *Snapshot) { s.Revision, s.Primary.Revision = "r1-v3", "r1-v1" }), false},
-		"PutBack":      {"What is called off need not be rolled back.", recallable(func(s *Snapshot) { s.Revision = "r1-v1" }), false},
+		"PrimaryStuck": {"Before the canary takes all, somebody may want what there was before.", inPromotion(func(s *Snapshot) { broken(&s.Primary) }), true},
+		"Lost":         {"Whether it can be followed is another question.", inPromotion(func(s *Snapshot) { s.PreviousTemplateKept = false }), true},
+		"TargetMoved":  {"The primary has what is asked about, whatever the target has.", inPromotion(func(s *Snapshot) { s.Revision = "r1-v3" }), true},
+		"NotRendered":  {"A target that moved on first is another rollout.", inPromotion(func(s *Snapshot) { s.Revision, s.Primary.Revision = "r1-v3", "r1-v1" }), false},
+		"PutBack":      {"What is called off need not be rolled back.", inPromotion(func(s *Snapshot) { s.Revision = "r1-v1" }), false},
 		"Returning":    {"Nobody is asked twice for the same.", returning(), false},
-		"Skipped":      {"Hooks are part of the analysis.", recallable(func(s *Snapshot) { s.Plan.Skip = true }), false},
-		"Suspended":    {"A halt silences everybody.", recallable(func(s *Snapshot) { s.Paused = true }), false},
-		"Deleted":      {"So does an end.", recallable(func(s *Snapshot) { s.Deleting = true }), false},
-		"NoHook":       {"Others are not asked about what passed.", recallable(func(s *Snapshot) { s.Plan.Hooks = s.Plan.Hooks[:2] }), false},
+		"Skipped":      {"Hooks are part of the analysis.", inPromotion(func(s *Snapshot) { s.Plan.Skip = true }), false},
+		"Suspended":    {"A halt silences everybody.", inPromotion(func(s *Snapshot) { s.Paused = true }), false},
+		"Deleted":      {"So does an end.", inPromotion(func(s *Snapshot) { s.Deleting = true }), false},
+		"NoHook":       {"Others are not asked about what passed.", inPromotion(func(s *Snapshot) { s.Plan.Hooks = s.Plan.Hooks[:2] }), false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -95,13 +95,13 @@ func TestRecallWhilePromoting(t *testing.T) {
 		promoted  string // the message of the condition
 	}{
 		"Rendered": {
-			reason: "The primary returns, and users are with it at once.", given: recallable(), found: yes,
+			reason: "The primary returns, and users are with it at once.", given: inPromotion(), found: yes,
 			phase: v1beta1.PhasePromoting, promoting: "r1-v1", events: []Reason{ReasonHookPassed, ReasonRolledBack},
 			alerts: []string{"Rolling back manual webhook invoked"}, promoted: ordered,
 		},
 		"NotRendered": {
 			reason: "A primary that has nothing else yet is as it should be.", found: yes,
-			given: recallable(func(s *Snapshot) {
+			given: inPromotion(func(s *Snapshot) {
 				s.Primary.Revision, s.Primary.Health, s.PreviousTemplateKept = "r1-v1", Available, false
 			}),
 			phase: v1beta1.PhaseFailed, events: []Reason{ReasonHookPassed, ReasonRolledBack, ReasonFailed},
@@ -109,44 +109,44 @@ func TestRecallWhilePromoting(t *testing.T) {
 			promoted: "Canary analysis failed, Deployment scaled to zero. Cause: the rollback hook stop asked for it.",
 		},
 		"NobodyElse": {
-			reason: "A primary without pods gets no users.", found: yes, given: recallable(func(s *Snapshot) { s.Primary.Available = 0 }),
+			reason: "A primary without pods gets no users.", found: yes, given: inPromotion(func(s *Snapshot) { s.Primary.Available = 0 }),
 			phase: v1beta1.PhasePromoting, promoting: "r1-v1", weight: 50, events: []Reason{ReasonHookPassed, ReasonRolledBack},
 			alerts: []string{"Rolling back manual webhook invoked"}, promoted: ordered,
 		},
 		"Stuck": {
-			reason: "A rollback goes before a canary that takes all.", found: yes, given: recallable(func(s *Snapshot) { broken(&s.Primary) }),
+			reason: "A rollback goes before a canary that takes all.", found: yes, given: inPromotion(func(s *Snapshot) { broken(&s.Primary) }),
 			phase: v1beta1.PhasePromoting, promoting: "r1-v1", events: []Reason{ReasonHookPassed, ReasonRolledBack},
 			alerts: []string{"Rolling back manual webhook invoked"}, promoted: ordered,
 		},
 		"StuckUnasked": {
-			reason: "Silence is no consent, and no dissent.", given: recallable(func(s *Snapshot) { broken(&s.Primary) }),
+			reason: "Silence is no consent, and no dissent.", given: inPromotion(func(s *Snapshot) { broken(&s.Primary) }),
 			phase: v1beta1.PhasePromoting, promoting: "r1-v2", weight: 50,
 		},
 		"StuckDenied": {
-			reason: "If nobody wants it back, the canary is the healthy copy.", found: no, given: recallable(func(s *Snapshot) { broken(&s.Primary) }),
+			reason: "If nobody wants it back, the canary is the healthy copy.", found: no, given: inPromotion(func(s *Snapshot) { broken(&s.Primary) }),
 			phase: v1beta1.PhaseFailed, promoting: "r1-v2", weight: 100, events: []Reason{ReasonPromotionFailed},
 			alerts:   []string{"Promotion failed, primary not ready: podinfo-primary.test: ImagePullBackOff: no such image"},
 			promoted: "Promotion failed, primary not ready: Deployment keeps serving all traffic. Cause: podinfo-primary.test: ImagePullBackOff: no such image.",
 		},
 		"Lost": {
 			reason: "What is gone cannot be returned to, and the promotion goes on.", found: yes,
-			given: recallable(func(s *Snapshot) { s.PreviousTemplateKept, s.NotKeptReason = false, "it is gone" }),
+			given: inPromotion(func(s *Snapshot) { s.PreviousTemplateKept, s.NotKeptReason = false, "it is gone" }),
 			phase: v1beta1.PhasePromoting, promoting: "r1-v2", weight: 50, events: []Reason{ReasonHookPassed},
 			alerts: []string{"Rollback not possible: podinfo-primary.test cannot return to the promoted revision: it is gone; put podinfo.test back to it"},
 			promoted: "Canary analysis completed, starting primary rolling update. podinfo-primary.test cannot return to the promoted revision: " +
 				"it is gone; put podinfo.test back to it. Cause: the rollback hook stop asked for it.",
 		},
 		"TargetMoved": {
-			reason: "What the target has by now is not what is taken back.", found: yes, given: recallable(func(s *Snapshot) { s.Revision = "r1-v3" }),
+			reason: "What the target has by now is not what is taken back.", found: yes, given: inPromotion(func(s *Snapshot) { s.Revision = "r1-v3" }),
 			phase: v1beta1.PhasePromoting, promoting: "r1-v1", events: []Reason{ReasonHookPassed, ReasonRolledBack},
 			alerts: []string{"Rolling back manual webhook invoked"}, promoted: ordered,
 		},
 		"TargetGone": {
-			reason: "There is no need of a target.", found: yes, given: recallable(func(s *Snapshot) { s.Revision, s.Target, s.Status.CanaryWeight = "", Workload{}, 0 }),
+			reason: "There is no need of a target.", found: yes, given: inPromotion(func(s *Snapshot) { s.Revision, s.Target, s.Status.CanaryWeight = "", Workload{}, 0 }),
 			phase: v1beta1.PhasePromoting, promoting: "r1-v1", events: []Reason{ReasonHookPassed, ReasonRolledBack},
 			alerts: []string{"Rolling back manual webhook invoked"}, promoted: ordered,
 		},
-		"Denied": {reason: "Nothing changes but the time.", given: recallable(), found: no, phase: v1beta1.PhasePromoting, promoting: "r1-v2", weight: 50},
+		"Denied": {reason: "Nothing changes but the time.", given: inPromotion(), found: no, phase: v1beta1.PhasePromoting, promoting: "r1-v2", weight: 50},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -182,12 +182,12 @@ func said(t *testing.T, notices []Notice, events []Reason, alerts []string) {
 // TestNextPassOfAPromotion sees to it that somebody looks when a hook is due, and else only when there was reason to.
 func TestNextPassOfAPromotion(t *testing.T) {
 	three := func(s *Snapshot) { s.Now = noon.Add(3 * time.Second) }
-	require.Equal(t, 5*time.Second, Decide(recallable(three, stored(0)), nil).After, "the pods are looked at before that")
+	require.Equal(t, 5*time.Second, Decide(inPromotion(three, stored(0)), nil).After, "the pods are looked at before that")
 	up := func(s *Snapshot) { s.Primary.Health, s.Primary.Available, s.Routed = Available, 2, false }
-	require.Equal(t, 7*time.Second, Decide(recallable(three, stored(0), up), nil).After)
+	require.Equal(t, 7*time.Second, Decide(inPromotion(three, stored(0), up), nil).After)
 	none := func(s *Snapshot) { s.Plan.Hooks = nil }
-	require.Zero(t, Decide(recallable(three, stored(0), up, none), nil).After, "an event will tell")
-	require.Zero(t, Decide(recallable(three, stored(0), up, func(s *Snapshot) { s.Paused = true }), nil).After)
+	require.Zero(t, Decide(inPromotion(three, stored(0), up, none), nil).After, "an event will tell")
+	require.Zero(t, Decide(inPromotion(three, stored(0), up, func(s *Snapshot) { s.Paused = true }), nil).After)
 }
 
 func TestRecollects(t *testing.T) {
@@ -196,8 +196,8 @@ func TestRecollects(t *testing.T) {
 		given  Snapshot
 		want   bool
 	}{
-		"Promoting":   {"A hook may ask for it.", recallable(), true},
-		"NoHook":      {"Nobody can.", recallable(func(s *Snapshot) { s.Plan.Hooks = nil }), false},
+		"Promoting":   {"A hook may ask for it.", inPromotion(), true},
+		"NoHook":      {"Nobody can.", inPromotion(func(s *Snapshot) { s.Plan.Hooks = nil }), false},
 		"Progressing": {"There is nothing to return from.", snap(), false},
 		"Returning":   {"It is what is returned to, even if the spec has no hook any more.", returning(func(s *Snapshot) { s.Plan.Hooks = nil }), true},
 		"TurnedBack":  {"The target has it.", returning(func(s *Snapshot) { s.Status.LastAppliedSpec = "r1-v1" }), false},

@@ -123,8 +123,8 @@ func (t *transition) balanced() bool {
 	return t.Primary.Replicas <= primary || t.Status.CanaryWeight == everything
 }
 
-// actual notes the share that was reached, where it is reached by sizes.
-func (t *transition) actual() {
+// recordActualWeight notes the share that was reached, where it is reached by sizes.
+func (t *transition) recordActualWeight() {
 	t.next.ActualWeight = nil
 	if !t.Plan.Ratio {
 		return

@@ -92,7 +92,7 @@ func TestActualWeight(t *testing.T) {
 			c.was.PrimaryReplicas, c.was.LastAppliedSpec, c.was.Phase = 5, "r1-b", v1beta1.PhaseProgressing
 			made := newTransition(Snapshot{Plan: plan, Status: c.was, Target: Workload{Available: c.target}, Primary: Workload{Available: c.primary}})
 			made.next.CanaryWeight = c.is.CanaryWeight
-			made.actual()
+			made.recordActualWeight()
 			require.Equal(t, c.want, *made.next.ActualWeight, c.reason)
 		})
 	}

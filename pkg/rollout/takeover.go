@@ -6,8 +6,8 @@ import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 // can compute, and in some phases its weight is not what the routes say. So nothing is touched until the facts have
 // been read; then the status is put into our words, and the rollout goes on from where it was.
 
-// unknown is the revision of a primary that nobody here has rendered. No target ever has it.
-const unknown = RevisionPrefix + "unknown"
+// unknownRevision is the revision of a primary that nobody here has rendered. No target ever has it.
+const unknownRevision = RevisionPrefix + "unknown"
 
 // Foreign says that a revision was computed by another controller of this API.
 func Foreign(s v1beta1.CanaryStatus) bool {
@@ -19,11 +19,11 @@ func Foreign(s v1beta1.CanaryStatus) bool {
 	}
 }
 
-// untouched leaves routes and sizes as they are found.
-func untouched() Intent { return Intent{Apex: PrimarySide, Canary: true} }
+// leaveAsFound leaves routes and sizes as they are found.
+func leaveAsFound() Intent { return Intent{Apex: PrimarySide, Canary: true} }
 
-// taken notices a status of another controller.
-func taken(t *transition) outcome {
+// foreignStatus notices a status of another controller.
+func foreignStatus(t *transition) outcome {
 	switch {
 	case !Foreign(t.Status):
 		return nil
@@ -36,7 +36,7 @@ func taken(t *transition) outcome {
 // adopt takes over a Canary of another controller where it stands.
 func (t *transition) adopt() {
 	// Whatever was promoted has another hash there; each phase below says what may be believed of it.
-	t.next.LastAppliedSpec, t.next.LastPromotedSpec = t.Revision, unknown
+	t.next.LastAppliedSpec, t.next.LastPromotedSpec = t.Revision, unknownRevision
 	// Equal templates are not enough where a config has changed behind its name.
 	t.Copied = t.Copied && !t.reconfigured()
 	t.next.Since = micro(t.Now)
@@ -58,28 +58,28 @@ func (t *transition) adopt() {
 func (t *transition) adoptSettled() {
 	switch t.Status.Phase {
 	case v1beta1.PhaseWaiting:
-		t.hold(WaitRolloutApproval, 0, "The rollout of %s waits for approval.", t.Names.target())
+		t.setWaiting(WaitRolloutApproval, 0, "The rollout of %s waits for approval.", t.Names.target())
 	case v1beta1.PhaseFinalising:
 		t.awaitRoutes()
 	default:
-		t.rest()
+		t.setSettled()
 	}
 	if t.Copied {
 		t.next.LastPromotedSpec = t.Revision
 		return
 	}
-	t.next.LastAppliedSpec = unknown
+	t.next.LastAppliedSpec = unknownRevision
 }
 
 // adoptFailure keeps a canary that serves because its promotion broke the primary. The status says nothing of it.
 func (t *transition) adoptFailure() {
 	t.cause = "the controller before Sluice ended it, and its events say why"
 	defer t.enter(v1beta1.PhaseFailed)
-	t.rest()
+	t.setSettled()
 	switch {
 	case t.Target.Available > 0 && t.Primary.Health != Available:
 		t.next.CanaryWeight = everything
-		t.next.Promoting = unknown
+		t.next.Promoting = unknownRevision
 		if t.Copied {
 			t.next.Promoting = t.Revision
 		}
@@ -94,7 +94,7 @@ func (t *transition) adoptFailure() {
 func (t *transition) adoptPromotion() {
 	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
 	if !t.Copied {
-		t.restart()
+		t.restartRollout()
 		return
 	}
 	t.next.Promoting = t.Revision
@@ -119,11 +119,11 @@ func (t *transition) adoptRollout() {
 		t.next.CanaryWeight = t.Plan.peak()
 		t.next.Step = t.Plan.Length()
 	default:
-		t.next.Step = max(t.place(), 0)
+		t.next.Step = max(t.stepsTaken(), 0)
 	}
 	t.next.Matched = t.Plan.Matched && t.next.CanaryWeight > 0
 	t.next.Iterations = max(t.next.Iterations, 0)
-	t.greet()
+	t.setCookies()
 	if t.next.Step == 0 {
 		t.awaitCanary()
 		return

@@ -17,7 +17,7 @@ func (t *transition) terminate() {
 	// A promotion that is not over is not gone on with: nobody would be left to watch it.
 	t.next.Promoting = ""
 	if t.Status.Matched { // the few who met the canary go to the primary first, with everybody else
-		t.leaveCanary()
+		t.routeNothingToCanary()
 	}
 	if t.Status.LastPromotedSpec == "" { // users never left the target
 		t.next.CanaryWeight = everything
@@ -25,7 +25,7 @@ func (t *transition) terminate() {
 	// The target needs room for everybody, whichever side had most of them.
 	t.next.PrimaryReplicas = max(t.Status.PrimaryReplicas, t.Primary.Replicas, t.Target.Replicas, 1)
 	t.enter(v1beta1.PhaseTerminating)
-	t.hold(WaitCanary, t.remaining(), "%s.", t.describe(t.Names.target(), t.Target))
+	t.setWaiting(WaitCanary, t.remaining(), "%s.", t.describe(t.Names.target(), t.Target))
 	t.say(ReasonTerminating, "Terminating canary %s", t.Names.canary())
 }
 
@@ -39,7 +39,7 @@ func terminating(t *transition) {
 	// Make before break, as ever: the target is up, then it gets the traffic, and the primary goes last.
 	case t.Status.CanaryWeight < everything:
 		t.next.CanaryWeight = everything
-		t.hold(WaitRoutes, t.settling(), "Routes of %s are being taken by the proxies.", t.Names.canary())
+		t.setWaiting(WaitRoutes, t.untilSettled(), "Routes of %s are being taken by the proxies.", t.Names.canary())
 	case !t.Routed:
 		t.awaitRoutes()
 	default:
@@ -49,7 +49,7 @@ func terminating(t *transition) {
 
 func (t *transition) terminated() {
 	t.enter(v1beta1.PhaseTerminated)
-	t.rest()
+	t.setSettled()
 	t.say(ReasonTerminating, "Terminated canary %s", t.Names.canary())
 }
 

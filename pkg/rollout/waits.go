@@ -18,7 +18,7 @@ func (t *transition) awaitTarget() {
 	if t.waiting() != WaitTarget {
 		t.warn(ReasonTargetMissing, "%s %s not found, waiting for it", t.Names.Kind, t.Names.target())
 	}
-	t.hold(WaitTarget, 0, "%s %s does not exist.", t.Names.Kind, t.Names.target())
+	t.setWaiting(WaitTarget, 0, "%s %s does not exist.", t.Names.Kind, t.Names.target())
 }
 
 func (t *transition) awaitPrimary() {
@@ -31,7 +31,7 @@ func (t *transition) awaitPrimary() {
 	if primary.Health == Stuck && message(t.Status, v1beta1.ConditionWaiting) != what+"." {
 		t.warn(ReasonWorkloadNotReady, "%s", what)
 	}
-	t.hold(WaitPrimary, t.remaining(), "%s.", what)
+	t.setWaiting(WaitPrimary, t.remaining(), "%s.", what)
 	if t.next.Phase == v1beta1.PhaseInitializing {
 		t.after = lookAgain // no deadline: users are served by the target all the same
 	}
@@ -52,24 +52,24 @@ func (t *transition) awaitCanary() {
 		t.after = t.remaining()
 		return
 	}
-	t.hold(WaitCanary, t.remaining(), "%s.", t.describe(t.Names.target(), t.Target))
+	t.setWaiting(WaitCanary, t.remaining(), "%s.", t.describe(t.Names.target(), t.Target))
 }
 
 func (t *transition) awaitCapacity() {
-	t.hold(WaitCapacity, t.remaining(), "%s needs more available pods for the share of the next step.", t.Names.target())
+	t.setWaiting(WaitCapacity, t.remaining(), "%s needs more available pods for the share of the next step.", t.Names.target())
 }
 
 func (t *transition) awaitRoutes() {
 	if t.Trouble != "" {
-		t.hold(WaitRoutes, t.settling(), "Routes of %s are not taken: %s.", t.Names.canary(), t.Trouble)
+		t.setWaiting(WaitRoutes, t.untilSettled(), "Routes of %s are not taken: %s.", t.Names.canary(), t.Trouble)
 		return
 	}
 	// The condition says so already. Writing the same in other words would be a write for each look.
 	if t.waiting() == WaitRoutes {
-		t.after = t.settling()
+		t.after = t.untilSettled()
 		return
 	}
-	t.hold(WaitRoutes, t.settling(), "Routes of %s are being taken by the proxies.", t.Names.canary())
+	t.setWaiting(WaitRoutes, t.untilSettled(), "Routes of %s are being taken by the proxies.", t.Names.canary())
 }
 
 // awaitCheck leaves the condition as it is: it says since the step began, or since the last failed check, what
@@ -77,20 +77,20 @@ func (t *transition) awaitRoutes() {
 func (t *transition) awaitCheck() {
 	switch t.waiting() {
 	case WaitInterval, WaitRetry, WaitTrafficIncreaseApproval, WaitPromotionApproval, WaitValue, WaitClarity, WaitProof:
-		t.after = t.wait()
+		t.after = t.untilCheck()
 	default:
 		t.awaitStep()
-		t.after = t.wait()
+		t.after = t.untilCheck()
 	}
 }
 
 func (t *transition) awaitStep() {
 	if mirror := mirrored(t.Plan, t.next); mirror > 0 && t.next.CanaryWeight == 0 {
-		t.hold(WaitInterval, t.Plan.Interval, "Step %d of %d: copies of %d%% of %s go to %s, judged after %s.",
+		t.setWaiting(WaitInterval, t.Plan.Interval, "Step %d of %d: copies of %d%% of %s go to %s, judged after %s.",
 			t.next.Step, t.Plan.Length(), mirror, t.requests(), t.Names.target(), t.Plan.Interval)
 		return
 	}
-	t.hold(WaitInterval, t.Plan.Interval, "Step %d of %d: %d%% of %s go to %s, judged after %s.",
+	t.setWaiting(WaitInterval, t.Plan.Interval, "Step %d of %d: %d%% of %s go to %s, judged after %s.",
 		t.next.Step, max(t.Plan.Length(), t.next.Step), t.next.CanaryWeight, t.requests(), t.Names.target(), t.Plan.Interval)
 }
 

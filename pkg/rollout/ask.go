@@ -136,7 +136,7 @@ func (t *transition) blocked() outcome {
 	case !t.ready(t.Target, t.Status.LastAppliedSpec):
 		return (*transition).awaitCanary
 	// Capacity before traffic. With weights by pods the sizes are the weight, so both sides have to have theirs.
-	case t.Target.Available < t.canaryPodsNeeded(), t.Plan.Ratio && !t.balanced():
+	case t.Target.Available < t.canaryPodsNeeded(), t.Plan.Ratio && !t.sizedByWeight():
 		return (*transition).awaitCapacity
 	}
 	return nil
@@ -152,7 +152,7 @@ func (t *transition) ready(w Workload, revision string) bool {
 // requests.
 func (t *transition) canaryPodsNeeded() int32 {
 	if t.Plan.Ratio {
-		return t.proportionate()
+		return t.podsOfStep()
 	}
 	// Nothing more is sent to the canary. What it has to be for a primary that does not come up is failPromotion's to look at.
 	if t.Status.Step >= t.Plan.Length() {

@@ -13,7 +13,7 @@ var roundRules = []guard{
 	rollbackRequested, // somebody wants the old revision back: nothing else counts
 	failing,           // a check failed
 	pending,           // a value is not there yet
-	unclear,           // a value says neither
+	inconclusive,      // a value says neither
 	unproven,          // a metric has not passed often enough in a row
 	gateClosed,        // everything is well, and somebody has to agree first
 }
@@ -148,14 +148,14 @@ func pending(t *transition) outcome {
 	}
 }
 
-// unclear follows the spec's policy.
-func unclear(t *transition) outcome {
+// inconclusive follows the spec's policy.
+func inconclusive(t *transition) outcome {
 	found := t.metric(v1beta1.Inconclusive)
-	if len(found) == 0 || t.Plan.Unclear == v1beta1.InconclusiveContinue {
+	if len(found) == 0 || t.Plan.OnInconclusive == v1beta1.InconclusiveContinue {
 		return nil
 	}
 	text := "Metric " + found[0].Name + " of " + t.Names.target() + " is inconclusive: " + strings.TrimSuffix(found[0].Message, ".")
-	if t.Plan.Unclear == v1beta1.InconclusiveAbort {
+	if t.Plan.OnInconclusive == v1beta1.InconclusiveAbort {
 		return func(t *transition) { t.rollBackFor(text) }
 	}
 	return func(t *transition) {

@@ -84,7 +84,7 @@ func TestNothingIsPromotedUnjudged(t *testing.T) {
 		s.Revision, s.Target.Revision, s.Primary.Revision, s.Primary.Health = "r1-v3", "r1-v3", "r1-v2", Stuck
 		s.Status.LastAppliedSpec, s.Status.Promoting, s.Status.Step, s.Status.CanaryWeight, s.Status.NextCheck = "r1-v3", "r1-v2", 2, 100, nil
 	}
-	continues := func(s *Snapshot) { s.Plan.Unclear = v1beta1.InconclusiveContinue }
+	continues := func(s *Snapshot) { s.Plan.OnInconclusive = v1beta1.InconclusiveContinue }
 	cases := map[string]struct {
 		reason   string
 		given    func(*Snapshot)

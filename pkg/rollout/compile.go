@@ -76,9 +76,9 @@ type Plan struct {
 	Threshold int           // failed checks that end the rollout
 	Deadline  time.Duration // for a workload or a route to become ready
 
-	Hooks   []v1beta1.CanaryWebhook // asked at the moments their types name
-	Metrics []v1beta1.CanaryMetric  // judge the canary
-	Unclear v1beta1.InconclusivePolicy
+	Hooks          []v1beta1.CanaryWebhook // asked at the moments their types name
+	Metrics        []v1beta1.CanaryMetric  // judge the canary
+	OnInconclusive v1beta1.InconclusivePolicy
 
 	// Remarks are about what the spec asks for and does not get, or gets in another way.
 	Remarks []Remark
@@ -90,7 +90,7 @@ type Remark struct {
 	Text   string
 }
 
-func (p *Plan) adjusted(texts ...string) {
+func (p *Plan) remark(texts ...string) {
 	for _, text := range texts {
 		p.Remarks = append(p.Remarks, Remark{Reason: ReasonStrategyAdjusted, Text: text})
 	}
@@ -153,18 +153,18 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 		Ratio:    a.ReplicaRatio && a.Iterations == 0,
 		Interval: interval,
 		// By the contract, a threshold that is left out is one failed check.
-		Threshold: max(a.Threshold, 1),
-		Deadline:  deadline(spec),
-		Preview:   len(a.PreviewMatch) > 0,
-		Matched:   len(a.Match) > 0 && can.Has(Weighted) && !spec.SkipAnalysis,
-		Affinity:  a.SessionAffinity,
-		Hooks:     a.Webhooks,
-		Metrics:   a.Metrics,
-		Unclear:   a.OnInconclusive,
+		Threshold:      max(a.Threshold, 1),
+		Deadline:       deadline(spec),
+		Preview:        len(a.PreviewMatch) > 0,
+		Matched:        len(a.Match) > 0 && can.Has(Weighted) && !spec.SkipAnalysis,
+		Affinity:       a.SessionAffinity,
+		Hooks:          a.Webhooks,
+		Metrics:        a.Metrics,
+		OnInconclusive: a.OnInconclusive,
 	}
 	p.Swap = p.Swap && !p.Ratio
 	p.CanaryReady, p.PrimaryReady = readiness(a.CanaryReadyThreshold), readiness(a.PrimaryReadyThreshold)
-	if err := p.plot(a); err != nil {
+	if err := p.layOutSteps(a); err != nil {
 		return Plan{}, err
 	}
 	if p.Matched && p.Strategy == Canary && !can.Has(MatchedWeighted) {
@@ -176,17 +176,17 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 	return p, nil
 }
 
-// plot lays out the steps.
-func (p *Plan) plot(a *v1beta1.CanaryAnalysis) error {
+// layOutSteps lays out the steps.
+func (p *Plan) layOutSteps(a *v1beta1.CanaryAnalysis) error {
 	switch {
 	case p.Swap && !p.Skip:
-		p.adjusted(swapRemarks(a)...)
-		p.iterate(orDefault(a.Iterations, defaultIterations))
+		p.remark(swapRemarks(a)...)
+		p.layOutBlueGreen(orDefault(a.Iterations, defaultIterations))
 	case p.Skip:
 	case a.Iterations > 0 && len(a.Match) > 0:
-		p.compare(a.Iterations)
+		p.layOutABTest(a.Iterations)
 	case a.Iterations > 0:
-		p.iterate(a.Iterations)
+		p.layOutBlueGreen(a.Iterations)
 	// The contract has stepWeight win where stepWeights is set as well.
 	case a.StepWeight > 0:
 		p.Steps = ramp(a.StepWeight, orDefault(a.MaxWeight, everything))
@@ -199,15 +199,15 @@ func (p *Plan) plot(a *v1beta1.CanaryAnalysis) error {
 		return invalid("spec.analysis", "no step: set stepWeight, stepWeights or iterations, or skipAnalysis")
 	}
 	if a.Mirror && !p.Swap {
-		p.mirror(orDefault(a.MirrorWeight, everything))
+		p.layOutMirror(orDefault(a.MirrorWeight, everything))
 	}
-	p.StepsBack = stepsBack(p.peak(), a.StepWeightPromotion, p.Swap || p.Strategy == ABTesting)
+	p.StepsBack = stepsBack(p.highestWeight(), a.StepWeightPromotion, p.Swap || p.Strategy == ABTesting)
 	return nil
 }
 
-// mirror has the canary get copies of requests before it gets any of its own: in a step of its own, or for as
+// layOutMirror has the canary get copies of requests before it gets any of its own: in a step of its own, or for as
 // long as a blue/green rollout keeps users away from it.
-func (p *Plan) mirror(percent int) {
+func (p *Plan) layOutMirror(percent int) {
 	switch p.Strategy {
 	case Canary:
 		p.Steps = slices.Insert(p.Steps, 0, Step{Mirror: percent})
@@ -217,8 +217,8 @@ func (p *Plan) mirror(percent int) {
 	}
 }
 
-// compare lays out an A/B test: all requests that fit go to the canary, for some checks.
-func (p *Plan) compare(n int) {
+// layOutABTest lays out an A/B test: all requests that fit go to the canary, for some checks.
+func (p *Plan) layOutABTest(n int) {
 	p.Strategy = ABTesting
 	p.Iterations = n
 	p.Steps = []Step{{Weight: everything}}
@@ -233,18 +233,18 @@ func (p *Plan) sendAllMatched() {
 		}
 	}
 	p.StepsBack = nil
-	p.adjusted("The provider cannot split the requests that fit spec.analysis.match: all of them go to the canary in every step")
+	p.remark("The provider cannot split the requests that fit spec.analysis.match: all of them go to the canary in every step")
 }
 
-// iterate lays out a blue/green rollout: checks without users, then all of them at once.
-func (p *Plan) iterate(n int) {
+// layOutBlueGreen lays out a blue/green rollout: checks without users, then all of them at once.
+func (p *Plan) layOutBlueGreen(n int) {
 	p.Strategy = BlueGreen
 	p.Iterations = n
 	p.Steps = []Step{{}, {Weight: everything}}
 }
 
-// peak is the highest weight of the steps.
-func (p *Plan) peak() int {
+// highestWeight is the highest weight of the steps.
+func (p *Plan) highestWeight() int {
 	peak := 0
 	for _, s := range p.Steps {
 		peak = max(peak, s.Weight)

@@ -21,7 +21,7 @@ func IntentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 		return leaveAsFound()
 	}
 	s = bounded(s)
-	return p.proportion(intentOf(p, s), s)
+	return p.sizeByWeight(intentOf(p, s), s)
 }
 
 func intentOf(p Plan, s v1beta1.CanaryStatus) Intent {

@@ -62,7 +62,7 @@ func (t *transition) recordMeasurement(key string, f Finding) {
 		m = &a.Metrics[len(a.Metrics)-1]
 	}
 	switch {
-	case f.Verdict == v1beta1.Passed, f.Verdict == v1beta1.Inconclusive && t.Plan.Unclear == v1beta1.InconclusiveContinue:
+	case f.Verdict == v1beta1.Passed, f.Verdict == v1beta1.Inconclusive && t.Plan.OnInconclusive == v1beta1.InconclusiveContinue:
 		m.Checks++
 		m.PassesInRow++
 	case f.Verdict == v1beta1.Failed:

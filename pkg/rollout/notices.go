@@ -116,9 +116,9 @@ func (p *Plan) Routing(a *v1beta1.CanaryAnalysis) string {
 	case p.Strategy == BlueGreen:
 		return "Blue/Green"
 	case a.StepWeight > 0:
-		return fmt.Sprintf("Weight step: %d max: %d", a.StepWeight, p.peak())
+		return fmt.Sprintf("Weight step: %d max: %d", a.StepWeight, p.highestWeight())
 	default:
-		return fmt.Sprintf("Weight steps: %s max: %d", joinInts(a.StepWeights), p.peak())
+		return fmt.Sprintf("Weight steps: %s max: %d", joinInts(a.StepWeights), p.highestWeight())
 	}
 }
 

@@ -64,7 +64,7 @@ func (t *transition) initialisable() bool {
 // releasePrimarySize lets the primary's autoscaler go below the size it had, once all traffic has come back to it.
 func (t *transition) releasePrimarySize() {
 	// With weights by pods the primary gave some of its own away: it has to have them back first.
-	grown := !t.Plan.Ratio || t.Primary.Replicas >= t.Status.PrimaryReplicas && !mixed(t.Status)
+	grown := !t.Plan.Ratio || t.Primary.Replicas >= t.Status.PrimaryReplicas && !canaryStillServes(t.Status)
 	if t.Routed && t.Status.CanaryWeight == 0 && grown {
 		t.next.PrimaryReplicas = 0
 	}

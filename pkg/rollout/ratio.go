@@ -57,14 +57,14 @@ func share(canary, primary int32) int {
 	return int(math.Round(everything * float64(canary) / float64(canary+primary)))
 }
 
-// proportion turns an intent into one that is reached by sizes. While the primary grows back, the canary stays behind
+// sizeByWeight turns an intent into one that is reached by sizes. While the primary grows back, the canary stays behind
 // the Service with what it has: status.actualWeight is above zero until that is over. At everything the primary keeps
 // the pods that it has left, without requests: should the canary be lost, that is all there is.
-func (p *Plan) proportion(i Intent, s v1beta1.CanaryStatus) Intent {
+func (p *Plan) sizeByWeight(i Intent, s v1beta1.CanaryStatus) Intent {
 	if !p.Ratio {
 		return i
 	}
-	size, still := s.PrimaryReplicas, mixed(s)
+	size, still := s.PrimaryReplicas, canaryStillServes(s)
 	if still && i.Apex == PrimarySide || s.CanaryWeight > 0 {
 		i.Apex = BothSides
 	}
@@ -100,11 +100,13 @@ func (p *Plan) proportion(i Intent, s v1beta1.CanaryStatus) Intent {
 	return i
 }
 
-// mixed says that both sides stand behind the Service, although the canary is to get nothing any more.
-func mixed(s v1beta1.CanaryStatus) bool { return s.ActualWeight != nil && *s.ActualWeight > 0 }
+// canaryStillServes says that both sides stand behind the Service, although the canary is to get nothing any more.
+func canaryStillServes(s v1beta1.CanaryStatus) bool {
+	return s.ActualWeight != nil && *s.ActualWeight > 0
+}
 
-// proportionate is how many pods the canary must have for the step that it is at, or that comes first.
-func (t *transition) proportionate() int32 {
+// podsOfStep is how many pods the canary must have for the step that it is at, or that comes first.
+func (t *transition) podsOfStep() int32 {
 	weight := t.Status.CanaryWeight
 	if t.Status.Step == 0 && len(t.Plan.Steps) > 0 {
 		weight = t.Plan.Steps[0].Weight
@@ -113,10 +115,10 @@ func (t *transition) proportionate() int32 {
 	return canary
 }
 
-// balanced says that both sides have the sizes that the weight asks for.
-func (t *transition) balanced() bool {
+// sizedByWeight says that both sides have the sizes that the weight asks for.
+func (t *transition) sizedByWeight() bool {
 	if t.Status.CanaryWeight == 0 {
-		return !mixed(t.Status)
+		return !canaryStillServes(t.Status)
 	}
 	_, primary := pods(t.Status.CanaryWeight, t.Status.PrimaryReplicas)
 	// Pods beyond a share are requests beyond it. At everything the primary's get none.
@@ -130,7 +132,7 @@ func (t *transition) recordActualWeight() {
 		return
 	}
 	reached := share(t.Target.Available, t.Primary.Available)
-	never := t.Status.CanaryWeight == 0 && !mixed(t.Status)
+	never := t.Status.CanaryWeight == 0 && !canaryStillServes(t.Status)
 	switch {
 	// The apex was the canary's own already, whatever pods the primary has left.
 	case t.next.CanaryWeight > 0 && IntentOf(t.Plan, t.Status).Apex == TargetSide:
@@ -140,7 +142,7 @@ func (t *transition) recordActualWeight() {
 	case never, t.Target.Available == 0, t.Primary.Available >= t.Status.PrimaryReplicas:
 		reached = 0
 	default:
-		// Rounded to zero, it would say that the canary has left: see mixed.
+		// Rounded to zero, it would say that the canary has left: see canaryStillServes.
 		reached = max(reached, 1)
 	}
 	t.next.ActualWeight = &reached

@@ -116,7 +116,7 @@ func (t *transition) adoptRollout() {
 		t.next.CanaryWeight = everything
 		t.next.Step = min(max(t.Status.Iterations, 1), t.Plan.Length())
 	case t.Plan.Strategy == Canary && approved:
-		t.next.CanaryWeight = t.Plan.peak()
+		t.next.CanaryWeight = t.Plan.highestWeight()
 		t.next.Step = t.Plan.Length()
 	default:
 		t.next.Step = max(t.stepsTaken(), 0)

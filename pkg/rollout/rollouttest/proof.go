@@ -129,7 +129,7 @@ func (w *World) approve(v view, next v1beta1.CanaryStatus, found rollout.Finding
 
 // excused says that the spec does without an answer.
 func excused(p rollout.Plan, f rollout.Finding) bool {
-	if f.Verdict == v1beta1.Inconclusive && p.Unclear == v1beta1.InconclusiveContinue {
+	if f.Verdict == v1beta1.Inconclusive && p.OnInconclusive == v1beta1.InconclusiveContinue {
 		return true
 	}
 	return slices.ContainsFunc(p.Metrics, func(m v1beta1.CanaryMetric) bool { return m.Name == f.Name && m.DryRun })

@@ -50,8 +50,8 @@ func (t *transition) approvalQuestions() Questions {
 	return Questions{Hooks: t.Plan.hooks(moments...)}
 }
 
-// beforeFirstRound says that a rollout is still before its first step, or, where it began with all users at the canary because
-// nobody else can answer them, before its first round.
+// beforeFirstRound says that a rollout is still before its first step, or, where it began with all users at the canary
+// because nobody else can answer them, before its first round.
 func (t *transition) beforeFirstRound() bool {
 	return t.Status.Step == 0 || t.Status.Analysis == nil && t.canaryOnly()
 }
@@ -100,8 +100,8 @@ func (t *transition) gatesDue() []v1beta1.HookType {
 	return due
 }
 
-// stepsBeforePromotion is the number of steps after which a promotion has to be agreed to. A blue/green rollout asks before
-// all users move: that is what people mean by it.
+// stepsBeforePromotion is the number of steps after which a promotion has to be agreed to. A blue/green rollout asks
+// before all users move: that is what people mean by it.
 func (t *transition) stepsBeforePromotion() int {
 	// A canary that alone can answer has all users already, so that only its promotion is left to agree to.
 	if t.Plan.Strategy == BlueGreen && !t.canaryOnly() {
@@ -154,7 +154,8 @@ func (t *transition) canaryPodsNeeded() int32 {
 	if t.Plan.Ratio {
 		return t.podsOfStep()
 	}
-	// Nothing more is sent to the canary. What it has to be for a primary that does not come up is failPromotion's to look at.
+	// Nothing more is sent to the canary. What it has to be for a primary that does not come up is failPromotion's to look
+	// at.
 	if t.Status.Step >= t.Plan.Length() {
 		return 0
 	}

@@ -6,9 +6,9 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// bounded is a status whose numbers are within their bounds. Nobody but a person, or another program, writes others; the
-// next decision that is stored puts them right. The schema has no such bounds: one that was stored beyond them could not be
-// patched any more.
+// bounded is a status whose numbers are within their bounds. Nobody but a person, or another program, writes others;
+// the next decision that is stored puts them right. The schema has no such bounds: one that was stored beyond them
+// could not be patched any more.
 func bounded(s v1beta1.CanaryStatus) v1beta1.CanaryStatus {
 	s.CanaryWeight = min(max(s.CanaryWeight, 0), everything)
 	s.Step, s.Iterations, s.FailedChecks = atLeastZero(s.Step), atLeastZero(s.Iterations), atLeastZero(s.FailedChecks)

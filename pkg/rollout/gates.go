@@ -88,8 +88,8 @@ func (t *transition) closedGate(moment v1beta1.HookType) *Finding {
 	return nil
 }
 
-// waitAtGate waits in front of a closed gate until it is asked again. People hear of it when it closes, and once more when its
-// answer becomes another one.
+// waitAtGate waits in front of a closed gate until it is asked again. People hear of it when it closes, and once more
+// when its answer becomes another one.
 func (t *transition) waitAtGate(why Wait, gate Finding, alert string) {
 	text := strings.TrimSuffix(gate.Message, ".")
 	// What was said last is in the condition, which a restart does not forget.

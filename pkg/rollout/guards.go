@@ -113,7 +113,8 @@ func stuck(t *transition) outcome {
 	return nil
 }
 
-// thresholdReached is about a threshold that was lowered: the failure that reaches it ends the rollout by itself, see fail.
+// thresholdReached is about a threshold that was lowered: the failure that reaches it ends the rollout by itself, see
+// fail.
 func thresholdReached(t *transition) outcome {
 	if !t.analysing() || t.Status.FailedChecks < t.Plan.Threshold {
 		return nil
@@ -158,8 +159,8 @@ func (t *transition) primaryRecovered() bool {
 	return t.primaryBroken() && t.ready(t.Primary, t.Status.Promoting) && t.Primary.Available >= min(t.Status.PrimaryReplicas, t.Primary.Replicas)
 }
 
-// targetReverted says that the target was put back to the revision the primary runs.
-// A primary that a promotion broke does not run that one any more: putting the target back to it is a rollout like any other.
+// targetReverted says that the target was put back to the revision the primary runs. A primary that a promotion broke
+// does not run that one any more: putting the target back to it is a rollout like any other.
 func (t *transition) targetReverted() bool {
 	return t.Revision == t.Status.LastPromotedSpec && t.Revision != t.Status.LastAppliedSpec && !t.primaryBroken()
 }
@@ -175,8 +176,8 @@ func (t *transition) primaryRevisionWrong() bool {
 	return t.Primary.Revision != "" && t.Primary.Revision != t.Status.LastPromotedSpec
 }
 
-// primaryRevisionWrongAtRest says that a primary at rest runs something else than it should, and that its target could give it that: it
-// was written, and called off before anybody knew.
+// primaryRevisionWrongAtRest says that a primary at rest runs something else than it should, and that its target could
+// give it that: it was written, and called off before anybody knew.
 func (t *transition) primaryRevisionWrongAtRest() bool {
 	return t.primaryRevisionWrong() && !t.primaryBroken() && t.Revision == t.Status.LastPromotedSpec && t.Primary.Health != Absent
 }

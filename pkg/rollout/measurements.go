@@ -8,7 +8,8 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// measurementsKept is how many measurements of a metric the status holds: enough to see a trend, and no burden on the object.
+// measurementsKept is how many measurements of a metric the status holds: enough to see a trend, and no burden on the
+// object.
 const measurementsKept = 5
 
 // metricKey names a metric in the status. Names may be used twice in a spec.
@@ -25,8 +26,8 @@ func (p *Plan) metricKey(i int) string {
 	return fmt.Sprintf("%s#%d", name, before+1)
 }
 
-// recordMeasurements writes what a round found into the status, so that a count outlives the operator and people can see why
-// a rollout stands.
+// recordMeasurements writes what a round found into the status, so that a count outlives the operator and people can
+// see why a rollout stands.
 func (t *transition) recordMeasurements() {
 	// Answers to hooks come first, those of metrics after them: see Findings.
 	waits := len(t.metric(v1beta1.Waiting)) > 0

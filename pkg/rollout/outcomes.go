@@ -174,8 +174,8 @@ func (t *transition) callOffPromotion() {
 	t.say(ReasonCalledOff, "%s is back at the promoted revision, returning %s to it", t.Names.target(), t.Names.primary())
 }
 
-// returnPrimary sends the primary back to the promoted revision, and users to the primary: at once, unless none of its pods
-// would answer them.
+// returnPrimary sends the primary back to the promoted revision, and users to the primary: at once, unless none of its
+// pods would answer them.
 func (t *transition) returnPrimary() {
 	t.next.Promoting = t.Status.LastPromotedSpec
 	t.next.Iterations = 0
@@ -201,8 +201,8 @@ func (t *transition) recreatePrimary() {
 	t.warn(ReasonWorkloadNotReady, "%s is gone, making it again from %s", t.Names.primary(), t.Names.target())
 }
 
-// routeAllToCanary gives a canary all users, since somebody deleted the primary in mid-rollout. There is nothing left to compare
-// it with and nothing to go back to: it is judged once more with all of them there.
+// routeAllToCanary gives a canary all users, since somebody deleted the primary in mid-rollout. There is nothing left
+// to compare it with and nothing to go back to: it is judged once more with all of them there.
 func (t *transition) routeAllToCanary() {
 	if t.Status.Phase == v1beta1.PhaseWaitingPromotion {
 		t.enter(v1beta1.PhaseProgressing)
@@ -216,8 +216,8 @@ func (t *transition) routeAllToCanary() {
 	t.alert(v1beta1.SeverityError, text)
 }
 
-// tellPrimaryUnrecoverable is about a primary that somebody deleted and that cannot be made again: the target, which it was
-// copied from, has another revision by now, and one that did not pass must not be given to users.
+// tellPrimaryUnrecoverable is about a primary that somebody deleted and that cannot be made again: the target, which it
+// was copied from, has another revision by now, and one that did not pass must not be given to users.
 func (t *transition) tellPrimaryUnrecoverable() {
 	text := fmt.Sprintf("%s is gone and cannot be made again: %s does not have the promoted revision, put it back to that",
 		t.Names.primary(), t.Names.target())

@@ -131,7 +131,8 @@ func (t *transition) startRollout() {
 // restartRollout drops what is known of the old revision and begins with the new one.
 // The size stays what it was when the rollout began: that is what the primary has to have again at its end.
 func (t *transition) restartRollout() {
-	// The primary was not given it yet. One that a promotion broke keeps the name of what broke it, until something else is promoted.
+	// The primary was not given it yet. One that a promotion broke keeps the name of what broke it, until something else
+	// is promoted.
 	if t.Status.Phase == v1beta1.PhasePromoting {
 		t.next.Promoting = ""
 	}

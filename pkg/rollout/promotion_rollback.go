@@ -35,8 +35,8 @@ func rollbackHooksEnabled(p Plan, s v1beta1.CanaryStatus) bool {
 func (t *transition) returningToPrevious() bool  { return ReturningToPrevious(t.Status) }
 func (t *transition) rollbackHooksEnabled() bool { return rollbackHooksEnabled(t.Plan, t.Status) }
 
-// rollbackHooksDue says that they are due now. A status remembers that they were asked by when it was stored last: nextCheck is
-// that of steps back, and the deadline of a primary counts from it.
+// rollbackHooksDue says that they are due now. A status remembers that they were asked by when it was stored last:
+// nextCheck is that of steps back, and the deadline of a primary counts from it.
 func (t *transition) rollbackHooksDue() bool {
 	// With answers at hand this is the pass that decides by them, and asks nothing more.
 	if !t.rollbackHooksEnabled() || len(t.found) > 0 {
@@ -46,8 +46,8 @@ func (t *transition) rollbackHooksDue() bool {
 	return t.Status.LastTransitionTime.Truncate(time.Second).Before(due.Truncate(time.Second))
 }
 
-// rollbackHookTimes are when rollback hooks were due last, and how long it is until they are again. It counts whole intervals
-// from the beginning of the phase, in the seconds that a status is stored with.
+// rollbackHookTimes are when rollback hooks were due last, and how long it is until they are again. It counts whole
+// intervals from the beginning of the phase, in the seconds that a status is stored with.
 func (t *transition) rollbackHookTimes() (due time.Time, left time.Duration) {
 	// A status without since, or with one that no clock has shown, is older than a duration can be.
 	began, interval := later(t.since(), time.Unix(0, 0)).Truncate(time.Second), max(t.Plan.Interval, time.Second)
@@ -66,7 +66,8 @@ func (t *transition) requeueForRollbackHooks() {
 	}
 }
 
-// noteRollbackHooks takes note of what rollback hooks said to a promotion, and says once if one of them cannot be followed.
+// noteRollbackHooks takes note of what rollback hooks said to a promotion, and says once if one of them cannot be
+// followed.
 func (t *transition) noteRollbackHooks() {
 	t.rollbackHooksAsked = t.rollbackHooksEnabled() && len(t.found) > 0
 	// Once: the hook is asked again every interval, and may go on agreeing.
@@ -119,8 +120,8 @@ func (t *transition) rollbackCause() string {
 	return "a rollback hook asked for it"
 }
 
-// tellRollbackImpossible says that a promotion goes on although a hook asked for a rollback. What has been said is kept in the
-// condition: the hook may well go on asking.
+// tellRollbackImpossible says that a promotion goes on although a hook asked for a rollback. What has been said is kept
+// in the condition: the hook may well go on asking.
 func (t *transition) tellRollbackImpossible(order string) {
 	text := t.Names.primary() + " cannot return to the promoted revision: " + orElse(t.NotKeptReason, "it is not kept") +
 		"; put " + t.Names.target() + " back to it"

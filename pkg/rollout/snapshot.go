@@ -51,8 +51,9 @@ type Snapshot struct {
 	// a status of another controller is in need of it.
 	Copied bool
 
-	// PreviousTemplateKept says that the primary's history still holds the promoted revision, so that it can return to it without the
-	// target; else NotKeptReason says why not, for people. It is looked for in Promoting alone, of a plan with a rollback hook.
+	// PreviousTemplateKept says that the primary's history still holds the promoted revision, so that it can return to it
+	// without the target; else NotKeptReason says why not, for people. It is looked for in Promoting alone, of a plan with
+	// a rollback hook.
 	PreviousTemplateKept bool
 	NotKeptReason        string
 

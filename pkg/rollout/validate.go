@@ -43,8 +43,8 @@ func validateTarget(spec v1beta1.CanarySpec, _ Capabilities) error {
 	return nil
 }
 
-// validateLengths refuses what would take no end of time and memory in every pass. The schema has no such bounds: they would
-// make each patch of the status of a stored Canary beyond them fail, and so leave its rollout where it is.
+// validateLengths refuses what would take no end of time and memory in every pass. The schema has no such bounds: they
+// would make each patch of the status of a stored Canary beyond them fail, and so leave its rollout where it is.
 func validateLengths(spec v1beta1.CanarySpec, _ Capabilities) error {
 	a := spec.Analysis
 	if a == nil {
@@ -143,8 +143,8 @@ func validateMatches(spec v1beta1.CanarySpec, can Capabilities) error {
 	return nil
 }
 
-// validateCapabilities refuses what the provider cannot do. Services alone follow the contract instead: they ignore a match with
-// a warning.
+// validateCapabilities refuses what the provider cannot do. Services alone follow the contract instead: they ignore a
+// match with a warning.
 func validateCapabilities(spec v1beta1.CanarySpec, can Capabilities) error {
 	a := spec.Analysis
 	if a == nil {

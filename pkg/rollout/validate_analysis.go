@@ -41,8 +41,8 @@ func validateMetricSource(field string, m v1beta1.CanaryMetric) error {
 	return validateDuration(field+".initialDelay", m.InitialDelay)
 }
 
-// validateMetricLimits refuses what no value could pass. It would show at the end of the first step, as a rollback of a good
-// revision.
+// validateMetricLimits refuses what no value could pass. It would show at the end of the first step, as a rollback of a
+// good revision.
 func validateMetricLimits(field string, m v1beta1.CanaryMetric) error {
 	if r := m.ThresholdRange; r != nil && r.Min != nil && r.Max != nil && *r.Min > *r.Max {
 		return invalid(field+".thresholdRange", "min %v is above max %v, so no value can pass", *r.Min, *r.Max)
@@ -106,8 +106,8 @@ func validateComparison(field string, m v1beta1.CanaryMetric) error {
 	return nil
 }
 
-// validateWebhooks refuses types that are not known: a gate with a slip of the pen in its type would never be asked, and let
-// every canary through.
+// validateWebhooks refuses types that are not known: a gate with a slip of the pen in its type would never be asked,
+// and let every canary through.
 func validateWebhooks(spec v1beta1.CanarySpec, _ Capabilities) error {
 	if spec.Analysis == nil {
 		return nil

@@ -27,6 +27,9 @@ type Config struct {
 	Headers http.Header // sent along
 	Cookies bool        // each worker keeps the cookies it is given, as a browser does
 	Timeout time.Duration
+	// Call asks in another protocol, and tells the version that answered. Nil: by HTTP, which alone the fields above
+	// are about, but for Rate, Workers and Timeout.
+	Call func(context.Context) (version string, err error)
 }
 
 // defaultTimeout is when a user gives up.
@@ -50,7 +53,7 @@ type Answer struct {
 	Took     time.Duration
 	Fresh    bool   // over a connection of its own
 	Resent   bool   // the first connection turned out dead, which HTTP clients make up for by asking again
-	Status   int    // zero: there was no answer
+	Status   int    // zero: there was no answer, or none of HTTP
 	Version  string // of who answered, if the answer names one
 	Hostname string
 	Err      string // empty: success, which is any status below 400
@@ -85,7 +88,7 @@ func (c *Client) Stop() {
 
 // work asks over and over; every other worker does so on a new connection each time, or all do.
 func (c *Client) work(ctx context.Context, n int) {
-	fresh := n%2 == 1 || c.cfg.Fresh
+	fresh := c.cfg.Call == nil && (n%2 == 1 || c.cfg.Fresh)
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableKeepAlives, transport.Proxy = fresh, nil
 	defer transport.CloseIdleConnections()
@@ -117,12 +120,25 @@ func (c *Client) due(ctx context.Context) bool {
 
 func (c *Client) ask(ctx context.Context, client *http.Client) Answer {
 	answer := Answer{Sent: time.Now()}
-	err := c.fetch(ctx, client, &answer)
+	var err error
+	if c.cfg.Call == nil {
+		err = c.fetch(ctx, client, &answer)
+	} else {
+		err = c.call(ctx, &answer)
+	}
 	answer.Took = time.Since(answer.Sent)
 	if err != nil {
 		answer.Err = err.Error()
 	}
 	return answer
+}
+
+// call makes one request of another protocol.
+func (c *Client) call(ctx context.Context, answer *Answer) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	answer.Version, err = c.cfg.Call(ctx)
+	return err
 }
 
 // fetch makes one request; only a whole answer with a good status is a success.

@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -159,6 +160,29 @@ func TestFreshConnections(t *testing.T) {
 			require.True(t, a.Fresh, "worker %d kept its connection", worker)
 		}
 	}
+}
+
+// TestAnotherProtocol asks by a call that fails once and hangs once.
+func TestAnotherProtocol(t *testing.T) {
+	var n int
+	c := Start(t.Context(), Config{Workers: 1, Timeout: 50 * time.Millisecond, Call: func(ctx context.Context) (string, error) {
+		switch n++; n {
+		case 3:
+			return "", errors.New("unavailable")
+		case 5:
+			<-ctx.Done()
+			return "", ctx.Err()
+		}
+		return "1", nil
+	}})
+	answered(t, c, 10)
+	c.Stop()
+	report := c.Since(time.Time{})
+	require.Equal(t, map[string]int{"1": report.Total - 2}, report.ByVersion)
+	require.Len(t, report.FirstFailures, 2)
+	require.Equal(t, "unavailable", report.FirstFailures[0].Err)
+	require.Contains(t, report.FirstFailures[1].Err, "deadline exceeded", "it has as long as HTTP has")
+	require.False(t, report.FirstFailures[0].Fresh, "whose connections are whose is the call's business")
 }
 
 func TestRateIsKept(t *testing.T) {

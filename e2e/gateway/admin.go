@@ -56,7 +56,7 @@ func (t *routeTable) describe(b *strings.Builder) {
 	for _, domain := range sortedKeys(t.exact) {
 		hosts = append(hosts, t.exact[domain])
 	}
-	for _, w := range append(t.suffixes, t.prefixes...) {
+	for _, w := range t.suffixes {
 		hosts = append(hosts, w.host)
 	}
 	for _, vh := range append(hosts, t.any) {

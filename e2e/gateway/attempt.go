@@ -93,9 +93,6 @@ func (h *handler) attempt(r *http.Request, x *exchange, tried map[string]bool) (
 	ctx, cancel := perTry(r.Context(), x.rule.forward.retry)
 	out := r.Clone(ctx)
 	out.URL.Host = target.address
-	if x.rule.forward.auto {
-		out.Host = target.address
-	}
 	if x.payload != nil {
 		out.Body = io.NopCloser(bytes.NewReader(x.payload))
 		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(x.payload)), nil }

@@ -70,12 +70,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case x.rule == nil:
 		x.local(w, http.StatusNotFound, flagNoRoute, "")
-	case x.host.tlsOnly:
-		x.flag = flagNone
-		x.reply(w, answer{status: http.StatusMovedPermanently, location: "https://" + withoutPort(r.Host) + r.URL.RequestURI()})
-	case x.rule.cors.preflight(r):
-		x.rule.cors.mark(w.Header(), r, true)
-		x.reply(w, answer{status: http.StatusOK})
 	case x.rule.answer != nil:
 		x.reply(w, x.rule.answer(r))
 	default:
@@ -107,7 +101,7 @@ func (h *handler) find(x *exchange, r *http.Request) {
 	if x.host = h.host(x, r); x.host == nil {
 		return
 	}
-	x.rule = x.host.rule(queryOf(r, h.random))
+	x.rule = x.host.rule(queryOf(r))
 }
 
 // host finds the virtual host. A name without a dot is another Service in each namespace, and istiod, which takes
@@ -169,24 +163,13 @@ func (x *exchange) keep(r *http.Request) error {
 // rewrite turns the request as it came into the one that goes up.
 func (h *handler) rewrite(p *httputil.ProxyRequest) {
 	x := exchangeOf(p.In.Context())
-	out, f := p.Out, x.rule.forward
+	out := p.Out
 	out.URL.Scheme, out.URL.Host = "http", x.upstream.name
 	forwarded := append(p.In.Header.Values("X-Forwarded-For"), withoutPort(p.In.RemoteAddr))
 	out.Header.Set("X-Forwarded-For", strings.Join(forwarded, ","))
 	out.Header.Set("X-Forwarded-Proto", "http")
-	out.Header.Set("X-Envoy-Original-Path", p.In.URL.RequestURI())
-	if path := f.rewrite.path(out.URL.EscapedPath(), x.rule.match); path != out.URL.EscapedPath() {
-		withPath(out.URL, path)
-	} else {
-		out.Header.Del("X-Envoy-Original-Path")
-	}
-	for _, ops := range []headerOps{x.split.request, x.rule.request, x.host.request, x.table.request} {
-		ops.request(out, p.In)
-	}
-	for _, host := range []string{f.host, x.split.host} {
-		if host != "" {
-			out.Host = host
-		}
+	for _, ops := range []headerOps{x.split.request, x.rule.request} {
+		ops.apply(out.Header)
 	}
 }
 
@@ -194,11 +177,8 @@ func (h *handler) rewrite(p *httputil.ProxyRequest) {
 func (h *handler) modify(resp *http.Response) error {
 	x := exchangeOf(resp.Request.Context())
 	x.code, x.grpcStatus = resp.StatusCode, resp.Header.Get("Grpc-Status")
-	for _, ops := range []headerOps{x.split.response, x.rule.response, x.host.response, x.table.response} {
-		ops.apply(resp.Header, x.original)
-	}
-	if x.rule.cors.allows(x.original) {
-		x.rule.cors.mark(resp.Header, x.original, false)
+	for _, ops := range []headerOps{x.split.response, x.rule.response} {
+		ops.apply(resp.Header)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -19,17 +20,16 @@ type inlet struct {
 	chains        []*chain // most specific first
 }
 
-// chain is what is done with a connection: HTTP by a table of routes, or bytes to one of some clusters.
+// chain is what is done with a connection: HTTP by a table of routes, or bytes to a cluster.
 type chain struct {
 	networks  []netip.Prefix // destination; none: any
 	sniffed   bool           // only for connections that open with HTTP
 	http      bool
 	routes    string // name of the table
 	inline    *routeTable
-	clusters  []string // TCP
-	weights   []float64
-	unusable  bool // needs TLS to be chosen or served
-	lastInRow bool // the listener's default
+	cluster   string // TCP
+	unusable  bool   // needs TLS to be chosen or served
+	lastInRow bool   // the listener's default
 }
 
 // harmless are HTTP filters that change nothing about where a request goes or whether it may. Any other
@@ -120,7 +120,9 @@ func (c *chain) use(f *listener.Filter) error {
 		if err := config.UnmarshalTo(proxy); err != nil {
 			return fmt.Errorf("reading the TCP filter: %w", err)
 		}
-		c.useTCP(proxy)
+		if c.cluster = proxy.GetCluster(); c.cluster == "" {
+			return errors.New("dividing connections is not supported")
+		}
 	}
 	return nil
 }
@@ -141,17 +143,6 @@ func (c *chain) useHTTP(manager *hcm.HttpConnectionManager) (err error) {
 		return fmt.Errorf("routes neither inline nor named")
 	}
 	return nil
-}
-
-func (c *chain) useTCP(proxy *tcpproxy.TcpProxy) {
-	if name := proxy.GetCluster(); name != "" {
-		c.clusters, c.weights = []string{name}, []float64{1}
-		return
-	}
-	for _, w := range proxy.GetWeightedClusters().GetClusters() {
-		c.clusters = append(c.clusters, w.GetName())
-		c.weights = append(c.weights, float64(w.GetWeight()))
-	}
 }
 
 // tables names the route tables that the listener takes from istiod.

@@ -1,11 +1,10 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -18,11 +17,10 @@ import (
 type query struct {
 	method, authority, path, rawQuery string // the path as it was sent, still escaped
 	header                            http.Header
-	random                            func() float64
 }
 
-func queryOf(r *http.Request, random func() float64) *query {
-	return &query{method: r.Method, authority: r.Host, path: r.URL.EscapedPath(), rawQuery: r.URL.RawQuery, header: r.Header, random: random}
+func queryOf(r *http.Request) *query {
+	return &query{method: r.Method, authority: r.Host, path: r.URL.EscapedPath(), rawQuery: r.URL.RawQuery, header: r.Header}
 }
 
 // value returns a header the way matchers see it: several lines as one, pseudo headers included.
@@ -51,19 +49,19 @@ func (q *query) value(name string) (string, bool) {
 // ruleMatch is the condition of a route; every part of it must hold.
 type ruleMatch struct {
 	path    textMatch
-	shape   string // how the path is compared, and what a rewrite of its prefix replaces
+	shape   string // how the path is compared, for people
 	prefix  string
 	headers []headerMatch
-	params  []paramMatch
-	chance  *float64
-	grpc    bool
 }
 
 func compileMatch(m *route.RouteMatch) (ruleMatch, error) {
 	if m == nil {
 		return ruleMatch{}, fmt.Errorf("no match")
 	}
-	out := ruleMatch{grpc: m.GetGrpc() != nil}
+	if len(m.GetQueryParameters()) > 0 || m.GetRuntimeFraction() != nil || m.GetGrpc() != nil {
+		return ruleMatch{}, errors.New("matching anything but paths and headers is not supported")
+	}
+	out := ruleMatch{}
 	if err := out.compilePath(m); err != nil {
 		return ruleMatch{}, err
 	}
@@ -74,29 +72,20 @@ func compileMatch(m *route.RouteMatch) (ruleMatch, error) {
 		}
 		out.headers = append(out.headers, compiled)
 	}
-	for _, p := range m.GetQueryParameters() {
-		compiled, err := compileParamMatch(p)
-		if err != nil {
-			return ruleMatch{}, fmt.Errorf("query parameter %q: %w", p.GetName(), err)
-		}
-		out.params = append(out.params, compiled)
-	}
-	if f := m.GetRuntimeFraction(); f != nil {
-		chance := fraction(f.GetDefaultValue())
-		out.chance = &chance
-	}
 	return out, nil
 }
 
 func (m *ruleMatch) compilePath(r *route.RouteMatch) (err error) {
-	fold := r.GetCaseSensitive() != nil && !r.GetCaseSensitive().GetValue()
+	if r.GetCaseSensitive() != nil && !r.GetCaseSensitive().GetValue() {
+		return errors.New("a path whose case does not matter is not supported")
+	}
 	switch p := r.GetPathSpecifier().(type) {
 	case *route.RouteMatch_Prefix:
-		m.shape, m.prefix, m.path = "prefix", p.Prefix, startsWith(p.Prefix, fold)
+		m.shape, m.prefix, m.path = "prefix", p.Prefix, startsWith(p.Prefix)
 	case *route.RouteMatch_Path:
-		m.shape, m.prefix, m.path = "path", p.Path, equals(p.Path, fold)
+		m.shape, m.prefix, m.path = "path", p.Path, equals(p.Path)
 	case *route.RouteMatch_PathSeparatedPrefix:
-		below, same := startsWith(p.PathSeparatedPrefix+"/", fold), equals(p.PathSeparatedPrefix, fold)
+		below, same := startsWith(p.PathSeparatedPrefix+"/"), equals(p.PathSeparatedPrefix)
 		m.shape, m.prefix = "separated prefix", p.PathSeparatedPrefix
 		m.path = func(s string) bool { return below(s) || same(s) }
 	case *route.RouteMatch_SafeRegex:
@@ -109,7 +98,7 @@ func (m *ruleMatch) compilePath(r *route.RouteMatch) (err error) {
 }
 
 func (m *ruleMatch) matches(q *query) bool {
-	if !m.path(q.path) || (m.grpc && !isGRPC(q.header)) {
+	if !m.path(q.path) {
 		return false
 	}
 	for _, h := range m.headers {
@@ -117,45 +106,23 @@ func (m *ruleMatch) matches(q *query) bool {
 			return false
 		}
 	}
-	if len(m.params) > 0 {
-		values, _ := url.ParseQuery(q.rawQuery) // what can't be parsed isn't there to match
-		for _, p := range m.params {
-			if !p(values) {
-				return false
-			}
-		}
-	}
-	return m.chance == nil || q.random() < *m.chance
+	return true
 }
 
 func isGRPC(h http.Header) bool {
 	return strings.HasPrefix(h.Get("Content-Type"), "application/grpc")
 }
 
-// textMatch, headerMatch and paramMatch answer whether a part of the request is as wanted.
+// textMatch and headerMatch answer whether a part of the request is as wanted.
 type (
 	textMatch   func(string) bool
 	headerMatch func(*query) bool
-	paramMatch  func(url.Values) bool
 )
 
-func equals(want string, fold bool) textMatch {
-	if fold {
-		return func(s string) bool { return strings.EqualFold(s, want) }
-	}
-	return func(s string) bool { return s == want }
-}
+func equals(want string) textMatch { return func(s string) bool { return s == want } }
 
-func startsWith(want string, fold bool) textMatch {
-	return folded(strings.HasPrefix, want, fold)
-}
-
-func folded(compare func(s, part string) bool, want string, fold bool) textMatch {
-	if fold {
-		want = strings.ToLower(want)
-		return func(s string) bool { return compare(strings.ToLower(s), want) }
-	}
-	return func(s string) bool { return compare(s, want) }
+func startsWith(want string) textMatch {
+	return func(s string) bool { return strings.HasPrefix(s, want) }
 }
 
 // fullMatch compiles a pattern that must cover the whole text, as Envoy's must.
@@ -168,16 +135,14 @@ func fullMatch(m *matcher.RegexMatcher) (textMatch, error) {
 }
 
 func compileText(m *matcher.StringMatcher) (textMatch, error) {
-	fold := m.GetIgnoreCase()
+	if m.GetIgnoreCase() {
+		return nil, errors.New("a text whose case does not matter is not supported")
+	}
 	switch p := m.GetMatchPattern().(type) {
 	case *matcher.StringMatcher_Exact:
-		return equals(p.Exact, fold), nil
+		return equals(p.Exact), nil
 	case *matcher.StringMatcher_Prefix:
-		return startsWith(p.Prefix, fold), nil
-	case *matcher.StringMatcher_Suffix:
-		return folded(strings.HasSuffix, p.Suffix, fold), nil
-	case *matcher.StringMatcher_Contains:
-		return folded(strings.Contains, p.Contains, fold), nil
+		return startsWith(p.Prefix), nil
 	case *matcher.StringMatcher_SafeRegex:
 		return fullMatch(p.SafeRegex)
 	default:
@@ -185,68 +150,27 @@ func compileText(m *matcher.StringMatcher) (textMatch, error) {
 	}
 }
 
-// compileHeaderMatch covers the older single-purpose forms too, which istiod still uses in places.
 func compileHeaderMatch(m *route.HeaderMatcher) (headerMatch, error) {
 	name := strings.ToLower(m.GetName())
-	want, err := headerText(m)
+	if present, ok := m.GetHeaderMatchSpecifier().(*route.HeaderMatcher_PresentMatch); ok {
+		wanted := present.PresentMatch != m.GetInvertMatch()
+		return func(q *query) bool { _, there := q.value(name); return there == wanted }, nil
+	}
+	exact, ok := m.GetHeaderMatchSpecifier().(*route.HeaderMatcher_StringMatch)
+	if !ok {
+		return nil, fmt.Errorf("match %T is not supported", m.GetHeaderMatchSpecifier())
+	}
+	want, err := compileText(exact.StringMatch)
 	if err != nil {
 		return nil, err
 	}
-	present, byPresence := m.GetHeaderMatchSpecifier().(*route.HeaderMatcher_PresentMatch)
-	byPresence = byPresence || m.GetHeaderMatchSpecifier() == nil
-	wanted := present == nil || present.PresentMatch
 	return func(q *query) bool {
 		value, there := q.value(name)
-		if byPresence {
-			return (there == wanted) != m.GetInvertMatch()
-		}
 		if !there && !m.GetTreatMissingHeaderAsEmpty() {
 			return false // an absent header meets no condition, not even an inverted one
 		}
 		return want(value) != m.GetInvertMatch()
 	}, nil
-}
-
-func headerText(m *route.HeaderMatcher) (textMatch, error) {
-	switch p := m.GetHeaderMatchSpecifier().(type) {
-	case nil, *route.HeaderMatcher_PresentMatch:
-		return nil, nil
-	case *route.HeaderMatcher_StringMatch:
-		return compileText(p.StringMatch)
-	case *route.HeaderMatcher_ExactMatch:
-		return equals(p.ExactMatch, false), nil
-	case *route.HeaderMatcher_PrefixMatch:
-		return startsWith(p.PrefixMatch, false), nil
-	case *route.HeaderMatcher_SuffixMatch:
-		return folded(strings.HasSuffix, p.SuffixMatch, false), nil
-	case *route.HeaderMatcher_ContainsMatch:
-		return folded(strings.Contains, p.ContainsMatch, false), nil
-	case *route.HeaderMatcher_SafeRegexMatch:
-		return fullMatch(p.SafeRegexMatch)
-	case *route.HeaderMatcher_RangeMatch:
-		return within(p.RangeMatch), nil
-	default:
-		return nil, fmt.Errorf("match %T is not supported", p)
-	}
-}
-
-func within(r *typev3.Int64Range) textMatch {
-	return func(s string) bool {
-		n, err := strconv.ParseInt(s, 10, 64)
-		return err == nil && n >= r.GetStart() && n < r.GetEnd()
-	}
-}
-
-func compileParamMatch(m *route.QueryParameterMatcher) (paramMatch, error) {
-	name := m.GetName()
-	if m.GetStringMatch() == nil {
-		return func(v url.Values) bool { return v.Has(name) }, nil
-	}
-	want, err := compileText(m.GetStringMatch())
-	if err != nil {
-		return nil, err
-	}
-	return func(v url.Values) bool { return v.Has(name) && want(v.Get(name)) }, nil
 }
 
 // fraction turns a numerator and its denominator into a share of one.

@@ -35,9 +35,7 @@ func TestMesh(t *testing.T) {
 	}()
 	unknown := backend(t, "unknown", nil)
 	tcp := &listener.Listener{Name: "tcp", Address: addressOf("10.96.0.7:6379"), BindToPort: wrapperspb.Bool(false), FilterChains: []*listener.FilterChain{{Filters: []*listener.Filter{
-		{ConfigType: &listener.Filter_TypedConfig{TypedConfig: pack(&tcpproxy.TcpProxy{ClusterSpecifier: &tcpproxy.TcpProxy_WeightedClusters{WeightedClusters: &tcpproxy.TcpProxy_WeightedCluster{
-			Clusters: []*tcpproxy.TcpProxy_WeightedCluster_ClusterWeight{{Name: outbound("redis"), Weight: 1}},
-		}}})}},
+		{ConfigType: &listener.Filter_TypedConfig{TypedConfig: pack(&tcpproxy.TcpProxy{ClusterSpecifier: &tcpproxy.TcpProxy_Cluster{Cluster: outbound("redis")}})}},
 	}}}}
 	inbound := &listener.Listener{Name: "virtualInbound", Address: addressOf("0.0.0.0:15006"), TrafficDirection: core.TrafficDirection_INBOUND, FilterChains: []*listener.FilterChain{{TransportSocket: &core.TransportSocket{}}}}
 	table := &route.RouteConfiguration{Name: "9898", VirtualHosts: []*route.VirtualHost{

@@ -31,22 +31,15 @@ type Metrics struct {
 	registry  *prometheus.Registry
 	requests  *prometheus.CounterVec
 	durations *prometheus.HistogramVec
-	opened    *prometheus.CounterVec
-	closed    *prometheus.CounterVec
 }
-
-// connectionLabels are those of labelNames that make sense without a request.
-var connectionLabels = []string{"reporter", "destination_service", "destination_service_name", "destination_service_namespace", "response_flags"}
 
 func newMetrics() *Metrics {
 	m := &Metrics{
 		registry:  prometheus.NewRegistry(),
 		requests:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "istio_requests_total", Help: "Requests, by who sent and who answered them."}, labelNames),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "istio_request_duration_milliseconds", Help: "Time from a request's beginning to its response's end.", Buckets: durationBuckets}, labelNames),
-		opened:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "istio_tcp_connections_opened_total", Help: "TCP connections opened."}, connectionLabels),
-		closed:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "istio_tcp_connections_closed_total", Help: "TCP connections closed."}, connectionLabels),
 	}
-	m.registry.MustRegister(m.requests, m.durations, m.opened, m.closed, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.requests, m.durations, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -94,11 +87,4 @@ func (x *exchange) labels(reporter, security string) []string {
 		service.host, service.serviceName, service.serviceNamespace, to.Cluster,
 		protocol, strconv.Itoa(x.code), x.grpcStatus, x.flag, security,
 	}
-}
-
-// connection counts one TCP connection and returns what counts its end.
-func (m *Metrics) connection(u *upstream, flag string) func() {
-	values := []string{"source", u.host, u.serviceName, u.serviceNamespace, flag}
-	m.opened.WithLabelValues(values...).Inc()
-	return func() { m.closed.WithLabelValues(values...).Inc() }
 }

@@ -25,7 +25,7 @@ func (h *handler) mirror(r *http.Request, x *exchange) {
 			rule: x.rule.alone(), split: x.split, upstream: target, payload: x.payload, source: x.source, flag: flagNone,
 		}
 		ctx := context.WithValue(context.WithoutCancel(r.Context()), exchangeKey{}, shadow)
-		copied := h.copied(r.Clone(ctx), shadow, m)
+		copied := h.copied(r.Clone(ctx), shadow)
 		h.gateway.shadows.Go(func() { h.send(copied, shadow) })
 	}
 }
@@ -33,20 +33,15 @@ func (h *handler) mirror(r *http.Request, x *exchange) {
 // alone is the rule without retries: a lost copy is lost.
 func (r *rule) alone() *rule {
 	out, f := *r, *r.forward
-	f.retry, f.mirrors, f.auto = nil, nil, false
+	f.retry, f.mirrors = nil, nil
 	out.forward = &f
 	return &out
 }
 
-func (h *handler) copied(in *http.Request, x *exchange, m mirror) *http.Request {
+func (h *handler) copied(in *http.Request, x *exchange) *http.Request {
 	out := in.Clone(in.Context())
 	h.rewrite(&httputil.ProxyRequest{In: in, Out: out})
-	switch {
-	case m.host != "":
-		out.Host = m.host
-	case !m.sameHost:
-		out.Host = shadowed(out.Host)
-	}
+	out.Host = shadowed(out.Host)
 	out.RequestURI, out.Body = "", http.NoBody
 	if x.payload != nil {
 		out.Body = io.NopCloser(bytes.NewReader(x.payload))

@@ -126,13 +126,13 @@ func (p *ports) dispatch(conn net.Conn, target func(net.Conn) (string, error)) {
 	}
 	switch {
 	case c == nil && p.gateway.cfg.Identity.Mode == Mesh:
-		p.pipe(a, &upstream{name: "PassthroughCluster", serviceName: "PassthroughCluster", host: "unknown", serviceNamespace: "unknown", original: true})
+		p.pipe(a, &upstream{original: true})
 	case c == nil:
 		_ = conn.Close()
 	case c.http:
 		p.http.hand(a)
 	default:
-		p.pipe(a, snap.upstreams[c.choose(p.gateway.cfg.Rand())])
+		p.pipe(a, snap.upstreams[c.cluster])
 	}
 }
 

@@ -47,12 +47,11 @@ func flagOf(ctx context.Context, err error) string {
 
 // retryPolicy says which attempts are made again. A nil policy: none.
 type retryPolicy struct {
-	limit         int
-	on            map[string]bool
-	statuses      []int
-	perTry        time.Duration
-	first, last   time.Duration // back-off
-	avoidPrevious bool
+	limit       int
+	on          map[string]bool
+	statuses    []int
+	perTry      time.Duration
+	first, last time.Duration // back-off
 }
 
 func compileRetry(p *route.RetryPolicy) *retryPolicy {
@@ -76,7 +75,6 @@ func compileRetry(p *route.RetryPolicy) *retryPolicy {
 	if longest := p.GetRetryBackOff().GetMaxInterval(); longest != nil {
 		out.last = longest.AsDuration()
 	}
-	out.avoidPrevious = len(p.GetRetryHostPredicate()) > 0
 	return out
 }
 

@@ -19,7 +19,6 @@ type rule struct {
 	forward           *forward
 	answer            func(*http.Request) answer
 	request, response headerOps
-	cors              *cors
 }
 
 // answer is a response that the proxy gives by itself.
@@ -33,9 +32,6 @@ type answer struct {
 type forward struct {
 	splits  []split
 	weights []float64
-	rewrite rewrite
-	host    string // replaces the Host header; empty: it stays
-	auto    bool   // the Host header becomes the endpoint's address
 	timeout time.Duration
 	retry   *retryPolicy
 	mirrors []mirror
@@ -44,16 +40,13 @@ type forward struct {
 // split is one of the clusters that share a route's requests.
 type split struct {
 	cluster           string
-	host              string
 	request, response headerOps
 }
 
 // mirror is a cluster that gets copies of some requests.
 type mirror struct {
-	cluster  string
-	share    float64 // of one
-	host     string  // of the copies; empty: the request's with a suffix
-	sameHost bool
+	cluster string
+	share   float64 // of one
 }
 
 func compileRule(r *route.Route, vh *route.VirtualHost) (*rule, error) {
@@ -68,11 +61,8 @@ func compileRule(r *route.Route, vh *route.VirtualHost) (*rule, error) {
 	if out.response, err = compileHeaderOps(r.GetResponseHeadersToAdd(), r.GetResponseHeadersToRemove()); err != nil {
 		return nil, err
 	}
-	if out.cors, err = compileCORS(r, vh); err != nil {
-		return nil, err
-	}
-	for _, name := range []string{"envoy.filters.http.fault", "envoy.filters.http.rbac", "envoy.filters.http.jwt_authn"} {
-		if r.GetTypedPerFilterConfig()[name] != nil {
+	for _, name := range []string{"envoy.filters.http.cors", "envoy.filters.http.fault", "envoy.filters.http.rbac", "envoy.filters.http.jwt_authn"} {
+		if r.GetTypedPerFilterConfig()[name] != nil || vh.GetTypedPerFilterConfig()[name] != nil {
 			return nil, fmt.Errorf("filter %q is not supported", name)
 		}
 	}
@@ -85,7 +75,7 @@ func (o *rule) compileAction(r *route.Route, vh *route.VirtualHost) (err error) 
 	case *route.Route_Route:
 		o.forward, err = compileForward(a.Route, vh)
 	case *route.Route_Redirect:
-		o.answer, err = compileRedirect(a.Redirect, o.match)
+		o.answer, err = compileRedirect(a.Redirect)
 	case *route.Route_DirectResponse:
 		fixed := answer{status: int(a.DirectResponse.GetStatus()), body: a.DirectResponse.GetBody().GetInlineString()}
 		if inline := a.DirectResponse.GetBody().GetInlineBytes(); len(inline) > 0 {
@@ -99,16 +89,12 @@ func (o *rule) compileAction(r *route.Route, vh *route.VirtualHost) (err error) 
 }
 
 func compileForward(a *route.RouteAction, vh *route.VirtualHost) (*forward, error) {
-	f := &forward{host: a.GetHostRewriteLiteral(), auto: a.GetAutoHostRewrite().GetValue(), timeout: defaultTimeout}
+	if a.GetHostRewriteSpecifier() != nil || a.GetPrefixRewrite() != "" || a.GetRegexRewrite() != nil || a.GetPathRewritePolicy() != nil || a.GetPathRewrite() != "" {
+		return nil, errors.New("rewriting the host or the path is not supported")
+	}
+	f := &forward{timeout: defaultTimeout}
 	if a.GetTimeout() != nil {
 		f.timeout = a.GetTimeout().AsDuration()
-	}
-	var err error
-	if f.rewrite, err = compileRewrite(a.GetPrefixRewrite(), a.GetRegexRewrite()); err != nil {
-		return nil, err
-	}
-	if a.GetPathRewritePolicy() != nil || a.GetPathRewrite() != "" {
-		return nil, errors.New("rewriting the path by a template is not supported")
 	}
 	policy := a.GetRetryPolicy()
 	if policy == nil {
@@ -120,10 +106,12 @@ func compileForward(a *route.RouteAction, vh *route.VirtualHost) (*forward, erro
 		mirrors = vh.GetRequestMirrorPolicies()
 	}
 	for _, m := range mirrors {
-		f.mirrors = append(f.mirrors, mirror{cluster: m.GetCluster(), share: share(m.GetRuntimeFraction()), host: m.GetHostRewriteLiteral(), sameHost: m.GetDisableShadowHostSuffixAppend()})
+		if m.GetHostRewriteLiteral() != "" || m.GetDisableShadowHostSuffixAppend() {
+			return nil, errors.New("a mirror with a host of its own is not supported")
+		}
+		f.mirrors = append(f.mirrors, mirror{cluster: m.GetCluster(), share: share(m.GetRuntimeFraction())})
 	}
-	err = f.compileSplits(a)
-	return f, err
+	return f, f.compileSplits(a)
 }
 
 func (f *forward) compileSplits(a *route.RouteAction) error {
@@ -146,6 +134,9 @@ func (f *forward) compileSplits(a *route.RouteAction) error {
 }
 
 func compileSplit(w *route.WeightedCluster_ClusterWeight) (split, error) {
+	if w.GetHostRewriteSpecifier() != nil {
+		return split{}, errors.New("rewriting the host is not supported")
+	}
 	request, err := compileHeaderOps(w.GetRequestHeadersToAdd(), w.GetRequestHeadersToRemove())
 	if err != nil {
 		return split{}, err
@@ -154,7 +145,7 @@ func compileSplit(w *route.WeightedCluster_ClusterWeight) (split, error) {
 	if err != nil {
 		return split{}, err
 	}
-	return split{cluster: w.GetName(), host: w.GetHostRewriteLiteral(), request: request, response: response}, nil
+	return split{cluster: w.GetName(), request: request, response: response}, nil
 }
 
 // choose picks one of the clusters by weight.

@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"net"
-	"sort"
+	"slices"
 	"strings"
 
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 )
 
@@ -14,11 +16,8 @@ type routeTable struct {
 	name       string
 	exact      map[string]*virtualHost
 	suffixes   []wildcard // *.example.com, longest first
-	prefixes   []wildcard // example.*, longest first
 	any        *virtualHost
 	ignorePort bool
-	request    headerOps
-	response   headerOps
 }
 
 type wildcard struct {
@@ -28,21 +27,15 @@ type wildcard struct {
 
 // virtualHost is what a group of domains has in common: routes, tried in order.
 type virtualHost struct {
-	name              string
-	routes            []*rule
-	tlsOnly           bool
-	request, response headerOps
-	domains           []string
+	name    string
+	routes  []*rule
+	domains []string
 }
 
 func compileTable(c *route.RouteConfiguration) (*routeTable, error) {
 	t := &routeTable{name: c.GetName(), exact: map[string]*virtualHost{}, ignorePort: c.GetIgnorePortInHostMatching()}
-	var err error
-	if t.request, err = compileHeaderOps(c.GetRequestHeadersToAdd(), c.GetRequestHeadersToRemove()); err != nil {
-		return nil, err
-	}
-	if t.response, err = compileHeaderOps(c.GetResponseHeadersToAdd(), c.GetResponseHeadersToRemove()); err != nil {
-		return nil, err
+	if changesHeaders(c) {
+		return nil, errors.New("changing headers of all hosts is not supported")
 	}
 	for _, vh := range c.GetVirtualHosts() {
 		host, err := compileVirtualHost(vh)
@@ -55,13 +48,18 @@ func compileTable(c *route.RouteConfiguration) (*routeTable, error) {
 			}
 		}
 	}
-	longestFirst(t.suffixes)
-	longestFirst(t.prefixes)
+	slices.SortStableFunc(t.suffixes, func(a, b wildcard) int { return len(b.part) - len(a.part) })
 	return t, nil
 }
 
-func longestFirst(w []wildcard) {
-	sort.SliceStable(w, func(i, j int) bool { return len(w[i].part) > len(w[j].part) })
+// changesHeaders says whether what several routes have in common changes headers.
+func changesHeaders(c interface {
+	GetRequestHeadersToAdd() []*core.HeaderValueOption
+	GetRequestHeadersToRemove() []string
+	GetResponseHeadersToAdd() []*core.HeaderValueOption
+	GetResponseHeadersToRemove() []string
+}) bool {
+	return len(c.GetRequestHeadersToAdd())+len(c.GetRequestHeadersToRemove())+len(c.GetResponseHeadersToAdd())+len(c.GetResponseHeadersToRemove()) > 0
 }
 
 func (t *routeTable) add(domain string, host *virtualHost) error {
@@ -71,7 +69,7 @@ func (t *routeTable) add(domain string, host *virtualHost) error {
 	case strings.HasPrefix(domain, "*"):
 		t.suffixes = append(t.suffixes, wildcard{domain[1:], host})
 	case strings.HasSuffix(domain, "*"):
-		t.prefixes = append(t.prefixes, wildcard{domain[:len(domain)-1], host})
+		return fmt.Errorf("domain %q is not supported", domain)
 	case t.exact[domain] != nil:
 		return fmt.Errorf("domain %q is claimed twice", domain)
 	default:
@@ -94,11 +92,6 @@ func (t *routeTable) host(authority string) *virtualHost {
 			return w.host
 		}
 	}
-	for _, w := range t.prefixes {
-		if len(authority) > len(w.part) && strings.HasPrefix(authority, w.part) {
-			return w.host
-		}
-	}
 	return t.any
 }
 
@@ -110,14 +103,13 @@ func withoutPort(authority string) string {
 }
 
 func compileVirtualHost(vh *route.VirtualHost) (*virtualHost, error) {
-	out := &virtualHost{name: vh.GetName(), domains: vh.GetDomains(), tlsOnly: vh.GetRequireTls() != route.VirtualHost_NONE}
-	var err error
-	if out.request, err = compileHeaderOps(vh.GetRequestHeadersToAdd(), vh.GetRequestHeadersToRemove()); err != nil {
-		return nil, err
+	if vh.GetRequireTls() != route.VirtualHost_NONE {
+		return nil, errors.New("a redirect to TLS is not supported")
 	}
-	if out.response, err = compileHeaderOps(vh.GetResponseHeadersToAdd(), vh.GetResponseHeadersToRemove()); err != nil {
-		return nil, err
+	if changesHeaders(vh) {
+		return nil, errors.New("changing headers of all routes is not supported")
 	}
+	out := &virtualHost{name: vh.GetName(), domains: vh.GetDomains()}
 	for _, r := range vh.GetRoutes() {
 		compiled, err := compileRule(r, vh)
 		if err != nil {

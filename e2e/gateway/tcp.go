@@ -30,14 +30,6 @@ func (a *arrival) opensWithHTTP() bool {
 	return httpOpening.Match(buffer[:n])
 }
 
-// choose picks one of a TCP chain's clusters by weight.
-func (c *chain) choose(random float64) string {
-	if len(c.clusters) == 0 {
-		return ""
-	}
-	return c.clusters[weighted(c.weights, random)]
-}
-
 // pipe copies bytes both ways between a connection and one of the upstream's endpoints.
 func (p *ports) pipe(a *arrival, u *upstream) {
 	defer a.Close()
@@ -48,18 +40,15 @@ func (p *ports) pipe(a *arrival, u *upstream) {
 	if !u.original {
 		target, ok := u.set.pick(p.gateway.cfg.Rand(), nil)
 		if !ok {
-			p.gateway.metrics.connection(u, flagNoHealthy)()
 			return
 		}
 		address = target.address
 	}
 	up, err := net.DialTimeout("tcp", address, connectTimeout)
 	if err != nil {
-		p.gateway.metrics.connection(u, flagConnectFailed)()
 		return
 	}
 	defer up.Close()
-	defer p.gateway.metrics.connection(u, flagNone)()
 	p.exchange(a, up)
 }
 

@@ -1,9 +1,9 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"net"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -106,63 +106,33 @@ func (u *upstream) with(set *endpointSet) *upstream {
 type place struct {
 	address  string
 	workload Workload
-	weight   float64
 }
 
-// endpointSet holds what can be used, by priority: the first tier that has any serves all.
-type endpointSet struct {
-	tiers [][]place
-	all   []place
-}
+// endpointSet holds all endpoints, and those that can be used.
+type endpointSet struct{ all, usable []place }
 
 func compileEndpoints(a *endpoint.ClusterLoadAssignment) (*endpointSet, error) {
 	set := &endpointSet{}
-	tiers := map[uint32][]place{}
 	for _, locality := range a.GetEndpoints() {
-		usable, err := set.compileLocality(locality)
-		if err != nil {
-			return nil, err
+		if locality.GetPriority() != 0 {
+			return nil, errors.New("endpoints to fall back on are not supported")
 		}
-		if len(usable) > 0 {
-			tiers[locality.GetPriority()] = append(tiers[locality.GetPriority()], usable...)
+		for _, e := range locality.GetLbEndpoints() {
+			address, err := socketAddress(e.GetEndpoint().GetAddress())
+			if err != nil {
+				return nil, err
+			}
+			if e.GetLoadBalancingWeight().GetValue() > 1 {
+				return nil, errors.New("endpoints with a weight are not supported")
+			}
+			p := place{address: address, workload: workloadOf(e.GetMetadata())}
+			set.all = append(set.all, p)
+			if healthy(e.GetHealthStatus()) {
+				set.usable = append(set.usable, p)
+			}
 		}
-	}
-	order := make([]int, 0, len(tiers))
-	for priority := range tiers {
-		order = append(order, int(priority))
-	}
-	sort.Ints(order)
-	for _, priority := range order {
-		set.tiers = append(set.tiers, tiers[uint32(priority)])
 	}
 	return set, nil
-}
-
-// compileLocality spreads the locality's weight over its usable endpoints by their own weights.
-func (s *endpointSet) compileLocality(l *endpoint.LocalityLbEndpoints) ([]place, error) {
-	var usable []place
-	total := 0.0
-	for _, e := range l.GetLbEndpoints() {
-		address, err := socketAddress(e.GetEndpoint().GetAddress())
-		if err != nil {
-			return nil, err
-		}
-		p := place{address: address, weight: 1, workload: workloadOf(e.GetMetadata())}
-		if w := e.GetLoadBalancingWeight(); w != nil {
-			p.weight = float64(w.GetValue())
-		}
-		s.all = append(s.all, p)
-		if healthy(e.GetHealthStatus()) {
-			usable = append(usable, p)
-			total += p.weight
-		}
-	}
-	if w := l.GetLoadBalancingWeight().GetValue(); w > 0 && total > 0 {
-		for i := range usable {
-			usable[i].weight *= float64(w) / total
-		}
-	}
-	return usable, nil
 }
 
 func healthy(s core.HealthStatus) bool {
@@ -177,21 +147,17 @@ func socketAddress(a *core.Address) (string, error) {
 	return net.JoinHostPort(socket.GetAddress(), strconv.Itoa(int(socket.GetPortValue()))), nil
 }
 
-// pick chooses an endpoint by weight, avoiding addresses already tried while others are left. With no
-// usable endpoint ok is false.
+// pick chooses an endpoint, avoiding addresses already tried while others are left. With no usable endpoint
+// ok is false.
 func (s *endpointSet) pick(random float64, tried map[string]bool) (chosen place, ok bool) {
-	if s == nil || len(s.tiers) == 0 {
+	if s == nil || len(s.usable) == 0 {
 		return place{}, false
 	}
-	candidates := s.tiers[0]
+	candidates := s.usable
 	if fresh := untried(candidates, tried); len(fresh) > 0 {
 		candidates = fresh
 	}
-	weights := make([]float64, len(candidates))
-	for i, p := range candidates {
-		weights[i] = p.weight
-	}
-	return candidates[weighted(weights, random)], true
+	return candidates[int(random*float64(len(candidates)))], true
 }
 
 func untried(places []place, tried map[string]bool) []place {

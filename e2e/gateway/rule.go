@@ -111,7 +111,8 @@ func compileForward(a *route.RouteAction, vh *route.VirtualHost) (*forward, erro
 		}
 		f.mirrors = append(f.mirrors, mirror{cluster: m.GetCluster(), share: share(m.GetRuntimeFraction())})
 	}
-	return f, f.compileSplits(a)
+	err := f.compileSplits(a)
+	return f, err
 }
 
 func (f *forward) compileSplits(a *route.RouteAction) error {

@@ -13,13 +13,11 @@ import (
 // maintainer is what Debian's debhelper writes into the scripts of a package with a service.
 const maintainer = `#!/bin/sh
 set -e
-if [ "$1" = configure ]; then
-	deb-systemd-helper unmask %[1]s >/dev/null || true
-	if deb-systemd-helper --quiet was-enabled %[1]s; then
-		deb-systemd-helper enable %[1]s >/dev/null || true
-	else
-		deb-systemd-helper update-state %[1]s >/dev/null || true
-	fi
+deb-systemd-helper unmask %[1]s >/dev/null || true
+if deb-systemd-helper --quiet was-enabled %[1]s; then
+	deb-systemd-helper enable %[1]s >/dev/null || true
+else
+	deb-systemd-helper update-state %[1]s >/dev/null || true
 fi
 `
 

@@ -92,7 +92,7 @@ func (u *up) own() map[string]*string {
 func (u *up) buildOwn(ctx context.Context, cache string) error {
 	for name, file := range u.own() {
 		*file = filepath.Join(cache, "e2e", filepath.Base(name))
-		if err := u.builder.command(ctx, name, *file); err != nil {
+		if err := u.say.Step("./cmd/"+name, func() error { return u.builder.command(ctx, name, *file) }); err != nil {
 			return err
 		}
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/sluice-cd/sluice/pkg/announce"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/controller"
-	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/observe"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
@@ -100,10 +99,6 @@ func assemble(mgr manager.Manager, o *options) error {
 	// Event hooks and those of a round are called alike, with the same credentials and limits.
 	announcer.Hooks = analyst
 	r := &controller.Reconciler{
-		Client: mgr.GetClient(),
-		Live:   mgr.GetAPIReader(),
-		// The cache and not the client, which would read the metadata of ConfigMaps and others live.
-		Applier:   &kube.Applier{Client: mgr.GetClient(), Reader: mgr.GetCache(), Live: mgr.GetAPIReader(), Now: time.Now},
 		Analyst:   analyst,
 		Announcer: announcer,
 		Routers:   routers,
@@ -117,9 +112,9 @@ func assemble(mgr manager.Manager, o *options) error {
 		},
 		Kinds:  workload.Kinds{Rules: workload.Rules{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()}},
 		Settle: settle,
-		Now:    time.Now,
 
 		Tracking: o.configTracking,
 	}
+	r.Use(mgr, time.Now)
 	return r.Setup(mgr, o.threads)
 }

@@ -17,15 +17,10 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/discovery"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -33,7 +28,6 @@ import (
 	"github.com/sluice-cd/sluice/pkg/analysis"
 	"github.com/sluice-cd/sluice/pkg/announce"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
-	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
 	"github.com/sluice-cd/sluice/pkg/notify"
 	"github.com/sluice-cd/sluice/pkg/rollout"
@@ -174,20 +168,12 @@ func (o *operator) launch(t *testing.T, cfg *rest.Config, ns string, tell clock,
 func manage(t testing.TB, cfg *rest.Config, ns string) ctrl.Manager {
 	t.Helper()
 	cfg.UserAgent = "sluice/test"
-	scheme := runtime.NewScheme()
-	require.NoError(t, clientgoscheme.AddToScheme(scheme))
-	require.NoError(t, v1beta1.AddToScheme(scheme))
-	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
-		Scheme:         scheme,
-		MapperProvider: kube.Mapper,
-		Logger:         logr.Discard(),
-		Cache:          cache.Options{DefaultNamespaces: map[string]cache.Config{ns: {}}, DefaultTransform: kube.TrimManagedFields},
-		Controller:     config.Controller{SkipNameValidation: new(true)},
-		Metrics:        metricsserver.Options{BindAddress: "0"},
-		Client: client.Options{Cache: &client.CacheOptions{
-			Unstructured: true, DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Pod{}},
-		}},
-	})
+	o, err := ManagerOptions(ns)
+	require.NoError(t, err)
+	o.Logger = logr.Discard()
+	o.Controller = config.Controller{SkipNameValidation: new(true)}
+	o.Metrics = metricsserver.Options{BindAddress: "0"}
+	mgr, err := ctrl.NewManager(cfg, o)
 	require.NoError(t, err)
 	return mgr
 }
@@ -198,10 +184,7 @@ func assemble(t testing.TB, mgr ctrl.Manager, tell clock, a Analyst, into promet
 	require.NoError(t, err)
 	d, err := discovery.NewDiscoveryClientForConfig(mgr.GetConfig())
 	require.NoError(t, err)
-	return &Reconciler{
-		Client:  mgr.GetClient(),
-		Live:    mgr.GetAPIReader(),
-		Applier: &kube.Applier{Client: mgr.GetClient(), Reader: mgr.GetCache(), Live: mgr.GetAPIReader(), Now: tell.now},
+	r := &Reconciler{
 		Analyst: a,
 		Announcer: &announce.Announcer{
 			Events:    record.NewFakeRecorder(1000),
@@ -215,8 +198,9 @@ func assemble(t testing.TB, mgr ctrl.Manager, tell clock, a Analyst, into promet
 		Tracking: true,
 		Validate: func(c *v1beta1.Canary) error { return analysis.Sound(c.Spec, cmp.Or(c.Spec.Provider, "istio")) },
 		Settle:   2 * time.Second,
-		Now:      tell.now,
 	}
+	r.Use(mgr, tell.now)
+	return r
 }
 
 // events are those the operator has sent so far.

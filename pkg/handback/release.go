@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -118,10 +119,21 @@ func (h *Handback) restoreApex(ctx context.Context, f *desired.Facts) error {
 	if err != nil || apex == nil || metav1.IsControlledBy(apex, f.Canary) || f.Target == nil {
 		return err
 	}
-	if _, ok := apex.Annotations[workload.OriginalSelectorAnnotation]; !ok {
-		return nil // never taken over
+	if adopted, err := h.Kinds.Adopted(apex, f.Target); err != nil || !adopted {
+		return err
 	}
-	original, err := h.Kinds.Restore(apex, f.Target)
+	err = h.restoreService(ctx, apex, f.Target)
+	if !kube.Rejected(err) {
+		return err
+	}
+	// Its owner has changed it since, so that its ports of then do not fit any more: it keeps those of now.
+	kept := apex.DeepCopy()
+	delete(kept.Annotations, workload.OriginalPortsAnnotation)
+	return h.restoreService(ctx, kept, f.Target)
+}
+
+func (h *Handback) restoreService(ctx context.Context, apex *corev1.Service, target client.Object) error {
+	original, err := h.Kinds.Restore(apex, target)
 	if err != nil {
 		return err
 	}

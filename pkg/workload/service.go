@@ -48,9 +48,16 @@ func Foreign(live *corev1.Service, c *v1beta1.Canary) bool {
 	return live != nil && !metav1.IsControlledBy(live, c)
 }
 
+// Adopted says that a Service of somebody else's was taken over, by us or by another controller of this API.
+func (r Rules) Adopted(apex *corev1.Service, target Object) (bool, error) {
+	key, value, err := r.SelectorLabel(target)
+	_, noted := apex.Annotations[OriginalSelectorAnnotation]
+	return err == nil && (noted || services{key: key, value: value}.selectsPrimary(apex)), err
+}
+
 // Restore renders an adopted apex Service as its owner had it, which leaves nothing of ours on it. A
 // Service that holds no note of what it selected once, as one adopted by another controller of this
-// API does, is made to select the target.
+// API does, is made to select the target; one without a note of its ports keeps those that it has.
 func (r Rules) Restore(apex *corev1.Service, target Object) (runtime.ApplyConfiguration, error) {
 	key, value, err := r.SelectorLabel(target)
 	if err != nil {
@@ -60,8 +67,12 @@ func (r Rules) Restore(apex *corev1.Service, target Object) (runtime.ApplyConfig
 	if err != nil {
 		return nil, err
 	}
+	ports, err := originalPorts(apex)
+	if err != nil {
+		return nil, err
+	}
 	return corev1ac.Service(apex.Name, apex.Namespace).
-		WithSpec(corev1ac.ServiceSpec().WithSelector(selector)), nil
+		WithSpec(corev1ac.ServiceSpec().WithSelector(selector).WithPorts(ports...)), nil
 }
 
 // services is what the three have in common.
@@ -108,8 +119,14 @@ func (s services) takeOver(live *corev1.Service, side rollout.Side) (*corev1ac.S
 	if err != nil {
 		return nil, fmt.Errorf("note the selector of service %q: %w", live.Name, err)
 	}
+	notes := map[string]string{OriginalSelectorAnnotation: string(note)}
+	if ports, err := portsNote(live); err != nil {
+		return nil, err
+	} else if ports != "" {
+		notes[OriginalPortsAnnotation] = ports
+	}
 	return corev1ac.Service(live.Name, live.Namespace).
-		WithAnnotations(unsynced(map[string]string{OriginalSelectorAnnotation: string(note)})).
+		WithAnnotations(unsynced(notes)).
 		WithSpec(corev1ac.ServiceSpec().
 			WithSelector(s.selector(side)).
 			WithPorts(fit(s.ports, live.Spec.Ports)...)), nil
@@ -125,10 +142,45 @@ func (s services) original(live *corev1.Service) (map[string]string, error) {
 		}
 		return selector, nil
 	}
-	if live.Spec.Selector[s.key] == s.value+v1beta1.PrimarySuffix {
+	if s.selectsPrimary(live) {
 		return s.selector(rollout.TargetSide), nil
 	}
 	return live.Spec.Selector, nil
+}
+
+func (s services) selectsPrimary(live *corev1.Service) bool {
+	return live.Spec.Selector[s.key] == s.value+v1beta1.PrimarySuffix
+}
+
+// portsNote is what a Service that is taken over is told of the ports it had; empty: nothing. One that was taken over
+// without it, by an older version, has ours among them by now.
+func portsNote(live *corev1.Service) (string, error) {
+	if note, ok := live.Annotations[OriginalPortsAnnotation]; ok {
+		return note, nil
+	}
+	if _, taken := live.Annotations[OriginalSelectorAnnotation]; taken || len(live.Spec.Ports) == 0 {
+		return "", nil
+	}
+	note, err := json.Marshal(live.Spec.Ports)
+	if err != nil {
+		return "", fmt.Errorf("note the ports of service %q: %w", live.Name, err)
+	}
+	return string(note), nil
+}
+
+// originalPorts are those that an adopted Service had before, or all that it has: those that another controller has
+// replaced it with became ours, and without them it would have none.
+func originalPorts(live *corev1.Service) (ports []*corev1ac.ServicePortApplyConfiguration, err error) {
+	note := []byte(live.Annotations[OriginalPortsAnnotation])
+	if len(note) == 0 {
+		if note, err = json.Marshal(live.Spec.Ports); err != nil {
+			return nil, err
+		}
+	}
+	if err := json.Unmarshal(note, &ports); err != nil {
+		return nil, fmt.Errorf("read annotation %s of service %q: %w", OriginalPortsAnnotation, live.Name, err)
+	}
+	return ports, nil
 }
 
 // selector is the one label that tells the sides apart. Whatever else the target selects by is the same

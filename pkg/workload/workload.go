@@ -22,6 +22,9 @@ const RevisionAnnotation = "sluice.dev/revision"
 // before it was taken over, so that it can be given back.
 const OriginalSelectorAnnotation = "sluice.dev/original-selector"
 
+// OriginalPortsAnnotation on an apex Service that is the user's own holds, as JSON, the ports that it had.
+const OriginalPortsAnnotation = "sluice.dev/original-ports"
+
 // owner makes the Canary the controller of what it generates, so that both go together.
 func owner(c *v1beta1.Canary) *metav1ac.OwnerReferenceApplyConfiguration {
 	r := c.OwnerReference()

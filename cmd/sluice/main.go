@@ -113,7 +113,8 @@ func assemble(mgr manager.Manager, o *options) error {
 		Kinds:  workload.Kinds{Rules: workload.Rules{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()}},
 		Settle: settle,
 
-		Tracking: o.configTracking,
+		Tracking:  o.configTracking,
+		Namespace: o.namespace,
 	}
 	r.Use(mgr, time.Now)
 	return r.Setup(mgr, o.threads)

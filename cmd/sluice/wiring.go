@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -156,17 +157,20 @@ func newRouters(mgr manager.Manager, o *options) (*observe.Routers, error) {
 	return r, nil
 }
 
-// synced answers whether the caches hold what is watched: before that nothing could be decided.
+// synced answers whether the caches hold what is watched from the start: before that nothing could be decided. What is
+// watched later, for a Canary that needs it, keeps nobody from being ready.
 func synced(mgr manager.Manager) http.Handler {
+	var once atomic.Bool
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Less than the probe waits, so that it hears a reason and no timeout.
 		ctx, stop := context.WithTimeout(r.Context(), time.Second)
 		defer stop()
 		// A replica that waits for the lease has filled its caches too, and counts as ready.
-		if !mgr.GetCache().WaitForCacheSync(ctx) {
+		if !once.Load() && !mgr.GetCache().WaitForCacheSync(ctx) {
 			http.Error(w, "caches are not filled yet", http.StatusServiceUnavailable)
 			return
 		}
+		once.Store(true)
 		fmt.Fprintln(w, "ok")
 	})
 }

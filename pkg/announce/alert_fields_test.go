@@ -24,27 +24,27 @@ func TestFields(t *testing.T) {
 		{Name: "Traffic routing", Value: "Weight step: 10 max: 50"},
 	}
 	cases := map[string]struct {
-		reason string
+		reason    string
 		announcer *Announcer
-		alert  rollout.Alert
-		want   []notify.Field
+		alert     rollout.Alert
+		want      []notify.Field
 	}{
 		"Detailed": {
-			reason: "The plan's figures are worded as readers of these messages know them.",
+			reason:    "The plan's figures are worded as readers of these messages know them.",
 			announcer: &Announcer{},
-			alert:  rollout.Alert{Detailed: true},
-			want:   detailed,
+			alert:     rollout.Alert{Detailed: true},
+			want:      detailed,
 		},
 		"Plain": {
-			reason: "An alert that is not about the plan carries none of it.",
+			reason:    "An alert that is not about the plan carries none of it.",
 			announcer: &Announcer{},
-			alert:  rollout.Alert{},
+			alert:     rollout.Alert{},
 		},
 		"Cluster": {
-			reason: "One channel may hear of several clusters, so the name comes first.",
+			reason:    "One channel may hear of several clusters, so the name comes first.",
 			announcer: &Announcer{Cluster: "tokyo"},
-			alert:  rollout.Alert{Detailed: true},
-			want:   append([]notify.Field{{Name: "Cluster", Value: "tokyo"}}, detailed...),
+			alert:     rollout.Alert{Detailed: true},
+			want:      append([]notify.Field{{Name: "Cluster", Value: "tokyo"}}, detailed...),
 		},
 	}
 	for name, tc := range cases {

@@ -151,6 +151,7 @@ func (o *operator) launch(t *testing.T, cfg *rest.Config, ns string, tell clock,
 	o.manager = manage(t, o.Wrap(cfg), ns)
 	o.metrics = prometheus.NewRegistry()
 	o.reconcr = assemble(t, o.manager, tell, a, o.metrics)
+	o.reconcr.Namespace = ns
 	for _, f := range tune {
 		f(o.reconcr)
 	}

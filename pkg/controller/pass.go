@@ -41,7 +41,7 @@ func (p *pass) decide(found rollout.Findings) rollout.Decision {
 	switch missing := new(router.NotServedError); {
 	case errors.As(p.Refused, &missing):
 		d.After = retryNotServed
-	case kube.Rejected(p.Refused):
+	case kube.Rejected(p.Refused), observe.NotPermitted(p.Refused):
 		d.After = retryRejected
 	}
 	return d

@@ -51,6 +51,8 @@ type Reconciler struct {
 	Now       func() time.Time
 	// Tracking has ConfigMaps and Secrets of the target's pods be part of its revision.
 	Tracking bool
+	// Namespace is the only one that is watched; empty: all are.
+	Namespace string
 
 	wired    sync.Once
 	reader   *observe.Reader
@@ -68,6 +70,8 @@ const (
 	retryNotServed = 10 * time.Second
 	// retryRejected is when to try again what the API server rejected: permissions change without an event.
 	retryRejected = time.Minute
+	// lookDeadline bounds what one look at a Canary may take: a read that never ends holds a worker.
+	lookDeadline = 30 * time.Second
 )
 
 // wire makes the parts that share what the Reconciler was given.
@@ -124,6 +128,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1beta1.Canary) (reconcil
 
 // look reads the facts of one pass and renders what they call for. Live is nil for a look at the cache.
 func (r *Reconciler) look(ctx context.Context, c *v1beta1.Canary, live *observe.LiveReader) (*pass, error) {
+	ctx, stop := context.WithTimeout(ctx, lookDeadline)
+	defer stop()
 	read := func() (*desired.Facts, error) { return r.reader.Cached(ctx, c) }
 	if live != nil {
 		read = func() (*desired.Facts, error) { return r.reader.Deciding(ctx, c, live) }

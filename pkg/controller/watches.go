@@ -1,6 +1,8 @@
 package controller
 
 import (
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/sluice-cd/sluice/pkg/handback"
@@ -70,7 +72,28 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 		}
 		return built.Watch(source.Kind(mgr.GetCache(), obj, debounced(r.concerning())))
 	}
+	r.Routers.Permitted = r.permitted
 	return r.watchAround(mgr, built)
+}
+
+// permitted looks whether a kind may be listed where the operator watches.
+func (r *Reconciler) permitted(ctx context.Context, kind schema.GroupVersionKind) error {
+	mapping, err := r.Client.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
+	if err != nil {
+		return fmt.Errorf("find out about %s: %w", kind.Kind, err)
+	}
+	ctx, stop := context.WithTimeout(ctx, lookDeadline)
+	defer stop()
+	some := &metav1.PartialObjectMetadataList{}
+	some.SetGroupVersionKind(kind)
+	err = r.Live.List(ctx, some, client.Limit(1), client.InNamespace(r.Namespace))
+	if apierrors.IsForbidden(err) {
+		return &observe.NotPermittedError{Verb: "list", Resource: mapping.Resource.GroupResource().String()}
+	}
+	if err != nil {
+		return fmt.Errorf("list %s: %w", mapping.Resource.GroupResource(), err)
+	}
+	return nil
 }
 
 // concerning wakes the Canaries that an object matters to: its owner, and those that refer to it or

@@ -3,7 +3,6 @@ package observe
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -57,20 +56,8 @@ func (r *Reader) Autoscaler(ctx context.Context, f *desired.Facts) (workload.Obj
 	return source, nil
 }
 
-// kedaWatch says whether ScaledObjects are watched. To lose it costs nothing: a process begins without watches.
-type kedaWatch struct {
-	mu      sync.Mutex
-	watched bool
-}
-
 // watchScaledObjects begins to watch them with the first Canary that names one: most clusters have none.
 func (r *Reader) watchScaledObjects(ctx context.Context) error {
-	// Held all the while: two that begin at once would watch twice, and each event would be handled twice.
-	r.keda.mu.Lock()
-	defer r.keda.mu.Unlock()
-	if r.keda.watched {
-		return nil
-	}
 	kind := workload.ScaledObjectKind()
 	_, err := r.Client.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
 	// Told, and tried again: KEDA may be installed later. A watch of what is not served would never begin.
@@ -80,10 +67,5 @@ func (r *Reader) watchScaledObjects(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find out about %s: %w", kind.Kind, err)
 	}
-	if err := r.Routers.Watch(ctx, kind); err != nil {
-		return fmt.Errorf("watch %s: %w", kind.Kind, err)
-	}
-	// Only now: a watch that failed is tried again with the next look.
-	r.keda.watched = true
-	return nil
+	return r.Routers.WatchKind(ctx, kind)
 }

@@ -2,6 +2,9 @@ package observe
 
 import (
 	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -10,10 +13,24 @@ import (
 	"github.com/sluice-cd/sluice/pkg/router"
 )
 
+// NotPermittedError says that the operator's account lacks a right on a kind. It passes when somebody grants that, which
+// makes no event.
+type NotPermittedError struct{ Verb, Resource string }
+
+// Error names the right and what to do about it.
+func (e *NotPermittedError) Error() string {
+	return fmt.Sprintf("the operator may not %s %s: grant its account get, list, watch, create, update and patch of them", e.Verb, e.Resource)
+}
+
 // UserError says that something is wrong which only the user can mend, so that it is told, not retried.
 func UserError(err error) bool {
 	return errors.As(err, new(*rollout.InvalidError)) || errors.As(err, new(*router.NotServedError)) ||
-		errors.As(err, new(*kube.AlreadyOwnedError))
+		errors.As(err, new(*kube.AlreadyOwnedError)) || NotPermitted(err)
+}
+
+// NotPermitted says that a right is missing, by our own look or by the server's word.
+func NotPermitted(err error) bool {
+	return errors.As(err, new(*NotPermittedError)) || apierrors.IsForbidden(err)
 }
 
 // IgnoreUserError drops what only the user could mend.

@@ -25,6 +25,9 @@ type Routers struct {
 	Local     bool           // references to other namespaces are refused
 	// Watch starts to watch a kind. It is called once for each.
 	Watch func(context.Context, schema.GroupVersionKind) error
+	// Permitted asks, before a kind is watched, whether that may be listed: an informer that may not is never filled, and
+	// whoever reads from it waits for ever. An error is *NotPermittedError. Nil: nobody is asked.
+	Permitted func(context.Context, schema.GroupVersionKind) error
 
 	// Held while the cluster is asked: of many Canaries that begin at once one asks, and the others have its answer.
 	mu     sync.Mutex
@@ -32,11 +35,26 @@ type Routers struct {
 	asked  time.Time
 	// For good: a watch that has begun is not ended, though nobody may need it any more.
 	watched map[schema.GroupVersionKind]bool
+	// For a moment: of many Canaries of one provider one asks, and the others have its answer.
+	denied map[schema.GroupVersionKind]denial
+}
+
+// denial is that a kind may not be listed, and when that was asked.
+type denial struct {
+	err error
+	at  time.Time
 }
 
 // rediscover is how long an answer about what the cluster serves is good for, when something was missing in it.
 // It is less than unserved, so that who waits for an API is not given the same answer twice.
 const rediscover = 5 * time.Second
+
+// WatchKind has a kind watched that is no provider's.
+func (r *Routers) WatchKind(ctx context.Context, kind schema.GroupVersionKind) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.watch(ctx, kind)
+}
 
 // Name is the provider of a Canary.
 func (r *Routers) Name(c *v1beta1.Canary) string {
@@ -151,6 +169,18 @@ func (r *Routers) discover() error {
 func (r *Routers) watch(ctx context.Context, kind schema.GroupVersionKind) error {
 	if r.watched[kind] {
 		return nil
+	}
+	if d, ok := r.denied[kind]; ok && r.Now().Sub(d.at) < rediscover {
+		return d.err
+	}
+	if r.Permitted != nil {
+		if err := r.Permitted(ctx, kind); err != nil {
+			if r.denied == nil {
+				r.denied = map[schema.GroupVersionKind]denial{}
+			}
+			r.denied[kind] = denial{err: err, at: r.Now()}
+			return err
+		}
 	}
 	// Noted only when it began. One that failed is begun by the next look, which its error leads to.
 	if err := r.Watch(ctx, kind); err != nil {

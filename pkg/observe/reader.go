@@ -37,7 +37,6 @@ type Reader struct {
 	Tracking bool
 
 	memory memory
-	keda   kedaWatch
 }
 
 // pass is where one pass reads what is not always read from the cache, and the provider that it has chosen.

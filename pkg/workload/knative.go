@@ -116,7 +116,9 @@ func (k Knative) Primary(target Object, _ *v1beta1.Canary, m Model) (runtime.App
 }
 
 // ClearPromotion implements SelfVersioned.
-func (Knative) ClearPromotion(target Object) runtime.ApplyConfiguration { return annotated(target, nil) }
+func (Knative) ClearPromotion(target Object) runtime.ApplyConfiguration {
+	return annotated(target, nil)
+}
 
 // Scale implements Kind, and sets nothing.
 func (Knative) Scale(target Object, _ int32, _ *RestoreInfo) runtime.ApplyConfiguration {

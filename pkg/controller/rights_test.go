@@ -1,0 +1,71 @@
+package controller
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
+)
+
+// entitled is a connection as an account that has rules' rights in the namespace, and no others.
+func (w *world) entitled(rules ...rbacv1.PolicyRule) *rest.Config {
+	w.Helper()
+	account := "operator-" + w.ns
+	meta := metav1.ObjectMeta{Namespace: w.ns, Name: account}
+	require.NoError(w, w.Create(w.Context(), &rbacv1.Role{ObjectMeta: meta, Rules: rules}))
+	w.bind(account)
+	cfg := rest.CopyConfig(kubetest.Config(w))
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: account}
+	return cfg
+}
+
+func (w *world) bind(account string) {
+	w.Helper()
+	require.NoError(w, w.Create(w.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: account},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: account},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: account}},
+	}))
+}
+
+// everythingBut are all rights but those on one group.
+func everythingBut(group string) []rbacv1.PolicyRule {
+	var rules []rbacv1.PolicyRule
+	for _, g := range []string{"", "apps", "autoscaling", "policy", "flagger.app", "networking.istio.io", "networking.k8s.io", "coordination.k8s.io"} {
+		if g != group {
+			rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{g}, Resources: []string{"*"}, Verbs: []string{"*"}})
+		}
+	}
+	return rules
+}
+
+// TestRoutesMayNotBeListed has an operator whose account has no right to a provider's routes. Its informer would never be
+// filled: the worker, and readiness, would wait for it for ever.
+func TestRoutesMayNotBeListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	other := w.canary(func(c *v1beta1.Canary) {
+		c.Name, c.Spec.TargetRef.Name, c.Spec.Provider = "other", "other", "kubernetes"
+		c.Spec.Analysis.StepWeight, c.Spec.Analysis.MaxWeight, c.Spec.Analysis.Iterations = 0, 0, 1
+	})
+	d := w.deployment()
+	d.Name, d.Spec.Selector.MatchLabels["app"] = "other", "other"
+	d.Spec.Template.Labels = d.Spec.Selector.MatchLabels
+	require.NoError(t, w.Create(t.Context(), d))
+	require.NoError(t, w.Create(t.Context(), w.canary()))
+	o := &operator{Crasher: &kubetest.Crasher{}}
+	o.launch(t, w.entitled(everythingBut("networking.istio.io")...), w.ns, w.clock, w.judge)
+
+	const missing = `the operator may not list destinationrules.networking.istio.io: grant its account`
+	w.told(v1beta1.ConditionValid, metav1.ConditionFalse, missing)
+	w.hears(o, "Warning Invalid "+missing)
+	require.Equal(t, v1beta1.CanaryPhase(""), w.status().Phase, "nothing is initialised before a route can exist")
+	require.NoError(t, w.Create(t.Context(), other))
+	w.await("the worker is free for others", func() bool { return w.named("other").Status.Phase == v1beta1.PhaseInitialized })
+	require.True(t, o.manager.GetCache().WaitForCacheSync(t.Context()), "readiness waits for nothing that never comes")
+}

@@ -41,9 +41,9 @@ build: ## Build the programs into bin/
 .PHONY: test
 test: compiler ## Run all tests but the end-to-end ones, with the race detector
 	SLUICE_KUBE_BINARY=$$(e2e/build/build kube); export SLUICE_KUBE_BINARY; \
-	go test -race -short -parallel 8 -timeout 40m $$(go list ./... | grep -v /rollouttest); \
+	go test -race -short -parallel 8 -timeout 40m $$(go list ./... | grep -v pkg/simulate); \
 	go test -parallel 8 -timeout 40m -run Crash ./pkg/controller; \
-	go test -timeout 40m ./pkg/rollout/rollouttest
+	go test -timeout 40m ./pkg/simulate
 	cd e2e && go test $$(go list ./... | grep -v /suite)
 
 .PHONY: compiler

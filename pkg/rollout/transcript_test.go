@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sluice-cd/sluice/pkg/rollout/rollouttest"
+	"github.com/sluice-cd/sluice/pkg/simulate"
 )
 
 var update = flag.Bool("update", false, "write the transcripts anew")
@@ -27,7 +27,7 @@ func TestTranscripts(t *testing.T) {
 			require.NoError(t, err)
 			script, want, found := strings.Cut(string(text), rule)
 			require.True(t, found, "a transcript begins with its script")
-			got, err := rollouttest.Play(script)
+			got, err := simulate.Play(script)
 			require.NoError(t, err)
 			if *update {
 				require.NoError(t, os.WriteFile(file, []byte(script+rule+got), 0o600))
@@ -40,7 +40,7 @@ func TestTranscripts(t *testing.T) {
 
 // TestNoIntervalIsLost holds the timing: pods take two seconds, five steps ten seconds each, nothing else any.
 func TestNoIntervalIsLost(t *testing.T) {
-	got, err := rollouttest.Play("until Initialized\nset image v2\nuntil Succeeded\n")
+	got, err := simulate.Play("until Initialized\nset image v2\nuntil Succeeded\n")
 	require.NoError(t, err)
 	var moments []string
 	for line := range strings.Lines(got) {

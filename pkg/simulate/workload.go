@@ -1,4 +1,4 @@
-package rollouttest
+package simulate
 
 import (
 	"slices"
@@ -16,8 +16,8 @@ type pod struct {
 	ready    bool
 }
 
-// side is a workload: a template, a size, and the pods there are.
-type side struct {
+// workload is a workload: a template, a size, and the pods there are.
+type workload struct {
 	name     string
 	exists   bool
 	revision string
@@ -32,7 +32,7 @@ type side struct {
 }
 
 // serving is how many pods answer requests, whatever their revision.
-func (s *side) serving() int32 {
+func (s *workload) serving() int32 {
 	var n int32
 	for _, p := range s.pods {
 		if p.ready {
@@ -43,7 +43,7 @@ func (s *side) serving() int32 {
 }
 
 // current is how many pods of the present template serve, and how many there are of others.
-func (s *side) current() (ready, old int32) {
+func (s *workload) current() (ready, old int32) {
 	for _, p := range s.pods {
 		switch {
 		case p.revision != s.revision:
@@ -56,7 +56,7 @@ func (s *side) current() (ready, old int32) {
 }
 
 // fill starts the pods that are missing, and ends those that are too many.
-func (s *side) fill(w *World) {
+func (s *workload) fill(w *World) {
 	var have int32
 	for _, p := range s.pods {
 		if p.revision == s.revision {
@@ -70,7 +70,7 @@ func (s *side) fill(w *World) {
 }
 
 // trim ends pods the way a surging Deployment does: none that serves goes before its successor serves.
-func (s *side) trim() {
+func (s *workload) trim() {
 	if s.size == 0 {
 		s.pods = nil
 		return
@@ -104,13 +104,13 @@ func readyFirst(a, b pod) int {
 }
 
 // tick lets a second pass.
-func (s *side) tick(w *World) {
+func (s *workload) tick(w *World) {
 	if !s.exists {
 		return
 	}
 	for i := range s.pods {
 		p := &s.pods[i]
-		if w.now >= p.due && w.ails(s.name, p.revision) == "" {
+		if w.now >= p.due && w.troubleOf(s.name, p.revision) == "" {
 			p.ready = true
 		}
 	}
@@ -118,7 +118,7 @@ func (s *side) tick(w *World) {
 }
 
 // observe is what a controller would know of the workload.
-func (s *side) observe(w *World) rollout.Workload {
+func (s *workload) observe(w *World) rollout.Workload {
 	v := rollout.Workload{Revision: s.revision, Replicas: s.size, Available: s.serving()}
 	fresh, old := s.current()
 	switch {
@@ -128,9 +128,9 @@ func (s *side) observe(w *World) rollout.Workload {
 		v.Health = rollout.Stopped
 	case fresh >= s.size && old == 0:
 		v.Health = rollout.Available
-	case w.ails(s.name, s.revision) != "" && w.now-s.since >= grace:
-		v.Health, v.Reason = rollout.Stuck, w.ails(s.name, s.revision)
-		if v.Reason == silent {
+	case w.troubleOf(s.name, s.revision) != "" && w.now-s.since >= grace:
+		v.Health, v.Reason = rollout.Stuck, w.troubleOf(s.name, s.revision)
+		if v.Reason == noReason {
 			v.Health, v.Reason = rollout.Starting, ""
 		}
 	default:
@@ -140,7 +140,7 @@ func (s *side) observe(w *World) rollout.Workload {
 }
 
 // set changes template or size.
-func (s *side) set(w *World, revision string, size int32) {
+func (s *workload) set(w *World, revision string, size int32) {
 	if s.revision != revision || s.size == 0 {
 		s.since = w.now
 	}
@@ -149,4 +149,4 @@ func (s *side) set(w *World, revision string, size int32) {
 }
 
 // remove deletes the workload and its pods.
-func (s *side) remove() { *s = side{name: s.name, blamed: true} }
+func (s *workload) remove() { *s = workload{name: s.name, blamed: true} }

@@ -1,4 +1,4 @@
-package rollouttest
+package simulate
 
 import (
 	"flag"
@@ -16,7 +16,7 @@ func TestNoRuleBreaks(t *testing.T) {
 	broken := map[string][]int{}
 	for n := range *seeds {
 		seed := *first + n
-		if wrong := Chaos(uint64(seed), None); len(wrong) > 0 {
+		if wrong := Random(uint64(seed), None); len(wrong) > 0 {
 			_, rule, _ := strings.Cut(wrong[0], ": ")
 			rule = rule[:min(len(rule), 60)]
 			if len(broken[rule]) == 0 {
@@ -35,17 +35,17 @@ func TestShowSeed(t *testing.T) {
 	if *show < 0 {
 		return
 	}
-	s := newStorm(uint64(*show), None)
+	s := newRandomRun(uint64(*show), None)
 	for range 40 + s.rng.IntN(160) {
-		s.unrest()
+		s.faults()
 		s.Second()
 		t.Log(s.w.now, s.w.line(), brief(s.w.status))
-		if len(s.w.wrong) > 0 {
-			t.Fatal(s.w.wrong)
+		if len(s.w.violations) > 0 {
+			t.Fatal(s.w.violations)
 		}
 	}
-	s.calm()
-	require.Empty(t, s.w.wrong)
+	s.endFaults()
+	require.Empty(t, s.w.violations)
 }
 
 func TestEveryProtectionIsNeeded(t *testing.T) {
@@ -63,7 +63,7 @@ func TestEveryProtectionIsNeeded(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(30000) {
-				if wrong := Chaos(seed, c.without); len(wrong) > 0 {
+				if wrong := Random(seed, c.without); len(wrong) > 0 {
 					t.Logf("seed %d: %s", seed, wrong[0])
 					return
 				}

@@ -1,4 +1,4 @@
-package rollouttest
+package simulate
 
 import (
 	"reflect"
@@ -7,27 +7,27 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// feed is how an operator learns of one object: every version in order, some time after it was made.
-type feed[T any] struct {
+// watch is how an operator learns of one object: every version in order, some time after it was made.
+type watch[T any] struct {
 	versions []T
 	seen     int // index of the version the cache holds
 	own      int // index of the version that our last write came back with
 }
 
-func (f *feed[T]) live() T     { return f.versions[len(f.versions)-1] }
-func (f *feed[T]) cached() T   { return f.versions[f.seen] }
-func (f *feed[T]) last() int   { return len(f.versions) - 1 }
-func (f *feed[T]) fresh() bool { return f.seen >= f.own }
+func (f *watch[T]) live() T     { return f.versions[len(f.versions)-1] }
+func (f *watch[T]) cached() T   { return f.versions[f.seen] }
+func (f *watch[T]) last() int   { return len(f.versions) - 1 }
+func (f *watch[T]) fresh() bool { return f.seen >= f.own }
 
 // publish adds a version if the object has changed.
-func (f *feed[T]) publish(v T) {
+func (f *watch[T]) publish(v T) {
 	if len(f.versions) == 0 || !reflect.DeepEqual(f.live(), v) {
 		f.versions = append(f.versions, v)
 	}
 }
 
 // advance lets the cache move on, to any version it has not seen, and says whether that is news.
-func (f *feed[T]) advance(w *World, lag float64) bool {
+func (f *watch[T]) advance(w *World, lag float64) bool {
 	if f.seen == f.last() || w.rng.Float64() < lag {
 		return false
 	}
@@ -40,7 +40,7 @@ func (f *feed[T]) advance(w *World, lag float64) bool {
 }
 
 // relist is what a restart does: nothing is remembered, and everything is read anew.
-func (f *feed[T]) relist() { f.seen, f.own = f.last(), 0 }
+func (f *watch[T]) relist() { f.seen, f.own = f.last(), 0 }
 
 // canary is the object that users write, with its status.
 type canary struct {
@@ -65,7 +65,7 @@ func (w *World) canary() canary {
 	return canary{plan: w.plan, generation: w.generation, version: w.version, paused: w.paused, deleting: w.deleting, status: *w.status.DeepCopy()}
 }
 
-func (w *World) workload(s *side) rollout.Workload {
+func (w *World) workload(s *workload) rollout.Workload {
 	v := s.observe(w)
 	v.Since = epoch.Add(seconds(s.entered))
 	return v

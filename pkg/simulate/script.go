@@ -1,4 +1,4 @@
-package rollouttest
+package simulate
 
 import (
 	"bufio"
@@ -29,22 +29,22 @@ var commands = map[string]func(*Script, string) error{
 	"skip analysis": func(s *Script, _ string) error { s.spec.SkipAnalysis = true; return s.compile() },
 	"set image":     func(s *Script, v string) error { s.w.Release(rollout.RevisionPrefix + v); return nil },
 	"fail checks":   func(s *Script, n string) (err error) { s.w.failures, err = strconv.Atoi(n); return err },
-	"break":         (*Script).spoil,
+	"break":         (*Script).breakPods,
 	"heal":          func(s *Script, _ string) error { clear(s.w.trouble); return nil },
 	"suspend":       func(s *Script, _ string) error { s.w.Suspend(true); return nil },
 	"resume":        func(s *Script, _ string) error { s.w.Suspend(false); return nil },
 	"scale target":  (*Script).scale,
 	"delete":        (*Script).remove,
-	"dismiss":       func(s *Script, _ string) error { s.w.Dismiss(); return nil },
+	"dismiss":       func(s *Script, _ string) error { s.w.Delete(); return nil },
 	"make target":   (*Script).make,
 	"adopt":         (*Script).adopt,
 	"close":         func(s *Script, gate string) error { s.w.gates[v1beta1.HookType(gate)] = true; return nil },
 	"open":          func(s *Script, gate string) error { delete(s.w.gates, v1beta1.HookType(gate)); return nil },
-	"recall":        func(s *Script, _ string) error { s.w.recall = true; return nil },
-	"relent":        func(s *Script, _ string) error { s.w.recall = false; return nil },
-	"forget":        func(s *Script, _ string) error { s.w.forget(); return nil },
-	"metrics are":   func(s *Script, v string) error { s.w.verdict = verdicts[v]; return nil },
-	"proxies take":  func(s *Script, n string) (err error) { s.w.slow, err = strconv.Atoi(n); return err },
+	"recall":        func(s *Script, _ string) error { s.w.rollbackAsked = true; return nil },
+	"relent":        func(s *Script, _ string) error { s.w.rollbackAsked = false; return nil },
+	"forget":        func(s *Script, _ string) error { s.w.drop(); return nil },
+	"metrics are":   func(s *Script, v string) error { s.w.metricVerdict = verdicts[v]; return nil },
+	"proxies take":  func(s *Script, n string) (err error) { s.w.proxyDelay, err = strconv.Atoi(n); return err },
 	"wait":          (*Script).wait,
 	"until":         (*Script).until,
 }
@@ -60,7 +60,7 @@ func Play(text string) (string, error) {
 	deadline := int32(60)
 	s.spec.ProgressDeadlineSeconds = &deadline
 	s.Operator = NewOperator(New(rollout.Plan{}, 1))
-	s.told = s.tell
+	s.notify = s.tell
 	if err := s.compile(); err != nil {
 		return "", err
 	}
@@ -69,7 +69,7 @@ func Play(text string) (string, error) {
 			return "", fmt.Errorf("line %q: %w", lines.Text(), err)
 		}
 	}
-	if wrong := s.w.Broken(); len(wrong) > 0 {
+	if wrong := s.w.Violations(); len(wrong) > 0 {
 		return "", fmt.Errorf("%s", strings.Join(wrong, "; "))
 	}
 	return s.out.String(), nil
@@ -92,7 +92,7 @@ func (s *Script) do(line string) error {
 func (s *Script) compile() error {
 	p, err := rollout.Compile(s.spec, s.can)
 	if err == nil {
-		s.w.Replan(p)
+		s.w.ChangePlan(p)
 	}
 	return err
 }
@@ -114,14 +114,14 @@ func (s *Script) analysis(text string) error {
 	return s.compile()
 }
 
-// spoil takes `REVISION|target|primary [REASON]`.
-func (s *Script) spoil(text string) error {
+// breakPods takes `REVISION|target|primary [REASON]`.
+func (s *Script) breakPods(text string) error {
 	what, why, _ := strings.Cut(text, " ")
 	if what != "target" && what != "primary" {
 		what = rollout.RevisionPrefix + what
 	}
 	if why == "" {
-		why = silent
+		why = noReason
 	}
 	s.w.trouble[what] = why
 	return nil
@@ -155,7 +155,7 @@ func (s *Script) adopt(text string) error {
 	if n, err := fmt.Sscan(text, &phase, &weight, &iterations); n == 0 {
 		return fmt.Errorf("adopt %q: %w", text, err)
 	}
-	s.w.Inherit(v1beta1.CanaryPhase(phase), weight, iterations)
+	s.w.TakeOver(v1beta1.CanaryPhase(phase), weight, iterations)
 	return nil
 }
 
@@ -251,7 +251,7 @@ func extras(t *rollout.Traffic) string {
 }
 
 // brief is a side's revision, and its serving and wanted pods.
-func (s *side) brief() string {
+func (s *workload) brief() string {
 	if !s.exists {
 		return "-"
 	}

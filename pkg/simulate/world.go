@@ -1,4 +1,4 @@
-package rollouttest
+package simulate
 
 import (
 	"math/rand/v2"
@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// silent is the trouble of pods that do not become ready and do not say why.
-const silent = "silent"
+// noReason is the trouble of pods that do not become ready and do not say why.
+const noReason = "silent"
 
 // split is where requests go: by the apex Service, or by routes where there are any.
 type split struct {
@@ -22,8 +22,8 @@ type split struct {
 	mirror  int
 }
 
-// landing is a split that the proxies take at some second.
-type landing struct {
+// pendingSplit is a split that the proxies take at some second.
+type pendingSplit struct {
 	split
 	due int
 }
@@ -31,8 +31,8 @@ type landing struct {
 // network is what was written about traffic, and what the proxies make of it.
 type network struct {
 	split
-	seen    []split   // in force, as far as anybody knows
-	pending []landing // written and not yet taken
+	seen    []split        // in force, as far as anybody knows
+	pending []pendingSplit // written and not yet taken
 	written int
 }
 
@@ -43,8 +43,8 @@ type World struct {
 	names rollout.Names
 
 	now     int // seconds since the start
-	target  side
-	primary side
+	target  workload
+	primary workload
 	net     network
 	guard   int32 // the primary's autoscaler keeps at least so many
 	scaling bool  // there are autoscalers
@@ -55,23 +55,23 @@ type World struct {
 	paused     bool
 	deleting   bool // the Canary goes, and gives its target back first
 
-	copied   string                    // revision that another controller made the primary from
-	trouble  map[string]string         // revisions, or sides, whose pods do not become ready, and why
-	bad      map[string]bool           // revisions whose checks fail
-	flaky    float64                   // chance that a check fails by itself
-	failures int                       // checks that will fail, whatever the revision
-	rejected string                    // why the proxies refuse routes; empty: they do not
-	gates    map[v1beta1.HookType]bool // hooks that do not agree
-	recall   bool                      // rollback hooks ask for one
-	verdict  v1beta1.Verdict           // of metrics that do not fail; empty: they pass
+	copied        string                    // revision that another controller made the primary from
+	trouble       map[string]string         // revisions, or sides, whose pods do not become ready, and why
+	bad           map[string]bool           // revisions whose checks fail
+	flaky         float64                   // chance that a check fails by itself
+	failures      int                       // checks that will fail, whatever the revision
+	rejected      string                    // why the proxies refuse routes; empty: they do not
+	gates         map[v1beta1.HookType]bool // hooks that do not agree
+	rollbackAsked bool                      // rollback hooks ask for one
+	metricVerdict v1beta1.Verdict           // of metrics that do not fail; empty: they pass
 
-	slow     int  // seconds that proxies need at most
-	start    int  // seconds that a pod needs at least
-	jitter   int  // and how many more at most
-	reported bool // proxies say when they took the routes; else that is assumed after slow seconds
+	proxyDelay int  // seconds that proxies need at most
+	podStart   int  // seconds that a pod needs at least
+	podJitter  int  // and how many more at most
+	reported   bool // proxies say when they took the routes; else that is assumed after slow seconds
 
-	archive
-	proof
+	history
+	rules
 }
 
 // Epoch is when every run begins.
@@ -87,7 +87,7 @@ func New(plan rollout.Plan, seed uint64) *World {
 		trouble:    map[string]string{},
 		bad:        map[string]bool{},
 		gates:      map[v1beta1.HookType]bool{},
-		start:      2,
+		podStart:   2,
 		reported:   true,
 	}
 	w.target.name, w.primary.name = "target", "primary"
@@ -96,20 +96,20 @@ func New(plan rollout.Plan, seed uint64) *World {
 		w.target.pods[i].ready = true
 	}
 	w.net.seen = []split{w.net.split}
-	w.approved = map[string]bool{}
+	w.passed = map[string]bool{}
 	return w
 }
 
 // delay is how long the next pod takes to become ready.
 func (w *World) delay() int {
-	if w.jitter == 0 {
-		return w.start
+	if w.podJitter == 0 {
+		return w.podStart
 	}
-	return w.start + w.rng.IntN(w.jitter+1)
+	return w.podStart + w.rng.IntN(w.podJitter+1)
 }
 
-// ails is why pods of a revision do not become ready on one side; empty when they do.
-func (w *World) ails(side, revision string) string {
+// troubleOf is why pods of a revision do not become ready on one side; empty when they do.
+func (w *World) troubleOf(side, revision string) string {
 	if why := w.trouble[side]; why != "" {
 		return why
 	}
@@ -123,18 +123,18 @@ func (w *World) tick() {
 	w.now++
 	w.target.tick(w)
 	w.primary.tick(w)
-	w.land()
+	w.takeRoutes()
 	if w.scaling {
 		w.autoscale()
 	}
-	w.note(&w.target)
-	w.note(&w.primary)
-	w.fade(w.primary.observe(w))
+	w.recordHealth(&w.target)
+	w.recordHealth(&w.primary)
+	w.expire(w.primary.observe(w))
 	w.check("a second passed")
 }
 
-// land has the proxies take what is due.
-func (w *World) land() {
+// takeRoutes has the proxies take what is due.
+func (w *World) takeRoutes() {
 	for w.rejected == "" && len(w.net.pending) > 0 && w.net.pending[0].due <= w.now {
 		w.net.seen = []split{w.net.pending[0].split}
 		w.net.pending = w.net.pending[1:]
@@ -145,14 +145,14 @@ func (w *World) land() {
 func (w *World) route(s split) {
 	w.net.split, w.net.written = s, w.now
 	due := w.now
-	if w.slow > 0 {
-		due += w.rng.IntN(w.slow + 1)
+	if w.proxyDelay > 0 {
+		due += w.rng.IntN(w.proxyDelay + 1)
 	}
 	if n := len(w.net.pending); n > 0 {
 		due = max(due, w.net.pending[n-1].due)
 	}
-	w.net.pending = append(w.net.pending, landing{split: s, due: due})
-	w.land()
+	w.net.pending = append(w.net.pending, pendingSplit{split: s, due: due})
+	w.takeRoutes()
 }
 
 // autoscale has the autoscalers follow the load, here by chance.
@@ -165,21 +165,21 @@ func (w *World) autoscale() {
 	}
 }
 
-func (w *World) resize(s *side, size int32) {
+func (w *World) resize(s *workload, size int32) {
 	if s.size != size {
 		s.set(w, s.revision, size)
 	}
 }
 
-// note keeps since when a side has its health.
-func (w *World) note(s *side) {
+// recordHealth keeps since when a side has its health.
+func (w *World) recordHealth(s *workload) {
 	if h := s.observe(w).Health; h != s.health {
 		s.health, s.entered = h, w.now
 	}
 }
 
-// reach is who may be asked by users right now.
-func (w *World) reach() (target, primary bool) {
+// reachable is who may be asked by users right now.
+func (w *World) reachable() (target, primary bool) {
 	all := append([]split{}, w.net.seen...)
 	for _, p := range w.net.pending {
 		all = append(all, p.split)

@@ -1,4 +1,4 @@
-package rollouttest
+package simulate
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -7,9 +7,9 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// Inherit puts the world into a state that another controller of this API left it in: v1 or v2 on its primary, v2 on
+// TakeOver puts the world into a state that another controller of this API left it in: v1 or v2 on its primary, v2 on
 // its target while a rollout is under way, and weight percent routed to that, whatever the status says.
-func (w *World) Inherit(phase v1beta1.CanaryPhase, weight, iterations int) {
+func (w *World) TakeOver(phase v1beta1.CanaryPhase, weight, iterations int) {
 	st := v1beta1.CanaryStatus{Phase: phase, LastAppliedSpec: "5d89f7c6b4", LastPromotedSpec: "5d89f7c6b4", Iterations: iterations}
 	st.Conditions = []metav1.Condition{{Type: v1beta1.ConditionPromoted, Status: metav1.ConditionTrue, Reason: string(phase)}}
 	size, copied := int32(0), "v1"
@@ -31,13 +31,13 @@ func (w *World) Inherit(phase v1beta1.CanaryPhase, weight, iterations int) {
 		st.CanaryWeight = 0 // as it is written for a test of some users
 	}
 	w.status, w.copied = st, rollout.RevisionPrefix+copied
-	w.approved[w.copied] = true
+	w.passed[w.copied] = true
 	w.version++
-	w.leave(size, weight, phase)
+	w.placeWorkloads(size, weight, phase)
 }
 
-// leave places the two sides and the routes. Pods serve, but for those that have a reason not to.
-func (w *World) leave(size int32, weight int, phase v1beta1.CanaryPhase) {
+// placeWorkloads places the two sides and the routes. Pods serve, but for those that have a reason not to.
+func (w *World) placeWorkloads(size int32, weight int, phase v1beta1.CanaryPhase) {
 	w.primary.set(w, "", 2)
 	w.net = network{split: split{apex: rollout.PrimarySide, routes: !w.plan.Swap, weight: weight}}
 	w.net.matched = w.plan.Matched && weight > 0 && phase != v1beta1.PhaseFailed
@@ -46,11 +46,11 @@ func (w *World) leave(size int32, weight int, phase v1beta1.CanaryPhase) {
 		w.target.revision = rollout.RevisionPrefix + "v2"
 	}
 	w.target.set(w, w.target.revision, size)
-	for _, s := range []*side{&w.primary, &w.target} {
+	for _, s := range []*workload{&w.primary, &w.target} {
 		s.trim()
 		for i := range s.pods {
 			s.pods[i].revision = s.revision
-			s.pods[i].ready = w.ails(s.name, s.revision) == ""
+			s.pods[i].ready = w.troubleOf(s.name, s.revision) == ""
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package rollouttest
+package simulate
 
 import (
 	"encoding/json"
@@ -28,19 +28,19 @@ const busy = 60
 
 // Operator runs the machine against a World.
 type Operator struct {
-	w       *World
-	without Protection
-	lag     float64 // chance that a cache does not move on when it could
-	crash   float64 // chance to die after a write
-	deaf    float64 // chance that a write's answer is lost
-	slow    int     // seconds that answers may take
+	w         *World
+	without   Protection
+	lag       float64 // chance that a cache does not move on when it could
+	crash     float64 // chance to die after a write
+	replyLoss float64 // chance that a write's answer is lost
+	slow      int     // seconds that answers may take
 
-	canaries  feed[canary]
-	targets   feed[rollout.Workload]
-	primaries feed[rollout.Workload]
-	nets      feed[traffic]
+	canaries  watch[canary]
+	targets   watch[rollout.Workload]
+	primaries watch[rollout.Workload]
+	nets      watch[traffic]
 
-	told func([]rollout.Notice) // hears what is said, once the status is stored
+	notify func([]rollout.Notice) // hears what is said, once the status is stored
 
 	timer int // second to wake up at; negative: never
 	again bool
@@ -84,43 +84,43 @@ func (o *Operator) Second() {
 
 // Settle makes passes until none has a cause left.
 func (o *Operator) Settle() {
-	for n := 0; o.woken() || o.again || o.timer >= 0 && o.w.now >= o.timer; n++ {
+	for n := 0; o.advanceCaches() || o.again || o.timer >= 0 && o.w.now >= o.timer; n++ {
 		if n > busy {
-			o.w.broken("the operator keeps itself busy: %d passes in one second", n)
+			o.w.violated("the operator keeps itself busy: %d passes in one second", n)
 			return
 		}
 		o.again, o.timer = false, -1
-		o.guarded()
+		o.passOrCrash()
 	}
 }
 
-// woken moves the caches on and says whether there is an event. That pods cannot start is none: the
+// advanceCaches moves the caches on and says whether there is an event. That pods cannot start is none: the
 // workload's status does not change.
-func (o *Operator) woken() bool {
+func (o *Operator) advanceCaches() bool {
 	o.publish()
 	was, were := o.targets.cached(), o.primaries.cached()
 	events := o.canaries.advance(o.w, o.lag)
 	events = o.nets.advance(o.w, o.lag) || events
 	if o.targets.advance(o.w, o.lag) {
-		events = loud(was, o.targets.cached()) || events
+		events = causesEvent(was, o.targets.cached()) || events
 	}
 	if o.primaries.advance(o.w, o.lag) {
-		events = loud(were, o.primaries.cached()) || events
+		events = causesEvent(were, o.primaries.cached()) || events
 	}
 	return events
 }
 
-func loud(was, is rollout.Workload) bool {
+func causesEvent(was, is rollout.Workload) bool {
 	return is.Health != rollout.Stuck || was.Replicas != is.Replicas
 }
 
-// guarded makes a pass that may be interrupted.
-func (o *Operator) guarded() {
+// passOrCrash makes a pass that may be interrupted.
+func (o *Operator) passOrCrash() {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
 		case interrupted:
-			o.interrupt(r)
+			o.resumeAfter(r)
 		default:
 			panic(r)
 		}
@@ -128,7 +128,7 @@ func (o *Operator) guarded() {
 	o.reconcile()
 }
 
-func (o *Operator) interrupt(i interrupted) {
+func (o *Operator) resumeAfter(i interrupted) {
 	o.publish()
 	if i.restarted {
 		o.canaries.relist()
@@ -136,21 +136,21 @@ func (o *Operator) interrupt(i interrupted) {
 		o.primaries.relist()
 		o.nets.relist()
 	}
-	o.sleep(time.Second)
+	o.setTimer(time.Second)
 }
 
-func (o *Operator) sleep(d time.Duration) {
+func (o *Operator) setTimer(d time.Duration) {
 	if d > 0 {
 		o.timer = o.w.now + int(math.Ceil(d.Seconds()))
 	}
 }
 
 // wrote is called after each write, with the object that was written.
-func wrote[T any](o *Operator, f *feed[T], why string) {
+func wrote[T any](o *Operator, f *watch[T], why string) {
 	o.publish()
 	o.w.check(why)
-	if o.w.rng.Float64() < o.deaf {
-		o.w.unheard = true
+	if o.w.rng.Float64() < o.replyLoss {
+		o.w.replyLost = true
 		panic(interrupted{})
 	}
 	f.own = f.last()
@@ -174,7 +174,7 @@ func (o *Operator) observe(live bool) view {
 		Revision: target.Revision, Target: target, Primary: o.primaries.cached(), Paused: c.paused, Deleting: c.deleting,
 	}
 	v.Copied = v.Primary.Revision == "" && target.Revision == o.w.copied
-	o.recollect(&v, live)
+	o.readHistory(&v, live)
 	o.routed(&v)
 	return v
 }
@@ -185,7 +185,7 @@ func (o *Operator) routed(v *view) {
 	if o.w.reported {
 		v.Routed = v.Routed && v.net.taken
 	} else {
-		v.Settles = epoch.Add(seconds(v.net.written + o.w.slow))
+		v.Settles = epoch.Add(seconds(v.net.written + o.w.proxyDelay))
 		v.Routed = v.Routed && v.Trouble == "" && !o.w.time().Before(v.Settles)
 	}
 	if o.without == Routed {
@@ -213,7 +213,7 @@ func (o *Operator) reconcile() {
 		return // it is gone
 	}
 	if !o.fresh() {
-		o.sleep(time.Second)
+		o.setTimer(time.Second)
 		return
 	}
 	if v := o.observe(false); !o.moves(v) {
@@ -221,13 +221,13 @@ func (o *Operator) reconcile() {
 	}
 	for range 4 {
 		if !o.fresh() {
-			o.sleep(time.Second)
+			o.setTimer(time.Second)
 			return
 		}
 		if !o.pass(o.observe(true)) {
 			return
 		}
-		o.woken()
+		o.advanceCaches()
 	}
 	o.again = true
 }
@@ -238,7 +238,7 @@ func (o *Operator) moves(v view) bool {
 		return true
 	}
 	d := rollout.Decide(v.Snapshot, nil)
-	o.sleep(d.After)
+	o.setTimer(d.After)
 	return !same(d.Status, v.status)
 }
 
@@ -270,9 +270,9 @@ func (o *Operator) decide(v view) bool {
 		v.Now = o.w.time()
 	}
 	d := rollout.Decide(v.Snapshot, found)
-	o.sleep(d.After)
+	o.setTimer(d.After)
 	if same(d.Status, v.status) {
-		o.w.unsaid(d)
+		o.w.checkNothingTold(d)
 		return false
 	}
 	if v.version != o.w.version && o.without != Lock {
@@ -280,8 +280,8 @@ func (o *Operator) decide(v view) bool {
 		return false
 	}
 	o.w.record(v, d, found, began)
-	if o.told != nil {
-		o.told(d.Notices)
+	if o.notify != nil {
+		o.notify(d.Notices)
 	}
 	wrote(o, &o.canaries, "a status was stored")
 	o.w.announce(d.Notices)

@@ -1,4 +1,4 @@
-package rollouttest
+package simulate
 
 import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
@@ -58,10 +58,10 @@ func (o *Operator) reroutes(v view) []func() {
 // primarySize is the size the primary must get, if it must be written at all.
 func (o *Operator) primarySize(v view) (int32, bool) {
 	i := v.intent
-	if i.Primary == "" || v.Target.Health == rollout.Absent && !restores(v) {
+	if i.Primary == "" || v.Target.Health == rollout.Absent && !rendersFromHistory(v) {
 		return 0, false
 	}
-	if v.Target.Revision != i.Primary && o.without != SameTemplate && !restores(v) {
+	if v.Target.Revision != i.Primary && o.without != SameTemplate && !rendersFromHistory(v) {
 		return 0, false
 	}
 	if v.Primary.Health == rollout.Absent {
@@ -76,12 +76,12 @@ func (o *Operator) primarySize(v view) (int32, bool) {
 
 // render gives the primary a template.
 func (o *Operator) render(revision string, size int32) {
-	if o.without == SameTemplate && !o.w.kept[revision] {
+	if o.without == SameTemplate && !o.w.revisions[revision] {
 		revision = o.w.target.revision
 	}
-	o.w.rendered(revision)
-	o.w.recent = nil // a primary written anew may have the same trouble again
-	o.w.supplant(&o.w.primary, revision)
+	o.w.checkRendered(revision)
+	o.w.toldSinceMove = nil // a primary written anew may have the same trouble again
+	o.w.replace(&o.w.primary, revision)
 	o.w.primary.set(o.w, revision, size)
 	wrote(o, &o.primaries, "the primary was written")
 }
@@ -120,7 +120,7 @@ func (o *Operator) shrink(v view) {
 		wrote(o, &o.targets, "the target was stopped")
 	case o.shrinksPrimary(v):
 		if left := v.intent.Size + v.Target.Available; left < v.status.PrimaryReplicas {
-			o.w.broken("rule 13: the primary shrinks, and %d pods of %d are left", left, v.status.PrimaryReplicas)
+			o.w.violated("rule 13: the primary shrinks, and %d pods of %d are left", left, v.status.PrimaryReplicas)
 		}
 		o.w.resize(&o.w.primary, v.intent.Size)
 		wrote(o, &o.primaries, "the primary shrank")

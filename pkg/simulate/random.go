@@ -1,4 +1,4 @@
-package rollouttest
+package simulate
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// plans are the shapes of rollout that chaos is tried on.
+// plans are the shapes of rollout that random runs are made of.
 func plans() []rollout.Plan {
 	ramp := []rollout.Step{{Weight: 10}, {Weight: 30}, {Weight: 50}}
 	swap := []rollout.Step{{}, {Weight: 100}}
@@ -50,33 +50,33 @@ func gates() []v1beta1.CanaryWebhook {
 	}
 }
 
-// storm is a run with faults drawn from a seed.
-type storm struct {
+// randomRun is a run with faults drawn from a seed.
+type randomRun struct {
 	*Operator
 	rng *rand.Rand
 	top int // newest revision so far
 }
 
-// Chaos runs one seed, with one protection left out or none, and returns what it did to the rules.
-func Chaos(seed uint64, without Protection) []string {
-	s := newStorm(seed, without)
+// Random runs one seed, with one protection left out or none, and returns what it did to the rules.
+func Random(seed uint64, without Protection) []string {
+	s := newRandomRun(seed, without)
 	for range 40 + s.rng.IntN(160) {
-		s.unrest()
+		s.faults()
 		s.Second()
-		if len(s.w.wrong) > 0 {
-			return s.w.wrong
+		if len(s.w.violations) > 0 {
+			return s.w.violations
 		}
 	}
-	s.calm()
-	return s.w.wrong
+	s.endFaults()
+	return s.w.violations
 }
 
-func newStorm(seed uint64, without Protection) *storm {
+func newRandomRun(seed uint64, without Protection) *randomRun {
 	rng := rand.New(rand.NewPCG(seed, 2))
 	all := plans()
 	w := New(all[rng.IntN(len(all))], seed)
-	w.slow = []int{0, 3, 3, 12}[rng.IntN(4)]
-	w.start, w.jitter = 1, rng.IntN(4)
+	w.proxyDelay = []int{0, 3, 3, 12}[rng.IntN(4)]
+	w.podStart, w.podJitter = 1, rng.IntN(4)
 	w.reported = rng.IntN(2) == 0
 	w.scaling = rng.IntN(3) == 0 && !w.plan.Ratio
 	w.flaky = []float64{0, .1, .25}[rng.IntN(3)]
@@ -84,18 +84,18 @@ func newStorm(seed uint64, without Protection) *storm {
 	o.without = without
 	o.lag = []float64{0, .2, .6, .85}[rng.IntN(4)]
 	o.crash = []float64{0, .1, .3}[rng.IntN(3)]
-	o.deaf = []float64{0, 0, .1}[rng.IntN(3)]
+	o.replyLoss = []float64{0, 0, .1}[rng.IntN(3)]
 	o.slow = rng.IntN(3)
-	s := &storm{Operator: o, rng: rng, top: 1}
-	w.forgets = rng.IntN(4) == 0
+	s := &randomRun{Operator: o, rng: rng, top: 1}
+	w.dropsAtOnce = rng.IntN(4) == 0
 	if rng.IntN(8) == 0 && !w.plan.Ratio { // no other controller knows of that
-		s.inherit()
+		s.takeOver()
 	}
 	return s
 }
 
-// inherit has the operator find what another one left behind.
-func (s *storm) inherit() {
+// takeOver has the operator find what another one left behind.
+func (s *randomRun) takeOver() {
 	phases := []v1beta1.CanaryPhase{
 		v1beta1.PhaseInitialized, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed, v1beta1.PhaseWaiting,
 		v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion, v1beta1.PhasePromoting, v1beta1.PhaseFinalising,
@@ -113,130 +113,130 @@ func (s *storm) inherit() {
 	default: // all requests are with the primary
 	}
 	s.top = 2
-	s.w.Inherit(phase, weight, iterations)
+	s.w.TakeOver(phase, weight, iterations)
 	s.publish()
-	s.interrupt(interrupted{restarted: true}) // an operator starts with caches that are filled
+	s.resumeAfter(interrupted{restarted: true}) // an operator starts with caches that are filled
 }
 
-// unrest is what may come between two seconds. Promotions are short: somebody has to be quick to want them back.
-func (s *storm) unrest() {
+// faults is what may come between two seconds. Promotions are short: somebody has to be quick to want them back.
+func (s *randomRun) faults() {
 	if s.rng.Float64() < .08 {
-		s.disturb()
+		s.oneFault()
 	}
 	switch phase := s.w.status.Phase; {
 	case phase == v1beta1.PhasePromoting && s.rng.Float64() < .05:
-		s.w.recall = true
+		s.w.rollbackAsked = true
 	case settled(phase) && s.rng.Float64() < .2:
-		s.w.recall = false
+		s.w.rollbackAsked = false
 	}
 }
 
-// disturb is one thing that users or the cluster do.
-func (s *storm) disturb() {
-	deeds := []func(){s.release, s.release, s.release, s.goBack, s.goBack, s.spoil, s.heal, s.suspend, s.replan, s.reject, s.starve, s.loseTarget, s.losePrimary,
-		s.shut, s.shut, s.recall, s.doubt, s.dismiss, s.w.forget}
-	s.w.recent = nil // what happens to new facts may be said again
+// oneFault is one thing that users or the cluster do.
+func (s *randomRun) oneFault() {
+	deeds := []func(){s.release, s.release, s.release, s.putBack, s.putBack, s.breakTarget, s.heal, s.suspend, s.replan, s.reject, s.scaleToZero, s.loseTarget, s.losePrimary,
+		s.toggleGate, s.toggleGate, s.toggleRollback, s.undecideMetrics, s.deleteCanary, s.w.drop}
+	s.w.toldSinceMove = nil // what happens to new facts may be said again
 	deeds[s.rng.IntN(len(deeds))]()
 }
 
 func name(n int) string { return fmt.Sprintf("%sv%d", rollout.RevisionPrefix, n) }
 
 // release gives the target a new revision.
-func (s *storm) release() {
+func (s *randomRun) release() {
 	s.top++
 	switch s.rng.IntN(6) {
 	case 0:
 		s.w.trouble[name(s.top)] = "ImagePullBackOff: no such image"
 	case 1:
-		s.w.trouble[name(s.top)] = silent
+		s.w.trouble[name(s.top)] = noReason
 	case 2:
 		s.w.bad[name(s.top)] = true
 	}
 	s.w.Release(name(s.top))
 }
 
-// goBack puts the target to some earlier revision, most often the promoted one.
-func (s *storm) goBack() {
+// putBack puts the target to some earlier revision, most often the promoted one.
+func (s *randomRun) putBack() {
 	to := name(1 + s.rng.IntN(s.top))
-	if p := s.w.status.LastPromotedSpec; p != "" && s.w.approved[p] && s.rng.IntN(3) > 0 {
+	if p := s.w.status.LastPromotedSpec; p != "" && s.w.passed[p] && s.rng.IntN(3) > 0 {
 		to = p
 	}
 	s.w.Release(to)
 }
 
-// spoil makes the revision that is rolled out break when it is started anew.
-func (s *storm) spoil() { s.w.trouble[s.w.target.revision] = silent }
+// breakTarget makes the revision that is rolled out break when it is started anew.
+func (s *randomRun) breakTarget() { s.w.trouble[s.w.target.revision] = noReason }
 
-func (s *storm) heal() { clear(s.w.trouble) }
+func (s *randomRun) heal() { clear(s.w.trouble) }
 
-func (s *storm) suspend() { s.w.Suspend(!s.w.paused) }
+func (s *randomRun) suspend() { s.w.Suspend(!s.w.paused) }
 
 // replan changes the spec in mid-flight.
-func (s *storm) replan() {
+func (s *randomRun) replan() {
 	if s.w.plan.Ratio {
 		return // it belongs to weights alone, and the provider cannot be changed
 	}
 	all := plans()
 	p := all[s.rng.IntN(len(all))]
 	p.Swap, p.Ratio = s.w.plan.Swap, false // what the provider can do stays
-	s.w.Replan(p)
+	s.w.ChangePlan(p)
 }
 
-func (s *storm) reject() {
+func (s *randomRun) reject() {
 	s.w.rejected = ""
 	if s.w.reported && s.rng.IntN(2) == 0 { // of proxies that report nothing, nobody can know
 		s.w.rejected = "gateway podinfo does not exist"
 	}
 }
 
-func (s *storm) starve() {
+func (s *randomRun) scaleToZero() {
 	if s.w.target.exists {
 		s.w.Scale(0)
 	}
 }
 
-func (s *storm) loseTarget() {
+func (s *randomRun) loseTarget() {
 	if s.w.target.exists {
 		s.w.target.remove()
-		s.w.moved = s.w.now
+		s.w.targetChanged = s.w.now
 		return
 	}
 	s.w.target.set(s.w, name(s.top), 2)
-	s.w.moved = s.w.now
+	s.w.targetChanged = s.w.now
 }
 
-// shut closes a gate, or opens it again.
-func (s *storm) shut() {
+// toggleGate closes a gate, or opens it again.
+func (s *randomRun) toggleGate() {
 	h := gates()[s.rng.IntN(3)].Type
 	s.w.gates[h] = !s.w.gates[h]
 }
 
-// dismiss deletes the Canary, seldom: there is nothing to be seen after it.
-func (s *storm) dismiss() {
+// deleteCanary deletes the Canary, seldom: there is nothing to be seen after it.
+func (s *randomRun) deleteCanary() {
 	if s.rng.IntN(4) == 0 && !s.w.deleting {
-		s.w.Dismiss()
+		s.w.Delete()
 	}
 }
 
-func (s *storm) recall() { s.w.recall = !s.w.recall && s.rng.IntN(2) == 0 }
+func (s *randomRun) toggleRollback() { s.w.rollbackAsked = !s.w.rollbackAsked && s.rng.IntN(2) == 0 }
 
-// doubt has metrics say nothing for a while.
-func (s *storm) doubt() {
-	s.w.verdict = []v1beta1.Verdict{"", v1beta1.Waiting, v1beta1.Inconclusive}[s.rng.IntN(3)]
+// undecideMetrics has metrics say nothing for a while.
+func (s *randomRun) undecideMetrics() {
+	s.w.metricVerdict = []v1beta1.Verdict{"", v1beta1.Waiting, v1beta1.Inconclusive}[s.rng.IntN(3)]
 }
 
-func (s *storm) losePrimary() {
+func (s *randomRun) losePrimary() {
 	if s.rng.IntN(3) == 0 {
 		s.w.primary.remove()
 	}
 }
 
-// calm takes all faults away and gives the rollout the time to come to rest.
-func (s *storm) calm() {
-	s.lag, s.crash, s.deaf, s.slow = 0, 0, 0, 0
+// endFaults takes all faults away and gives the rollout the time to come to rest.
+func (s *randomRun) endFaults() {
+	s.lag, s.crash, s.replyLoss, s.slow = 0, 0, 0, 0
 	s.w.flaky, s.w.failures, s.w.rejected = 0, 0, ""
 	s.w.scaling = false
-	s.w.recall, s.w.verdict = false, ""
+	s.w.rollbackAsked, s.w.metricVerdict = false, ""
 	clear(s.w.gates)
 	s.w.Suspend(false)
 	s.heal()
@@ -249,34 +249,34 @@ func (s *storm) calm() {
 	if !s.w.deleting && !s.w.primary.exists && s.w.target.revision != s.w.status.LastPromotedSpec {
 		return // deleted by a user, and nothing that passed is left to make it from
 	}
-	s.w.rested(s.Operator)
+	s.w.checkAtRest(s.Operator)
 }
 
-// rested holds that a world without faults comes to rest, as the status says it should be.
-func (w *World) rested(o *Operator) {
+// checkAtRest holds that a world without faults comes to rest, as the status says it should be.
+func (w *World) checkAtRest(o *Operator) {
 	if w.deleting {
 		if w.status.Phase != v1beta1.PhaseTerminated {
-			w.broken("not gone: %s, target %+v, primary %+v", brief(w.status), o.targets.live(), o.primaries.live())
+			w.violated("not gone: %s, target %+v, primary %+v", brief(w.status), o.targets.live(), o.primaries.live())
 		}
 		return
 	}
 	if !settled(w.status.Phase) {
-		w.broken("not settled: %s, target %+v, primary %+v", brief(w.status), o.targets.live(), o.primaries.live())
+		w.violated("not settled: %s, target %+v, primary %+v", brief(w.status), o.targets.live(), o.primaries.live())
 		return
 	}
 	v := o.observe(true)
 	if len(o.adds(v)) > 0 || o.removes(v) || !v.Routed {
-		w.broken("at rest, and not what %s calls for: %+v, %+v", brief(w.status), v.intent, v.net)
+		w.violated("at rest, and not what %s calls for: %+v, %+v", brief(w.status), v.intent, v.net)
 	}
 	runs := w.primary.revision
 	if runs == "" { // made by somebody else, who wrote no revision on it
 		runs = w.copied
 	}
 	if w.status.CanaryWeight == 0 && w.target.revision == w.status.LastPromotedSpec && w.primary.exists && runs != w.target.revision {
-		w.broken("at rest with %s promoted, and the primary runs %s", w.target.revision, w.primary.revision)
+		w.violated("at rest with %s promoted, and the primary runs %s", w.target.revision, w.primary.revision)
 	}
 	if w.target.revision != w.status.LastAppliedSpec && w.primary.exists {
-		w.broken("at rest, and %s was never looked at: %s", w.target.revision, brief(w.status))
+		w.violated("at rest, and %s was never looked at: %s", w.target.revision, brief(w.status))
 	}
 }
 
@@ -295,7 +295,7 @@ func brief(s v1beta1.CanaryStatus) string {
 func (w *World) Release(revision string) {
 	if w.target.exists && w.target.revision != revision {
 		w.target.set(w, revision, w.target.size)
-		w.moved = w.now
+		w.targetChanged = w.now
 	}
 }
 
@@ -308,14 +308,14 @@ func (w *World) Suspend(on bool) {
 	}
 }
 
-// Dismiss deletes the Canary, which asked for its target back.
-func (w *World) Dismiss() {
+// Delete deletes the Canary, which asked for its target back.
+func (w *World) Delete() {
 	w.deleting = true
 	w.version++
 }
 
-// Replan changes the spec.
-func (w *World) Replan(p rollout.Plan) {
+// ChangePlan changes the spec.
+func (w *World) ChangePlan(p rollout.Plan) {
 	w.plan = p
 	w.generation++
 	w.version++

@@ -26,7 +26,7 @@ func userRoutes(routes []runtime.ApplyConfiguration) []runtime.ApplyConfiguratio
 // leaving says that the target has been given everything, on its way back: from here on it is asked for by the apex
 // Service, since its own goes with the Canary.
 func leaving(s v1beta1.CanaryStatus) bool {
-	return (s.Phase == v1beta1.PhaseTerminating || s.Phase == v1beta1.PhaseTerminated) && s.CanaryWeight == 100
+	return s.Phase.Leaving() && s.CanaryWeight == 100
 }
 
 // DetachedRoute is one of the user's routes as it is left behind, which may be led nowhere by this spec.

@@ -51,12 +51,8 @@ func (r *Reader) workload(ctx context.Context, f *desired.Facts, o client.Object
 
 // settled says that no rollout waits for a workload: what its pods do is its owner's concern, and not worth a request.
 func settled(f *desired.Facts) bool {
-	switch f.Canary.Status.Phase {
-	case v1beta1.PhaseInitialized, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed, v1beta1.PhaseFinalising:
-		return true
-	default:
-		return false
-	}
+	phase := f.Canary.Status.Phase
+	return phase.Settled() || phase == v1beta1.PhaseFinalising
 }
 
 // slow says that what the rollout waits for has taken long enough to be looked into.

@@ -30,7 +30,7 @@ func Ask(s Snapshot) Questions {
 	case t.newRevision():
 		return t.approvalQuestions()
 	// A canary without pods or routes would fail its checks for want of those.
-	case !t.analysing() || t.blocked() != nil || t.Plan.Skip:
+	case !t.Status.Phase.Analysing() || t.blocked() != nil || t.Plan.Skip:
 		return Questions{}
 	case t.beforeFirstRound():
 		return t.openingQuestions()

@@ -9,18 +9,16 @@ import (
 
 // What changes around a rollout that is under way, and does not end it.
 
-// underWay says that a rollout has begun and its traffic has not come back.
-func (t *transition) underWay() bool {
-	return t.analysing() || t.Status.Phase == v1beta1.PhasePromoting
-}
-
 // primaryGrown notices a primary that became larger since the rollout began: the canary needs pods for its share of that.
 // One that became smaller is not followed: what it had is what it needs when its users come back.
 func primaryGrown(t *transition) outcome {
-	if !t.underWay() && t.Status.Phase != v1beta1.PhaseTerminating || t.Primary.Replicas <= t.Status.PrimaryReplicas {
+	switch {
+	case t.Primary.Replicas <= t.Status.PrimaryReplicas, t.Status.Phase == v1beta1.PhaseFinalising: // users have left the canary
 		return nil
+	case t.Status.Phase.UnderWay(), t.Status.Phase == v1beta1.PhaseTerminating:
+		return (*transition).followPrimarySize
 	}
-	return (*transition).followPrimarySize
+	return nil
 }
 
 func (t *transition) followPrimarySize() { t.next.PrimaryReplicas = t.Primary.Replicas }
@@ -29,7 +27,7 @@ func (t *transition) followPrimarySize() { t.next.PrimaryReplicas = t.Primary.Re
 func resumed(t *transition) outcome {
 	// A plan is there, so this is about the spec before.
 	refused := meta.IsStatusConditionPresentAndEqual(t.Status.Conditions, v1beta1.ConditionValid, metav1.ConditionFalse)
-	if !t.underWay() || t.waiting() != WaitResume && !refused {
+	if !t.Status.Phase.UnderWay() || t.waiting() != WaitResume && !refused {
 		return nil
 	}
 	return (*transition).resume
@@ -45,7 +43,7 @@ func (t *transition) resume() {
 // fire again, or the rollout would never get on.
 func stepsChanged(t *transition) outcome {
 	switch {
-	case !t.analysing() || t.Plan.Skip || t.Status.Step == 0:
+	case !t.Status.Phase.Analysing() || t.Plan.Skip || t.Status.Step == 0:
 		return nil
 	case t.unmatched():
 		return (*transition).findStep

@@ -12,7 +12,7 @@ import (
 // newRevision says that the target has a revision that may be rolled out next.
 func (t *transition) newRevision() bool {
 	// targetReverted has a way of its own, callOff. Routes that still lead to the canary of the last rollout are waited for.
-	return t.resting() && t.Revision != "" && t.Revision != t.Status.LastAppliedSpec && !t.targetReverted() && t.Routed
+	return t.Status.Phase.AtRest() && t.Revision != "" && t.Revision != t.Status.LastAppliedSpec && !t.targetReverted() && t.Routed
 }
 
 // startOrWait begins with a new revision as soon as all who are to be asked agree.

@@ -63,11 +63,11 @@ func primaryMissing(t *transition) outcome {
 	switch {
 	case again && t.Revision != t.Status.LastAppliedSpec:
 		return (*transition).tellPrimaryUnrecoverable
-	case t.underWay() && t.targetReverted():
+	case t.Status.Phase.UnderWay() && t.targetReverted():
 		return (*transition).recreatePrimary
-	case t.analysing() && t.Revision == t.Status.LastAppliedSpec && !t.allTrafficAtCanary() && t.Target.Available > 0:
+	case t.Status.Phase.Analysing() && t.Revision == t.Status.LastAppliedSpec && !t.allTrafficAtCanary() && t.Target.Available > 0:
 		return (*transition).routeAllToCanary
-	case !t.resting() || t.targetReverted() && t.Status.Phase == v1beta1.PhaseFailed && t.Status.CanaryWeight == 0:
+	case !t.Status.Phase.AtRest() || t.targetReverted() && t.Status.Phase == v1beta1.PhaseFailed && t.Status.CanaryWeight == 0:
 		return nil
 	case t.Revision == t.Status.LastPromotedSpec:
 		return (*transition).recreatePrimary
@@ -81,7 +81,7 @@ func superseded(t *transition) outcome {
 	}
 	// A primary that was given a revision comes up with it first; promoting takes users off the unproven target
 	// meanwhile. One that returns, too, gets there before anything new begins.
-	if t.analysing() || t.Status.Phase == v1beta1.PhasePromoting && !t.primaryRendered() && !t.returningToPrevious() {
+	if t.Status.Phase.Analysing() || t.Status.Phase == v1beta1.PhasePromoting && !t.primaryRendered() && !t.returningToPrevious() {
 		return (*transition).restartRollout
 	}
 	return nil
@@ -92,7 +92,7 @@ func calledOff(t *transition) outcome {
 	case !t.targetReverted():
 		return nil
 	// Nothing was written to the primary, so there is nothing to be brought back.
-	case t.analysing(), t.Status.Phase == v1beta1.PhasePromoting && !t.primaryRendered():
+	case t.Status.Phase.Analysing(), t.Status.Phase == v1beta1.PhasePromoting && !t.primaryRendered():
 		return (*transition).callOff
 	case t.Status.Phase == v1beta1.PhasePromoting:
 		return (*transition).callOffPromotion
@@ -103,7 +103,7 @@ func calledOff(t *transition) outcome {
 // stuck does not blame a primary for what it had before: until it is rendered, its trouble is that of another revision.
 func stuck(t *transition) outcome {
 	switch {
-	case t.analysing() && (t.Target.Health == Stuck || t.deadlinePassed(t.Target) || t.canaryTooSmall()):
+	case t.Status.Phase.Analysing() && (t.Target.Health == Stuck || t.deadlinePassed(t.Target) || t.canaryTooSmall()):
 		return (*transition).failNotReady
 	case t.rollbackHooksDue(): // somebody may want back what there was before
 		return nil
@@ -116,25 +116,10 @@ func stuck(t *transition) outcome {
 // thresholdReached is about a threshold that was lowered: the failure that reaches it ends the rollout by itself, see
 // fail.
 func thresholdReached(t *transition) outcome {
-	if !t.analysing() || t.Status.FailedChecks < t.Plan.Threshold {
+	if !t.Status.Phase.Analysing() || t.Status.FailedChecks < t.Plan.Threshold {
 		return nil
 	}
 	return (*transition).rollBack
-}
-
-// resting says that nothing is under way.
-func (t *transition) resting() bool {
-	switch t.Status.Phase {
-	case v1beta1.PhaseInitialized, v1beta1.PhaseWaiting, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed:
-		return true
-	default:
-		return false
-	}
-}
-
-// analysing says that a canary is being judged.
-func (t *transition) analysing() bool {
-	return t.Status.Phase == v1beta1.PhaseProgressing || t.Status.Phase == v1beta1.PhaseWaitingPromotion
 }
 
 // primaryBroken says that the primary was given a revision it never came up with, so that only the canary
@@ -145,7 +130,7 @@ func (t *transition) primaryBroken() bool {
 
 // canaryOnly says that a canary is being judged that has all users because nobody else could answer them.
 func (t *transition) canaryOnly() bool {
-	return t.primaryBroken() || t.analysing() && t.Primary.Health == Absent && t.allTrafficAtCanary()
+	return t.primaryBroken() || t.Status.Phase.Analysing() && t.Primary.Health == Absent && t.allTrafficAtCanary()
 }
 
 // allTrafficAtCanary says that all users are with the canary. Of those who fit a match it may have all from the beginning.

@@ -89,7 +89,7 @@ func routes(p Plan, s v1beta1.CanaryStatus) Intent {
 // mirrored is the percentage of requests that the canary gets a copy of, in a step that is the plan's own.
 func mirrored(p Plan, s v1beta1.CanaryStatus) int {
 	// Copies are for judging by, which is over.
-	if s.Phase != v1beta1.PhaseProgressing && s.Phase != v1beta1.PhaseWaitingPromotion {
+	if !s.Phase.Analysing() {
 		return 0
 	}
 	// A spec that was changed meanwhile: until findStep has found the place in it, its step is not ours.

@@ -120,7 +120,7 @@ func (t *transition) routeToPrimary() {
 		t.cause = t.Names.target() + " has no available pods, so that all traffic goes to " + t.Names.primary()
 		t.enter(v1beta1.PhaseFailed)
 	}
-	if !t.analysing() {
+	if !t.Status.Phase.Analysing() {
 		return
 	}
 	t.next.Step = 0

@@ -77,7 +77,7 @@ func (p *Plan) sizeByWeight(i Intent, s v1beta1.CanaryStatus) Intent {
 	//	before the first step  the primary whole, the canary no larger than its first share: it would get more requests
 	//	else                   the primary whole; a canary that still answers keeps its pods until it is
 	switch {
-	case s.Phase == v1beta1.PhaseTerminating, s.Phase == v1beta1.PhaseTerminated:
+	case s.Phase.Leaving():
 		if s.CanaryWeight == everything {
 			i.Apex = TargetSide
 		}

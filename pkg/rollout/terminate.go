@@ -7,7 +7,7 @@ import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 
 // deleted starts that way back, from whatever phase the Canary was in.
 func deleted(t *transition) outcome {
-	if !t.Deleting || t.Status.Phase == v1beta1.PhaseTerminating || t.Status.Phase == v1beta1.PhaseTerminated {
+	if !t.Deleting || t.Status.Phase.Leaving() {
 		return nil
 	}
 	return (*transition).terminate

@@ -126,7 +126,7 @@ func (s *randomRun) faults() {
 	switch phase := s.w.status.Phase; {
 	case phase == v1beta1.PhasePromoting && s.rng.Float64() < .05:
 		s.w.rollbackAsked = true
-	case settled(phase) && s.rng.Float64() < .2:
+	case phase.Settled() && s.rng.Float64() < .2:
 		s.w.rollbackAsked = false
 	}
 }
@@ -260,7 +260,7 @@ func (w *World) checkAtRest(o *Operator) {
 		}
 		return
 	}
-	if !settled(w.status.Phase) {
+	if !w.status.Phase.Settled() {
 		w.violated("not settled: %s, target %+v, primary %+v", brief(w.status), o.targets.live(), o.primaries.live())
 		return
 	}

@@ -113,7 +113,7 @@ func (w *World) recordPassed(v view, next v1beta1.CanaryStatus, found rollout.Fi
 		agrees := (f.Verdict == v1beta1.Passed) == (f.Moment != v1beta1.RollbackHook)
 		passed = passed && (agrees || toleratedBySpec(v.plan, f))
 	}
-	judged := inOurWords(v.status) && (v.status.Phase == v1beta1.PhaseProgressing || v.status.Phase == v1beta1.PhaseWaitingPromotion)
+	judged := inOurWords(v.status) && v.status.Phase.Analysing()
 	for _, m := range v.plan.Metrics {
 		if judged && next.Analysis.Metric(m.Name) == nil && !m.DryRun && !v.plan.Skip {
 			w.violated("rule 2: %s is promoted, and %s was not asked", next.Promoting, m.Name)
@@ -160,7 +160,7 @@ func (w *World) checkGates(v view, next v1beta1.CanaryStatus, found rollout.Find
 			w.checkRollbackBegins(v, next, f)
 		}
 	}
-	begins := next.Phase == v1beta1.PhaseProgressing && (settled(v.status.Phase) || v.status.Phase == v1beta1.PhaseWaiting)
+	begins := next.Phase == v1beta1.PhaseProgressing && v.status.Phase.AtRest()
 	for _, h := range v.plan.Hooks {
 		if begins && h.Type == v1beta1.ConfirmRolloutHook && !asked[h.Type] {
 			w.violated("a rollout began and %s was not asked", h.Name)
@@ -196,15 +196,10 @@ func inOurWords(s v1beta1.CanaryStatus) bool {
 	return s.LastAppliedSpec == "" || strings.HasPrefix(s.LastAppliedSpec, rollout.RevisionPrefix)
 }
 
-// settled says that a rollout waits for nothing but a new revision.
-func settled(p v1beta1.CanaryPhase) bool {
-	return slices.Contains([]v1beta1.CanaryPhase{v1beta1.PhaseInitialized, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed}, p)
-}
-
 // checkWaitNamed holds rule 7: a status says what it waits for and why it failed.
 func (w *World) checkWaitNamed(s v1beta1.CanaryStatus) {
 	c := meta.FindStatusCondition(s.Conditions, v1beta1.ConditionWaiting)
-	if !settled(s.Phase) && s.Phase != v1beta1.PhaseTerminated && (c == nil || c.Status != metav1.ConditionTrue || !strings.Contains(c.Message, "podinfo")) {
+	if !s.Phase.Settled() && s.Phase != v1beta1.PhaseTerminated && (c == nil || c.Status != metav1.ConditionTrue || !strings.Contains(c.Message, "podinfo")) {
 		w.violated("rule 7: %s does not say what it waits for: %v", s.Phase, c)
 	}
 	c = meta.FindStatusCondition(s.Conditions, v1beta1.ConditionPromoted)
@@ -222,7 +217,7 @@ func (w *World) checkWaitNamed(s v1beta1.CanaryStatus) {
 
 // checkEndTold holds that every end is told to people.
 func (w *World) checkEndTold(was, next v1beta1.CanaryStatus, said []rollout.Notice) {
-	if was.Phase == next.Phase || !settled(next.Phase) {
+	if was.Phase == next.Phase || !next.Phase.Settled() {
 		return
 	}
 	failed := next.Phase == v1beta1.PhaseFailed

@@ -13,7 +13,7 @@ func (w *World) TakeOver(phase v1beta1.CanaryPhase, weight, iterations int) {
 	st := v1beta1.CanaryStatus{Phase: phase, LastAppliedSpec: "5d89f7c6b4", LastPromotedSpec: "5d89f7c6b4", Iterations: iterations}
 	st.Conditions = []metav1.Condition{{Type: v1beta1.ConditionPromoted, Status: metav1.ConditionTrue, Reason: string(phase)}}
 	size, copied := int32(0), "v1"
-	if weight > 0 || !settled(phase) && phase != v1beta1.PhaseWaiting {
+	if weight > 0 || !phase.AtRest() {
 		st.LastAppliedSpec, size = "7c96dd5f8", 2
 	}
 	switch phase {

@@ -151,7 +151,7 @@ func (t *Telemetry) Observe(c *v1beta1.Canary, metric string, value float64) {
 	t.analysis.WithLabelValues(c.Spec.TargetRef.Name, c.Namespace, metric).Set(value)
 }
 
-// took notes how long a pass was.
+// Took notes how long a pass was.
 func (t *Telemetry) Took(c *v1beta1.Canary, d time.Duration) {
 	t.duration.WithLabelValues(c.Spec.TargetRef.Name, c.Namespace).Observe(d.Seconds())
 }
@@ -175,7 +175,7 @@ func (t *Telemetry) count(n News, was rolloutRecord) {
 	}
 }
 
-// forget ends the series of a Canary that is gone.
+// Forget ends the series of a Canary that is gone.
 func (t *Telemetry) Forget(c *v1beta1.Canary) {
 	// What was counted stays in memory else, for every Canary that ever was.
 	labels := prometheus.Labels{"name": c.Spec.TargetRef.Name, "namespace": c.Namespace}

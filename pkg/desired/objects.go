@@ -41,7 +41,8 @@ func (r *Renderer) Objects(f *Facts) (Objects, error) {
 		return o, err
 	}
 	// Last, since they count as taken only with the apex Service among the objects.
-	return o, r.addRoutes(f, &o)
+	err := r.addRoutes(f, &o)
+	return o, err
 }
 
 // Forget drops what was kept of a Canary that is gone.

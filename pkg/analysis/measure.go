@@ -90,8 +90,11 @@ func (s *source) values(ctx context.Context, query string) ([]float64, error) {
 	sampler, ok := s.system.(metric.Sampler)
 	if !ok {
 		v, err := s.system.Query(ctx, query)
-		if err == nil && math.IsNaN(v) {
+		switch {
+		case err == nil && math.IsNaN(v):
 			err = metric.ErrNaN
+		case errors.Is(err, metric.ErrNoRecords) && s.metric.OnNoData == "": // as the interface has it
+			v, err = 0, nil
 		}
 		return []float64{v}, err
 	}

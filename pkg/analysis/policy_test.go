@@ -137,3 +137,35 @@ func TestVerdicts(t *testing.T) {
 		})
 	}
 }
+
+// TestNoRecords has an InfluxDB count nothing.
+func TestNoRecords(t *testing.T) {
+	cases := map[string]struct {
+		reason  string
+		policy  v1beta1.ResultPolicy
+		answer  string
+		verdict v1beta1.Verdict
+		value   string
+	}{
+		"Zero":   {reason: "In the interface no records are a 0.", verdict: v1beta1.Passed, value: "0"},
+		"Policy": {reason: "Unless the metric says what they are.", policy: v1beta1.ResultWait, verdict: v1beta1.Waiting},
+		"Fail":   {reason: "Be it what is left out elsewhere.", policy: v1beta1.ResultFail, verdict: v1beta1.Failed},
+		"NoValue": {
+			reason: "A record without a value is no data.", verdict: v1beta1.Failed,
+			answer: "#datatype,string,long,double\r\n#group,false,false,false\r\n#default,_result,,\r\n,result,table,_value\r\n,,0,\r\n\r\n",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			a := impatient("")
+			a.Library = &shelf{templates: map[string]v1beta1.MetricTemplateSpec{"test/here": {
+				Provider: v1beta1.MetricProvider{Type: "influxdb", Address: serve(t, saying(200, tc.answer))}, Query: `from(bucket: "b")`,
+			}}}
+			m := referring("here")
+			m.OnNoData = tc.policy
+			f := one(t, a, m)
+			require.Equal(t, tc.verdict, f.Verdict, "%s %s", tc.reason, f.Message)
+			require.Equal(t, tc.value, f.Measurement.Value, tc.reason)
+		})
+	}
+}

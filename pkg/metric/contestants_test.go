@@ -82,6 +82,7 @@ func contestants(t testing.TB) map[v1beta1.MetricProviderType]contestant {
 			empty:  []http.HandlerFunc{answering(200, ""), answering(200, "\r\n"), flux("double", "")},
 			wrong:  flux("string", "five"),
 			huge:   hugeFlux,
+			optio:  true,
 		},
 		"stackdriver": {
 			query:  "fetch k8s_container",

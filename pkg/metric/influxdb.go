@@ -40,7 +40,15 @@ func (u unpacking) RoundTrip(r *http.Request) (*http.Response, error) {
 	return u.next.RoundTrip(asked)
 }
 
-// Query runs Flux and takes the `_value` of the first record. No record is no data, never a zero.
+// ErrNoRecords is the ErrNoData of an answer without records. The interface counts it as 0, which is for who judges to do.
+var ErrNoRecords error = noRecords{}
+
+type noRecords struct{}
+
+func (noRecords) Error() string { return ErrNoData.Error() }
+func (noRecords) Unwrap() error { return ErrNoData }
+
+// Query runs Flux and takes the `_value` of the first record. No record is ErrNoRecords.
 //
 // Source: https://docs.influxdata.com/influxdb/v2/query-data/execute-queries/influx-api/
 func (i *influxdb) Query(ctx context.Context, query string) (float64, error) {
@@ -58,7 +66,7 @@ func (i *influxdb) Query(ctx context.Context, query string) (float64, error) {
 		if err := found.Err(); err != nil {
 			return 0, fmt.Errorf("the answer cannot be read: %s", said([]byte(err.Error())))
 		}
-		return 0, ErrNoData
+		return 0, ErrNoRecords
 	}
 	record := found.Record()
 	if record == nil { // the client takes any row for a record, and makes none of a misspelt annotation

@@ -49,6 +49,7 @@ type sort struct {
 	address string   // where it is if nobody says; empty with needAt: somebody has to
 	needAt  bool     // it has an address
 	needs   []string // keys that its Secret must have
+	guest   bool     // it may do without a Secret
 	region  bool     // it needs a region
 	cluster bool     // it is asked through the Kubernetes API
 	orAt    bool     // or through the same API at an address
@@ -64,7 +65,7 @@ func sorts() map[v1beta1.MetricProviderType]sort {
 		"newrelic": {make: newNewRelic, needAt: true, address: "https://insights-api.newrelic.com",
 			needs: []string{"newrelic_account_id", "newrelic_query_key"}},
 		"graphite":    {make: newGraphite, needAt: true},
-		"influxdb":    {make: newInflux, needAt: true, needs: []string{"token", "org"}},
+		"influxdb":    {make: newInflux, needAt: true, needs: []string{"token", "org"}, guest: true},
 		"stackdriver": {make: newStackdriver, needAt: true, address: "https://monitoring.googleapis.com", needs: []string{"project"}},
 		"dynatrace":   {make: newDynatrace, needAt: true, needs: []string{"dynatrace_token"}},
 		"splunk":      {make: newSplunk, needAt: true, needs: []string{"sf_token_key"}},
@@ -98,7 +99,7 @@ func Check(t v1beta1.MetricTemplateSpec) error {
 		return lacks("spec.provider.address", p.Type)
 	case s.region && p.Region == "":
 		return lacks("spec.provider.region", p.Type)
-	case len(s.needs) > 0 && p.SecretRef == nil:
+	case len(s.needs) > 0 && !s.guest && p.SecretRef == nil:
 		return lacks("spec.provider.secretRef", p.Type)
 	case p.Type == "job" && t.Job == nil:
 		return lacks("spec.job", p.Type)
@@ -143,8 +144,10 @@ func New(p v1beta1.MetricProvider, s Settings) (Provider, error) {
 		return nil, fmt.Errorf("%s is asked through the Kubernetes API, which is not at hand", p.Type)
 	}
 	// Here and not in Check: Secrets are read for each round, and may lack tomorrow what they have today.
+	// A Secret with certificates alone is meant for them.
+	guest := kind.guest && (p.SecretRef == nil || len(s.Secret[caKey]) > 0)
 	for _, key := range kind.needs {
-		if len(s.Secret[key]) == 0 {
+		if len(s.Secret[key]) == 0 && !guest {
 			return nil, fmt.Errorf("%s: %w", p.Type, missingKey(p, key))
 		}
 	}

@@ -113,6 +113,10 @@ func TestCheck(t *testing.T) {
 			spec:   with(at("datadog", ""), func(t *v1beta1.MetricTemplateSpec) { t.Provider.SecretRef = nil }),
 			field:  "spec.provider.secretRef",
 		},
+		"Guest": {
+			reason: "A server may answer everybody.",
+			spec:   with(at("influxdb", "http://influxdb:8086"), func(t *v1beta1.MetricTemplateSpec) { t.Provider.SecretRef = nil }),
+		},
 		"Query": {
 			reason: "There is nothing to ask.",
 			spec:   with(at("dynatrace", "http://a"), func(t *v1beta1.MetricTemplateSpec) { t.Query = " " }),

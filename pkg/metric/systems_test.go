@@ -218,6 +218,47 @@ func TestInfluxWholeNumbers(t *testing.T) {
 	}
 }
 
+// TestInfluxRecords has the caller tell an answer without records, which the interface counts as 0, from a record
+// without a value.
+func TestInfluxRecords(t *testing.T) {
+	c := contestants(t)["influxdb"]
+	_, err := ask(t, "influxdb", c, answering(200, ""))
+	require.ErrorIs(t, err, ErrNoRecords)
+	require.ErrorIs(t, err, ErrNoData)
+	require.EqualError(t, err, "influxdb: query returned no data")
+	_, err = ask(t, "influxdb", c, flux("double", ""))
+	require.NotErrorIs(t, err, ErrNoRecords)
+	require.ErrorIs(t, err, ErrNoData)
+}
+
+func TestInfluxGuest(t *testing.T) {
+	var sent http.Header
+	answer := func(w http.ResponseWriter, r *http.Request) {
+		sent = r.Header
+		flux("double", "2.5")(w, r)
+	}
+	open := serve(t, answer).URL
+	sealed, ca := certified(t, answer, time.Now().Add(time.Hour))
+	cases := map[string]struct {
+		reason, url string
+		ref         *v1beta1.SecretRef
+		secret      map[string][]byte
+	}{
+		"None":         {reason: "A server may answer everybody.", url: open},
+		"Certificates": {reason: "A Secret may be for certificates alone.", url: sealed, ref: &v1beta1.SecretRef{Name: "ca"}, secret: map[string][]byte{"ca.crt": ca}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			p, err := New(v1beta1.MetricProvider{Type: "influxdb", Address: tc.url, SecretRef: tc.ref}, Settings{Secret: tc.secret})
+			require.NoError(t, err, tc.reason)
+			got, err := p.Query(t.Context(), `from(bucket: "b")`)
+			require.NoError(t, err, tc.reason)
+			require.Equal(t, 2.5, got)
+			require.Empty(t, sent.Get("Authorization"), "There is nothing to show.")
+		})
+	}
+}
+
 func TestInfluxSaysWhatIsWrong(t *testing.T) {
 	c := contestants(t)["influxdb"]
 	_, err := ask(t, "influxdb", c, func(w http.ResponseWriter, _ *http.Request) {

@@ -124,17 +124,13 @@ func (s *source) unmade(ref v1beta1.CrossNamespaceRef, spec v1beta1.MetricTempla
 // settings are what a monitoring system needs to know beside its address.
 func (a *Analyst) settings(s *source, e *entry) metric.Settings {
 	vars := s.vars(s.canary.Spec.TargetRef.Name)
-	interval, err := time.ParseDuration(vars.Interval)
-	if err != nil { // the Canary would have been refused
-		interval = 0
-	}
 	var job []byte
 	if raw := e.template.Spec.Job; raw != nil {
 		job = raw.Raw
 	}
 	return metric.Settings{
 		Secret:    e.secret,
-		Interval:  interval,
+		Interval:  lookback(vars.Interval),
 		Namespace: s.canary.Namespace,
 		Vars:      vars,
 		Web:       e.template.Spec.Web,
@@ -143,6 +139,19 @@ func (a *Analyst) settings(s *source, e *entry) metric.Settings {
 		Pool:      a.pool,
 		Now:       a.now,
 	}
+}
+
+// lookback reads an interval, for systems that look back by themselves. Of one that is text for a query, `5min`, the
+// beginning says the same: the schema wants a number and a unit.
+func lookback(text string) time.Duration {
+	if d, err := time.ParseDuration(text); err == nil {
+		return d
+	}
+	d, err := time.ParseDuration(text[:1+strings.IndexAny(text, "hms")])
+	if err != nil { // from before the schema
+		return 0
+	}
+	return d
 }
 
 // job names what a round has made in the cluster, a Job or an Analysis: the same for as long as this check is not

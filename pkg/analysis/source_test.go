@@ -111,3 +111,16 @@ func TestMeter(t *testing.T) {
 		require.Equal(t, tc.want, New("", tc.operator).Meter(c), tc.reason)
 	}
 }
+
+// TestIntervals has systems that look back by themselves understand what others take for text.
+func TestIntervals(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"": time.Minute, "30s": 30 * time.Second, "1m30s": 90 * time.Second, "1min": time.Minute, "5minutes": 5 * time.Minute, "2hours": 2 * time.Hour, "soon": 0,
+	} {
+		m := referring("here")
+		m.Interval = text
+		s := &source{canary: podinfo(), metric: m, kind: &custom}
+		e := &entry{template: &v1beta1.MetricTemplate{}}
+		require.Equal(t, want, impatient("").settings(s, e).Interval, text)
+	}
+}

@@ -306,6 +306,16 @@ func TestCompileRefuses(t *testing.T) {
 	}
 }
 
+func TestCompileTakesIntervalsOfTemplatesAsText(t *testing.T) {
+	m := v1beta1.CanaryMetric{Name: "errors", Interval: "1min", TemplateRef: &v1beta1.CrossNamespaceRef{Name: "graphite"}}
+	spec := specOf(analysis(func(a *v1beta1.CanaryAnalysis) { a.Metrics = []v1beta1.CanaryMetric{m} }))
+	_, err := Compile(spec, weighted)
+	require.NoError(t, err, "the words are those of the template's system")
+	spec.Analysis.Metrics[0].TemplateRef, spec.Analysis.Metrics[0].Query = nil, "q"
+	_, err = Compile(spec, weighted)
+	require.ErrorContains(t, err, `spec.analysis.metrics[0].interval: "1min" is not a duration above zero`, "PromQL has no such word")
+}
+
 func TestCompileRefusesWhatTheProviderCannotDo(t *testing.T) {
 	cases := map[string]struct {
 		field  string

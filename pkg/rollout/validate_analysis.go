@@ -35,8 +35,11 @@ func validateMetricSource(field string, m v1beta1.CanaryMetric) error {
 		return invalid(field+".name", "%q is not a built-in metric (%s) and has neither templateRef nor query",
 			m.Name, strings.Join(BuiltinMetrics, ", "))
 	}
-	if err := validateDuration(field+".interval", m.Interval); err != nil {
-		return err
+	// In a template it is text, in the words of the system: `1min` of Graphite's.
+	if m.TemplateRef == nil {
+		if err := validateDuration(field+".interval", m.Interval); err != nil {
+			return err
+		}
 	}
 	return validateDuration(field+".initialDelay", m.InitialDelay)
 }

@@ -36,7 +36,8 @@ type Analyst struct {
 	MetricsServer string
 	// Provider of Canaries that name none; it decides which series the built-in metrics read.
 	Provider string
-	// Observe is told of every number that was measured, if it is set; by several at the same time.
+	// Observe is told of every number that was measured, if it is set; by several at the same time. The built-in
+	// duration is in seconds, all else in the unit of the metric.
 	Observe func(c *v1beta1.Canary, metric string, value float64)
 	// Failed is told of every query that a monitoring system did not answer, by the system's type, if it is set.
 	Failed func(system string)

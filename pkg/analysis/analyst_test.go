@@ -3,6 +3,7 @@ package analysis
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -314,6 +315,28 @@ func TestUnknownProviderHasNoBuiltins(t *testing.T) {
 	found := New(serve(t, measuring("100")), "istio").Answer(t.Context(), c, asking(rate(99))(""))
 	require.Equal(t, `Prometheus query failed: there are no built-in metrics for provider "isto"`, found[0].Message,
 		"No provider is ever taken for another.")
+}
+
+// TestObserveUnits has what is exported be in the interface's units, which dashboards rely on.
+func TestObserveUnits(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		metric v1beta1.CanaryMetric
+		want   float64
+	}{
+		"Duration":    {reason: "Seconds, as Prometheus has durations.", metric: v1beta1.CanaryMetric{Name: "request-duration", Threshold: 500}, want: 0.1},
+		"SuccessRate": {reason: "Percent.", metric: v1beta1.CanaryMetric{Name: "request-success-rate"}, want: 100},
+		"OwnQuery":    {reason: "A query of the user's has a unit of its own, whatever its name.", metric: v1beta1.CanaryMetric{Name: "request-duration", Query: "q"}, want: 100},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			a := impatient(serve(t, measuring("100")))
+			got := math.NaN()
+			a.Observe = func(_ *v1beta1.Canary, _ string, value float64) { got = value }
+			require.Equal(t, "100", one(t, a, tc.metric).Measurement.Value, "The status stays in the metric's unit.")
+			require.InDelta(t, tc.want, got, 1e-12, tc.reason)
+		})
+	}
 }
 
 func TestObserve(t *testing.T) {

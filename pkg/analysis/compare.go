@@ -72,8 +72,8 @@ func (a *Analyst) compare(ctx context.Context, s *source, o outcome) outcome {
 		return s.unanswered(o, metric.ErrNoData)
 	}
 	// Only a share is a number that the metric has without a comparison too; a rank is none that anybody could plot.
-	if e.numbered && a.Observe != nil {
-		a.Observe(s.canary, s.metric.Name, e.number)
+	if e.numbered {
+		a.observe(s, e.number)
 	}
 	return s.conclude(o, e)
 }

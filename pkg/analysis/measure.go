@@ -71,9 +71,7 @@ func (a *Analyst) weigh(ctx context.Context, s *source, o outcome) outcome {
 		return s.unanswered(o, err)
 	}
 	o.value = numbers(values)
-	if a.Observe != nil {
-		a.Observe(s.canary, s.metric.Name, values[len(values)-1])
-	}
+	a.observe(s, values[len(values)-1])
 	v, told := s.verdict(ctx, values)
 	if told != "" {
 		told = s.halt(told)
@@ -83,6 +81,17 @@ func (a *Analyst) weigh(ctx context.Context, s *source, o outcome) outcome {
 		told += ": " + e.Explain()
 	}
 	return o.decided(v, told)
+}
+
+// observe tells of a value in the unit that it is exported in.
+func (a *Analyst) observe(s *source, value float64) {
+	if a.Observe == nil {
+		return
+	}
+	if s.kind == &latency { // seconds in the interface, as Prometheus has durations
+		value /= 1000
+	}
+	a.Observe(s.canary, s.metric.Name, value)
 }
 
 // values are all that a query returns. Systems that know one number return that.

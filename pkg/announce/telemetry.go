@@ -76,7 +76,7 @@ func (t *Telemetry) shared() {
 	t.info = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "flagger_info",
 		Help: "Version of the operator and its default traffic provider."}, []string{"version", "mesh_provider"})
 	t.analysis = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "flagger_canary_metric_analysis",
-		Help: "Last value of a metric that judges a canary, in the metric's own unit."}, append(target[:2:2], "metric"))
+		Help: "Last value of a metric that judges a canary, in the metric's own unit; of the built-in duration in seconds."}, append(target[:2:2], "metric"))
 	t.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "flagger_canary_duration_seconds",
 		Help: "Seconds that one pass over a Canary took.", Buckets: prometheus.DefBuckets}, target)
 	t.successes = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "flagger_canary_successes_total",
@@ -146,7 +146,7 @@ func statusOf(phase v1beta1.CanaryPhase) float64 {
 }
 
 // Observe notes the value of a metric that judges a canary.
-// Its unit is the metric's own. The last value stays until the next, also between rollouts.
+// The last value stays until the next, also between rollouts.
 func (t *Telemetry) Observe(c *v1beta1.Canary, metric string, value float64) {
 	t.analysis.WithLabelValues(c.Spec.TargetRef.Name, c.Namespace, metric).Set(value)
 }

@@ -173,6 +173,7 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 	if idle := ignoredFields(spec.Service); (p.Swap || p.Ratio) && len(idle) > 0 {
 		p.Remarks = append(p.Remarks, Remark{ReasonFieldIgnored, "Services alone have no use for " + strings.Join(idle, ", ")})
 	}
+	p.Remarks = append(p.Remarks, p.likelyMistakes()...)
 	return p, nil
 }
 
@@ -332,4 +333,9 @@ func percent(n int) bool { return 0 <= n && n <= everything }
 func known(name string) bool { return slices.Contains(BuiltinMetrics, name) }
 
 // BuiltinMetrics are the metrics that need neither a query nor a template.
-var BuiltinMetrics = []string{"request-success-rate", "request-duration"}
+var BuiltinMetrics = []string{successRate, requestDuration}
+
+const (
+	successRate     = "request-success-rate"
+	requestDuration = "request-duration"
+)

@@ -64,6 +64,8 @@ const (
 	// A part of the spec, or an alert, that has no effect.
 	ReasonFieldIgnored Reason = "FieldIgnored"
 	ReasonAlertUnsent  Reason = "AlertUnsent"
+	// A part of the spec that is followed, and that hardly anybody means.
+	ReasonLikelyMistake Reason = "LikelyMistake"
 )
 
 // Notice is something people are told once the decision it belongs to is stored.

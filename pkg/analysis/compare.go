@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -19,6 +20,8 @@ const (
 	// Below these hardly a difference could be told from chance, see docs/concepts/analysis.md#measured.
 	minEvents = 100 // of proportions
 	minValues = 20  // of a distribution
+	// With fewer, p has to be so many times smaller: a canary that fails every request needs no hundred of them.
+	certainty = 50
 )
 
 // The tests a comparison can use, and which values of a distribution can be worse.
@@ -161,19 +164,43 @@ func rank(groups []group, lower bool) evidence {
 	return e
 }
 
-// conclude turns evidence into a verdict.
+// conclude turns evidence into a verdict. It is one-sided: a canary that is better for certain passes.
 func (s *source) conclude(o outcome, e evidence) outcome {
 	o.value = e.shown
-	// First, so that nothing is made of a side without values, whose p was never computed: least is at least 1.
-	if least := s.least(); e.canary < least || e.primary < least {
+	least, alpha := s.least(), 1-confidence(s.metric)
+	few := e.canary < least || e.primary < least
+	if few {
+		alpha /= certainty
+	}
+	// Of a side without values no p was computed.
+	if min(e.canary, e.primary) > 0 && e.p <= alpha {
+		return o.decided(v1beta1.Failed, s.halt(fmt.Sprintf("%s <= %.3g", e.shown, alpha)))
+	}
+	if few && (e.canary < least || !s.over()) {
 		return o.decided(v1beta1.Inconclusive, s.halt(fmt.Sprintf(
 			"cannot be compared yet: %.0f of the canary and %.0f of the primary, %.0f of each are needed", e.canary, e.primary, least)))
 	}
-	// One-sided: a canary that is better for certain passes.
-	if alpha := 1 - confidence(s.metric); e.p <= alpha {
-		return o.decided(v1beta1.Failed, s.halt(fmt.Sprintf("%s <= %.3g", e.shown, alpha)))
-	}
 	return o.decided(v1beta1.Passed, "")
+}
+
+// over says that all requests go to the canary, so that there is nothing to compare with any more, and that what was
+// compared before had passed. A metric that has the name of another has its number behind that in the status.
+func (s *source) over() bool {
+	spec, status := s.canary.Spec.Analysis, s.canary.Status
+	if status.CanaryWeight < 100 || status.Analysis == nil || spec != nil && len(spec.Match) > 0 {
+		return false
+	}
+	passed := false
+	for _, m := range status.Analysis.Metrics {
+		if name, _, _ := strings.Cut(m.Name, "#"); name != s.metric.Name || len(m.Measurements) == 0 {
+			continue
+		}
+		if m.Measurements[0].Verdict != v1beta1.Passed { // the newest
+			return false
+		}
+		passed = true
+	}
+	return passed
 }
 
 // least is how many events or values a side must have.

@@ -93,11 +93,23 @@ func TestCompare(t *testing.T) {
 			reason: "What is as bad as before is not the canary's fault.", server: duel(counts(500, 1000), counts(5000, 10000)), metric: success, verdict: v1beta1.Passed,
 		},
 		"FewRequests": {
-			reason: "Ninety-nine events are too few, however bad.", server: duel(counts(0, 99), counts(990, 1000)), metric: success,
+			reason: "Ninety-nine events are too few for a difference that may be chance.", server: duel(counts(95, 99), counts(990, 1000)), metric: success,
 			verdict: v1beta1.Inconclusive, message: halt + "success rate cannot be compared yet: 99 of the canary and 1000 of the primary, 100 of each are needed",
 		},
+		"FewThatFail": {
+			reason: "What can't be chance needs no number of requests.", server: duel(counts(0, 50), counts(990, 1000)), metric: success,
+			verdict: v1beta1.Failed, message: halt + "success rate 0.00% (0 of 50), primary 99.00% (990 of 1000), p = 6.54e-76 <= 0.001",
+		},
+		"FewThatFailLittle": {
+			reason: "Chance is held to a fiftieth there: p = 0.0022.", server: duel(counts(46, 50), counts(990, 1000)), metric: success,
+			verdict: v1beta1.Inconclusive, message: "50 of the canary",
+		},
+		"FewSlow": {
+			reason: "Of durations too.", server: duel(histogram(0, 0, 19), histogram(500, 400, 0)), metric: duration,
+			verdict: v1beta1.Failed, message: halt + "request duration higher in 100.0% of pairs (19 values, primary 900)",
+		},
 		"FewOfThePrimary": {
-			reason: "The primary counts too.", server: duel(counts(0, 1000), counts(99, 99)), metric: success,
+			reason: "The primary counts too.", server: duel(counts(980, 1000), counts(99, 99)), metric: success,
 			verdict: v1beta1.Inconclusive, message: "1000 of the canary and 99 of the primary",
 		},
 		"FewAreEnough": {
@@ -171,7 +183,7 @@ func TestCompare(t *testing.T) {
 			reason: "Faster is not worse.", server: duel(histogram(90, 9, 1), histogram(500, 400, 100)), metric: duration, verdict: v1beta1.Passed,
 		},
 		"FewDurations": {
-			reason: "Nineteen are too few.", server: duel(histogram(0, 0, 19), histogram(500, 400, 100)), metric: duration,
+			reason: "Nineteen are too few.", server: duel(histogram(10, 5, 4), histogram(500, 400, 100)), metric: duration,
 			verdict: v1beta1.Inconclusive, message: "19 of the canary and 1000 of the primary, 20 of each are needed",
 		},
 		"HigherValues": {
@@ -204,6 +216,55 @@ func TestCompare(t *testing.T) {
 			require.Equal(t, tc.verdict, f.Verdict, "%s %v", tc.reason, f.Measurement)
 			require.Contains(t, f.Measurement.Value, tc.value, tc.reason)
 			require.Contains(t, f.Message, tc.message, tc.reason)
+		})
+	}
+}
+
+// TestCompareWithAllTraffic has the primary get no requests any more.
+func TestCompareWithAllTraffic(t *testing.T) {
+	passed, unclear := v1beta1.Passed, v1beta1.Inconclusive
+	cases := map[string]struct {
+		reason  string
+		weight  int
+		match   bool              // only requests that match meet the canary
+		before  []v1beta1.Verdict // of the last checks of metrics of the name, one each
+		canary  string
+		primary string
+		verdict v1beta1.Verdict
+		message string // part of it
+	}{
+		"Passed":        {reason: "The last verdict stands.", weight: 100, before: []v1beta1.Verdict{passed}, canary: counts(990, 1000), verdict: passed},
+		"Remnant":       {reason: "Requests of a moment before are too few.", weight: 100, before: []v1beta1.Verdict{passed}, canary: counts(990, 1000), primary: counts(7, 7), verdict: passed},
+		"StandStill":    {reason: "Series that stand still are of no requests.", weight: 100, before: []v1beta1.Verdict{passed}, canary: counts(990, 1000), primary: counts(0, 0), verdict: passed},
+		"Unclear":       {reason: "Also where it was none.", weight: 100, before: []v1beta1.Verdict{unclear}, canary: counts(990, 1000), verdict: unclear, message: "1000 of the canary and 0 of the primary"},
+		"NeverCompared": {reason: "What was never compared has not passed.", weight: 100, canary: counts(990, 1000), verdict: unclear, message: "1000 of the canary and 0 of the primary"},
+		"OneOfTwo":      {reason: "Of two metrics of one name both count.", weight: 100, before: []v1beta1.Verdict{passed, unclear}, canary: counts(990, 1000), verdict: unclear},
+		"Matched":       {reason: "All that match, and the primary should have the others.", weight: 100, match: true, before: []v1beta1.Verdict{passed}, canary: counts(990, 1000), verdict: unclear},
+		"BelowAll":      {reason: "Below that the primary should have requests.", weight: 90, before: []v1beta1.Verdict{passed}, canary: counts(990, 1000), verdict: unclear},
+		"FewOfItsOwn":   {reason: "A canary with too few requests is another matter.", weight: 100, before: []v1beta1.Verdict{passed}, canary: counts(10, 10), primary: counts(990, 1000), verdict: unclear},
+		"Worse":         {reason: "What is left may still tell.", weight: 100, before: []v1beta1.Verdict{passed}, canary: counts(0, 1000), primary: counts(60, 60), verdict: v1beta1.Failed},
+		"NoRequests":    {reason: "A canary without requests has no data.", weight: 100, before: []v1beta1.Verdict{passed}, verdict: v1beta1.Failed, message: "is not receiving traffic"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := podinfo()
+			c.Status.CanaryWeight, c.Spec.Analysis = tc.weight, &v1beta1.CanaryAnalysis{}
+			if tc.match {
+				c.Spec.Analysis.Match = []v1beta1.HTTPMatchRequest{{}}
+			}
+			c.Status.Analysis = &v1beta1.AnalysisStatus{}
+			for i, v := range tc.before {
+				key := "request-success-rate"
+				if i > 0 {
+					key = "request-success-rate#2"
+				}
+				c.Status.Analysis.Metrics = append(c.Status.Analysis.Metrics, v1beta1.MetricStatus{
+					Name: key, Measurements: []v1beta1.Measurement{{Verdict: v}, {Verdict: v1beta1.Waiting}},
+				})
+			}
+			found := impatient(serve(t, duel(tc.canary, tc.primary))).Answer(t.Context(), c, asking(v1beta1.CanaryMetric{Name: "request-success-rate", Baseline: "primary"})(""))
+			require.Equal(t, tc.verdict, found[0].Verdict, "%s %v", tc.reason, found[0].Measurement)
+			require.Contains(t, found[0].Message, tc.message, tc.reason)
 		})
 	}
 }

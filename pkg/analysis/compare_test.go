@@ -3,6 +3,7 @@ package analysis
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -192,6 +193,18 @@ func TestCompare(t *testing.T) {
 		},
 		"LowerValues": {
 			reason: "Lower is not.", server: duel(many("pod", low...), many("pod", high...)), metric: lag, verdict: v1beta1.Passed,
+		},
+		"OnePodWithoutValue": {
+			reason: "A pod that measured nothing says nothing of the others.", server: duel(many("pod", append([]float64{math.NaN()}, high...)...), many("pod", low...)), metric: lag,
+			verdict: v1beta1.Failed, message: halt + "lag higher in 100.0% of pairs (20 values, primary 20)",
+		},
+		"PrimaryPodWithoutValue": {
+			reason: "On either side.", server: duel(many("pod", high...), many("pod", append(low[:19:19], math.NaN(), 20)...)), metric: lag,
+			verdict: v1beta1.Failed, message: "(20 values, primary 20)",
+		},
+		"NoPodWithValue": {
+			reason: "Where none measured anything it is no data.", server: duel(many("pod", math.NaN(), math.NaN()), many("pod", low...)),
+			metric: with(lag, func(m *v1beta1.CanaryMetric) { m.OnNaN = "inconclusive" }), verdict: v1beta1.Inconclusive, message: "no values found",
 		},
 		"LowerIsWorse": {
 			reason: "Unless the user says so.", server: duel(many("pod", low...), many("pod", high...)),

@@ -85,14 +85,17 @@ func bucketed(samples []metric.Sample) bool {
 	return slices.ContainsFunc(samples, func(s metric.Sample) bool { _, has := s.Labels[bucketLabel]; return has })
 }
 
-// values are single ones, in any order. One that is no number cannot be ranked among others.
+// values are single ones, in any order. One that is no number cannot be ranked among others, and is left out: a pod
+// that had nothing to measure says nothing of those that had.
 func values(samples []metric.Sample) ([]float64, error) {
-	all := make([]float64, len(samples))
-	for i, s := range samples {
-		if math.IsNaN(s.Value) {
-			return nil, metric.ErrNaN
+	all := make([]float64, 0, len(samples))
+	for _, s := range samples {
+		if !math.IsNaN(s.Value) {
+			all = append(all, s.Value)
 		}
-		all[i] = s.Value
+	}
+	if len(all) == 0 && len(samples) > 0 {
+		return nil, metric.ErrNaN
 	}
 	return all, nil
 }

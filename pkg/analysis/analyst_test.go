@@ -256,7 +256,7 @@ func TestQueries(t *testing.T) {
 		"Default": {
 			reason: "The operator's provider, one minute.",
 			metric: v1beta1.CanaryMetric{Name: "request-success-rate"},
-			want:   []string{"istio_requests_total", `destination_workload=~"podinfo"`, `destination_workload_namespace="test"`, "[1m]"},
+			want:   []string{"istio_requests_total", `destination_workload=~"podinfo"`, `destination_workload_namespace="test"`, "offset 1m"},
 		},
 		"Interval": {
 			reason: "The metric's own interval.",

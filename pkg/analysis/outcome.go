@@ -19,7 +19,7 @@ import (
 // What a finding may hold, in bytes: it is stored in a status, several times over, and goes into events.
 const (
 	maxMessage = 1024
-	maxQuery   = 1024
+	maxQuery   = 2048 // the longest of the built-in ones has 1600
 	maxValue   = 256
 	maxLimit   = 512
 )

@@ -3,6 +3,7 @@ package metric
 import (
 	"embed"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -31,8 +32,17 @@ func Builtin(provider, name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("there is no built-in metric %q for provider %q", name, provider)
 	}
-	return strings.TrimSpace(string(text)), nil
+	query := strings.TrimSpace(string(text))
+	if name != Duration {
+		query = counting.ReplaceAllString(query, "(($1 - $1 offset {{ interval }}) >= 0 or $1)")
+	}
+	return query, nil
 }
+
+// counting finds where events are counted, which rate and increase do from the second sample of a series on. With
+// ten pods that fail once each nothing would have failed: the series of failures begins with them. What is sent in their
+// place takes a series that is new, or counts anew, from 0. A histogram's quantile needs no such care.
+var counting = regexp.MustCompile(`(?s)(?:rate|increase)\((\w+\{.*?\})\[\{\{ interval \}\}\]\)`)
 
 // familyOf says whose series tell of a provider's traffic; `gloo` and `smi:v1alpha2` are providers. Where no
 // proxy measures it the application has to, as `http_request_duration_seconds`.

@@ -200,9 +200,25 @@ func TestSuccessRateOfSeries(t *testing.T) {
 			series: func(e exporter) []string { return []string{e.counted(e.canary, "x2x4z", e.bad, "7x20")} },
 		},
 		"FirstScrape": {
-			reason: "How many of them came in this minute is not known.", none: true,
+			reason: "A pod counts from 0 on.", want: 100 * 95.0 / 100,
 			series: func(e exporter) []string {
-				return []string{e.counted(e.canary, "x2x4z", e.good, "_x20 100"), e.counted(e.canary, "x2x4z", e.bad, "_x20 5")}
+				return []string{e.counted(e.canary, "x2x4z", e.good, "_x20 95"), e.counted(e.canary, "x2x4z", e.bad, "_x20 5")}
+			},
+		},
+		"FirstErrors": {
+			reason: "Ten pods that fail once each have no series of failures before.", want: 100 * 990.0 / 1000,
+			series: func(e exporter) []string {
+				var all []string
+				for _, pod := range strings.Split("bcdfghjklm", "") {
+					all = append(all, e.counted(e.canary, pod, e.good, "0 0 0 25 50 74 99"), e.counted(e.canary, pod, e.bad, "_x6 1"))
+				}
+				return all
+			},
+		},
+		"LateSuccess": {
+			reason: "Nor has one that has just begun to succeed one of successes.", want: 100 * 4.0 / 13,
+			series: func(e exporter) []string {
+				return []string{e.counted(e.canary, "x2x4z", e.bad, "0 0 0 3 6 9 9"), e.counted(e.canary, "x2x4z", e.good, "_x6 4")}
 			},
 		},
 		"NewPod": {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -94,20 +95,47 @@ func named(name string) func(*corev1ac.ServicePortApplyConfiguration) bool {
 
 // fit gives ports the names that a Service has for them already: people and routes refer to those. A
 // port that the Service lacks must not take another one's name.
+//
+// Where there are several each must have a name. So the Service's own that have none are named as well, and go on being:
+// a name that is applied no more is taken away.
 func fit(ports []*corev1ac.ServicePortApplyConfiguration, live []corev1.ServicePort) []*corev1ac.ServicePortApplyConfiguration {
 	fitted := make([]*corev1ac.ServicePortApplyConfiguration, len(ports))
+	others := slices.DeleteFunc(slices.Clone(live), func(l corev1.ServicePort) bool {
+		return slices.ContainsFunc(ports, func(p *corev1ac.ServicePortApplyConfiguration) bool { return samePort(p, l) })
+	})
+	several := len(ports)+len(others) > 1
 	for i, p := range ports {
 		o := *p
 		fitted[i] = &o
 		for _, l := range live {
-			if l.Port == *p.Port && cmp.Or(l.Protocol, corev1.ProtocolTCP) == *p.Protocol {
+			if samePort(p, l) && (l.Name != "" || !several) {
 				o.Name = &l.Name
 				break
 			}
-			if l.Name == *p.Name {
+			if !samePort(p, l) && l.Name == *p.Name {
 				o.WithName(fmt.Sprintf("%s-%d", l.Name, *p.Port))
 			}
 		}
 	}
+	for _, l := range others {
+		if name := nameFor(l); several && (l.Name == "" || l.Name == name) {
+			fitted = append(fitted, corev1ac.ServicePort().WithName(name).WithProtocol(cmp.Or(l.Protocol, corev1.ProtocolTCP)).WithPort(l.Port))
+		}
+	}
 	return fitted
+}
+
+// samePort compares what a Service knows a port by.
+func samePort(p *corev1ac.ServicePortApplyConfiguration, l corev1.ServicePort) bool {
+	return l.Port == *p.Port && cmp.Or(l.Protocol, corev1.ProtocolTCP) == *p.Protocol
+}
+
+// nameFor names a port that its owner has not. Istio takes what stands before the dash for the protocol, if it is one:
+// of a TCP port nobody has said what it speaks.
+func nameFor(l corev1.ServicePort) string {
+	protocol := cmp.Or(l.Protocol, corev1.ProtocolTCP)
+	if protocol == corev1.ProtocolTCP {
+		return fmt.Sprintf("port-%d", l.Port)
+	}
+	return fmt.Sprintf("%s-%d", strings.ToLower(string(protocol)), l.Port)
 }

@@ -1,13 +1,18 @@
 package workload_test
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
@@ -121,6 +126,50 @@ func TestForeign(t *testing.T) {
 			require.Equal(t, tc.want, workload.Foreign(tc.live, c), tc.reason)
 		})
 	}
+}
+
+// A Service of several ports needs a name for each, also for those that its owner has not named.
+func TestAdoptedPortsHaveNames(t *testing.T) {
+	target := deployment(map[string]string{"app": "podinfo"})
+	target.Spec.Template.Spec.Containers = []corev1.Container{{Name: "podinfo", Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 9898}, {Name: "grpc", ContainerPort: 9999}}}}
+	cases := map[string]struct {
+		reason   string
+		live     []corev1.ServicePort
+		discover bool
+		want     map[string]string // by protocol and number, what is applied
+	}{
+		"Alone":      {reason: "one port alone stays without a name", live: []corev1.ServicePort{{Port: 9898}}, want: map[string]string{"TCP 9898": ""}},
+		"Discovered": {reason: "ours gets our name beside others", live: []corev1.ServicePort{{Port: 9898}}, discover: true, want: map[string]string{"TCP 9898": "http", "TCP 9999": "grpc"}},
+		"Other":      {reason: "one that is not ours gets one as well", live: []corev1.ServicePort{{Port: 80}}, want: map[string]string{"TCP 9898": "http", "TCP 80": "port-80"}},
+		"OtherUDP":   {reason: "a number of another protocol is another port", live: []corev1.ServicePort{{Port: 9898, Protocol: "UDP"}}, want: map[string]string{"TCP 9898": "http", "UDP 9898": "udp-9898"}},
+		"Named":      {reason: "what has a name is left alone", live: []corev1.ServicePort{{Name: "http", Port: 80}, {Name: "web", Port: 9898}}, want: map[string]string{"TCP 9898": "web"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c, live := canary(), apex(map[string]string{"app": "podinfo"}, "")
+			c.Spec.Service.PortDiscovery, live.Spec.Ports = tc.discover, tc.live
+			for range 2 { // what is applied stays so when it is read again
+				ports := map[string]string{}
+				for _, p := range adoptedPorts(t, c, target, live) {
+					ports[fmt.Sprint(*p.Protocol, " ", *p.Port)] = *p.Name
+					live.Spec.Ports = slices.DeleteFunc(live.Spec.Ports, func(l corev1.ServicePort) bool {
+						return l.Port == *p.Port && cmp.Or(l.Protocol, corev1.ProtocolTCP) == *p.Protocol
+					})
+					live.Spec.Ports = append(live.Spec.Ports, corev1.ServicePort{Name: *p.Name, Port: *p.Port, Protocol: *p.Protocol})
+				}
+				require.Equal(t, tc.want, ports, tc.reason)
+			}
+		})
+	}
+}
+
+func adoptedPorts(t *testing.T, c *v1beta1.Canary, target *appsv1.Deployment, live *corev1.Service) []corev1ac.ServicePortApplyConfiguration {
+	t.Helper()
+	services, err := golden{}.kind().Services(c, target, rollout.PrimarySide, live)
+	require.NoError(t, err)
+	front, ok := services[len(services)-1].(*corev1ac.ServiceApplyConfiguration)
+	require.True(t, ok)
+	return front.Spec.Ports
 }
 
 // Whatever the spec, a Service has each name and each number once, or the API server refuses it.

@@ -14,7 +14,7 @@ func (r *Renderer) addScaler(f *Facts, o *Objects) error {
 		return nil
 	}
 	if h, ok := f.Autoscaler.(*autoscalingv2.HorizontalPodAutoscaler); ok {
-		made, err := r.Kinds.Autoscaler(h, f.Canary, f.Intent.Guard)
+		made, err := r.Kinds.Autoscaler(h, f.Canary, f.Intent.AutoscalerMinimum)
 		if err != nil {
 			return err
 		}
@@ -22,7 +22,7 @@ func (r *Renderer) addScaler(f *Facts, o *Objects) error {
 		return nil
 	}
 	if u, ok := f.Autoscaler.(*unstructured.Unstructured); ok {
-		o.Apply = append(o.Apply, r.Kinds.ScaledObject(u, f.Canary, f.Intent.Guard))
+		o.Apply = append(o.Apply, r.Kinds.ScaledObject(u, f.Canary, f.Intent.AutoscalerMinimum))
 	}
 	return nil
 }

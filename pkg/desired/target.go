@@ -9,7 +9,7 @@ import (
 
 // addTarget scales the target. It only ever grows while its canary runs: an autoscaler may want more than we do.
 func addTarget(f *Facts, o *Objects) {
-	have, want := workload.SizeOf(f.Target), f.Intent.Floor
+	have, want := workload.SizeOf(f.Target), f.Intent.TargetMinimum
 	switch {
 	case !f.Intent.Canary:
 		stopTarget(f, have, o)
@@ -43,19 +43,19 @@ func UserFields(fields runtime.ApplyConfiguration) runtime.ApplyConfiguration {
 func addSizes(f *Facts, o *Objects) {
 	i := f.Intent
 	// Merged: an apply of the size alone would take away the rest of the primary, which is ours.
-	if f.Primary != nil && i.Size > 0 && workload.SizeOf(f.Primary) < i.Size {
-		o.Apply = append(o.Apply, kube.PartialMerge(workload.Sized(f.Primary, i.Size)))
+	if f.Primary != nil && i.PrimaryMinimum > 0 && workload.SizeOf(f.Primary) < i.PrimaryMinimum {
+		o.Apply = append(o.Apply, kube.PartialMerge(workload.Sized(f.Primary, i.PrimaryMinimum)))
 	}
 	// Not exact: sizes are the least that is needed, and whoever wants more may have it.
 	if !i.Exact || f.Primary == nil || f.Target == nil {
 		return
 	}
 	// Both in Stop, which is applied only once the apex Service is known to lead to both sides.
-	if workload.SizeOf(f.Primary) > i.Size && f.Snapshot.Target.Available >= i.Floor {
-		o.Stop = append(o.Stop, kube.PartialMerge(workload.Sized(f.Primary, i.Size)))
+	if workload.SizeOf(f.Primary) > i.PrimaryMinimum && f.Snapshot.Target.Available >= i.TargetMinimum {
+		o.Stop = append(o.Stop, kube.PartialMerge(workload.Sized(f.Primary, i.PrimaryMinimum)))
 	}
-	if workload.SizeOf(f.Target) > i.Floor && f.Snapshot.Primary.Available >= i.Size {
-		o.Stop = append(o.Stop, sized(f, i.Floor))
+	if workload.SizeOf(f.Target) > i.TargetMinimum && f.Snapshot.Primary.Available >= i.PrimaryMinimum {
+		o.Stop = append(o.Stop, sized(f, i.TargetMinimum))
 	}
 }
 

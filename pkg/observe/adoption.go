@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
-// What another controller of this API left behind is taken over as it is: see rollout.Snapshot.Copied.
+// What another controller of this API left behind is taken over as it is: see rollout.Snapshot.PrimaryMatchesTarget.
 
 // readAdoption compares the two sides where only that tells what another controller's status means.
 func (r *Reader) readAdoption(_ context.Context, f *desired.Facts, _ pass) (err error) {
@@ -16,6 +16,6 @@ func (r *Reader) readAdoption(_ context.Context, f *desired.Facts, _ pass) (err 
 	if f.Target == nil || f.Primary == nil || !rollout.Foreign(f.Canary.Status) {
 		return nil
 	}
-	f.Snapshot.Copied, err = workload.PrimaryMatchesTarget(f.Kind, f.Target, f.Primary, f.Canary, f.Configs)
+	f.Snapshot.PrimaryMatchesTarget, err = workload.PrimaryMatchesTarget(f.Kind, f.Target, f.Primary, f.Canary, f.Configs)
 	return err
 }

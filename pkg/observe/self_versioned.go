@@ -41,5 +41,5 @@ func readSides(f *desired.Facts, s workload.SelfVersioned) {
 	f.Snapshot.Target = s.Observe(f.Target, nil, everyPod, f.Snapshot.Now)
 	f.Snapshot.Primary = s.Promoted(f.Target)
 	// Both are in one object, so that equal names are equal revisions, whoever promoted them.
-	f.Snapshot.Copied = f.Snapshot.Primary.Revision == f.Snapshot.Revision
+	f.Snapshot.PrimaryMatchesTarget = f.Snapshot.Primary.Revision == f.Snapshot.Revision
 }

@@ -148,7 +148,7 @@ func (d *drawn) snapshot() (Snapshot, error) {
 	p, err := Compile(d.spec(), Capabilities(d.byte()))
 	s := Snapshot{
 		Now: noon, Plan: p, Names: snap().Names, Generation: 2, Status: d.status(), Revision: pick(d, "r1-v1", "r1-v2", "r1-v3", ""),
-		Target: d.workload(), Primary: d.workload(), Routed: d.yes(), Trouble: pick(d, "", "x"), Copied: d.yes(), PreviousTemplateKept: d.yes(), NotKeptReason: "x",
+		Target: d.workload(), Primary: d.workload(), Routed: d.yes(), Trouble: pick(d, "", "x"), PrimaryMatchesTarget: d.yes(), PreviousTemplateKept: d.yes(), NotKeptReason: "x",
 		Paused: d.byte() > 230, Deleting: d.byte() > 230,
 	}
 	if d.yes() {
@@ -237,7 +237,7 @@ func requireStorable(t *testing.T, s v1beta1.CanaryStatus) {
 func requireApplicable(t *testing.T, s Snapshot) {
 	t.Helper()
 	i := IntentOf(s.Plan, s.Status)
-	require.GreaterOrEqual(t, min(i.Floor, i.Size, i.Guard), int32(0))
+	require.GreaterOrEqual(t, min(i.TargetMinimum, i.PrimaryMinimum, i.AutoscalerMinimum), int32(0))
 	if i.Traffic != nil {
 		require.True(t, percent(i.Traffic.Weight), "weight %d", i.Traffic.Weight)
 		require.True(t, percent(i.Traffic.Mirror), "mirror %d", i.Traffic.Mirror)

@@ -5,14 +5,14 @@ import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 // Intent is what must be true in the cluster. It depends on the status alone, so that applying it
 // twice, or after a crash, is applying it once.
 type Intent struct {
-	Apex    Side     // whom the apex Service selects
-	Primary string   // revision the primary must run; empty: leave it alone
-	Traffic *Traffic // nil: no routes yet
-	Canary  bool     // the target runs; false: scaled to zero, once routed
-	Floor   int32    // pods the target must have at least while it runs
-	Size    int32    // pods the primary must have at least; zero: whatever it has
-	Exact   bool     // Floor and Size are the most as well, once the other side has its own
-	Guard   int32    // pods the primary's autoscaler must keep at least; zero: its own minimum
+	Apex              Side     // whom the apex Service selects
+	Primary           string   // revision the primary must run; empty: leave it alone
+	Traffic           *Traffic // nil: no routes yet
+	Canary            bool     // the target runs; false: scaled to zero, once routed
+	TargetMinimum     int32    // pods the target must have at least while it runs
+	PrimaryMinimum    int32    // pods the primary must have at least; zero: whatever it has
+	Exact             bool     // both minimums are the most as well, once the other side has its own
+	AutoscalerMinimum int32    // pods the primary's autoscaler must keep at least; zero: its own minimum
 }
 
 // IntentOf says what a status calls for.
@@ -40,8 +40,8 @@ func intentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 		// Settled. A weight above zero is that of a canary whose promotion failed: it is the healthy copy.
 		i := routes(p, s)
 		i.Canary = s.CanaryWeight > 0
-		i.Floor = floor(p, s)
-		i.Guard = s.PrimaryReplicas // until the traffic has come back
+		i.TargetMinimum = floor(p, s)
+		i.AutoscalerMinimum = s.PrimaryReplicas // until the traffic has come back
 		return i
 	}
 }
@@ -51,11 +51,11 @@ func intentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 func initial(p Plan, s v1beta1.CanaryStatus) Intent {
 	if s.LastPromotedSpec != "" {
 		i := routes(p, s)
-		i.Primary, i.Canary, i.Floor = s.LastAppliedSpec, s.CanaryWeight > 0, floor(p, s)
+		i.Primary, i.Canary, i.TargetMinimum = s.LastAppliedSpec, s.CanaryWeight > 0, floor(p, s)
 		return i
 	}
 	// Routes would name a primary without pods.
-	return Intent{Apex: TargetSide, Primary: s.LastAppliedSpec, Canary: true, Floor: 1}
+	return Intent{Apex: TargetSide, Primary: s.LastAppliedSpec, Canary: true, TargetMinimum: 1}
 }
 
 // underWay keeps both sides in size: the canary for what it has and gets next, the primary for having all users back at
@@ -63,8 +63,8 @@ func initial(p Plan, s v1beta1.CanaryStatus) Intent {
 func underWay(p Plan, s v1beta1.CanaryStatus) Intent {
 	i := routes(p, s)
 	i.Canary = true
-	i.Floor = floor(p, s)
-	i.Guard = s.PrimaryReplicas
+	i.TargetMinimum = floor(p, s)
+	i.AutoscalerMinimum = s.PrimaryReplicas
 	return i
 }
 

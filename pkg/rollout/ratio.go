@@ -82,19 +82,19 @@ func (p *Plan) sizeByWeight(i Intent, s v1beta1.CanaryStatus) Intent {
 			i.Apex = TargetSide
 		}
 	case s.Phase == v1beta1.PhasePromoting:
-		i.Size = size
+		i.PrimaryMinimum = size
 	case s.CanaryWeight == everything:
-		i.Apex, i.Floor = TargetSide, max(size, 1)
+		i.Apex, i.TargetMinimum = TargetSide, max(size, 1)
 	case s.CanaryWeight > 0:
-		i.Floor, i.Size = pods(s.CanaryWeight, size)
+		i.TargetMinimum, i.PrimaryMinimum = pods(s.CanaryWeight, size)
 		i.Exact = true
 	case s.Phase == v1beta1.PhaseProgressing && s.Step < p.Length():
-		i.Size, i.Exact = size, true // it starts no larger than its first share
-		i.Floor, _ = pods(p.Step(s.Step+1).Weight, size)
+		i.PrimaryMinimum, i.Exact = size, true // it starts no larger than its first share
+		i.TargetMinimum, _ = pods(p.Step(s.Step+1).Weight, size)
 	default:
-		i.Size = size
+		i.PrimaryMinimum = size
 		if still {
-			i.Canary, i.Floor = true, 0
+			i.Canary, i.TargetMinimum = true, 0
 		}
 	}
 	return i

@@ -47,9 +47,9 @@ type Snapshot struct {
 	// Trouble names what keeps the routes from being taken, for people; empty when nothing does.
 	Trouble string
 
-	// Copied says that the primary has the pod template that a copy of the target has, whoever made it. Only
+	// PrimaryMatchesTarget says that the primary has the pod template that a copy of the target has, whoever made it. Only
 	// a status of another controller is in need of it.
-	Copied bool
+	PrimaryMatchesTarget bool
 
 	// PreviousTemplateKept says that the primary's history still holds the promoted revision, so that it can return to it
 	// without the target; else NotKeptReason says why not, for people. It is looked for in Promoting alone, of a plan with

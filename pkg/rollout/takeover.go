@@ -38,7 +38,7 @@ func (t *transition) adopt() {
 	// Whatever was promoted has another hash there; each phase below says what may be believed of it.
 	t.next.LastAppliedSpec, t.next.LastPromotedSpec = t.Revision, unknownRevision
 	// Equal templates are not enough where a config has changed behind its name.
-	t.Copied = t.Copied && !t.reconfigured()
+	t.PrimaryMatchesTarget = t.PrimaryMatchesTarget && !t.reconfigured()
 	t.next.Since = micro(t.Now)
 	switch t.Status.Phase {
 	case v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion:
@@ -64,7 +64,7 @@ func (t *transition) adoptSettled() {
 	default:
 		t.setSettled()
 	}
-	if t.Copied {
+	if t.PrimaryMatchesTarget {
 		t.next.LastPromotedSpec = t.Revision
 		return
 	}
@@ -80,11 +80,11 @@ func (t *transition) adoptFailure() {
 	case t.Target.Available > 0 && t.Primary.Health != Available:
 		t.next.CanaryWeight = everything
 		t.next.Promoting = unknownRevision
-		if t.Copied {
+		if t.PrimaryMatchesTarget {
 			t.next.Promoting = t.Revision
 		}
 		t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
-	case t.Copied:
+	case t.PrimaryMatchesTarget:
 		t.next.LastPromotedSpec = t.Revision
 	}
 }
@@ -93,7 +93,7 @@ func (t *transition) adoptFailure() {
 // target has moved on.
 func (t *transition) adoptPromotion() {
 	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
-	if !t.Copied {
+	if !t.PrimaryMatchesTarget {
 		t.restartRollout()
 		return
 	}

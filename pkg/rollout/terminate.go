@@ -58,7 +58,7 @@ func (t *transition) terminated() {
 func givingBack(p Plan, s v1beta1.CanaryStatus) Intent {
 	i := routes(p, s)
 	i.Canary = true
-	i.Floor = s.PrimaryReplicas
+	i.TargetMinimum = s.PrimaryReplicas
 	if s.CanaryWeight == everything {
 		i.Apex = TargetSide
 	}

@@ -17,15 +17,15 @@ func (o *Operator) adds(v view) []func() {
 			wrote(o, &o.targets, "the target was started")
 		})
 	}
-	if size := v.intent.Size; v.Primary.Health != rollout.Absent && v.Primary.Replicas < size {
+	if size := v.intent.PrimaryMinimum; v.Primary.Health != rollout.Absent && v.Primary.Replicas < size {
 		writes = append(writes, func() {
 			o.w.resize(&o.w.primary, size)
 			wrote(o, &o.primaries, "the primary grew")
 		})
 	}
-	if o.w.scaling && v.net.guard != v.intent.Guard {
+	if o.w.scaling && v.net.guard != v.intent.AutoscalerMinimum {
 		writes = append(writes, func() {
-			o.w.guard = v.intent.Guard
+			o.w.guard = v.intent.AutoscalerMinimum
 			wrote(o, &o.nets, "the autoscaler was bounded")
 		})
 	}
@@ -91,10 +91,10 @@ func (o *Operator) targetSize(v view) int32 {
 	if !v.intent.Canary || v.Target.Health == rollout.Absent {
 		return 0
 	}
-	if v.Target.Replicas == 0 && v.intent.Floor > 0 && !v.intent.Exact {
-		return max(v.intent.Floor, v.status.PrimaryReplicas, 1)
+	if v.Target.Replicas == 0 && v.intent.TargetMinimum > 0 && !v.intent.Exact {
+		return max(v.intent.TargetMinimum, v.status.PrimaryReplicas, 1)
 	}
-	return v.intent.Floor
+	return v.intent.TargetMinimum
 }
 
 // removes says that a side has to be stopped, or to shrink, and may.
@@ -105,11 +105,11 @@ func (o *Operator) removes(v view) bool {
 func (o *Operator) stops(v view) bool { return !v.intent.Canary && v.Routed && v.Target.Replicas > 0 }
 
 func (o *Operator) shrinksPrimary(v view) bool {
-	return v.intent.Exact && v.Primary.Replicas > v.intent.Size && v.Target.Available >= v.intent.Floor
+	return v.intent.Exact && v.Primary.Replicas > v.intent.PrimaryMinimum && v.Target.Available >= v.intent.TargetMinimum
 }
 
 func (o *Operator) shrinksTarget(v view) bool {
-	return v.intent.Exact && v.intent.Canary && v.Target.Replicas > v.intent.Floor && v.Primary.Available >= v.intent.Size
+	return v.intent.Exact && v.intent.Canary && v.Target.Replicas > v.intent.TargetMinimum && v.Primary.Available >= v.intent.PrimaryMinimum
 }
 
 func (o *Operator) shrink(v view) {
@@ -119,13 +119,13 @@ func (o *Operator) shrink(v view) {
 		o.w.target.blamed = false
 		wrote(o, &o.targets, "the target was stopped")
 	case o.shrinksPrimary(v):
-		if left := v.intent.Size + v.Target.Available; left < v.status.PrimaryReplicas {
+		if left := v.intent.PrimaryMinimum + v.Target.Available; left < v.status.PrimaryReplicas {
 			o.w.violated("rule 13: the primary shrinks, and %d pods of %d are left", left, v.status.PrimaryReplicas)
 		}
-		o.w.resize(&o.w.primary, v.intent.Size)
+		o.w.resize(&o.w.primary, v.intent.PrimaryMinimum)
 		wrote(o, &o.primaries, "the primary shrank")
 	default:
-		o.w.resize(&o.w.target, v.intent.Floor)
+		o.w.resize(&o.w.target, v.intent.TargetMinimum)
 		wrote(o, &o.targets, "the target shrank")
 	}
 }

@@ -173,7 +173,7 @@ func (o *Operator) observe(live bool) view {
 		Now: o.w.time(), Plan: c.plan, Names: o.w.names, Generation: c.generation, Status: c.status,
 		Revision: target.Revision, Target: target, Primary: o.primaries.cached(), Paused: c.paused, Deleting: c.deleting,
 	}
-	v.Copied = v.Primary.Revision == "" && target.Revision == o.w.copied
+	v.PrimaryMatchesTarget = v.Primary.Revision == "" && target.Revision == o.w.copied
 	o.readHistory(&v, live)
 	o.routed(&v)
 	return v

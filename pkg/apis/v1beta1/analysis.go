@@ -17,7 +17,7 @@ type CanaryAnalysis struct {
 	// +required
 	Threshold int `json:"threshold"`
 
-	// Number of checks before all traffic moves at once. Example: `10`.
+	// Number of checks before all traffic moves at once, 100000 at most. Example: `10`.
 	// +optional
 	Iterations int `json:"iterations,omitempty"`
 
@@ -30,7 +30,7 @@ type CanaryAnalysis struct {
 	// +optional
 	StepWeight int `json:"stepWeight,omitempty"`
 
-	// Percent of requests of each step. Example: `[1, 5, 25, 50]`.
+	// Percent of requests of each step, 100000 of them at most. Example: `[1, 5, 25, 50]`.
 	// +optional
 	StepWeights []int `json:"stepWeights,omitempty"`
 
@@ -82,11 +82,11 @@ type CanaryAnalysis struct {
 	// +optional
 	OnInconclusive InconclusivePolicy `json:"onInconclusive,omitempty"`
 
-	// Metrics that have to be in range at every check. Left out, none.
+	// Metrics that have to be in range at every check, 1000 at most. Left out, none.
 	// +optional
 	Metrics []CanaryMetric `json:"metrics,omitempty"`
 
-	// Services that are asked, or told, at certain moments. Left out, none.
+	// Services that are asked, or told, at certain moments, 1000 at most. Left out, none.
 	// +optional
 	Webhooks []CanaryWebhook `json:"webhooks,omitempty"`
 

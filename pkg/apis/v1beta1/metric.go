@@ -68,14 +68,16 @@ type CanaryMetric struct {
 	// +optional
 	ConsecutiveSuccessLimit int `json:"consecutiveSuccessLimit,omitempty"`
 
-	// Time after the first step of a rollout before which this metric is not asked for. Left out, none.
+	// Time after the first step of a rollout before which this metric is not asked for; the rollout is not promoted
+	// before it was. Left out, none.
 	// Example: `2m`.
 	// +kubebuilder:validation:Pattern=`^[0-9]+(h|m|s)`
 	// +optional
 	InitialDelay string `json:"initialDelay,omitempty"`
 
-	// Number of checks of one rollout that this metric takes part in. Left out, all. After its last check it holds no step
-	// up any more, whatever its consecutiveSuccessLimit.
+	// Number of checks of one rollout, each with a value that passed or failed, that this metric takes part in; one that
+	// failed is repeated, the last one too. Left out, all. After its last check it holds no step up any more, whatever
+	// its consecutiveSuccessLimit.
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Count int `json:"count,omitempty"`

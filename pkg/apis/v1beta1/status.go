@@ -171,7 +171,7 @@ type MetricStatus struct {
 	// +required
 	Name string `json:"name"`
 
-	// Number of rounds that it took part in.
+	// Number of rounds in which it passed or failed.
 	// +optional
 	Checks int `json:"checks,omitempty"`
 

@@ -80,7 +80,7 @@ func TestAskWhilePromoting(t *testing.T) {
 	}
 }
 
-func TestRecallWhilePromoting(t *testing.T) {
+func TestRollbackHookWhilePromoting(t *testing.T) {
 	yes := Findings{{Name: "stop", Moment: v1beta1.RollbackHook, Verdict: v1beta1.Passed}}
 	no := Findings{{Name: "stop", Moment: v1beta1.RollbackHook, Verdict: v1beta1.Failed}}
 	cases := map[string]struct {
@@ -190,7 +190,7 @@ func TestNextPassOfAPromotion(t *testing.T) {
 	require.Zero(t, Decide(inPromotion(three, stored(0), up, func(s *Snapshot) { s.Paused = true }), nil).After)
 }
 
-func TestRecollects(t *testing.T) {
+func TestNeedsHistory(t *testing.T) {
 	for name, c := range map[string]struct {
 		reason string
 		given  Snapshot

@@ -89,13 +89,13 @@ func newRandomRun(seed uint64, without Protection) *randomRun {
 	s := &randomRun{Operator: o, rng: rng, top: 1}
 	w.dropsAtOnce = rng.IntN(4) == 0
 	if rng.IntN(8) == 0 && !w.plan.Ratio { // no other controller knows of that
-		s.takeOver()
+		s.setForeign()
 	}
 	return s
 }
 
-// takeOver has the operator find what another one left behind.
-func (s *randomRun) takeOver() {
+// setForeign has the operator find what another one left behind.
+func (s *randomRun) setForeign() {
 	phases := []v1beta1.CanaryPhase{
 		v1beta1.PhaseInitialized, v1beta1.PhaseSucceeded, v1beta1.PhaseFailed, v1beta1.PhaseWaiting,
 		v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion, v1beta1.PhasePromoting, v1beta1.PhaseFinalising,
@@ -113,7 +113,7 @@ func (s *randomRun) takeOver() {
 	default: // all requests are with the primary
 	}
 	s.top = 2
-	s.w.TakeOver(phase, weight, iterations)
+	s.w.SetForeign(phase, weight, iterations)
 	s.publish()
 	s.resumeAfter(interrupted{restarted: true}) // an operator starts with caches that are filled
 }

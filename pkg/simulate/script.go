@@ -155,7 +155,7 @@ func (s *Script) adopt(text string) error {
 	if n, err := fmt.Sscan(text, &phase, &weight, &iterations); n == 0 {
 		return fmt.Errorf("adopt %q: %w", text, err)
 	}
-	s.w.TakeOver(v1beta1.CanaryPhase(phase), weight, iterations)
+	s.w.SetForeign(v1beta1.CanaryPhase(phase), weight, iterations)
 	return nil
 }
 

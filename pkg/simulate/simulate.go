@@ -11,6 +11,6 @@
 //
 //	Play     a rollout from a script of plain words, and what people would see of it
 //	Random   a run of one seed with faults, one Protection left out or none
-//	New      a World by itself: Release, Scale, Suspend, ChangePlan and Delete are what users do to it, TakeOver what
+//	New      a World by itself: Release, Scale, Suspend, ChangePlan and Delete are what users do to it, SetForeign what
 //	         another controller leaves behind, Operator.Second and Operator.Settle let time pass
 package simulate

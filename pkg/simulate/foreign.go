@@ -7,9 +7,9 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// TakeOver puts the world into a state that another controller of this API left it in: v1 or v2 on its primary, v2 on
+// SetForeign puts the world into a state that another controller of this API left it in: v1 or v2 on its primary, v2 on
 // its target while a rollout is under way, and weight percent routed to that, whatever the status says.
-func (w *World) TakeOver(phase v1beta1.CanaryPhase, weight, iterations int) {
+func (w *World) SetForeign(phase v1beta1.CanaryPhase, weight, iterations int) {
 	st := v1beta1.CanaryStatus{Phase: phase, LastAppliedSpec: "5d89f7c6b4", LastPromotedSpec: "5d89f7c6b4", Iterations: iterations}
 	st.Conditions = []metav1.Condition{{Type: v1beta1.ConditionPromoted, Status: metav1.ConditionTrue, Reason: string(phase)}}
 	size, copied := int32(0), "v1"

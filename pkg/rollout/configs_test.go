@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTrack(t *testing.T) {
+func TestConfigsAreRecorded(t *testing.T) {
 	before := map[string]string{"configmap/settings": "01"}
 	now := map[string]string{"configmap/settings": "02"}
 	for name, tc := range map[string]struct {

@@ -2,20 +2,15 @@ package analysis
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
-	"github.com/sluice-cd/sluice/pkg/metric"
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 const (
@@ -32,22 +27,12 @@ type caller struct {
 
 // newCaller has the waiting times of the interface: a second at first, and half a minute at most.
 func newCaller() *caller {
+	insecure, _ := outbound.Trust{Insecure: true}.Config() // it fails for bundles alone
 	return &caller{
-		strict:  hookClient(nil),
-		lax:     hookClient(&tls.Config{InsecureSkipVerify: true}),
+		strict:  outbound.NewClient(outbound.Options{}),
+		lax:     outbound.NewClient(outbound.Options{TLS: insecure}),
 		minWait: time.Second,
 		maxWait: 30 * time.Second,
-	}
-}
-
-// hookClient does not follow redirects: the answer that counts is that of the address in the spec, and
-// the payload is nobody else's business.
-func hookClient(t *tls.Config) *http.Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = t
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
@@ -87,13 +72,13 @@ func hookTimeoutOf(h v1beta1.CanaryWebhook) (time.Duration, error) {
 // request quotes no more of an address than its host: tokens are put into paths and queries as well as into
 // passwords, and the error ends in an event.
 func request(ctx context.Context, h v1beta1.CanaryWebhook, body []byte, p pass) (*retryablehttp.Request, error) {
-	u, err := url.Parse(h.URL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	u, err := outbound.ParseURL(h.URL)
+	if err != nil {
 		return nil, errors.New("the url is not an http or https URL with a host") // it may hold a password
 	}
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, h.URL, body)
 	if err != nil {
-		return nil, fmt.Errorf("calling %q: %w", u.Host, metric.Cause(err))
+		return nil, fmt.Errorf("calling %q: %w", u.Host, outbound.Cause(err))
 	}
 	req.Header = p.header
 	req.Header.Set("Content-Type", "application/json")
@@ -102,8 +87,6 @@ func request(ctx context.Context, h v1beta1.CanaryWebhook, body []byte, p pass) 
 	}
 	return req, nil
 }
-
-var errNoCertificate = errors.New("has no certificate in PEM")
 
 // client is whom to call by. One that trusts a bundle of its own is thrown away after the call: how many
 // bundles there are is up to Canaries.
@@ -114,11 +97,11 @@ func (c *caller) client(h v1beta1.CanaryWebhook) (*http.Client, func(), error) {
 	case len(h.CABundle) == 0:
 		return c.strict, func() {}, nil
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(h.CABundle) {
-		return nil, nil, fmt.Errorf("the caBundle %w", errNoCertificate)
+	cfg, err := outbound.Trust{CA: h.CABundle}.Config()
+	if err != nil {
+		return nil, nil, fmt.Errorf("the caBundle %w", err)
 	}
-	own := hookClient(&tls.Config{RootCAs: roots})
+	own := outbound.NewClient(outbound.Options{TLS: cfg})
 	return own, own.CloseIdleConnections, nil
 }
 
@@ -154,20 +137,18 @@ type answer struct {
 
 // read takes only the beginning of a body, whatever its length says: the answer is shown, not processed.
 func read(resp *http.Response) *answer {
-	// One byte more tells whether there is more; a body that breaks off is as good as what came of it.
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxSaid+1))
-	a := &answer{code: resp.StatusCode, status: resp.Status, said: oneLine(text)}
+	// One byte more tells whether there is more.
+	a := &answer{code: resp.StatusCode, status: resp.Status, said: oneLine(outbound.Start(resp.Body, maxSaid+1))}
 	if to, err := resp.Location(); err == nil {
 		a.target = to.Host
 	}
 	return a
 }
 
-// oneLine makes text fit for an event: valid, bounded and without line breaks.
+// oneLine makes text fit for an event.
 func oneLine(text []byte) string {
-	cut := len(text) > maxSaid
-	line := strings.Join(strings.Fields(strings.ToValidUTF8(string(text[:min(len(text), maxSaid)]), "")), " ")
-	if cut {
+	line := outbound.Line(string(text[:min(len(text), maxSaid)]), maxSaid)
+	if len(text) > maxSaid {
 		line += "…"
 	}
 	return line
@@ -183,7 +164,7 @@ func verdict(last *answer, err error, host string, h v1beta1.CanaryWebhook) erro
 	case last == nil && errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("no answer from %q within %s", host, orDefault(h.Timeout, hookTimeout.String()))
 	case last == nil:
-		return fmt.Errorf("calling %q: %w", host, metric.Cause(err))
+		return fmt.Errorf("calling %q: %w", host, outbound.Cause(err))
 	case last.code/100 == 3:
 		return fmt.Errorf("%s: redirects are not followed, this one leads to %q", last.status, last.target)
 	case last.said == "":

@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/outbound"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
@@ -68,15 +68,12 @@ func (a *Analyst) Call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 // call sends a payload, with the credentials that the hook's Secret holds at this moment. The timeout covers all
 // of it, so that a round's length is known from the spec.
 func (a *Analyst) call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook, p payload) (err error) {
-	var hide hidden
+	var secrets outbound.Secrets
 	defer func() {
 		if broken := panicked(ctx, recover()); broken != nil {
 			err = broken
 		}
-		// The error is kept as it is where it shows nothing, so that it can be told apart by its kind.
-		if err != nil && hide.in(err.Error()) != err.Error() {
-			err = errors.New(hide.in(err.Error()))
-		}
+		err = secrets.HideError(err)
 	}()
 	timeout, err := hookTimeoutOf(h)
 	if err != nil {
@@ -93,7 +90,7 @@ func (a *Analyst) call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 	if err != nil {
 		return err
 	}
-	hide = pass.hidden
+	secrets = pass.secrets
 	return a.hooks.call(within, h, body, pass)
 }
 

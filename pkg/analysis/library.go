@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/metric"
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // File library.go is what metrics and hooks refer to: templates, and Secrets beside them.
@@ -47,7 +49,7 @@ func (a *Analyst) library() Library {
 type entry struct {
 	template *v1beta1.MetricTemplate
 	secret   map[string][]byte // nil: it needs none
-	hidden   hidden
+	secrets  outbound.Secrets
 }
 
 // round keeps what the metrics of one round have in common: a template that ten of them refer to is read once, and
@@ -79,20 +81,14 @@ func (a *Analyst) look(ctx context.Context, c *v1beta1.Canary, ref v1beta1.Cross
 	if err != nil {
 		return nil, fmt.Errorf("error: %w", err)
 	}
+	e := &entry{template: template}
 	p := template.Spec.Provider
-	e := &entry{template: template, hidden: hidden(nil).hideURL(p.Address)}
-	for name, values := range p.Headers {
-		for _, value := range values {
-			e.hidden = e.hidden.hideHeader(name, value)
+	if p.SecretRef != nil {
+		// In the template's namespace, whose owner wrote it down.
+		if e.secret, err = a.library().Secret(ctx, ref.Namespace, p.SecretRef.Name); err != nil {
+			return nil, fmt.Errorf("secret %s error: %w", p.SecretRef.Name, err)
 		}
 	}
-	if p.SecretRef == nil {
-		return e, nil
-	}
-	// In the template's namespace, whose owner wrote it down.
-	if e.secret, err = a.library().Secret(ctx, ref.Namespace, p.SecretRef.Name); err != nil {
-		return nil, fmt.Errorf("secret %s error: %w", p.SecretRef.Name, err)
-	}
-	e.hidden = e.hidden.hideData(e.secret)
+	e.secrets = metric.SecretsOf(p, e.secret)
 	return e, nil
 }

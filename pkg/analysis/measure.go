@@ -20,7 +20,7 @@ func (a *Analyst) measure(ctx context.Context, r *round, c *v1beta1.Canary, m v1
 	s, o := &source{kind: cmp.Or(kindOf(m), &inline)}, outcome{}
 	defer func() {
 		if err := panicked(ctx, recover()); err != nil {
-			f = o.lacking(m, err, s.kind.failed(m, err)).finding(m, s.hidden, a.now())
+			f = o.lacking(m, err, s.kind.failed(m, err)).finding(m, s.secrets, a.now())
 		}
 	}()
 	s, err := a.source(ctx, r, c, m)
@@ -33,7 +33,7 @@ func (a *Analyst) measure(ctx context.Context, r *round, c *v1beta1.Canary, m v1
 	default:
 		o = a.weigh(ctx, s, o)
 	}
-	return o.finding(m, s.hidden, a.now())
+	return o.finding(m, s.secrets, a.now())
 }
 
 // unasked is the outcome of a metric that nobody was asked for.

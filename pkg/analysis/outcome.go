@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/metric"
+	"github.com/sluice-cd/sluice/pkg/outbound"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
@@ -65,9 +66,9 @@ func meaning(p v1beta1.ResultPolicy) v1beta1.Verdict {
 }
 
 // finding is what the rollout is told. Everything in it is bounded, on one line, and shows no secret.
-func (o outcome) finding(m v1beta1.CanaryMetric, secret hidden, at time.Time) rollout.Finding {
+func (o outcome) finding(m v1beta1.CanaryMetric, secrets outbound.Secrets, at time.Time) rollout.Finding {
 	// Hidden before it is cut, or half a secret would be left at the end.
-	clean := func(text string, most int) string { return bounded(line(secret.in(text)), most) }
+	clean := func(text string, most int) string { return bounded(line(secrets.Hide(text)), most) }
 	f := rollout.Finding{
 		Name:    m.Name,
 		Verdict: o.verdict,

@@ -2,29 +2,29 @@ package analysis
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // pass is how a hook's request shows who it comes from.
 type pass struct {
-	header http.Header
-	hidden hidden
+	header  http.Header
+	secrets outbound.Secrets // of the request
 }
 
 // pass reads the credentials of a hook. They are read anew for each call, so that a changed Secret counts at once
 // and is kept nowhere.
 func (a *Analyst) pass(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook) (pass, error) {
-	p := pass{header: http.Header{}, hidden: hidden(nil).hideURL(h.URL)}
+	p := pass{header: http.Header{}}
+	p.secrets.AddURL(h.URL)
 	for name, value := range h.Headers {
 		p.header.Set(name, value)
-		p.hidden = p.hidden.hideHeader(name, value)
+		p.secrets.AddHeader(name, value)
 	}
 	if h.SecretRef == nil {
 		return p, nil
@@ -40,7 +40,7 @@ func (a *Analyst) pass(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 	}
 	// After the headers, so that a Secret counts more than what anybody can read in the spec.
 	p.header.Set("Authorization", authorization)
-	p.hidden = p.hidden.hideData(data)
+	p.secrets.AddData(data)
 	return p, nil
 }
 
@@ -56,13 +56,8 @@ func authorize(data map[string][]byte) (string, error) {
 	if user == "" || word == "" {
 		return "", errNoCredentials
 	}
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+word)), nil
+	return "Basic " + outbound.Basic(user, word), nil
 }
 
-// private says whether a header's value may be a credential, from its name.
-// Others stay readable: to black out `application/json` everywhere would hide what went wrong.
-func private(name string) bool {
-	return slices.ContainsFunc([]string{"auth", "token", "key", "secret", "cookie", "password", "signature"}, func(word string) bool {
-		return strings.Contains(strings.ToLower(name), word)
-	})
-}
+// text is one word of a Secret. Files that people make secrets of often end with a line break.
+func text(data map[string][]byte, key string) string { return strings.TrimSpace(string(data[key])) }

@@ -43,7 +43,7 @@ func (a *Analyst) probe(ctx context.Context, r *round, c *v1beta1.Canary, m v1be
 		return nil
 	}
 	if _, err := s.system.Query(ctx, "vector(1)"); err != nil {
-		return errors.New(s.hidden.in(fmt.Sprintf("metric %s: %v", m.Name, err)))
+		return errors.New(s.secrets.Hide(fmt.Sprintf("metric %s: %v", m.Name, err)))
 	}
 	return nil
 }

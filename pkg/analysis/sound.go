@@ -1,11 +1,11 @@
 package analysis
 
 import (
-	"crypto/x509"
 	"fmt"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/metric"
+	"github.com/sluice-cd/sluice/pkg/outbound"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
@@ -31,8 +31,8 @@ func Sound(spec v1beta1.CanarySpec, meter string) error {
 		}
 	}
 	for i, h := range spec.Analysis.Webhooks {
-		if len(h.CABundle) > 0 && !x509.NewCertPool().AppendCertsFromPEM(h.CABundle) {
-			return invalid(fmt.Sprintf("spec.analysis.webhooks[%d].caBundle", i), errNoCertificate.Error())
+		if _, err := (outbound.Trust{CA: h.CABundle}).Config(); err != nil {
+			return invalid(fmt.Sprintf("spec.analysis.webhooks[%d].caBundle", i), err.Error())
 		}
 	}
 	return nil

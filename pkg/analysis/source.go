@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/metric"
+	"github.com/sluice-cd/sluice/pkg/outbound"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
@@ -28,7 +29,7 @@ type source struct {
 	system   metric.Provider
 	template string // of the query
 	promql   bool   // the system understands PromQL
-	hidden   hidden
+	secrets  outbound.Secrets
 
 	vendor string              // of the system: prometheus
 	failed func(vendor string) // hears of a query that came to nothing
@@ -69,7 +70,7 @@ func (a *Analyst) source(ctx context.Context, r *round, c *v1beta1.Canary, m v1b
 	}
 	s.system, s.promql = server, true
 	// An error of the client may repeat the address, and so may the server's answer.
-	s.hidden = s.hidden.hideURL(address)
+	s.secrets.AddURL(address)
 	return s, nil
 }
 
@@ -101,7 +102,7 @@ func (a *Analyst) refer(ctx context.Context, r *round, s *source) error {
 	}
 	spec := e.template.Spec
 	s.vendor = string(spec.Provider.Type)
-	s.template, s.hidden, s.promql = spec.Query, e.hidden, spec.Provider.Type == "prometheus"
+	s.template, s.secrets, s.promql = spec.Query, e.secrets, spec.Provider.Type == "prometheus"
 	if spec.Provider.Type == "job" {
 		s.kind = &work
 	}

@@ -44,7 +44,7 @@ func newConcord(m map[string]string) (job, error) {
 		return job{}, err
 	}
 	c := concord{
-		remote:   remote{base: server, authorize: keyIn(key)},
+		remote:   newRemote(server, keyIn(key)),
 		endpoint: "/" + strings.Trim(cmp.Or(m["endpoint"], concordEndpoint), "/"),
 		fields:   map[string]string{},
 	}

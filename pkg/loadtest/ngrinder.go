@@ -43,10 +43,10 @@ func newNgrinder(m map[string]string) (job, error) {
 	if n.every, err = span(m, "pollInterval", ngrinderEvery); err != nil {
 		return job{}, err
 	}
-	n.remote = remote{base: server, authorize: func(r *http.Request) error {
+	n.remote = newRemote(server, func(r *http.Request) error {
 		r.SetBasicAuth(user, string(password))
 		return nil
-	}}
+	})
 	return job{name: fmt.Sprintf("test %s on %s", n.clone, server), do: n.do}, nil
 }
 

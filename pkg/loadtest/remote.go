@@ -10,12 +10,20 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // remote is a server that runs tests and is asked by HTTP how they are doing.
 type remote struct {
+	client    *http.Client
 	base      string
 	authorize func(*http.Request) error
+}
+
+// newRemote keeps no connection: its client goes with its task.
+func newRemote(base string, authorize func(*http.Request) error) remote {
+	return remote{client: outbound.NewClient(outbound.Options{Brief: true, Redirects: true}), base: base, authorize: authorize}
 }
 
 const (
@@ -24,8 +32,6 @@ const (
 
 	// farewell is what stopping a test may take after its caller has gone.
 	farewell = 5 * time.Second
-
-	maxAnswer = 1 << 20
 )
 
 // address reads the base of a server's addresses.
@@ -62,8 +68,11 @@ func span(m map[string]string, key string, otherwise time.Duration) (time.Durati
 }
 
 // ask sends a request and reads the JSON of the answer into what. Answers other than 2xx are errors with
-// what the server said.
-func (r remote) ask(ctx context.Context, method, path, kind string, body io.Reader, what any) error {
+// what the server said, and show no secret.
+func (r remote) ask(ctx context.Context, method, path, kind string, body io.Reader, what any) (err error) {
+	var secrets outbound.Secrets
+	secrets.AddURL(r.base)
+	defer func() { err = secrets.HideError(err) }()
 	within, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(within, method, r.base+path, body)
@@ -76,14 +85,15 @@ func (r remote) ask(ctx context.Context, method, path, kind string, body io.Read
 	if err := r.authorize(req); err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	secrets.AddHeader("Authorization", req.Header.Get("Authorization"))
+	resp, err := r.client.Do(req)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s %s%s: %w", method, r.base, path, outbound.Cause(err))
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return fmt.Errorf("%s %s%s: %w", method, r.base, path, err)
+		return fmt.Errorf("%s %s%s: %w", method, r.base, path, outbound.Cause(err))
 	}
 	if resp.StatusCode/100 != 2 {
 		return fmt.Errorf("%s %s%s: %s: %.1000s", method, r.base, path, resp.Status, text)

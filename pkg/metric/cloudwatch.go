@@ -19,6 +19,8 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // File cloudwatch.go is all of AWS's SDK here. Templates hold no keys for it, as other operators of this API do not
@@ -35,7 +37,7 @@ func newCloudwatch(c config) (Provider, error) {
 	}
 	// It may be left out; it is for private endpoints, and for servers of the same API.
 	if c.address != "" {
-		if _, err := parseAddress(c.address); err != nil {
+		if _, err := outbound.ParseURL(c.address); err != nil {
 			return nil, fmt.Errorf("the address %w", err)
 		}
 	}
@@ -46,15 +48,15 @@ func newCloudwatch(c config) (Provider, error) {
 // says whom.
 func (c config) ambientTrust() (Provider, error) {
 	// The SDK applies it to the client that it makes itself, and here it is given ours.
-	path, trust := os.Getenv("AWS_CA_BUNDLE"), c.tls()
-	if path == "" || trust.insecure || len(trust.ca) > 0 {
+	path, trust := os.Getenv("AWS_CA_BUNDLE"), c.trust()
+	if path == "" || !trust.Default() {
 		return &awsCloud{config: c}, nil
 	}
 	ca, err := os.ReadFile(path)
 	if err != nil {
 		return nil, errors.New("the file that AWS_CA_BUNDLE names cannot be read")
 	}
-	trust.ca = ca
+	trust.CA = ca
 	if c.client, err = c.Pool.http(trust); err != nil {
 		return nil, errors.New("the file that AWS_CA_BUNDLE names has no certificate that can be read")
 	}
@@ -115,7 +117,7 @@ func period(asked []types.MetricDataQuery) time.Duration {
 // api is made once for a region: it remembers credentials that were exchanged for others. The address and the
 // authorities are part of the key, since a client has one of each.
 func (a *awsCloud) api(ctx context.Context) (*cloudwatch.Client, error) {
-	key := fmt.Sprintf("cloudwatch %s %s %s", a.spec.Region, a.address, a.tls().key())
+	key := fmt.Sprintf("cloudwatch %s %s %s", a.spec.Region, a.address, a.trust().Key())
 	return kept(a.Pool, key, func() (*cloudwatch.Client, error) {
 		cfg, err := awsconfig.LoadDefaultConfig(ctx,
 			awsconfig.WithRegion(a.spec.Region),
@@ -154,17 +156,17 @@ func (w whole) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // awsCause leaves out the request's number, which is another one each time.
 func awsCause(err error) error {
-	var large *TooLargeError
+	var large *outbound.TooLargeError
 	switch {
 	case errors.As(err, &large):
 		return large
 	// First, since the SDK wraps them in an operation's error; the guard looks for them.
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return Cause(err)
+		return outbound.Cause(err)
 	}
 	var answer *smithyhttp.ResponseError
 	if !errors.As(err, &answer) || answer.HTTPStatusCode() == 0 {
-		return Cause(err)
+		return outbound.Cause(err)
 	}
 	if answer.HTTPStatusCode() == http.StatusOK {
 		return errors.New("the answer cannot be read: it is not the CBOR that was expected")
@@ -178,5 +180,5 @@ func awsCause(err error) error {
 }
 
 func saidBy(e smithy.APIError) string {
-	return said([]byte(e.ErrorCode() + " " + e.ErrorMessage()))
+	return said(e.ErrorCode() + " " + e.ErrorMessage())
 }

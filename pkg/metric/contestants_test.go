@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // contestant is a provider that is asked by HTTP, and how its server answers.
@@ -128,7 +129,7 @@ func contestants(t testing.TB) map[v1beta1.MetricProviderType]contestant {
 			answer: flows(batch(frame(7, 9.5)), batch(frame(7, 2.5)), over),
 			empty:  []http.HandlerFunc{flows(over), flows(batch(), over), flows(batch(frame(7, math.NaN())), over)},
 			wrong:  flows(batch(append([]byte{9}, frame(7, 1)[1:]...)), over),
-			huge:   flows(make([]byte, 2*MaxAnswer)),
+			huge:   flows(make([]byte, 2*outbound.MaxAnswer)),
 		},
 	}
 }

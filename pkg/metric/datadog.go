@@ -50,7 +50,7 @@ func (d *datadog) Query(ctx context.Context, query string) (float64, error) {
 		return 0, err
 	}
 	if answer.Error != "" { // with status 200, for a query that is wrong
-		return 0, errors.New(said([]byte(answer.Error)))
+		return 0, errors.New(said(answer.Error))
 	}
 	if len(answer.Series) == 0 {
 		return 0, ErrNoData

@@ -11,13 +11,15 @@ import (
 	influx "github.com/influxdata/influxdb-client-go/v2"
 	influxapi "github.com/influxdata/influxdb-client-go/v2/api"
 	influxhttp "github.com/influxdata/influxdb-client-go/v2/api/http"
+
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // influxdb is asked by the vendor's client, which knows annotated CSV: Flux answers in that.
 type influxdb struct{ api influxapi.QueryAPI }
 
 func newInflux(c config) (Provider, error) {
-	if _, err := parseAddress(c.address); err != nil {
+	if _, err := outbound.ParseURL(c.address); err != nil {
 		return nil, fmt.Errorf("the address %w", err)
 	}
 	// The client is shared, and only this provider's requests are changed on the way.
@@ -64,7 +66,7 @@ func (i *influxdb) Query(ctx context.Context, query string) (float64, error) {
 	found := influxapi.NewQueryTableResult(io.NopCloser(strings.NewReader(text)))
 	if !found.Next() {
 		if err := found.Err(); err != nil {
-			return 0, fmt.Errorf("the answer cannot be read: %s", said([]byte(err.Error())))
+			return 0, fmt.Errorf("the answer cannot be read: %s", said(err.Error()))
 		}
 		return 0, ErrNoRecords
 	}
@@ -91,7 +93,7 @@ func (i *influxdb) Query(ctx context.Context, query string) (float64, error) {
 func refusal(err error) error {
 	var told *influxhttp.Error
 	if errors.As(err, &told) && told.StatusCode != 0 {
-		return &StatusError{Code: told.StatusCode, Said: said([]byte(told.Message))}
+		return &StatusError{Code: told.StatusCode, Said: said(told.Message)}
 	}
-	return Cause(err)
+	return outbound.Cause(err)
 }

@@ -65,7 +65,7 @@ func waitsInVain(pods []corev1.Pod) string {
 			switch c.State.Waiting.Reason {
 			// Reasons as the kubelet writes them; there are no constants of the API for them.
 			case "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError":
-				return fmt.Sprintf("%s: %s", c.State.Waiting.Reason, said([]byte(c.State.Waiting.Message)))
+				return fmt.Sprintf("%s: %s", c.State.Waiting.Reason, said(c.State.Waiting.Message))
 			}
 		}
 	}

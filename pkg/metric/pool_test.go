@@ -25,7 +25,7 @@ func TestPoolIsBounded(t *testing.T) {
 	for i := range 10 * poolSize {
 		_, err := p.Prometheus(fmt.Sprintf("http://host-%d:9090", i))
 		require.NoError(t, err)
-		require.LessOrEqual(t, len(p.known), poolSize, "Anybody may write addresses into a Canary.")
+		require.LessOrEqual(t, p.known.Len(), poolSize, "Anybody may write addresses into a Canary.")
 	}
 }
 
@@ -33,7 +33,7 @@ func TestPoolRemembersNoMistakes(t *testing.T) {
 	p := NewPool()
 	_, err := p.Prometheus("nowhere")
 	require.Error(t, err)
-	require.Empty(t, p.known, "What could not be made is not kept.")
+	require.Zero(t, p.known.Len(), "What could not be made is not kept.")
 }
 
 func TestPoolIsSharedByRollouts(t *testing.T) {
@@ -48,5 +48,5 @@ func TestPoolIsSharedByRollouts(t *testing.T) {
 		})
 	}
 	all.Wait()
-	require.Len(t, p.known, 5, "However many ask at once.")
+	require.Equal(t, 5, p.known.Len(), "However many ask at once.")
 }

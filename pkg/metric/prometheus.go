@@ -12,18 +12,17 @@ import (
 	"github.com/prometheus/client_golang/api"
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
+
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // Options are what every provider may be given. The zero value is ready to use.
 type Options struct {
-	Client  *http.Client  // nil: one of its own, for answers of at most MaxAnswer
+	Client  *http.Client  // nil: one of its own
 	Timeout time.Duration // of a query; zero: 5s
 }
 
 const (
-	// MaxAnswer is the most bytes that an answer may have: ten thousand series, where one is asked for.
-	MaxAnswer = 4 << 20
-
 	defaultTimeout = 5 * time.Second
 	maxText        = 1 << 10 // of what a server says is wrong
 )
@@ -40,19 +39,19 @@ type prometheus struct {
 //
 // Source: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
 func NewPrometheus(address string, o Options) (Provider, error) {
-	u, err := parseAddress(address)
+	u, err := outbound.ParseURL(address)
 	if err != nil {
 		return nil, fmt.Errorf("the address of prometheus %w", err)
 	}
 	if o.Client == nil {
-		o.Client = NewClient(MaxAnswer)
+		o.Client = outbound.NewClient(outbound.Options{})
 	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
 	c, err := api.NewClient(api.Config{Address: address, Client: o.Client})
 	if err != nil {
-		return nil, fmt.Errorf("prometheus %q: %w", u.Host, Cause(err))
+		return nil, fmt.Errorf("prometheus %q: %w", u.Host, outbound.Cause(err))
 	}
 	return &prometheus{host: u.Host, api: promv1.NewAPI(c), timeout: o.Timeout}, nil
 }
@@ -132,7 +131,7 @@ func (p *prometheus) cause(ctx context.Context, err error) error {
 		return fmt.Errorf("no answer within %s: %w", p.timeout, context.DeadlineExceeded)
 	}
 	// Found below whatever the client wraps it in, and told in the words of all providers.
-	var large *TooLargeError
+	var large *outbound.TooLargeError
 	if errors.As(err, &large) {
 		return large
 	}
@@ -141,7 +140,7 @@ func (p *prometheus) cause(ctx context.Context, err error) error {
 	if errors.As(err, &said) && len(said.Msg) > maxText {
 		return fmt.Errorf("%s: %.*s…", said.Type, maxText, said.Msg)
 	}
-	return Cause(err)
+	return outbound.Cause(err)
 }
 
 // incomplete is the first warning: that a part of the servers behind this one did not answer, or that some series could
@@ -151,7 +150,7 @@ func (p *prometheus) cause(ctx context.Context, err error) error {
 func incomplete(warnings promv1.Warnings) error {
 	for _, w := range warnings {
 		if !strings.HasPrefix(w, "PromQL info:") {
-			return fmt.Errorf("the server warns: %s", said([]byte(w)))
+			return fmt.Errorf("the server warns: %s", said(w))
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package metric
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // File rest.go is what the vendors' files that speak plain HTTP share: one request, its limits, its errors.
@@ -24,7 +25,7 @@ type rest struct {
 
 // newRest has no headers but those given. Credentials in the address become basic authentication.
 func newRest(c config, header http.Header) (*rest, error) {
-	u, err := parseAddress(c.address)
+	u, err := outbound.ParseURL(c.address)
 	if err != nil {
 		return nil, fmt.Errorf("the address %w", err)
 	}
@@ -62,9 +63,7 @@ func (c config) credentials(h http.Header, expected string) error {
 }
 
 // basic is the header of RFC 7617, with the user and the password as they are.
-func basic(user, password string) string {
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
-}
+func basic(user, password string) string { return "Basic " + outbound.Basic(user, password) }
 
 // StatusError is an answer that is none.
 // It is a type, since a server that limits or fails is not one without data, which policies tell apart.
@@ -92,7 +91,7 @@ func (r *rest) ask(ctx context.Context, method, path string, query url.Values, b
 		return err
 	}
 	if code < 200 || code > 299 {
-		return &StatusError{Code: code, Said: said(text)}
+		return &StatusError{Code: code, Said: said(string(text))}
 	}
 	if err := json.Unmarshal(text, out); err != nil {
 		return fmt.Errorf("the answer cannot be read: %w", unreadable(err))
@@ -103,7 +102,7 @@ func (r *rest) ask(ctx context.Context, method, path string, query url.Values, b
 func (r *rest) send(ctx context.Context, method, to string, body []byte) (int, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, Cause(err)
+		return 0, nil, outbound.Cause(err)
 	}
 	// The client writes to it, and r is shared.
 	req.Header = r.header.Clone()
@@ -117,25 +116,19 @@ func (r *rest) send(ctx context.Context, method, to string, body []byte) (int, [
 	}
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return 0, nil, Cause(err)
+		return 0, nil, outbound.Cause(err)
 	}
 	defer resp.Body.Close()
 	// The client bounds the body, and fails where it is too long. All of it is read also of a refusal: it is quoted.
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return 0, nil, Cause(err)
+		return 0, nil, outbound.Cause(err)
 	}
 	return resp.StatusCode, text, nil
 }
 
-// said is the beginning of a text, on one line.
-func said(text []byte) string {
-	s := strings.Join(strings.Fields(strings.ToValidUTF8(string(text), "")), " ")
-	if len(s) > maxText {
-		return strings.ToValidUTF8(s[:maxText], "") + "…"
-	}
-	return s
-}
+// said is the beginning of what somebody else has said.
+func said(text string) string { return outbound.Line(text, maxText) }
 
 // unreadable leaves out of a JSON error the offsets, which help nobody, but not the field.
 // Nor are the names of Go's types, which the library's own text has.

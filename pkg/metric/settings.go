@@ -1,16 +1,15 @@
 package metric
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // Settings are what a provider needs to know beside its entry in a MetricTemplate.
@@ -108,7 +107,7 @@ func Check(t v1beta1.MetricTemplateSpec) error {
 		return lacks("spec.query", p.Type)
 	}
 	if p.Address != "" {
-		if _, err := parseAddress(p.Address); err != nil {
+		if _, err := outbound.ParseURL(p.Address); err != nil {
 			return &FieldError{Field: "spec.provider.address", Problem: err.Error()}
 		}
 	}
@@ -158,17 +157,17 @@ func New(p v1beta1.MetricProvider, s Settings) (Provider, error) {
 		c.address = kind.address
 	}
 	// Before anything is made: what fails below may name what it was made from.
-	veil := veilOf(p, s)
-	client, err := c.Pool.http(c.tls())
+	secrets := SecretsOf(p, s.Secret)
+	client, err := c.Pool.http(c.trust())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Type, err)
 	}
 	c.client = client
 	made, err := kind.make(c)
 	if err != nil {
-		return nil, veil.over(fmt.Errorf("%s: %w", p.Type, err))
+		return nil, secrets.HideError(fmt.Errorf("%s: %w", p.Type, err))
 	}
-	return guard(made, string(p.Type), c.Timeout, veil), nil
+	return guard(made, string(p.Type), c.Timeout, secrets), nil
 }
 
 func (s Settings) filled(kind sort) Settings {
@@ -213,19 +212,6 @@ func (c config) window() (from, to time.Time) {
 	// Ten, as other operators of this API have it, so that templates find the same points. They then take the
 	// oldest; we take the newest, since the oldest may be of the time before the rollout.
 	return to.Add(-10 * c.Interval), to
-}
-
-// parseAddress reads a URL. What cannot be read is not quoted: it may hold credentials.
-func parseAddress(address string) (*url.URL, error) {
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, errors.New("is not a URL")
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		// Redacted hides the password. The veil hides the rest, where there is a provider to have one.
-		return nil, fmt.Errorf("%q is not an http or https URL with a host", u.Redacted())
-	}
-	return u, nil
 }
 
 // header is a copy of what the template wants to be sent along: the template's own belongs to a cache.

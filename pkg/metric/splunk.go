@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // File splunk.go is the conversation with Splunk Observability (SignalFx); splunk_data.go reads its binary messages.
@@ -23,7 +25,7 @@ type splunk struct {
 }
 
 func newSplunk(c config) (Provider, error) {
-	u, err := parseAddress(c.address)
+	u, err := outbound.ParseURL(c.address)
 	if err != nil {
 		return nil, fmt.Errorf("the address %w", err)
 	}
@@ -72,7 +74,7 @@ func dialUntil(ctx context.Context, network, address string) (net.Conn, error) {
 }
 
 func (s *splunk) dial(ctx context.Context) (*websocket.Conn, error) {
-	trust, err := s.tls().config()
+	trust, err := s.trust().Config()
 	if err != nil {
 		return nil, err
 	}
@@ -89,10 +91,10 @@ func (s *splunk) dial(ctx context.Context) (*websocket.Conn, error) {
 	case err != nil && resp != nil:
 		return nil, &StatusError{Code: resp.StatusCode}
 	case err != nil:
-		return nil, Cause(err)
+		return nil, outbound.Cause(err)
 	}
 	// Of one message; flow counts all of them together.
-	conn.SetReadLimit(MaxAnswer)
+	conn.SetReadLimit(outbound.MaxAnswer)
 	return conn, nil
 }
 
@@ -107,7 +109,7 @@ func (s *splunk) run(conn *websocket.Conn, program string) (float64, error) {
 			"start": from.UnixMilli(), "stop": to.UnixMilli(), "resolution": s.Interval.Milliseconds()},
 	} {
 		if err := conn.WriteJSON(message); err != nil {
-			return 0, Cause(err)
+			return 0, outbound.Cause(err)
 		}
 	}
 	var f flow
@@ -127,12 +129,12 @@ func (s *splunk) lost(err error) error {
 	var closed *websocket.CloseError
 	switch {
 	case errors.Is(err, websocket.ErrReadLimit):
-		return &TooLargeError{Max: MaxAnswer}
+		return &outbound.TooLargeError{Max: outbound.MaxAnswer}
 	// The text is the server's reason, where it gave one.
 	case errors.As(err, &closed):
-		return fmt.Errorf("the connection was closed: %s", said([]byte(closed.Text)))
+		return fmt.Errorf("the connection was closed: %s", said(closed.Text))
 	}
-	return Cause(err)
+	return outbound.Cause(err)
 }
 
 // flow is what a program has published up to now.
@@ -146,8 +148,8 @@ type flow struct {
 
 func (f *flow) take(kind int, text []byte) error {
 	// A program that never ends would fit message by message.
-	if f.bytes += len(text); f.bytes > MaxAnswer {
-		return &TooLargeError{Max: MaxAnswer}
+	if f.bytes += len(text); f.bytes > outbound.MaxAnswer {
+		return &outbound.TooLargeError{Max: outbound.MaxAnswer}
 	}
 	// Values come as binary messages, everything else as JSON.
 	if kind == websocket.BinaryMessage {
@@ -163,7 +165,7 @@ func (f *flow) take(kind int, text []byte) error {
 	}
 	switch {
 	case m.Type == "error":
-		return fmt.Errorf("the program was refused: %s", said(append(m.Message, m.Error...)))
+		return fmt.Errorf("the program was refused: %s", said(string(m.Message)+string(m.Error)))
 	case m.Event == "CHANNEL_ABORT":
 		return errors.New("the program was aborted")
 	case m.Event == "END_OF_CHANNEL":

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
+
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // File stackdriver.go asks Google Cloud Monitoring, whose former name the type keeps.
@@ -34,7 +36,7 @@ func newStackdriver(c config) (Provider, error) {
 	key := c.Secret["serviceAccountKey"]
 	// One login for a key, whichever templates use it: tokens are exchanged once an hour, not once a query. The key is
 	// hashed, as bundles of certificates are.
-	l, err := kept(c.Pool, "google "+trust{ca: key}.key(), func() (*login, error) { return newLogin(key) })
+	l, err := kept(c.Pool, "google "+outbound.Trust{CA: key}.Key(), func() (*login, error) { return newLogin(key) })
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func (s *stackdriver) Query(ctx context.Context, query string) (float64, error) 
 	path := "/v3/projects/" + url.PathEscape(s.secret("project")) + "/timeSeries:query"
 	if err := asked.ask(ctx, http.MethodPost, path, nil, body, &answer); err != nil {
 		// The guard hides what it was given, and this token came later.
-		return 0, veil{words: []string{token}}.over(err) // it is in no Secret
+		return 0, outbound.Secrets{token}.HideError(err)
 	}
 	return answer.value()
 }
@@ -162,7 +164,7 @@ func refused(err error) error {
 	if errors.As(err, &told) && told.Response != nil {
 		return &StatusError{Code: told.Response.StatusCode, Said: told.ErrorCode}
 	}
-	return Cause(err)
+	return outbound.Cause(err)
 }
 
 // noting remembers why the last request failed.

@@ -119,7 +119,7 @@ func (w *web) Query(ctx context.Context, query string) (float64, error) {
 		return float64(code), nil
 	}
 	if code < 200 || code > 299 {
-		return 0, &StatusError{Code: code, Said: said(text)}
+		return 0, &StatusError{Code: code, Said: said(string(text))}
 	}
 	return w.find(text)
 }
@@ -129,7 +129,7 @@ func (w *web) find(text []byte) (float64, error) {
 	var answer any
 	if err := json.Unmarshal(text, &answer); err != nil {
 		// Its beginning is shown: most often it is a login page, or a proxy's.
-		return 0, fmt.Errorf("the answer is not JSON: %s", said(text))
+		return 0, fmt.Errorf("the answer is not JSON: %s", said(string(text)))
 	}
 	values, err := w.path.find(answer)
 	if err != nil {

@@ -217,7 +217,7 @@ func TestContractCertificates(t *testing.T) {
 
 		n, err = New(service, Options{Address: s.URL})
 		require.NoError(t, err)
-		require.ErrorContains(t, n.Notify(t.Context(), rolledBack()), "certificate signed by unknown authority")
+		require.ErrorContains(t, n.Notify(t.Context(), rolledBack()), "certificate is signed by an unknown authority")
 
 		_, err = New(service, Options{Address: s.URL, CA: []byte("none")})
 		require.EqualError(t, err, service+": caBundle: no certificate in PEM form is in it")

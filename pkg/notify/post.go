@@ -3,17 +3,15 @@ package notify
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 const (
@@ -45,8 +43,8 @@ func (e *StatusError) Error() string {
 type poster struct {
 	address *url.URL
 	client  *http.Client
-	token   string   // sent as a bearer's
-	secrets []string // that are never shown, the longest first
+	token   string // sent as a bearer's
+	secrets outbound.Secrets
 }
 
 // newPoster takes nothing from an address into its errors but the host.
@@ -67,8 +65,8 @@ func newPoster(o Options) (*poster, error) {
 
 // webURL quotes nothing of what it refuses: a webhook's address is a secret from end to end.
 func webURL(s string) (*url.URL, error) {
-	u, err := url.Parse(strings.TrimSpace(s)) // secrets written by hand end in a line break
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	u, err := outbound.ParseURL(strings.TrimSpace(s)) // secrets written by hand end in a line break
+	if err != nil {
 		return nil, errors.New("not an http or https URL with a host")
 	}
 	return u, nil
@@ -80,8 +78,7 @@ func (p *poster) at(path string) *poster {
 	moved := *p.address
 	moved.Path, moved.RawPath = path, ""
 	to.address = &moved
-	// The address that moved is as secret as the first. Clip makes a copy: several may be made of one poster.
-	to.secrets = append(slices.Clip(secrets(Options{}, &moved)), p.secrets...)
+	to.secrets.AddWholeURL(&moved) // as secret as the first
 	return &to
 }
 
@@ -93,7 +90,7 @@ func (p *poster) post(ctx context.Context, message any) ([]byte, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.address.String(), bytes.NewReader(text))
 	if err != nil {
-		return nil, fmt.Errorf("posting to %q: %w", p.address.Host, cause(err))
+		return nil, fmt.Errorf("posting to %q: %w", p.address.Host, outbound.Cause(err))
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	if p.token != "" {
@@ -101,11 +98,11 @@ func (p *poster) post(ctx context.Context, message any) ([]byte, error) {
 	}
 	resp, err := p.client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("posting to %q: %w", p.address.Host, cause(err))
+		return nil, fmt.Errorf("posting to %q: %w", p.address.Host, outbound.Cause(err))
 	}
 	defer resp.Body.Close()
 	// Beyond that nothing is read: the connection is not used again, so that there is nothing to drain it for.
-	said, _ := io.ReadAll(io.LimitReader(resp.Body, maxRead)) // what came is enough to tell
+	said := outbound.Start(resp.Body, maxRead)
 	if resp.StatusCode/100 != 2 {
 		return nil, fmt.Errorf("posting to %q: %w", p.address.Host, p.refusal(resp.StatusCode, resp.Header, said))
 	}
@@ -113,57 +110,17 @@ func (p *poster) post(ctx context.Context, message any) ([]byte, error) {
 }
 
 func (p *poster) refusal(code int, h http.Header, said []byte) *StatusError {
-	// Concealed before it is cut, or half a secret would be left.
-	line := p.conceal(strings.Join(strings.Fields(string(said)), " "))
-	line = strings.ToValidUTF8(line[:min(len(line), maxSaid)], "")
-	return &StatusError{Code: code, After: retryAfter(h), Said: line}
+	// Hidden before it is cut, or half a secret would be left.
+	line := p.secrets.Hide(outbound.Line(string(said), maxRead))
+	return &StatusError{Code: code, After: retryAfter(h), Said: outbound.Line(line, maxSaid)}
 }
 
-// conceal takes our secrets out of what a server or a proxy says: some repeat what they were asked.
-func (p *poster) conceal(line string) string {
-	for _, s := range p.secrets {
-		line = strings.ReplaceAll(line, s, "***")
-	}
-	return line
-}
-
-// secrets are all forms in which what is secret about a channel could come back.
-func secrets(o Options, address *url.URL) []string {
-	all := []string{o.Token, address.String(), address.RequestURI(), address.Path, address.RawQuery}
-	all = append(all, strings.Split(address.Path, "/")...) // a key is often repeated alone
-	for _, values := range address.Query() {
-		all = append(all, values...)
-	}
-	// A proxy's answer may repeat the credentials that it was given, as a server's may.
-	proxy, err := url.Parse(o.Proxy)
-	if err != nil {
-		proxy = &url.URL{}
-	}
-	for _, u := range []*url.URL{address, proxy} {
-		if word, has := u.User.Password(); has {
-			all = append(all, word, base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+word)))
-		}
-	}
-	all = slices.DeleteFunc(all, func(s string) bool { return len(s) < shortest })
-	// The longest first: a part that is replaced within a whole would leave the rest of the whole.
-	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
-	return all
-}
-
-// shortest is how long a text has to be to be a secret: parts of a path such as `v1` are none.
-const shortest = 5
-
-// cause is what went wrong below the URL, which must not be shown.
-func cause(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	var op *net.OpError
-	if errors.As(err, &op) {
-		// Without the local port, which would make every error another one.
-		// It stays an OpError, by which the queue knows that nothing was sent.
-		return &net.OpError{Op: op.Op, Net: op.Net, Err: op.Err}
-	}
-	return err
+// secrets are what must not be shown of a channel: its address as a whole, its token, and the password of a proxy, whose
+// answers may repeat it.
+func secrets(o Options, address *url.URL) outbound.Secrets {
+	var s outbound.Secrets
+	s.Add(o.Token)
+	s.AddWholeURL(address)
+	s.AddURL(o.Proxy)
+	return s
 }

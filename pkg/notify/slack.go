@@ -89,7 +89,7 @@ func (s *Slack) say(ctx context.Context, to *poster, message any) (place, error)
 		return answer.place, nil
 	}
 	// Not a StatusError, so that the queue does not try again: a no of the API stays one.
-	return place{}, fmt.Errorf("posting to %q: %w", to.address.Host, &refusalError{reason: to.conceal(answer.Error)})
+	return place{}, fmt.Errorf("posting to %q: %w", to.address.Host, &refusalError{reason: to.secrets.Hide(answer.Error)})
 }
 
 // updates is the method that changes a message, beside the one that posts it; nil for a receiver that is not

@@ -1,60 +1,42 @@
 package notify
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // newClient makes a client for one channel. Messages are few and channels are read anew for each, so
 // no connection is kept: it could only leak.
 func newClient(o Options) (*http.Client, error) {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.DisableKeepAlives = true
-	// Otherwise that of the environment, which the clone has.
+	client := outbound.Options{Brief: true}
+	var err error
+	// Otherwise that of the environment.
 	if o.Proxy != "" {
-		u, err := webURL(o.Proxy)
-		if err != nil {
+		if client.Proxy, err = webURL(o.Proxy); err != nil {
 			return nil, fmt.Errorf("proxy: %w", err)
 		}
-		t.Proxy = http.ProxyURL(u)
 	}
-	if len(o.CA) > 0 {
-		// In place of the system's: a bundle says whom to trust, and no other.
-		roots, err := certificates(o.CA)
-		if err != nil {
-			return nil, fmt.Errorf("caBundle: %w", err)
-		}
-		t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	if client.TLS, err = (outbound.Trust{CA: o.CA}).Config(); err != nil {
+		return nil, fmt.Errorf("caBundle: %w", errNoCertificate)
 	}
-	return &http.Client{
-		Transport: t,
-		Timeout:   timeout,
-		// A redirect would take the message and the bearer's token to another host.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
+	c := outbound.NewClient(client)
+	c.Timeout = timeout
+	return c, nil
 }
 
-// certificates reads a bundle. One that holds none would trust nobody, and one mistake is told sooner than that.
-func certificates(pem []byte) (*x509.CertPool, error) {
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("no certificate in PEM form is in it")
-	}
-	return pool, nil
-}
+var errNoCertificate = errors.New("no certificate in PEM form is in it")
 
 // CheckCA says what is wrong with a bundle of certificates in PEM; an empty one is fine.
 func CheckCA(pem []byte) error {
-	if len(pem) == 0 {
-		return nil
+	if _, err := (outbound.Trust{CA: pem}).Config(); err != nil {
+		return errNoCertificate
 	}
-	_, err := certificates(pem)
-	return err
+	return nil
 }
 
 // retryAfter reads how long a service wants to be left alone: seconds, with decimals at some, or a date.

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,7 +163,7 @@ func verdict(last *answer, err error, host string, h v1beta1.CanaryWebhook) erro
 	case last != nil && last.code/100 == 2: // even when its body never ended
 		return nil
 	case last == nil && errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("no answer from %q within %s", host, orDefault(h.Timeout, hookTimeout.String()))
+		return fmt.Errorf("no answer from %q within %s", host, cmp.Or(h.Timeout, hookTimeout.String()))
 	case last == nil:
 		return fmt.Errorf("calling %q: %w", host, outbound.Cause(err))
 	case last.code/100 == 3:

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -227,5 +228,5 @@ func testOf(m v1beta1.CanaryMetric) string {
 	if m.Test == "" && kindOf(m) == &successRate {
 		return proportions
 	}
-	return orDefault(m.Test, distribution)
+	return cmp.Or(m.Test, distribution)
 }

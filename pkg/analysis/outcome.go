@@ -134,11 +134,3 @@ func accepted(m v1beta1.CanaryMetric, k *kind) string {
 	}
 	return strings.Join(parts, " and ")
 }
-
-// orDefault is a field that may be left out.
-func orDefault(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
-}

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"testing"
@@ -50,7 +51,7 @@ func TestPolicies(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			m := tc.metric
-			m.Name, m.Threshold, m.Query = "errors", 5, orDefault(m.Query, "errors")
+			m.Name, m.Threshold, m.Query = "errors", 5, cmp.Or(m.Query, "errors")
 			f := one(t, impatient(serve(t, tc.server)), m)
 			require.Equal(t, tc.verdict, f.Verdict, "%s %s", tc.reason, f.Message)
 			require.Contains(t, f.Measurement.Message, tc.message, tc.reason)

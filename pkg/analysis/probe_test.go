@@ -53,3 +53,16 @@ func answersOnly(query string) http.HandlerFunc {
 		vector()(w, r)
 	}
 }
+
+func TestShown(t *testing.T) {
+	cases := map[string]struct {
+		reason, address, want string
+	}{
+		"Plain":      {reason: "An address without secrets.", address: "http://prometheus:9090/prom", want: "http://prometheus:9090/prom"},
+		"Secrets":    {reason: "Neither its user nor its query.", address: "https://me:p4ss@prometheus/x?token=t0ken", want: "https://prometheus/x"},
+		"Unreadable": {reason: "One that nobody can read is not quoted.", address: "http://a b:c", want: "the metrics server"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) { require.Equal(t, tc.want, shown(tc.address), tc.reason) })
+	}
+}

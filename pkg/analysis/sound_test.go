@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -95,7 +96,7 @@ func TestSound(t *testing.T) {
 			spec := v1beta1.CanarySpec{Analysis: &v1beta1.CanaryAnalysis{
 				Metrics: []v1beta1.CanaryMetric{fine, tc.metric}, Webhooks: []v1beta1.CanaryWebhook{tc.hook},
 			}}
-			tc.meter = orDefault(tc.meter, "istio")
+			tc.meter = cmp.Or(tc.meter, "istio")
 			err := Sound(spec, tc.meter)
 			if tc.field == "" {
 				require.NoError(t, err, tc.reason)

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -63,7 +64,7 @@ func (a *Analyst) source(ctx context.Context, r *round, c *v1beta1.Canary, m v1b
 		}
 		s.template = builtin
 	}
-	address := orDefault(c.Spec.MetricsServer, a.MetricsServer)
+	address := cmp.Or(c.Spec.MetricsServer, a.MetricsServer)
 	server, err := a.pool.Prometheus(address)
 	if err != nil {
 		return s, &snag{text: fmt.Sprintf("Error building Prometheus client for %s %v", shown(address), err), final: true}
@@ -95,7 +96,7 @@ func (s *source) builtin() (string, error) {
 func (a *Analyst) refer(ctx context.Context, r *round, s *source) error {
 	ref := *s.metric.TemplateRef
 	// Filled in first: it is part of the key by which the round shares a template.
-	ref.Namespace = orDefault(ref.Namespace, s.canary.Namespace)
+	ref.Namespace = cmp.Or(ref.Namespace, s.canary.Namespace)
 	e, err := r.once(ref, func() (*entry, error) { return a.look(ctx, s.canary, ref) })
 	if err != nil {
 		return &snag{text: fmt.Sprintf("Metric template %s.%s %v", ref.Name, ref.Namespace, err)}
@@ -191,7 +192,7 @@ func (s *source) query(target string) (string, error) {
 	}
 	if ref := s.metric.TemplateRef; ref != nil {
 		return "", &snag{
-			text:  fmt.Sprintf("Metric template %s.%s query render error: %v", ref.Name, orDefault(ref.Namespace, s.canary.Namespace), err),
+			text:  fmt.Sprintf("Metric template %s.%s query render error: %v", ref.Name, cmp.Or(ref.Namespace, s.canary.Namespace), err),
 			final: true,
 		}
 	}
@@ -220,7 +221,7 @@ func (s *source) vars(target string) metric.Vars {
 		Backend:   backend,
 		Ingress:   c.Spec.TargetRef.Name,
 		Route:     c.Spec.TargetRef.Name,
-		Interval:  orDefault(s.metric.Interval, defaultInterval),
+		Interval:  cmp.Or(s.metric.Interval, defaultInterval),
 		Variables: s.metric.TemplateVariables,
 	}
 	if ref := c.Spec.IngressRef; ref != nil {
@@ -241,5 +242,5 @@ func (a *Analyst) Meter(c *v1beta1.Canary) string {
 	if a.Provider == "linkerd" {
 		return a.Provider
 	}
-	return orDefault(c.Spec.Provider, a.Provider)
+	return cmp.Or(c.Spec.Provider, a.Provider)
 }

@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -144,22 +145,15 @@ func (c config) complete(made *batchv1.Job) {
 	}
 	s := &made.Spec
 	// Long enough for a restarted operator to find it and for people to read its log, and then nobody cleans up.
-	s.TTLSecondsAfterFinished = orElse(s.TTLSecondsAfterFinished, int32(jobTTL.Seconds()))
+	s.TTLSecondsAfterFinished = cmp.Or(s.TTLSecondsAfterFinished, new(int32(jobTTL.Seconds())))
 	// A check that has to be tried twice has failed. Kubernetes would try six times more.
-	s.BackoffLimit = orElse(s.BackoffLimit, 0)
+	s.BackoffLimit = cmp.Or(s.BackoffLimit, new(int32(0)))
 	// A Job that nobody waits for any more must end by itself.
-	s.ActiveDeadlineSeconds = orElse(s.ActiveDeadlineSeconds, max(1, int64(c.Timeout.Seconds())))
+	s.ActiveDeadlineSeconds = cmp.Or(s.ActiveDeadlineSeconds, new(max(1, int64(c.Timeout.Seconds()))))
 	// A Job must have one, and Pods default to Always, which is refused. Never keeps the Pod, and so its log.
 	if s.Template.Spec.RestartPolicy == "" {
 		s.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
 	}
-}
-
-func orElse[T any](p *T, v T) *T {
-	if p != nil {
-		return p
-	}
-	return &v
 }
 
 // Query runs the Job and waits until it has ended: 1 if it completed, 0 if it failed, and then Explain has the

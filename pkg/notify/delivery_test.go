@@ -110,5 +110,5 @@ func TestFinalMessagesOfNoRollout(t *testing.T) {
 	m.Time = time.Now()
 	require.NoError(t, w.bot(threads, "ops").Notify(t.Context(), m))
 	require.Equal(t, []string{"/api/chat.postMessage ops: good It is over"}, w.asked)
-	require.Empty(t, threads.known, "Nothing can follow it.")
+	require.Zero(t, threads.known.Len(), "Nothing can follow it.")
 }

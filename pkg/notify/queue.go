@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,20 +48,13 @@ type Limits struct {
 }
 
 func (l Limits) orDefaults() Limits {
-	l.Workers = orElse(l.Workers, 4)
-	l.Waiting = orElse(l.Waiting, 256)
-	l.Attempts = orElse(l.Attempts, 4)
-	l.Backoff = orElse(l.Backoff, time.Second)
-	l.Patience = orElse(l.Patience, time.Minute)
-	l.Grace = orElse(l.Grace, 5*time.Second)
+	l.Workers = cmp.Or(max(0, l.Workers), 4)
+	l.Waiting = cmp.Or(max(0, l.Waiting), 256)
+	l.Attempts = cmp.Or(max(0, l.Attempts), 4)
+	l.Backoff = cmp.Or(max(0, l.Backoff), time.Second)
+	l.Patience = cmp.Or(max(0, l.Patience), time.Minute)
+	l.Grace = cmp.Or(max(0, l.Grace), 5*time.Second)
 	return l
-}
-
-func orElse[T int | time.Duration](v, otherwise T) T {
-	if v <= 0 {
-		return otherwise
-	}
-	return v
 }
 
 // Queue does jobs behind the caller's back. Make one with NewQueue and Run it.

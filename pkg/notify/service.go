@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,13 +57,8 @@ func New(kind string, o Options) (Notifier, error) {
 	if !known {
 		return nil, fmt.Errorf("unknown alert provider type %q", kind)
 	}
-	if o.Channel == "" {
-		// This and the name below are the interface's defaults.
-		o.Channel = "general"
-	}
-	if o.Username == "" {
-		o.Username = "flagger"
-	}
+	// The interface's defaults.
+	o.Channel, o.Username = cmp.Or(o.Channel, "general"), cmp.Or(o.Username, "flagger")
 	n, err := s.make(o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", kind, err)

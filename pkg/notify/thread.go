@@ -4,7 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"sync"
+
+	"k8s.io/utils/lru"
 )
 
 // File thread.go keeps the messages of a rollout together, at a bot of Slack.
@@ -18,19 +19,16 @@ import (
 //	 └─ Canary is waiting for approval.
 //	 └─ Failed checks threshold reached 5   ── also in the channel
 
-// maxThreads bounds what is remembered. A rollout that is pushed out starts another thread.
+// maxThreads bounds what is remembered. A rollout that is pushed out, the one that was not heard of the longest, starts
+// another thread.
 const maxThreads = 4096
 
 // Threads remember where the first message of each rollout is. They are in memory only: after a restart the
 // next message of a rollout begins a thread of its own. Make them with NewThreads.
-type Threads struct {
-	mu    sync.Mutex
-	known map[threadKey]*thread
-	order []threadKey // the oldest first
-}
+type Threads struct{ known *lru.Cache }
 
 // NewThreads remember nothing yet.
-func NewThreads() *Threads { return &Threads{known: map[threadKey]*thread{}} }
+func NewThreads() *Threads { return &Threads{known: lru.New(maxThreads)} }
 
 // threadKey is a channel of a workspace, and a rollout. It is a hash, since the token is part of it.
 type threadKey [sha256.Size]byte
@@ -42,25 +40,14 @@ type thread struct {
 	ended string // text of the outcome that was said already, while the first message could not be changed yet
 }
 
+// find is nil for a rollout without a thread.
 func (t *Threads) find(k threadKey) *thread {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.known[k]
+	known, _ := t.known.Get(k)
+	th, _ := known.(*thread)
+	return th
 }
 
-func (t *Threads) keep(k threadKey, th *thread) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	// A thread that is begun again keeps its place in the order.
-	if t.known[k] == nil {
-		t.order = append(t.order, k)
-	}
-	t.known[k] = th
-	if len(t.order) > maxThreads {
-		delete(t.known, t.order[0])
-		t.order = t.order[1:]
-	}
-}
+func (t *Threads) keep(k threadKey, th *thread) { t.known.Add(k, th) }
 
 // key has all that makes a channel: two AlertProviders may name the same one with bots of different workspaces.
 func (s *Slack) key(m Message) threadKey {

@@ -189,7 +189,7 @@ func TestWebhooksHaveNoThreads(t *testing.T) {
 	require.NoError(t, n.Notify(t.Context(), news("u/r1", "A", Info, false)))
 	require.NoError(t, n.Notify(t.Context(), news("u/r1", "B", Info, true)))
 	require.NotContains(t, got.body, "thread_ts")
-	require.Empty(t, threads.known)
+	require.Zero(t, threads.known.Len())
 }
 
 func TestReceiversWithoutThreads(t *testing.T) {
@@ -198,7 +198,7 @@ func TestReceiversWithoutThreads(t *testing.T) {
 	n, err := New("slack", Options{Address: receiver(t, &got, `{"ok":true}`).URL, Token: "xoxb-1", Threads: threads})
 	require.NoError(t, err)
 	require.NoError(t, n.Notify(t.Context(), news("u/r1", "A", Info, false)))
-	require.Empty(t, threads.known, "What is told no place remembers none.")
+	require.Zero(t, threads.known.Len(), "What is told no place remembers none.")
 }
 
 func TestThreadsAreBounded(t *testing.T) {
@@ -208,8 +208,7 @@ func TestThreadsAreBounded(t *testing.T) {
 		threads.keep(k, &thread{})
 		threads.keep(k, &thread{})
 	}
-	require.Len(t, threads.known, maxThreads)
-	require.Len(t, threads.order, maxThreads)
-	require.Nil(t, threads.find(threadKey{0}), "The oldest goes first.")
+	require.Equal(t, maxThreads, threads.known.Len())
+	require.Nil(t, threads.find(threadKey{0}), "The one that was not heard of the longest goes first.")
 	require.NotNil(t, threads.find(threadKey{10}))
 }

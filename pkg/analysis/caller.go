@@ -39,8 +39,8 @@ func newCaller() *caller {
 
 // call returns nil when the hook answered with a 2xx, and else one line that says what came instead. The
 // context's deadline covers all attempts.
-func (c *caller) call(ctx context.Context, h v1beta1.CanaryWebhook, body []byte, p pass) error {
-	req, err := request(ctx, h, body, p)
+func (c *caller) call(ctx context.Context, h v1beta1.CanaryWebhook, body []byte, cr credentials) error {
+	req, err := request(ctx, h, body, cr)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func hookTimeoutOf(h v1beta1.CanaryWebhook) (time.Duration, error) {
 
 // request quotes no more of an address than its host: tokens are put into paths and queries as well as into
 // passwords, and the error ends in an event.
-func request(ctx context.Context, h v1beta1.CanaryWebhook, body []byte, p pass) (*retryablehttp.Request, error) {
+func request(ctx context.Context, h v1beta1.CanaryWebhook, body []byte, cr credentials) (*retryablehttp.Request, error) {
 	u, err := outbound.ParseURL(h.URL)
 	if err != nil {
 		return nil, errors.New("the url is not an http or https URL with a host") // it may hold a password
@@ -81,9 +81,9 @@ func request(ctx context.Context, h v1beta1.CanaryWebhook, body []byte, p pass) 
 	if err != nil {
 		return nil, fmt.Errorf("calling %q: %w", u.Host, outbound.Cause(err))
 	}
-	req.Header = p.header
+	req.Header = cr.header
 	req.Header.Set("Content-Type", "application/json")
-	if host := p.header.Get("Host"); host != "" { // the library sends another one otherwise
+	if host := cr.header.Get("Host"); host != "" { // the library sends another one otherwise
 		req.Host = host
 	}
 	return req, nil

@@ -86,12 +86,12 @@ func (a *Analyst) call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 	if err != nil {
 		return fmt.Errorf("writing the payload: %w", err)
 	}
-	pass, err := a.pass(within, c, h)
+	sent, err := a.credentials(within, c, h)
 	if err != nil {
 		return err
 	}
-	secrets = pass.secrets
-	return a.hooks.call(within, h, body, pass)
+	secrets = sent.secrets
+	return a.hooks.call(within, h, body, sent)
 }
 
 // payload is what a hook is sent.

@@ -11,37 +11,37 @@ import (
 	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
-// pass is how a hook's request shows who it comes from.
-type pass struct {
+// credentials are how a hook's request shows who it comes from.
+type credentials struct {
 	header  http.Header
 	secrets outbound.Secrets // of the request
 }
 
-// pass reads the credentials of a hook. They are read anew for each call, so that a changed Secret counts at once
+// credentials reads the credentials of a hook. They are read anew for each call, so that a changed Secret counts at once
 // and is kept nowhere.
-func (a *Analyst) pass(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook) (pass, error) {
-	p := pass{header: http.Header{}}
-	p.secrets.AddURL(h.URL)
+func (a *Analyst) credentials(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook) (credentials, error) {
+	cr := credentials{header: http.Header{}}
+	cr.secrets.AddURL(h.URL)
 	for name, value := range h.Headers {
-		p.header.Set(name, value)
-		p.secrets.AddHeader(name, value)
+		cr.header.Set(name, value)
+		cr.secrets.AddHeader(name, value)
 	}
 	if h.SecretRef == nil {
-		return p, nil
+		return cr, nil
 	}
 	// In the Canary's namespace and no other: a Canary must not borrow what its author may not read.
 	data, err := a.library().Secret(ctx, c.Namespace, h.SecretRef.Name)
 	if err != nil {
-		return p, fmt.Errorf("secret %q: %w", h.SecretRef.Name, err)
+		return cr, fmt.Errorf("secret %q: %w", h.SecretRef.Name, err)
 	}
 	authorization, err := authorize(data)
 	if err != nil {
-		return p, fmt.Errorf("secret %q %w", h.SecretRef.Name, err)
+		return cr, fmt.Errorf("secret %q %w", h.SecretRef.Name, err)
 	}
 	// After the headers, so that a Secret counts more than what anybody can read in the spec.
-	p.header.Set("Authorization", authorization)
-	p.secrets.AddData(data)
-	return p, nil
+	cr.header.Set("Authorization", authorization)
+	cr.secrets.AddData(data)
+	return cr, nil
 }
 
 // errNoCredentials names the keys that are looked for, never those that are there.

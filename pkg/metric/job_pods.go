@@ -41,7 +41,7 @@ func (j *job) stuck(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	reason := waitsInVain(pods)
+	reason := stuckReason(pods)
 	if reason == "" {
 		return nil
 	}
@@ -53,9 +53,10 @@ func (j *job) stuck(ctx context.Context) error {
 	return errors.New(reason)
 }
 
-// waitsInVain looks at init containers first, as they run first. It does not count ErrImagePull, which may be
+// stuckReason says for what a Pod waits that will never come; empty: for nothing. It looks at init containers first, as
+// they run first. It does not count ErrImagePull, which may be
 // one bad moment of a registry; ImagePullBackOff follows when it was not.
-func waitsInVain(pods []corev1.Pod) string {
+func stuckReason(pods []corev1.Pod) string {
 	for _, pod := range pods {
 		all := append(append([]corev1.ContainerStatus{}, pod.Status.InitContainerStatuses...), pod.Status.ContainerStatuses...)
 		for _, c := range all {
@@ -79,7 +80,7 @@ func (j *job) log(ctx context.Context, pods []corev1.Pod) string {
 			continue
 		}
 		// The container is named: of a Pod with several the API refuses to guess.
-		values := url.Values{"container": {broken(pod)}, "tailLines": {fmt.Sprint(logLines)}, "limitBytes": {fmt.Sprint(logRead)}}
+		values := url.Values{"container": {failedContainer(pod)}, "tailLines": {fmt.Sprint(logLines)}, "limitBytes": {fmt.Sprint(logRead)}}
 		path := "/api/v1/namespaces/" + j.Namespace + "/pods/" + pod.Name + "/log?" + values.Encode()
 		text, err := j.Cluster.Do(ctx, http.MethodGet, path, nil)
 		if err != nil {
@@ -97,8 +98,8 @@ func latestFirst(pods []corev1.Pod) []corev1.Pod {
 	})
 }
 
-// broken is the container that failed.
-func broken(pod corev1.Pod) string {
+// failedContainer is the container that failed.
+func failedContainer(pod corev1.Pod) string {
 	for _, c := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
 		// The one that said no: others of its Pod may have ended well, or were stopped with it.
 		if c.State.Terminated != nil && c.State.Terminated.ExitCode != 0 {

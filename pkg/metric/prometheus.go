@@ -167,8 +167,13 @@ func samples(v model.Value) ([]Sample, error) {
 		}
 		found := make([]Sample, len(v))
 		for i, s := range v {
-			if s == nil { // null in the answer
+			switch {
+			case s == nil: // null in the answer
 				return nil, errors.New("an element of the query's result is null")
+			case s.Histogram != nil:
+				return nil, errors.New("an element of the query's result is a histogram, not a number")
+			case s.Timestamp == 0 && s.Value == 0: // nothing was read
+				return nil, errors.New("an element of the query's result has no value")
 			}
 			found[i] = Sample{Labels: labels(s.Metric), Value: float64(s.Value)}
 		}

@@ -422,6 +422,20 @@ func TestInfluxUnknownAnnotation(t *testing.T) {
 	}
 }
 
+func TestPrometheusNoValue(t *testing.T) {
+	_, err := ask(t, "prometheus", contestants(t)["prometheus"], result("vector", `[{"metric":{}}]`))
+	require.ErrorContains(t, err, "an element of the query's result has no value", "What is not there is not the value 0.")
+	got, err := ask(t, "prometheus", contestants(t)["prometheus"], result("vector", `[{"metric":{},"value":[1,"0"]}]`))
+	require.NoError(t, err)
+	require.Zero(t, got, "And what is 0 is.")
+}
+
+func TestPrometheusNativeHistogram(t *testing.T) {
+	const element = `{"metric":{},"histogram":[1,{"count":"3","sum":"7.5","buckets":[[0,"1","2","3"]]}]}`
+	_, err := ask(t, "prometheus", contestants(t)["prometheus"], result("vector", "["+element+"]"))
+	require.ErrorContains(t, err, "an element of the query's result is a histogram, not a number", "It has no value, which is not the value 0.")
+}
+
 func TestPrometheusNullElement(t *testing.T) {
 	_, err := ask(t, "prometheus", contestants(t)["prometheus"], result("vector", `[null]`))
 	require.ErrorContains(t, err, "an element of the query's result is null")

@@ -197,7 +197,7 @@ func assemble(t testing.TB, mgr ctrl.Manager, tell clock, a Analyst, into promet
 		Routers:  &observe.Routers{Default: "istio", Discovery: d, Now: tell.now},
 		Kinds:    workload.Kinds{Rules: workload.Rules{SelectorLabels: []string{"app"}}},
 		Tracking: true,
-		Validate: func(c *v1beta1.Canary) error { return analysis.Sound(c.Spec, cmp.Or(c.Spec.Provider, "istio")) },
+		Validate: func(c *v1beta1.Canary) error { return analysis.Validate(c.Spec, cmp.Or(c.Spec.Provider, "istio")) },
 		Settle:   2 * time.Second,
 	}
 	r.Use(mgr, tell.now)

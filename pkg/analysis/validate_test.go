@@ -10,14 +10,14 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-func TestSound(t *testing.T) {
+func TestValidate(t *testing.T) {
 	fine := v1beta1.CanaryMetric{Name: "request-success-rate", ThresholdRange: &v1beta1.ThresholdRange{Min: new(99.0)}}
 	cases := map[string]struct {
 		reason  string
 		metric  v1beta1.CanaryMetric
 		hook    v1beta1.CanaryWebhook
 		meter   string // whose series tell of the traffic; empty: Istio's
-		field   string // empty: it is sound
+		field   string // empty: nothing is wrong
 		problem string // part of it
 	}{
 		"Builtin":   {reason: "Nothing to find.", metric: v1beta1.CanaryMetric{Name: "request-duration", Threshold: 500}},
@@ -97,7 +97,7 @@ func TestSound(t *testing.T) {
 				Metrics: []v1beta1.CanaryMetric{fine, tc.metric}, Webhooks: []v1beta1.CanaryWebhook{tc.hook},
 			}}
 			tc.meter = cmp.Or(tc.meter, "istio")
-			err := Sound(spec, tc.meter)
+			err := Validate(spec, tc.meter)
 			if tc.field == "" {
 				require.NoError(t, err, tc.reason)
 				return
@@ -107,21 +107,21 @@ func TestSound(t *testing.T) {
 			require.Equal(t, tc.field, invalid.Field, tc.reason)
 			require.Contains(t, invalid.Problem, tc.problem, tc.reason)
 			require.NotContains(t, invalid.Problem, "\n", "It ends in a condition.")
-			require.EqualError(t, Sound(spec, tc.meter), err.Error(), "And says the same each time.")
+			require.EqualError(t, Validate(spec, tc.meter), err.Error(), "And says the same each time.")
 		})
 	}
-	require.NoError(t, Sound(v1beta1.CanarySpec{}, "istio"), "Without an analysis there is nothing to judge.")
+	require.NoError(t, Validate(v1beta1.CanarySpec{}, "istio"), "Without an analysis there is nothing to judge.")
 }
 
-// BenchmarkSound is what every look at a Canary with ten conditions costs.
-func BenchmarkSound(b *testing.B) {
+// BenchmarkValidate is what every look at a Canary with ten conditions costs.
+func BenchmarkValidate(b *testing.B) {
 	spec := v1beta1.CanarySpec{Analysis: &v1beta1.CanaryAnalysis{}}
 	for range 10 {
 		spec.Analysis.Metrics = append(spec.Analysis.Metrics, v1beta1.CanaryMetric{Name: "request-duration", SuccessCondition: "result < 500.0"})
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := Sound(spec, "istio"); err != nil {
+		if err := Validate(spec, "istio"); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -9,24 +9,24 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// File sound.go is about the spec alone: what it finds is said in the condition Valid, before anything is made.
+// File validate.go is about the spec alone: what it finds is said in the condition Valid, before anything is made.
 
-// Sound refuses what could never be judged or asked, when a Canary is applied rather than in the middle of a rollout.
+// Validate refuses what could never be judged or asked, when a Canary is applied rather than in the middle of a rollout.
 // Its error is a *rollout.InvalidError with the field's path and, for a condition that does not compile, the place in
 // it. What was compiled is kept, so that asking again costs next to nothing. The meter is the provider whose
 // series tell of the Canary's traffic.
-func Sound(spec v1beta1.CanarySpec, meter string) error {
+func Validate(spec v1beta1.CanarySpec, meter string) error {
 	if spec.Analysis == nil {
 		return nil
 	}
 	for i, m := range spec.Analysis.Metrics {
 		field := fmt.Sprintf("spec.analysis.metrics[%d]", i)
-		for _, check := range []func(string, v1beta1.CanaryMetric) error{soundConditions, soundComparison, soundQuery} {
+		for _, check := range []func(string, v1beta1.CanaryMetric) error{validateConditions, validateComparison, validateQuery} {
 			if err := check(field, m); err != nil {
 				return err
 			}
 		}
-		if err := soundSamples(field, m, meter); err != nil {
+		if err := validateSamples(field, m, meter); err != nil {
 			return err
 		}
 	}
@@ -38,8 +38,8 @@ func Sound(spec v1beta1.CanarySpec, meter string) error {
 	return nil
 }
 
-// soundConditions compiles both conditions, each in the place where it stands.
-func soundConditions(field string, m v1beta1.CanaryMetric) error {
+// validateConditions compiles both conditions, each in the place where it stands.
+func validateConditions(field string, m v1beta1.CanaryMetric) error {
 	for _, c := range []struct{ name, expression string }{
 		{"successCondition", m.SuccessCondition},
 		{"failureCondition", m.FailureCondition},
@@ -58,8 +58,8 @@ func soundConditions(field string, m v1beta1.CanaryMetric) error {
 	return nil
 }
 
-// soundComparison refuses what a comparison would silently leave out, and tests there is no data for.
-func soundComparison(field string, m v1beta1.CanaryMetric) error {
+// validateComparison refuses what a comparison would silently leave out, and tests there is no data for.
+func validateComparison(field string, m v1beta1.CanaryMetric) error {
 	if m.Baseline == "" {
 		return nil
 	}
@@ -87,8 +87,8 @@ func soundComparison(field string, m v1beta1.CanaryMetric) error {
 	return nil
 }
 
-// soundSamples refuses to compare by a built-in metric where the provider's series do not tell the sides apart.
-func soundSamples(field string, m v1beta1.CanaryMetric, meter string) error {
+// validateSamples refuses to compare by a built-in metric where the provider's series do not tell the sides apart.
+func validateSamples(field string, m v1beta1.CanaryMetric, meter string) error {
 	if k := kindOf(m); m.Baseline == "" || k != &successRate && k != &latency {
 		return nil
 	}
@@ -98,8 +98,8 @@ func soundSamples(field string, m v1beta1.CanaryMetric, meter string) error {
 	return nil
 }
 
-// soundQuery renders a query as it will be asked: a word that is missing is missing at every check.
-func soundQuery(field string, m v1beta1.CanaryMetric) error {
+// validateQuery renders a query as it will be asked: a word that is missing is missing at every check.
+func validateQuery(field string, m v1beta1.CanaryMetric) error {
 	if m.TemplateRef != nil || m.Query == "" {
 		return nil
 	}

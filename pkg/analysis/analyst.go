@@ -6,14 +6,14 @@
 // A metric goes this way:
 //
 //	source     built in, query or template → whom to ask, and what       source.go, library.go
-//	weigh      one value: range, then conditions in CEL                  measure.go, judge.go, condition.go
+//	weigh      one value: range, then conditions in CEL                  measure.go, thresholds.go, condition.go
 //	compare    two workloads: counts or values, then a test of them      compare.go, sample.go, proportion.go, ranksum.go
 //	outcome    verdict, or what a missing value means; the measurement   outcome.go
 //
 // All of one round run at the same time, each within its own timeout, so that a round takes as long
 // as its slowest check. Nothing is remembered between rounds but connections and compiled conditions. What a failed
 // check is told as is text that alerts and scripts look for; it is written in one place for hooks (hook.go) and in
-// one for metrics (judge.go). Nothing that is told holds a secret (hidden.go).
+// one for metrics (thresholds.go). Nothing that is told holds a secret (pkg/outbound).
 package analysis
 
 import (

@@ -127,7 +127,7 @@ func (s *source) values(ctx context.Context, query string) ([]float64, error) {
 func (s *source) outside(values []float64) string {
 	limits := s.kind.limits(s.metric)
 	for _, v := range values {
-		if told := judge(v, limits, s.kind.unit); told != "" && !math.IsNaN(v) {
+		if told := violation(v, limits, s.kind.unit); told != "" && !math.IsNaN(v) {
 			return told
 		}
 	}

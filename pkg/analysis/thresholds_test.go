@@ -14,7 +14,7 @@ func between(least, most float64) v1beta1.ThresholdRange {
 	return v1beta1.ThresholdRange{Min: &least, Max: &most}
 }
 
-func TestJudge(t *testing.T) {
+func TestViolation(t *testing.T) {
 	atLeast := func(v float64) v1beta1.ThresholdRange { return v1beta1.ThresholdRange{Min: &v} }
 	atMost := func(v float64) v1beta1.ThresholdRange { return v1beta1.ThresholdRange{Max: &v} }
 	cases := map[string]struct {
@@ -51,7 +51,7 @@ func TestJudge(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, tc.want, judge(tc.value, tc.allowed, tc.unit), tc.reason)
+			require.Equal(t, tc.want, violation(tc.value, tc.allowed, tc.unit), tc.reason)
 		})
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/sluice-cd/sluice/pkg/metric"
 )
 
-// File judge.go has what is compared with a threshold, and the words for it. They are those of the interface, which
+// File thresholds.go has what is compared with a threshold, and the words for it. They are those of the interface, which
 // alerts and scripts look for.
 
-// judge compares a value with what is allowed, both ends included, and says in the metric's unit what
+// violation compares a value with what is allowed, both ends included, and says in the metric's unit what
 // is wrong with it, or nothing. This is the only place where anything is compared with a threshold.
-func judge(value float64, allowed v1beta1.ThresholdRange, u unit) string {
+func violation(value float64, allowed v1beta1.ThresholdRange, u unit) string {
 	v := u.exact(value)
 	if math.IsNaN(v) { // it compares with nothing, and so would pass
 		return "is not a number"

@@ -6,7 +6,7 @@
 // A metric goes this way:
 //
 //	source     built in, query or template → whom to ask, and what       source.go, library.go
-//	weigh      one value: range, then conditions in CEL                  measure.go, thresholds.go, condition.go
+//	evaluate   one value: range, then conditions in CEL                  measure.go, thresholds.go, condition.go
 //	compare    two workloads: counts or values, then a test of them      compare.go, sample.go, proportion.go, ranksum.go
 //	outcome    verdict, or what a missing value means; the measurement   outcome.go
 //

@@ -55,7 +55,7 @@ func (c *caller) call(ctx context.Context, h v1beta1.CanaryWebhook, body []byte,
 	if resp != nil {
 		resp.Body.Close()
 	}
-	return verdict(last, err, req.URL.Host, h)
+	return result(last, err, req.URL.Host, h)
 }
 
 // hookTimeoutOf reads a timeout anew each time: the Canary may have been stored before its field was checked.
@@ -155,10 +155,10 @@ func oneLine(text []byte) string {
 	return line
 }
 
-// verdict prefers what the server said to how the connection ended: a hook that answered 500 three
+// result prefers what the server said to how the connection ended: a hook that answered 500 three
 // times and then ran out of time failed for what its 500 said.
 // Any 2xx agrees. The interface stopped at 202, and so refused 204, which many frameworks answer with.
-func verdict(last *answer, err error, host string, h v1beta1.CanaryWebhook) error {
+func result(last *answer, err error, host string, h v1beta1.CanaryWebhook) error {
 	switch {
 	case last != nil && last.code/100 == 2: // even when its body never ended
 		return nil

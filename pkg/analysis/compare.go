@@ -61,11 +61,11 @@ func (a *Analyst) compare(ctx context.Context, s *source, o outcome) outcome {
 	o.query = canary.query
 	switch {
 	case canary.err != nil:
-		return s.lost(o, canary.err)
+		return s.failedSide(o, canary.err)
 	case errors.Is(primary.err, metric.ErrNoData) && !errors.Is(primary.err, metric.ErrNaN):
 		// A primary without requests leaves nothing to compare with, and is not the canary's fault.
 	case primary.err != nil:
-		return s.lost(o, primary.err)
+		return s.failedSide(o, primary.err)
 	}
 	e, err := examine(s.metric, canary.samples, primary.samples)
 	if err != nil {
@@ -105,9 +105,9 @@ func (s *source) sample(ctx context.Context, from metric.Sampler, target string)
 	return side{query: query, samples: samples, err: err}
 }
 
-// lost is the outcome of a side that could not be asked, or did not answer.
-func (s *source) lost(o outcome, err error) outcome {
-	var why *snag
+// failedSide is the outcome of a side that could not be asked, or did not answer.
+func (s *source) failedSide(o outcome, err error) outcome {
+	var why *setupError
 	if errors.As(err, &why) {
 		return s.unasked(o, err)
 	}

@@ -50,9 +50,9 @@ type condition struct {
 	err          error // of both, as one line with the position
 }
 
-// lexicon is built when the first condition is met and shared by all from then on: it takes two megabytes of resident
+// sharedConditions is built when the first condition is met and shared by all from then on: it takes two megabytes of resident
 // memory, and many operators never meet a condition. A condition takes ten kilobytes.
-var lexicon = sync.OnceValues(newConditions)
+var sharedConditions = sync.OnceValues(newConditions)
 
 // newConditions prepares both readings over one vocabulary. It only fails if that contradicts itself.
 func newConditions() (*conditions, error) {

@@ -31,7 +31,7 @@ func (a *Analyst) measure(ctx context.Context, r *round, c *v1beta1.Canary, m v1
 	case m.Baseline != "":
 		o = a.compare(ctx, s, o)
 	default:
-		o = a.weigh(ctx, s, o)
+		o = a.evaluate(ctx, s, o)
 	}
 	return o.finding(m, s.secrets, a.now())
 }
@@ -40,7 +40,7 @@ func (a *Analyst) measure(ctx context.Context, r *round, c *v1beta1.Canary, m v1
 func (s *source) unasked(o outcome, err error) outcome {
 	// A template that is not there may come, or its Secret, and so the metric's policy counts. A query that cannot be
 	// rendered is the same at each check.
-	var why *snag
+	var why *setupError
 	if errors.As(err, &why) && why.final {
 		return o.decided(v1beta1.Failed, why.text)
 	}
@@ -59,8 +59,8 @@ func (s *source) unanswered(o outcome, err error) outcome {
 	return o.lacking(s.metric, err, s.kind.failed(s.metric, err))
 }
 
-// weigh holds a value against what the metric accepts.
-func (a *Analyst) weigh(ctx context.Context, s *source, o outcome) outcome {
+// evaluate holds a value against what the metric accepts.
+func (a *Analyst) evaluate(ctx context.Context, s *source, o outcome) outcome {
 	query, err := s.query(s.canary.Spec.TargetRef.Name)
 	if err != nil {
 		return s.unasked(o, err)
@@ -170,7 +170,7 @@ func met(ctx context.Context, expression string, values []float64) (bool, error)
 	if expression == "" {
 		return false, nil
 	}
-	all, err := lexicon()
+	all, err := sharedConditions()
 	if err != nil {
 		return false, err
 	}

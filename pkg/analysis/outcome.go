@@ -48,11 +48,11 @@ func (o outcome) lacking(m v1beta1.CanaryMetric, err error, message string) outc
 	case errors.Is(err, metric.ErrNoData):
 		policy = m.OnNoData
 	}
-	return o.decided(meaning(policy), message)
+	return o.decided(verdictOf(policy), message)
 }
 
-// meaning is the verdict that a policy stands for; what is left out is a failure.
-func meaning(p v1beta1.ResultPolicy) v1beta1.Verdict {
+// verdictOf is the verdict that a policy stands for; what is left out is a failure.
+func verdictOf(p v1beta1.ResultPolicy) v1beta1.Verdict {
 	switch p {
 	case v1beta1.ResultPass:
 		return v1beta1.Passed

@@ -36,14 +36,14 @@ type source struct {
 	failed func(vendor string) // hears of a query that came to nothing
 }
 
-// snag keeps a metric from being asked.
-type snag struct {
+// setupError keeps a metric from being asked.
+type setupError struct {
 	text  string
 	final bool // the Canary has to be changed: no policy makes anything else of it than a failure
 }
 
 // Error is the whole message: what a metric is told as is an interface, and has no prefix.
-func (s *snag) Error() string { return s.text }
+func (s *setupError) Error() string { return s.text }
 
 // source finds whom to ask. A template goes before a query, and that before what is built in.
 func (a *Analyst) source(ctx context.Context, r *round, c *v1beta1.Canary, m v1beta1.CanaryMetric) (*source, error) {
@@ -54,20 +54,20 @@ func (a *Analyst) source(ctx context.Context, r *round, c *v1beta1.Canary, m v1b
 	case s.kind == nil:
 		// It has to have one, to be spoken of.
 		s.kind = &inline
-		return s, &snag{text: "Metric query failed for no usable metrics template and query were configured: " + m.Name, final: true}
+		return s, &setupError{text: "Metric query failed for no usable metrics template and query were configured: " + m.Name, final: true}
 	}
 	s.template = m.Query
 	if s.template == "" {
 		builtin, err := s.builtin()
 		if err != nil {
-			return s, &snag{text: s.kind.failed(m, err), final: true}
+			return s, &setupError{text: s.kind.failed(m, err), final: true}
 		}
 		s.template = builtin
 	}
 	address := cmp.Or(c.Spec.MetricsServer, a.MetricsServer)
 	server, err := a.pool.Prometheus(address)
 	if err != nil {
-		return s, &snag{text: fmt.Sprintf("Error building Prometheus client for %s %v", shown(address), err), final: true}
+		return s, &setupError{text: fmt.Sprintf("Error building Prometheus client for %s %v", shown(address), err), final: true}
 	}
 	s.system, s.promql = server, true
 	// An error of the client may repeat the address, and so may the server's answer.
@@ -99,7 +99,7 @@ func (a *Analyst) refer(ctx context.Context, r *round, s *source) error {
 	ref.Namespace = cmp.Or(ref.Namespace, s.canary.Namespace)
 	e, err := r.once(ref, func() (*entry, error) { return a.look(ctx, s.canary, ref) })
 	if err != nil {
-		return &snag{text: fmt.Sprintf("Metric template %s.%s %v", ref.Name, ref.Namespace, err)}
+		return &setupError{text: fmt.Sprintf("Metric template %s.%s %v", ref.Name, ref.Namespace, err)}
 	}
 	spec := e.template.Spec
 	s.vendor = string(spec.Provider.Type)
@@ -120,7 +120,7 @@ func (a *Analyst) refer(ctx context.Context, r *round, s *source) error {
 // unmade is about a template that no monitoring system can be made of.
 // It is not final: what is wrong with a template or its Secret can be mended without the Canary.
 func (s *source) unmade(ref v1beta1.CrossNamespaceRef, spec v1beta1.MetricTemplateSpec, err error) error {
-	return &snag{text: fmt.Sprintf("Metric template %s.%s provider %s error: %v", ref.Name, ref.Namespace, spec.Provider.Type, err)}
+	return &setupError{text: fmt.Sprintf("Metric template %s.%s provider %s error: %v", ref.Name, ref.Namespace, spec.Provider.Type, err)}
 }
 
 // settings are what a monitoring system needs to know beside its address.
@@ -191,12 +191,12 @@ func (s *source) query(target string) (string, error) {
 		return text, nil
 	}
 	if ref := s.metric.TemplateRef; ref != nil {
-		return "", &snag{
+		return "", &setupError{
 			text:  fmt.Sprintf("Metric template %s.%s query render error: %v", ref.Name, cmp.Or(ref.Namespace, s.canary.Namespace), err),
 			final: true,
 		}
 	}
-	return "", &snag{text: s.kind.failed(s.metric, err), final: true}
+	return "", &setupError{text: s.kind.failed(s.metric, err), final: true}
 }
 
 // render fills the words of the query in.

@@ -47,7 +47,7 @@ func validateConditions(field string, m v1beta1.CanaryMetric) error {
 		if c.expression == "" {
 			continue
 		}
-		all, err := lexicon()
+		all, err := sharedConditions()
 		if err != nil {
 			return err
 		}

@@ -128,7 +128,7 @@ func (a *awsCloud) api(ctx context.Context) (*cloudwatch.Client, error) {
 		}
 		return cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) {
 			own := *a.client
-			own.Transport = whole{next: a.client.Transport}
+			own.Transport = copiedBody{next: a.client.Transport}
 			o.HTTPClient = &own // not of cfg, which would refuse it where AWS_CA_BUNDLE is set
 			if a.address != "" {
 				o.BaseEndpoint = aws.String(a.address)
@@ -137,11 +137,11 @@ func (a *awsCloud) api(ctx context.Context) (*cloudwatch.Client, error) {
 	})
 }
 
-// whole sends requests from a copy of their body. The SDK closes its own as soon as an answer begins, and a
+// copiedBody sends requests from a copy of their body. The SDK closes its own as soon as an answer begins, and a
 // transport that has not noticed its end by then gives up the connection, answer and all.
-type whole struct{ next http.RoundTripper }
+type copiedBody struct{ next http.RoundTripper }
 
-func (w whole) RoundTrip(r *http.Request) (*http.Response, error) {
+func (w copiedBody) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body == nil {
 		return w.next.RoundTrip(r)
 	}

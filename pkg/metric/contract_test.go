@@ -192,7 +192,7 @@ func TestContractCredentialsInAddress(t *testing.T) {
 
 func TestContractMissingKey(t *testing.T) {
 	everyone(t, func(t *testing.T, kind v1beta1.MetricProviderType, c contestant) {
-		for _, key := range sorts()[kind].needs {
+		for _, key := range providerKinds()[kind].needs {
 			p, s := c.provider(t, kind, "http://127.0.0.1:1")
 			delete(s.Secret, key)
 			_, err := New(p, s)
@@ -203,9 +203,9 @@ func TestContractMissingKey(t *testing.T) {
 				require.NoError(t, err, "A server may answer everybody.")
 				continue
 			}
-			require.ErrorContains(t, err, fmt.Sprintf("a secret with the key %q is needed", sorts()[kind].needs[0]))
+			require.ErrorContains(t, err, fmt.Sprintf("a secret with the key %q is needed", providerKinds()[kind].needs[0]))
 		}
-		require.Equal(t, c.optio, len(sorts()[kind].needs) == 0 || sorts()[kind].guest, "Who does without a Secret needs no key of it.")
+		require.Equal(t, c.optio, len(providerKinds()[kind].needs) == 0 || providerKinds()[kind].guest, "Who does without a Secret needs no key of it.")
 	})
 }
 

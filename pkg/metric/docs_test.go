@@ -52,7 +52,7 @@ func TestDocumentedExamplesWork(t *testing.T) {
 func TestDocumentedTable(t *testing.T) {
 	text, err := os.ReadFile(page)
 	require.NoError(t, err)
-	for kind, s := range sorts() {
+	for kind, s := range providerKinds() {
 		row := regexp.MustCompile("(?m)^\\| `" + string(kind) + "` .*$").FindString(string(text))
 		require.NotEmpty(t, row, "The table has %s.", kind)
 		for _, key := range s.needs {

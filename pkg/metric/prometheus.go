@@ -64,18 +64,18 @@ func newPrometheus(c config) (Provider, error) {
 	}
 	// A copy with the same connections below: the client is shared, and these headers are one template's.
 	client := *c.client
-	client.Transport = heading{next: c.client.Transport, header: h}
+	client.Transport = withHeader{next: c.client.Transport, header: h}
 	return NewPrometheus(c.address, Options{Client: &client, Timeout: c.Timeout})
 }
 
-// heading sends headers along with every request.
-type heading struct {
+// withHeader sends headers along with every request.
+type withHeader struct {
 	next   http.RoundTripper
 	header http.Header
 }
 
 // RoundTrip sets headers here, since the library's calls take none. Those of the template win over the library's.
-func (h heading) RoundTrip(r *http.Request) (*http.Response, error) {
+func (h withHeader) RoundTrip(r *http.Request) (*http.Response, error) {
 	sent := r.Clone(r.Context()) // a request belongs to its sender
 	for name, values := range h.header {
 		sent.Header[name] = values

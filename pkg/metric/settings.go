@@ -40,9 +40,9 @@ type FieldError struct {
 
 func (e *FieldError) Error() string { return e.Field + " " + e.Problem }
 
-// sort is a kind of monitoring system.
+// providerKind is a kind of monitoring system.
 // What Check and New have to know of it is data, so that a template is refused before anybody is asked.
-type sort struct {
+type providerKind struct {
 	make    func(c config) (Provider, error)
 	timeout time.Duration
 	address string   // where it is if nobody says; empty with needAt: somebody has to
@@ -54,9 +54,9 @@ type sort struct {
 	orAt    bool     // or through the same API at an address
 }
 
-// sorts are all there are. Default addresses and keys of Secrets are those that manifests of this API rely on.
-func sorts() map[v1beta1.MetricProviderType]sort {
-	return map[v1beta1.MetricProviderType]sort{
+// providerKinds are all there are. Default addresses and keys of Secrets are those that manifests of this API rely on.
+func providerKinds() map[v1beta1.MetricProviderType]providerKind {
+	return map[v1beta1.MetricProviderType]providerKind{
 		"prometheus": {make: newPrometheus, timeout: defaultTimeout, needAt: true},
 		"datadog": {make: newDatadog, needAt: true, address: "https://api.datadoghq.com",
 			needs: []string{"datadog_api_key", "datadog_application_key"}},
@@ -79,7 +79,7 @@ func sorts() map[v1beta1.MetricProviderType]sort {
 // Known are the types of providers, sorted.
 func Known() []string {
 	var names []string
-	for name := range sorts() {
+	for name := range providerKinds() {
 		names = append(names, string(name))
 	}
 	slices.Sort(names)
@@ -90,7 +90,7 @@ func Known() []string {
 // It tells the first mistake only.
 func Check(t v1beta1.MetricTemplateSpec) error {
 	p := t.Provider
-	s, known := sorts()[p.Type]
+	s, known := providerKinds()[p.Type]
 	switch {
 	case !known:
 		return unknown(p.Type)
@@ -135,7 +135,7 @@ type config struct {
 // is 5s for prometheus, 5m for job and keptn, and 10s for all others. Neither its own error nor those of
 // its queries show what is in the Secret, in headers or in the credentials of the address.
 func New(p v1beta1.MetricProvider, s Settings) (Provider, error) {
-	kind, known := sorts()[p.Type]
+	kind, known := providerKinds()[p.Type]
 	if !known {
 		return nil, unknown(p.Type)
 	}
@@ -170,7 +170,7 @@ func New(p v1beta1.MetricProvider, s Settings) (Provider, error) {
 	return guard(made, string(p.Type), c.Timeout, secrets), nil
 }
 
-func (s Settings) filled(kind sort) Settings {
+func (s Settings) filled(kind providerKind) Settings {
 	if s.Timeout == 0 {
 		s.Timeout = kind.timeout
 	}

@@ -124,7 +124,7 @@ func (l *login) token(ctx context.Context, c *http.Client) (string, error) {
 		return l.has.AccessToken, nil
 	}
 	// Its own errors repeat the address, and do not wrap what went wrong.
-	own, seen := *c, &noting{next: c.Transport}
+	own, seen := *c, &failureRecorder{next: c.Transport}
 	own.Transport = seen
 	source, err := l.source(context.WithValue(ctx, oauth2.HTTPClient, &own))
 	if err != nil {
@@ -167,13 +167,13 @@ func refused(err error) error {
 	return outbound.Cause(err)
 }
 
-// noting remembers why the last request failed.
-type noting struct {
+// failureRecorder remembers why the last request failed.
+type failureRecorder struct {
 	next http.RoundTripper
 	err  error
 }
 
-func (n *noting) RoundTrip(r *http.Request) (*http.Response, error) {
+func (n *failureRecorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := n.next.RoundTrip(r)
 	n.err = err
 	return resp, err

@@ -53,13 +53,13 @@ func (t *Teams) Notify(ctx context.Context, m Message) error {
 	return t.accepted(said)
 }
 
-// hidden is how a webhook passes on that the service behind it refused: in the text of a 200.
+// nestedStatus is how a webhook passes on that the service behind it refused: in the text of a 200.
 //
 // Source: https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using
-var hidden = regexp.MustCompile(`returned HTTP error (\d{3})`)
+var nestedStatus = regexp.MustCompile(`returned HTTP error (\d{3})`)
 
 func (t *Teams) accepted(said []byte) error {
-	found := hidden.FindSubmatch(said)
+	found := nestedStatus.FindSubmatch(said)
 	if found == nil {
 		return nil
 	}

@@ -66,58 +66,58 @@ func parseTemplate(text string) (*template.Template, error) {
 	if t.Defines() > 0 {
 		return nil, errors.New("template: define and block are not allowed")
 	}
-	return t, tame(t.Root(), false)
+	return t, checkNode(t.Root(), false)
 }
 
-// tame refuses what could run for long: loops over anything but the lists, loops in loops, and templates that
+// checkNode refuses what could run for long: loops over anything but the lists, loops in loops, and templates that
 // call each other.
-func tame(n parse.Node, looping bool) error {
+func checkNode(n parse.Node, looping bool) error {
 	switch n := n.(type) {
 	case *parse.ListNode:
 		if n == nil { // no else
 			return nil
 		}
-		return tameAll(n.Nodes, looping)
+		return checkNodes(n.Nodes, looping)
 	case *parse.ActionNode:
-		return tamePipe(n.Pipe)
+		return checkPipe(n.Pipe)
 	case *parse.IfNode:
-		return tameBranch(n.BranchNode, looping)
+		return checkBranch(n.BranchNode, looping)
 	case *parse.WithNode:
-		return tameBranch(n.BranchNode, looping)
+		return checkBranch(n.BranchNode, looping)
 	case *parse.RangeNode:
 		// Behind a bar there may be anything, as a number.
 		if list := n.Pipe.Cmds[0].String(); looping || len(n.Pipe.Cmds) > 1 || list != ".Images" && list != ".Fields" {
 			return fmt.Errorf("template: range over %s is not allowed, only over .Images and .Fields, one in the other neither", n.Pipe)
 		}
-		return tameBranch(n.BranchNode, true)
+		return checkBranch(n.BranchNode, true)
 	case *parse.TemplateNode:
 		return errors.New("template: define and block are not allowed")
 	}
 	return nil
 }
 
-func tameAll(nodes []parse.Node, looping bool) error {
+func checkNodes(nodes []parse.Node, looping bool) error {
 	for _, n := range nodes {
-		if err := tame(n, looping); err != nil {
+		if err := checkNode(n, looping); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func tameBranch(b parse.BranchNode, looping bool) error {
+func checkBranch(b parse.BranchNode, looping bool) error {
 	// The first only, and not joined: what joins errors puts them on lines of their own, and this ends in a condition.
-	if err := tamePipe(b.Pipe); err != nil {
+	if err := checkPipe(b.Pipe); err != nil {
 		return err
 	}
-	if err := tame(b.List, looping); err != nil {
+	if err := checkNode(b.List, looping); err != nil {
 		return err
 	}
-	return tame(b.ElseList, looping)
+	return checkNode(b.ElseList, looping)
 }
 
-// tamePipe looks into parentheses, and behind them: `(index .Images 0).New` is a chain around a pipe.
-func tamePipe(p *parse.PipeNode) error {
+// checkPipe looks into parentheses, and behind them: `(index .Images 0).New` is a chain around a pipe.
+func checkPipe(p *parse.PipeNode) error {
 	for _, c := range p.Cmds {
 		for _, arg := range c.Args {
 			switch arg := arg.(type) {
@@ -126,12 +126,12 @@ func tamePipe(p *parse.PipeNode) error {
 					return fmt.Errorf("template: function %q is not allowed", arg.Ident)
 				}
 			case *parse.PipeNode:
-				if err := tamePipe(arg); err != nil {
+				if err := checkPipe(arg); err != nil {
 					return err
 				}
 			case *parse.ChainNode:
 				if inner, ok := arg.Node.(*parse.PipeNode); ok {
-					if err := tamePipe(inner); err != nil {
+					if err := checkPipe(inner); err != nil {
 						return err
 					}
 				}

@@ -20,7 +20,7 @@ type scenario struct {
 func scenarios() map[string]scenario {
 	all := map[string]scenario{}
 	for _, some := range []map[string]scenario{
-		strategies(), changes(), failures(), strangers(), audiences(), gates(), kinds(), judgements(), listeners(), roads(), recalls(), ownRoutes(),
+		strategies(), changes(), failures(), strangers(), audiences(), gates(), kinds(), judgements(), listeners(), roads(), recalls(), ownRoutes(), proxyless(),
 	} {
 		maps.Copy(all, some)
 	}

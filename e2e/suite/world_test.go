@@ -24,6 +24,7 @@ type world struct {
 	client  client.WithWatch
 	gateway string // the mesh's gateway, as seen from here
 	metrics string // Prometheus, as seen from here
+	istiod  string // where istiod tells proxies what to do, host:port
 	chat    walk.Chat
 }
 
@@ -50,6 +51,7 @@ func newWorld(t *testing.T) *world {
 		config:  access.REST,
 		gateway: access.Gateway,
 		metrics: access.Prometheus,
+		istiod:  access.Istiod,
 		chat:    walk.Chat{URL: access.Slack},
 	}
 	w.config.QPS, w.config.Burst = 100, 200

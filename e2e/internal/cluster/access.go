@@ -18,19 +18,22 @@ type Access struct {
 	// Gateway, Prometheus and Slack are base URLs without a slash at the end,
 	// reachable from where the test runs.
 	Gateway, Prometheus, Slack string
+	// Istiod is where istiod tells proxies what to do, without TLS: host:port.
+	Istiod string
 	// Own is whether the cluster is ours, into which images are loaded; another
 	// one pulls them.
 	Own bool
 }
 
 // Connect reads where the cluster is from the environment: KUBECONFIG, and with
-// it GATEWAY_URL, PROMETHEUS_URL and SLACK_URL. What is not there is our own.
+// it GATEWAY_URL, PROMETHEUS_URL, SLACK_URL and ISTIOD_ADDRESS. What is not there is our own.
 func (l Layout) Connect(env func(string) string) (Access, error) {
 	a := Access{
 		Kubeconfig: cmp.Or(env("KUBECONFIG"), l.Kubeconfig()),
 		Gateway:    cmp.Or(env("GATEWAY_URL"), Gateway),
 		Prometheus: cmp.Or(env("PROMETHEUS_URL"), Prometheus),
 		Slack:      cmp.Or(env("SLACK_URL"), Slack),
+		Istiod:     cmp.Or(env("ISTIOD_ADDRESS"), istiodAddress),
 	}
 	a.Own = a.Kubeconfig == l.Kubeconfig()
 	var err error

@@ -21,17 +21,17 @@ func TestConnect(t *testing.T) {
 	}{
 		"Nothing": {
 			reason: "our own cluster needs no settings",
-			want:   Access{Kubeconfig: l.Kubeconfig(), Gateway: Gateway, Prometheus: Prometheus, Slack: Slack, Own: true},
+			want:   Access{Kubeconfig: l.Kubeconfig(), Gateway: Gateway, Prometheus: Prometheus, Slack: Slack, Istiod: istiodAddress, Own: true},
 		},
 		"Other": {
 			reason: "a cluster of somebody else's, with its own ways in",
-			env:    map[string]string{"KUBECONFIG": other, "GATEWAY_URL": "http://g", "PROMETHEUS_URL": "http://p", "SLACK_URL": "http://s"},
-			want:   Access{Kubeconfig: other, Gateway: "http://g", Prometheus: "http://p", Slack: "http://s"},
+			env:    map[string]string{"KUBECONFIG": other, "GATEWAY_URL": "http://g", "PROMETHEUS_URL": "http://p", "SLACK_URL": "http://s", "ISTIOD_ADDRESS": "i:15010"},
+			want:   Access{Kubeconfig: other, Gateway: "http://g", Prometheus: "http://p", Slack: "http://s", Istiod: "i:15010"},
 		},
 		"OurOwnNamed": {
 			reason: "naming our own cluster does not make it foreign",
 			env:    map[string]string{"KUBECONFIG": l.Kubeconfig()},
-			want:   Access{Kubeconfig: l.Kubeconfig(), Gateway: Gateway, Prometheus: Prometheus, Slack: Slack, Own: true},
+			want:   Access{Kubeconfig: l.Kubeconfig(), Gateway: Gateway, Prometheus: Prometheus, Slack: Slack, Istiod: istiodAddress, Own: true},
 		},
 		"Missing": {
 			reason: "the message names the file",

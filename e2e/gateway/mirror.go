@@ -41,18 +41,11 @@ func (r *rule) alone() *rule {
 func (h *handler) copied(in *http.Request, x *exchange) *http.Request {
 	out := in.Clone(in.Context())
 	h.rewrite(&httputil.ProxyRequest{In: in, Out: out})
-	out.Host = shadowed(out.Host)
 	out.RequestURI, out.Body = "", http.NoBody
 	if x.payload != nil {
 		out.Body = io.NopCloser(bytes.NewReader(x.payload))
 	}
 	return out
-}
-
-// shadowed marks a host as that of a copy, leaving its port behind the mark.
-func shadowed(authority string) string {
-	host := withoutPort(authority)
-	return host + "-shadow" + authority[len(host):]
 }
 
 func (h *handler) send(r *http.Request, x *exchange) {

@@ -21,7 +21,9 @@ var redirectStatus = map[route.RedirectAction_RedirectResponseCode]int{
 
 // compileRedirect sends clients to another host or port, for the same path.
 func compileRedirect(a *route.RedirectAction) (func(*http.Request) answer, error) {
-	if a.GetPathRewriteSpecifier() != nil || a.GetSchemeRewriteSpecifier() != nil || a.GetStripQuery() {
+	// istiod always sets a path, which is empty where it stays.
+	path := a.GetPathRedirect() + a.GetPrefixRewrite()
+	if path != "" || a.GetRegexRewrite() != nil || a.GetSchemeRewriteSpecifier() != nil || a.GetStripQuery() {
 		return nil, errors.New("redirecting to another path or scheme is not supported")
 	}
 	return func(r *http.Request) answer {

@@ -144,15 +144,15 @@ func TestMirror(t *testing.T) {
 		policy *route.RouteAction_RequestMirrorPolicy
 		share  float64
 	}{
-		"All":   {reason: "every request unless told", policy: &route.RouteAction_RequestMirrorPolicy{}, share: 1},
-		"Share": {reason: "a fraction of them", policy: &route.RouteAction_RequestMirrorPolicy{RuntimeFraction: &core.RuntimeFractionalPercent{DefaultValue: &typev3.FractionalPercent{Numerator: 30}}}, share: 0.3},
+		"All":   {reason: "every request unless told", policy: &route.RouteAction_RequestMirrorPolicy{DisableShadowHostSuffixAppend: true}, share: 1},
+		"Share": {reason: "a fraction of them", policy: &route.RouteAction_RequestMirrorPolicy{DisableShadowHostSuffixAppend: true, RuntimeFraction: &core.RuntimeFractionalPercent{DefaultValue: &typev3.FractionalPercent{Numerator: 30}}}, share: 0.3},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			var copies atomic.Int64
 			shadow := backend(t, "shadow", func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
-				if r.Host == "app.example.com-shadow:80" && string(body) == "payload" && r.URL.RequestURI() == "/x?q=1" {
+				if r.Host == "app.example.com:80" && string(body) == "payload" && r.URL.RequestURI() == "/x?q=1" {
 					copies.Add(1)
 				}
 				w.WriteHeader(http.StatusInternalServerError)

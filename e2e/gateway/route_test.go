@@ -99,7 +99,7 @@ func TestAnswersOfItsOwn(t *testing.T) {
 		location string
 		body     string
 	}{
-		"Host":   {reason: "another host", route: redirect(&route.RedirectAction{HostRedirect: "new.org", ResponseCode: route.RedirectAction_FOUND}), status: 302, location: "http://new.org/old/x?q=1"},
+		"Host":   {reason: "another host", route: redirect(&route.RedirectAction{HostRedirect: "new.org", PathRewriteSpecifier: &route.RedirectAction_PathRedirect{}, ResponseCode: route.RedirectAction_FOUND}), status: 302, location: "http://new.org/old/x?q=1"},
 		"Port":   {reason: "another port", route: redirect(&route.RedirectAction{PortRedirect: 81, ResponseCode: route.RedirectAction_TEMPORARY_REDIRECT}), status: 307, location: "http://app.example.com:81/old/x?q=1"},
 		"Direct": {reason: "a fixed answer", route: &route.Route{Match: prefixMatch("/"), Action: &route.Route_DirectResponse{DirectResponse: &route.DirectResponseAction{Status: 418, Body: &core.DataSource{Specifier: &core.DataSource_InlineString{InlineString: "teapot"}}}}}, status: 418, body: "teapot"},
 		"Bytes":  {reason: "a fixed answer in bytes", route: &route.Route{Match: prefixMatch("/"), Action: &route.Route_DirectResponse{DirectResponse: &route.DirectResponseAction{Status: 200, Body: &core.DataSource{Specifier: &core.DataSource_InlineBytes{InlineBytes: []byte("raw")}}}}}, status: 200, body: "raw"},

@@ -106,7 +106,7 @@ func compileForward(a *route.RouteAction, vh *route.VirtualHost) (*forward, erro
 		mirrors = vh.GetRequestMirrorPolicies()
 	}
 	for _, m := range mirrors {
-		if m.GetHostRewriteLiteral() != "" || m.GetDisableShadowHostSuffixAppend() {
+		if m.GetHostRewriteLiteral() != "" || !m.GetDisableShadowHostSuffixAppend() {
 			return nil, errors.New("a mirror with a host of its own is not supported")
 		}
 		f.mirrors = append(f.mirrors, mirror{cluster: m.GetCluster(), share: share(m.GetRuntimeFraction())})

@@ -88,9 +88,10 @@ func TestRefusals(t *testing.T) {
 		"Host": {reason: "another host", resource: tableOf(door, to(func(_ *route.Route, a *route.RouteAction) {
 			a.HostRewriteSpecifier = &route.RouteAction_AutoHostRewrite{}
 		})), kind: routeType, says: "rewriting"},
-		"Redirect": {reason: "a client sent to another path", resource: tableOf(door, redirect(&route.RedirectAction{StripQuery: true})), kind: routeType, says: "redirecting"},
+		"Redirect": {reason: "a client that loses its query", resource: tableOf(door, redirect(&route.RedirectAction{StripQuery: true})), kind: routeType, says: "redirecting"},
+		"ToPath":   {reason: "a client sent to another path", resource: tableOf(door, redirect(&route.RedirectAction{PathRewriteSpecifier: &route.RedirectAction_PathRedirect{PathRedirect: "/new"}})), kind: routeType, says: "redirecting"},
 		"Mirror": {reason: "copies for another host", resource: tableOf(door, to(func(_ *route.Route, a *route.RouteAction) {
-			a.RequestMirrorPolicies = []*route.RouteAction_RequestMirrorPolicy{{HostRewriteLiteral: "copy"}}
+			a.RequestMirrorPolicies = []*route.RouteAction_RequestMirrorPolicy{{}}
 		})), kind: routeType, says: "a mirror with a host"},
 		"HostsHeaders": {reason: "headers of all routes of a host", resource: &route.RouteConfiguration{Name: door, VirtualHosts: []*route.VirtualHost{{Name: "all", Domains: []string{"*"}, ResponseHeadersToRemove: []string{"x"}}}}, kind: routeType, says: "headers of all routes"},
 		"AllHeaders":   {reason: "headers of all hosts", resource: &route.RouteConfiguration{Name: door, RequestHeadersToRemove: []string{"x"}}, kind: routeType, says: "headers of all hosts"},

@@ -143,7 +143,7 @@ func (w *world) rests(want, reason string) {
 	w.Helper()
 	is := func() bool {
 		s := w.status()
-		done := s.Phase == v1beta1.PhaseInitialized || s.Phase == v1beta1.PhaseSucceeded || s.Phase == v1beta1.PhaseFailed
+		done := s.Phase.Settled()
 		primary := &appsv1.Deployment{}
 		if err := w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo-primary"}, primary); err != nil {
 			return false

@@ -54,7 +54,7 @@ func TestCompileLaysOutSteps(t *testing.T) {
 		change    func(*v1beta1.CanaryAnalysis)
 		strategy  Strategy
 		steps     []int
-		retreat   []int
+		stepsBack []int
 		remarks   []string
 		unchanged bool
 	}{
@@ -101,7 +101,7 @@ func TestCompileLaysOutSteps(t *testing.T) {
 		"StepWeightPromotion": {
 			reason: "Traffic comes back by equal steps; the way to zero belongs to Finalising.",
 			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeightPromotion = 20 },
-			strategy: Canary, steps: []int{10, 20, 30, 40, 50}, retreat: []int{30, 10},
+			strategy: Canary, steps: []int{10, 20, 30, 40, 50}, stepsBack: []int{30, 10},
 		},
 		"ServicesOnlyWithSteps": {
 			reason: "A Service selects one side, so steps become ten checks and a swap, and that is said.",
@@ -124,7 +124,7 @@ func TestCompileLaysOutSteps(t *testing.T) {
 			require.NoError(t, err, c.reason)
 			require.Equal(t, c.strategy, p.Strategy, c.reason)
 			require.Equal(t, c.steps, weights(inOrder(p)), c.reason)
-			require.Equal(t, c.retreat, weights(p.StepsBack), c.reason)
+			require.Equal(t, c.stepsBack, weights(p.StepsBack), c.reason)
 			require.Equal(t, c.remarks, texts(p.Remarks), c.reason)
 			require.False(t, p.Skip, c.reason)
 		})
@@ -344,14 +344,14 @@ func TestCompileRefusesWhatTheProviderCannotDo(t *testing.T) {
 func TestCompileNarrowsToTheMatch(t *testing.T) {
 	const remark = "The provider cannot split the requests that fit spec.analysis.match: all of them go to the canary in every step"
 	cases := map[string]struct {
-		reason  string
-		can     Capabilities
-		change  func(*v1beta1.CanaryAnalysis)
-		steps   []int
-		mirrors []int
-		retreat []int
-		matched bool
-		remarks []string
+		reason    string
+		can       Capabilities
+		change    func(*v1beta1.CanaryAnalysis)
+		steps     []int
+		mirrors   []int
+		stepsBack []int
+		matched   bool
+		remarks   []string
 	}{
 		"StepWeight": {
 			reason: "The weight is one of those who fit.",
@@ -363,7 +363,7 @@ func TestCompileNarrowsToTheMatch(t *testing.T) {
 			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) {
 				a.StepWeight, a.StepWeights, a.StepWeightPromotion = 0, []int{1, 80}, 30
 			},
-			steps: []int{1, 80}, mirrors: []int{0, 0}, retreat: []int{50, 20}, matched: true,
+			steps: []int{1, 80}, mirrors: []int{0, 0}, stepsBack: []int{50, 20}, matched: true,
 		},
 		"Mirror": {
 			reason: "Copies are of the requests that fit.",
@@ -398,7 +398,7 @@ func TestCompileNarrowsToTheMatch(t *testing.T) {
 			}
 			require.Equal(t, c.steps, weights(inOrder(p)), c.reason)
 			require.Equal(t, c.mirrors, mirrors, c.reason)
-			require.Equal(t, c.retreat, weights(p.StepsBack), c.reason)
+			require.Equal(t, c.stepsBack, weights(p.StepsBack), c.reason)
 			require.Equal(t, c.matched, p.Matched, c.reason)
 			require.Equal(t, c.remarks, texts(p.Remarks), c.reason)
 		})

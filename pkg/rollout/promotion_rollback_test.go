@@ -54,7 +54,7 @@ func TestAskWhilePromoting(t *testing.T) {
 		"DueAgain":   {"The next interval is.", inPromotion(func(s *Snapshot) { s.Now = noon.Add(10 * time.Second) }, stored(0)), true},
 		"First":      {"The round before the promotion asked already.", inPromotion(func(s *Snapshot) { s.Status.Since = micro(noon.Add(-9 * time.Second)) }, stored(-9*time.Second)), false},
 		"Fractions":  {"A status is stored with seconds, and began between two of them.", inPromotion(func(s *Snapshot) { s.Status.Since = micro(noon.Add(-9500 * time.Millisecond)) }, stored(0)), false},
-		"Retreat": {"The step of a retreat that is still to last changes nothing.", inPromotion(func(s *Snapshot) {
+		"StepBack": {"A step back that is still to last changes nothing.", inPromotion(func(s *Snapshot) {
 			s.Status.NextCheck, s.Primary.Health, s.Primary.Available = micro(noon.Add(5*time.Second)), Available, 2
 		}), true},
 		"PrimaryStuck": {"Before the canary takes all, somebody may want what there was before.", inPromotion(func(s *Snapshot) { broken(&s.Primary) }), true},

@@ -68,6 +68,6 @@ func (w *World) checkPrimaryReturned(was, next v1beta1.CanaryStatus) {
 		w.violated("rolled back to %s, and the primary runs %s", was.LastPromotedSpec, w.primary.revision)
 	}
 	if next.LastAppliedSpec != was.LastAppliedSpec {
-		w.violated("%s was recalled, and may be tried again", was.LastAppliedSpec)
+		w.violated("%s was rolled back, and may be tried again", was.LastAppliedSpec)
 	}
 }

@@ -25,8 +25,8 @@ func (p *Plan) likelyMistakes() []Remark {
 
 // limitMistake is about a limit in another unit than the metric's, and about one that is at the wrong end.
 func limitMistake(m v1beta1.CanaryMetric) string {
-	// Conditions say what is accepted, and a query has a unit of its own.
-	if m.Baseline != "" || m.SuccessCondition+m.FailureCondition != "" || m.TemplateRef != nil || m.Query != "" {
+	// Conditions say what is accepted, a query has a unit of its own, and what is only watched lets nothing through.
+	if m.DryRun || m.Baseline != "" || m.SuccessCondition+m.FailureCondition != "" || m.TemplateRef != nil || m.Query != "" {
 		return ""
 	}
 	least, most := limitsOf(m)

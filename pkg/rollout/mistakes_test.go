@@ -25,6 +25,7 @@ func TestLikelyMistakes(t *testing.T) {
 		"Milliseconds":   {reason: "What is meant.", metric: v1beta1.CanaryMetric{Name: "request-duration", ThresholdRange: limits(nil, ptr(500.0))}},
 		"Seconds":        {reason: "Seconds instead of milliseconds.", metric: v1beta1.CanaryMetric{Name: "request-duration", ThresholdRange: limits(nil, ptr(0.5))}, want: "accepts 0.5 milliseconds at most; its unit is milliseconds"},
 		"OnlyMin":        {reason: "The wrong end.", metric: v1beta1.CanaryMetric{Name: "request-duration", ThresholdRange: limits(ptr(500.0), nil)}, want: "has no max, so that no request is too slow"},
+		"DryRun":         {reason: "One that is only watched lets nothing through.", metric: v1beta1.CanaryMetric{Name: "request-duration", DryRun: true, ThresholdRange: limits(ptr(0.0), nil)}},
 		"OwnQuery":       {reason: "A query has a unit of its own.", metric: v1beta1.CanaryMetric{Name: "request-success-rate", Query: "q", ThresholdRange: limits(ptr(0.99), nil)}},
 		"Condition":      {reason: "A condition says the rest.", metric: v1beta1.CanaryMetric{Name: "request-duration", SuccessCondition: "result < 500"}},
 		"Delay":          {reason: "Asked at the third of five steps.", metric: v1beta1.CanaryMetric{Name: "x", Query: "q", InitialDelay: "3m"}},

@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +54,21 @@ func NewPrometheus(address string, o Options) (Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prometheus %q: %w", u.Host, outbound.Cause(err))
 	}
-	return &prometheus{host: u.Host, api: promv1.NewAPI(c), timeout: o.Timeout}, nil
+	return &prometheus{host: u.Host, api: promv1.NewAPI(entire{c}), timeout: o.Timeout}, nil
+}
+
+// entire refuses an answer that VictoriaMetrics marks as partial, by a field that the library does not read.
+//
+// Source: https://docs.victoriametrics.com/victoriametrics/cluster-victoriametrics/#cluster-availability
+type entire struct{ api.Client }
+
+func (e entire) Do(ctx context.Context, r *http.Request) (*http.Response, []byte, error) {
+	resp, body, err := e.Client.Do(ctx, r)
+	// No text in JSON can hold these bytes: its quotes are escaped.
+	if err == nil && bytes.Contains(body, []byte(`"isPartial":true`)) {
+		return resp, body, errors.New("the server says that its answer is partial")
+	}
+	return resp, body, err
 }
 
 // newPrometheus asks with the credentials and headers of a template.

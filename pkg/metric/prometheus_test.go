@@ -76,6 +76,11 @@ func TestPrometheusPicksTheNumber(t *testing.T) {
 			answer: result("vector", `[{"metric":{},"value":[1,"+Inf"]}]`),
 			want:   math.Inf(1),
 		},
+		"Whole": {
+			reason: "The field may say that nothing is missing, and a label may hold what it is called.",
+			answer: answering(200, `{"status":"success","isPartial":false,"data":{"resultType":"vector","result":[{"metric":{"a":"\"isPartial\":true"},"value":[1,"3"]}]}}`),
+			want:   3,
+		},
 		"Infos": {
 			reason: "Older servers put what they remark on a query among their warnings.",
 			answer: answering(200, `{"status":"success","warnings":["PromQL info: metric might not be a counter"],"infos":["PromQL info: x"],"data":{"resultType":"scalar","result":[1,"3"]}}`),
@@ -196,6 +201,11 @@ func TestPrometheusHasNoNumber(t *testing.T) {
 			reason: "Part of an answer is none: what is missing may be the failures.",
 			answer: answering(200, `{"status":"success","warnings":["PromQL info: x","No StoreAPIs matched"],"data":{"resultType":"vector","result":[{"metric":{},"value":[1,"3"]}]}}`),
 			want:   "the server warns: No StoreAPIs matched",
+		},
+		"Partial": {
+			reason: "VictoriaMetrics has a field of its own for that.",
+			answer: answering(200, `{"status":"success","isPartial":true,"data":{"resultType":"vector","result":[{"metric":{},"value":[1,"3"]}]}}`),
+			want:   "the server says that its answer is partial",
 		},
 		"EmptyWithWarnings": {
 			reason: "Nor is it no data.",

@@ -34,6 +34,7 @@ type server struct {
 	dir       string
 	token     string
 	address   string
+	store     string // etcd's address
 	processes []*process
 }
 
@@ -64,7 +65,7 @@ func launch(ctx context.Context, binary string) (*server, error) {
 	if err != nil {
 		return s, err
 	}
-	s.address = "https://" + secure
+	s.address, s.store = "https://"+secure, etcd
 	if err := s.credentials(); err != nil {
 		return s, err
 	}
@@ -97,6 +98,7 @@ func (s *server) credentials() error {
 		os.WriteFile(s.path("tls.crt"), cert, 0o600),
 		os.WriteFile(s.path("tls.key"), key, 0o600),
 		os.WriteFile(s.path("tokens.csv"), []byte(user), 0o600),
+		os.WriteFile(s.path(storeFile), []byte(s.store), 0o600),
 		s.kubeconfig(cert),
 	)
 }

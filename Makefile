@@ -51,7 +51,9 @@ compiler:
 	@command -v gcc >/dev/null || { apt-get update -qq && apt-get install -y -qq gcc libc6-dev; }
 
 .PHONY: lint
-lint: ## Run the linters
+lint: ## Run the linters, and see that both modules are tidy
+	go mod tidy -diff
+	cd e2e && go mod tidy -diff
 	linter=$$(e2e/build/build golangci-lint); $$linter config verify; $$linter run ./...; \
 	cd e2e && $$linter run --config ../.golangci.yml ./...
 

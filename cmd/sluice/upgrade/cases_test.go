@@ -8,6 +8,7 @@ type scenario struct {
 	spec   string // of the Canary, on top of base
 	kind   string // of the target; empty: Deployment
 	size   int32  // of the target; zero: two
+	beside string // an object of the user's beside the target; of a ConfigMap `settings` the target has its environment
 
 	rollout bool   // version 2 is deployed once the Canary rests
 	closed  string // the webhook, by its type, that refuses until the Canary is let go on
@@ -117,6 +118,20 @@ func scenarios() map[string]scenario {
 		},
 		"succeeded-daemonset": {
 			reason: "at rest, on every node", spec: weights, kind: "DaemonSet", rollout: true, state: "Succeeded 0 0", then: "3", end: "Succeeded 0 0", serves: "3",
+		},
+		"progressing-configs": {
+			reason: "the primary has copies of the target's configs", spec: weights, rollout: true, state: "Progressing 30 0", end: "Succeeded 0 0", serves: "2",
+			beside: "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {color: blue}}",
+		},
+		"progressing-autoscaler": {
+			reason: "the primary has an autoscaler of its own", rollout: true, state: "Progressing 30 0", end: "Succeeded 0 0", serves: "2",
+			spec: "{autoscalerRef: {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, name: podinfo}, analysis: {stepWeights: [30, 60]}}",
+			beside: "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: podinfo}, " +
+				"spec: {minReplicas: 2, maxReplicas: 4, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: podinfo}}}",
+		},
+		"succeeded-own-service": {
+			reason: "the apex Service is the user's own", spec: weights, rollout: true, state: "Succeeded 0 0", then: "3", end: "Succeeded 0 0", serves: "3",
+			beside: "{apiVersion: v1, kind: Service, metadata: {name: podinfo}, spec: {selector: {app: podinfo}, ports: [{name: web, port: 9898, targetPort: 8080}]}}",
 		},
 		"terminating": {
 			reason: "the target is given back", spec: "{revertOnDeletion: true, analysis: {stepWeights: [30]}}", delete: true,

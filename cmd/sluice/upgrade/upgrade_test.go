@@ -53,8 +53,10 @@ analysis:
 // kinds are what is recorded, in the order in which it is made again. The Canary is the first, and made last.
 var kinds = []metav1.TypeMeta{
 	{APIVersion: "flagger.app/v1beta1", Kind: "Canary"},
+	{APIVersion: "v1", Kind: "ConfigMap"},
 	{APIVersion: "apps/v1", Kind: "Deployment"},
 	{APIVersion: "apps/v1", Kind: "DaemonSet"},
+	{APIVersion: "autoscaling/v2", Kind: "HorizontalPodAutoscaler"},
 	{APIVersion: "v1", Kind: "Service"},
 	{APIVersion: "networking.istio.io/v1", Kind: "VirtualService"},
 	{APIVersion: "networking.istio.io/v1", Kind: "DestinationRule"},
@@ -243,6 +245,16 @@ func (o *one) deploy() {
 	// The apex Service of a Canary that weighs by numbers of pods finds them by this label.
 	pods := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": target, "sluice.dev/apex": target}}}
 	pods.Spec.Containers = []corev1.Container{{Name: "podinfod", Image: o.image("1")}}
+	if o.beside != "" {
+		u := &unstructured.Unstructured{}
+		require.NoError(o, yaml.UnmarshalStrict([]byte(o.beside), &u.Object))
+		u.SetNamespace(o.ns)
+		require.NoError(o, o.Create(o.Context(), u))
+		if u.GetKind() == "ConfigMap" {
+			from := corev1.EnvFromSource{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: u.GetName()}}}
+			pods.Spec.Containers[0].EnvFrom = []corev1.EnvFromSource{from}
+		}
+	}
 	var workload client.Object = &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Replicas: &replicas, Selector: selector, Template: pods}}
 	if o.kind == "DaemonSet" {
 		spec.TargetRef.Kind = o.kind
@@ -482,7 +494,7 @@ func (o *one) picture(objects []*unstructured.Unstructured) string {
 			// It is being stopped.
 			seen[key] = spec["template"]
 		case u.GetKind() != "Canary":
-			seen[key] = spec
+			seen[key] = []any{spec, u.Object["data"]}
 		}
 	}
 	text, err := yaml.Marshal(seen)

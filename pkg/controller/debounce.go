@@ -6,6 +6,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
@@ -19,10 +20,10 @@ func debounced(h handler.EventHandler) handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: h.Create, DeleteFunc: h.Delete, GenericFunc: h.Generic,
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
-			if e.ObjectOld.GetResourceVersion() == e.ObjectNew.GetResourceVersion() {
-				return // told again, as caches do from time to time
+			// Caches tell of what has not changed from time to time.
+			if (predicate.ResourceVersionChangedPredicate{}).Update(e) {
+				h.Update(ctx, e, delayedQueue{q})
 			}
-			h.Update(ctx, e, delayedQueue{q})
 		},
 	}
 }

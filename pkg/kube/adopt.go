@@ -5,14 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/util/csaupgrade"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
 // otherManager is the name under which another controller of this API writes.
@@ -34,11 +36,10 @@ func (a *Applier) adopt(ctx context.Context, p *plan) (moved bool, err error) {
 	if err := a.Live.Get(ctx, p.key, obj); err != nil {
 		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
 	}
-	entries, found, err := inherit(obj.ManagedFields)
-	if err != nil || !found {
+	if found, err := inherit(obj); err != nil || !found {
 		return false, err
 	}
-	if err = a.patchManagedFields(ctx, p.ref, obj, entries); err != nil && !errors.Is(err, ErrStale) {
+	if err = a.patchManagedFields(ctx, p.ref, obj, obj.ManagedFields); err != nil && !errors.Is(err, ErrStale) {
 		return false, fmt.Errorf("take over %s: %w", p.ref, err)
 	}
 	return err != nil, nil
@@ -98,61 +99,52 @@ func (a *Applier) ownedLive(ctx context.Context, obj runtime.ApplyConfiguration)
 	return r, live, nil
 }
 
-// inherit moves the other controller's fields to us in the record of who owns what.
-func inherit(entries []metav1.ManagedFieldsEntry) (out []metav1.ManagedFieldsEntry, found bool, err error) {
-	for _, e := range entries {
+// inherit moves the other controller's fields to us in the record of who owns what, as far as they are content; found
+// says that there were any.
+func inherit(obj *metav1.PartialObjectMetadata) (found bool, err error) {
+	var rest []metav1.ManagedFieldsEntry
+	for i := range obj.ManagedFields {
+		e := &obj.ManagedFields[i]
 		if e.Manager != otherManager || e.Operation != metav1.ManagedFieldsOperationUpdate || e.Subresource != "" {
-			out = append(out, e)
 			continue
 		}
-		ours, rest, err := split(e)
+		fields, err := fieldsOf(*e)
 		if err != nil {
-			return nil, false, err
+			return false, err
 		}
-		found = found || ours != nil
-		for _, part := range []*metav1.ManagedFieldsEntry{ours, rest} {
-			if part != nil {
-				out = append(out, *part)
-			}
+		content := fields.FilterIncludeMatches(contentFields).Difference(replicasField)
+		found = found || !content.Empty()
+		left := *e
+		if err := setFields(&left, fields.Difference(content)); err != nil {
+			return false, err
+		}
+		rest = append(rest, left)
+		if err := setFields(e, content); err != nil {
+			return false, err
 		}
 	}
-	return out, found, nil
+	if !found {
+		return false, nil
+	}
+	if err := csaupgrade.UpgradeManagedFields(obj, sets.New(otherManager), FieldManager); err != nil {
+		return false, fmt.Errorf("move fields of %q: %w", otherManager, err)
+	}
+	obj.ManagedFields = append(obj.ManagedFields, rest...)
+	return true, nil
 }
 
-// split divides what the other controller owns into what becomes ours and the rest;
-// nil stands for nothing.
-func split(e metav1.ManagedFieldsEntry) (ours, rest *metav1.ManagedFieldsEntry, err error) {
-	var all map[string]any
-	if err := json.Unmarshal(e.FieldsV1.GetRawBytes(), &all); err != nil {
-		return nil, nil, fmt.Errorf("read the fields of %q: %w", e.Manager, err)
-	}
-	taken, left := map[string]any{}, maps.Clone(all)
-	for _, key := range []string{"f:spec", "f:data", "f:binaryData"} {
-		if value, ok := all[key]; ok {
-			taken[key] = value
-			delete(left, key)
-		}
-	}
-	if spec, ok := taken["f:spec"].(map[string]any); ok && spec["f:replicas"] != nil {
-		left["f:spec"] = map[string]any{"f:replicas": spec["f:replicas"]}
-		taken["f:spec"] = without(spec, "f:replicas")
-	}
-	if rest, err = entry(e, left); err != nil {
-		return nil, nil, err
-	}
-	e.Manager, e.Operation = FieldManager, metav1.ManagedFieldsOperationApply
-	ours, err = entry(e, taken)
-	return ours, rest, err
-}
+var (
+	contentFields = fieldpath.MakePrefixMatcherOrDie("spec").
+			Merge(fieldpath.MakePrefixMatcherOrDie("data")).
+			Merge(fieldpath.MakePrefixMatcherOrDie("binaryData"))
+	replicasField = fieldpath.NewSet(fieldpath.MakePathOrDie("spec", "replicas"))
+)
 
-func entry(like metav1.ManagedFieldsEntry, fields map[string]any) (*metav1.ManagedFieldsEntry, error) {
-	if len(fields) == 0 {
-		return nil, nil
-	}
-	text, err := json.Marshal(fields)
+func setFields(e *metav1.ManagedFieldsEntry, fields *fieldpath.Set) error {
+	text, err := fields.ToJSON()
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("encode the fields of %q: %w", e.Manager, err)
 	}
-	like.FieldsV1 = metav1.NewFieldsV1(string(text))
-	return &like, nil
+	e.FieldsV1 = metav1.NewFieldsV1(string(text))
+	return nil
 }

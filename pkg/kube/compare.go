@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
@@ -42,21 +44,25 @@ func (a *Applier) matches(p *plan, live client.Object) (bool, *snapshot, error) 
 // ownsDesired says whether the desired fields are ours as far as they must be. A cache may have dropped the record of
 // owners, which is then taken for complete; only of a PartialOwned object a missing record means that somebody took it
 // all.
-func (p *plan) ownsDesired(fields, want map[string]any) bool {
+func (p *plan) ownsDesired(fields *fieldpath.Set, want map[string]any) bool {
 	if !p.owned && (p.partial || fields == nil) {
 		return true
 	}
 	return covers(fields, want)
 }
 
-func snapshotOf(content any, fields map[string]any) (*snapshot, error) {
-	l := &snapshot{}
+func snapshotOf(content any, fields *fieldpath.Set) (*snapshot, error) {
+	s := &snapshot{}
 	var err error
-	if l.content, err = hash(content); err != nil || fields == nil {
-		return l, err
+	if s.content, err = hash(content); err != nil || fields == nil {
+		return s, err
 	}
-	l.owned, err = hash(fields)
-	return l, err
+	owned, err := fields.ToJSON()
+	if err != nil {
+		return s, err
+	}
+	s.owned, err = hash(json.RawMessage(owned))
+	return s, err
 }
 
 // normalize is content as the API server keeps it, if the kind is one of those

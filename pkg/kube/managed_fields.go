@@ -1,32 +1,40 @@
 package kube
 
 import (
-	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
-// ownedFields are the fields that the API server has down as ours, in the nested form
-// of managedFields, where field x is the key f:x. It is nil where there is no record
-// of ours, as in a cache that drops it to save memory.
+// ownedFields are the fields that the API server has down as ours. It is nil where there is no record of ours, as in a
+// cache that drops it to save memory.
 //
-// The record shows what comparing values can't: that somebody has added to a
-// list which is ours as a whole, and, of kinds that are watched as metadata
-// only, that the content was changed. The server takes a field away from us
-// when anybody else gives it another value.
-func ownedFields(obj client.Object) map[string]any {
+// The record shows what comparing values can't: that somebody has added to a list which is ours as a whole, and, of
+// kinds that are watched as metadata only, that the content was changed. The server takes a field away from us when
+// anybody else gives it another value.
+func ownedFields(obj client.Object) *fieldpath.Set {
 	i := slices.IndexFunc(obj.GetManagedFields(), ours)
 	if i < 0 {
 		return nil
 	}
-	fields := map[string]any{}
-	// What can't be read counts as owning nothing, which leads to an apply.
-	_ = json.Unmarshal(obj.GetManagedFields()[i].FieldsV1.GetRawBytes(), &fields)
+	fields, err := fieldsOf(obj.GetManagedFields()[i])
+	if err != nil {
+		return &fieldpath.Set{} // what can't be read counts as owning nothing, which leads to an apply
+	}
 	return fields
+}
+
+func fieldsOf(e metav1.ManagedFieldsEntry) (*fieldpath.Set, error) {
+	fields := &fieldpath.Set{}
+	if err := fields.FromJSON(e.FieldsV1.GetRawReader()); err != nil {
+		return nil, fmt.Errorf("read the fields of %q: %w", e.Manager, err)
+	}
+	return fields, nil
 }
 
 // ownedSince is when the fields that are ours got their values, rounded up from whole seconds; zero: none is ours.
@@ -83,16 +91,22 @@ func TrimManagedFields(obj any) (any, error) {
 	return obj, nil
 }
 
-// covers says whether all of want is among the fields. A list is one field
-// here: of its items matcher knows more.
-func covers(fields, want map[string]any) bool {
+// covers says whether all of want is among the fields. A list is one field here: of its items matcher knows more.
+func covers(fields *fieldpath.Set, want map[string]any) bool {
+	if fields == nil {
+		return len(want) == 0
+	}
 	for key, value := range want {
-		child, ok := fields["f:"+key].(map[string]any)
+		field := fieldpath.PathElement{FieldName: &key}
+		inner, ok := fields.Children.Get(field)
 		if !ok {
-			return false
+			// Without children a map is one value to the server.
+			if !fields.Members.Has(field) {
+				return false
+			}
+			continue
 		}
-		// No children: the server keeps the map as one value.
-		if w, ok := value.(map[string]any); ok && len(child) > 0 && !covers(child, w) {
+		if w, ok := value.(map[string]any); ok && !covers(inner, w) {
 			return false
 		}
 	}

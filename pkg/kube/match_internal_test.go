@@ -1,9 +1,12 @@
 package kube
 
 import (
+	"bytes"
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/yaml"
 )
 
@@ -15,7 +18,7 @@ func value(t *testing.T, text string) any {
 	return v
 }
 
-func TestHolds(t *testing.T) {
+func TestMatches(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason     string
 		have, want string
@@ -114,14 +117,17 @@ func TestCovers(t *testing.T) {
 		"Lost":        {"somebody gave a field another value", `f:spec: {f:b: {}}`, `spec: {a: 1}`, false},
 		"Nothing":     {"we have never applied", `{}`, `spec: {a: 1}`, false},
 		"AtomicMap":   {"a map that is one value", `f:selector: {}`, `selector: {app: x}`, true},
-		"List":        {"of a list holds knows more", `f:ports: {'k:{"port":80}': {f:port: {}}}`, `ports: [{port: 80}, {port: 81}]`, true},
+		"List":        {"of a list matcher knows more", `f:ports: {'k:{"port":80}': {f:port: {}}}`, `ports: [{port: 80}, {port: 81}]`, true},
 		"ListLost":    {"a list that is one value, and somebody else's now", `{}`, `http: [{}]`, false},
 		"NestedLost":  {"deep down", `f:data: {f:a: {}}`, `data: {a: x, b: y}`, false},
 		"NothingDue":  {"no fields, no owner needed", `{}`, `{}`, true},
 		"ScalarOwned": {"a value", `f:type: {}`, `type: ClusterIP`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			fields, _ := value(t, tc.fields).(map[string]any)
+			text, err := json.Marshal(value(t, tc.fields))
+			require.NoError(t, err)
+			fields := &fieldpath.Set{}
+			require.NoError(t, fields.FromJSON(bytes.NewReader(text)))
 			want, _ := value(t, tc.want).(map[string]any)
 			require.Equal(t, tc.covers, covers(fields, want), tc.reason)
 		})

@@ -42,6 +42,7 @@ type Reconciler struct {
 	Client    client.Client // reads from the cache
 	Live      client.Reader // reads from the API server
 	Applier   *kube.Applier
+	Canaries  *kube.CanaryWriter
 	Analyst   Analyst
 	Announcer *announce.Announcer
 	Routers   *observe.Routers
@@ -83,7 +84,8 @@ func (r *Reconciler) wire() {
 		}
 		r.renderer = &desired.Renderer{Kinds: r.Kinds}
 		r.handback = &handback.Handback{
-			Client: r.Client, Live: r.Live, Reader: r.reader, Applier: r.Applier, Kinds: r.Kinds, Events: r.Announcer.Events, Forget: r.forget,
+			Client: r.Client, Live: r.Live, Reader: r.reader, Applier: r.Applier, Canaries: r.Canaries, Kinds: r.Kinds,
+			Events: r.Announcer.Events, Forget: r.forget,
 		}
 	})
 }
@@ -91,6 +93,7 @@ func (r *Reconciler) wire() {
 // forget drops what is remembered of a Canary that is gone.
 func (r *Reconciler) forget(c *v1beta1.Canary) {
 	r.Applier.Forget(c)
+	r.Canaries.Forget(c)
 	r.reader.Forget(c)
 	r.renderer.Forget(c)
 	r.Announcer.Telemetry.Forget(c)
@@ -104,7 +107,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1beta1.Canary) (reconcil
 		return reconcile.Result{}, nil
 	}
 	// An older status calls for an older step: what was applied since would be taken back.
-	if !r.Applier.StatusSeen(c) {
+	if !r.Canaries.StatusSeen(c) {
 		return reconcile.Result{RequeueAfter: retryStale}, nil
 	}
 	p, err := r.look(ctx, c, nil)
@@ -157,7 +160,7 @@ func (r *Reconciler) look(ctx context.Context, c *v1beta1.Canary, live *observe.
 // refresh reads the Canary live, unless nobody but this process can have stored its status since. Nil: it is gone.
 func (r *Reconciler) refresh(ctx context.Context, c *v1beta1.Canary) (*v1beta1.Canary, *observe.LiveReader, error) {
 	live := &observe.LiveReader{Reader: r.Live}
-	if r.Applier.StatusStoredLast(c) {
+	if r.Canaries.StatusStoredLast(c) {
 		return c, live, nil
 	}
 	now := &v1beta1.Canary{}
@@ -187,7 +190,7 @@ func (r *Reconciler) advance(ctx context.Context, c *v1beta1.Canary, live *obser
 		next, err := r.take(ctx, p)
 		// No error, which would be logged and answered with a back-off: somebody else was faster, and nothing is wrong.
 		if errors.Is(err, kube.ErrStale) {
-			r.Applier.ForgetStatus(c)
+			r.Canaries.ForgetStatus(c)
 			return reconcile.Result{RequeueAfter: time.Millisecond}, nil // decided on what is no longer so
 		}
 		if err != nil || next == nil {
@@ -213,7 +216,7 @@ func (r *Reconciler) take(ctx context.Context, p *pass) (*v1beta1.Canary, error)
 	}
 	// After converge, since only a write that was rejected tells that the namespace goes.
 	if handback.InTerminatingNamespace(p.Facts) {
-		return nil, r.Applier.SetFinalizer(ctx, p.Canary, false)
+		return nil, r.Canaries.SetFinalizer(ctx, p.Canary, false)
 	}
 	return r.decide(ctx, p)
 }
@@ -287,7 +290,7 @@ func (r *Reconciler) decide(ctx context.Context, p *pass) (*v1beta1.Canary, erro
 	}
 	after := p.Canary.DeepCopy()
 	after.Status = d.Status
-	if err := r.Applier.PatchStatus(ctx, p.Canary, after); err != nil {
+	if err := r.Canaries.PatchStatus(ctx, p.Canary, after); err != nil {
 		return nil, err
 	}
 	// After PatchStatus, which fails where another decision was faster: what is told has happened, and is told once.

@@ -32,7 +32,7 @@ func newRig(b *testing.B, change func(*v1beta1.Canary)) *rig {
 	mgr := manage(b, g.made.Wrap(kubetest.Config(b)), g.key.Namespace)
 	g.r = assemble(b, mgr, clock{}, &judge{}, prometheus.NewRegistry())
 	g.r.Now = func() time.Time { return time.Now().Add(g.ahead) }
-	g.r.Applier.Now, g.r.Routers.Now = g.r.Now, g.r.Now
+	g.r.Applier.Now, g.r.Canaries.Now, g.r.Routers.Now = g.r.Now, g.r.Now, g.r.Now
 	g.r.Routers.Watch = func(ctx context.Context, kind schema.GroupVersionKind) error {
 		obj, err := kube.NewWatched(mgr.GetScheme(), kind)
 		if err != nil {

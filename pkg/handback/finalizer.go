@@ -46,7 +46,7 @@ func (h *Handback) Finalize(ctx context.Context, f *desired.Facts, o desired.Obj
 			return changed, err
 		}
 	}
-	return true, h.Applier.SetFinalizer(ctx, f.Canary, !hasFinalizer(f.Canary))
+	return true, h.Canaries.SetFinalizer(ctx, f.Canary, !hasFinalizer(f.Canary))
 }
 
 // obsolete is what is to be deleted. Routes that nobody else would delete are in use as long as a Canary is followed,

@@ -31,12 +31,13 @@ import (
 
 // Handback gives back.
 type Handback struct {
-	Client  client.Client // reads from the cache
-	Live    client.Reader // reads from the API server
-	Reader  *observe.Reader
-	Applier *kube.Applier
-	Kinds   workload.Kinds
-	Events  record.EventRecorder
+	Client   client.Client // reads from the cache
+	Live     client.Reader // reads from the API server
+	Reader   *observe.Reader
+	Applier  *kube.Applier
+	Canaries *kube.CanaryWriter
+	Kinds    workload.Kinds
+	Events   record.EventRecorder
 	// Forget drops what is remembered of a Canary that is gone, when all is given back.
 	Forget func(*v1beta1.Canary)
 

@@ -117,7 +117,7 @@ func TestAdoptUsersService(t *testing.T) {
 	b.quiet("nor are those that come later", b.service())
 }
 
-func TestTaken(t *testing.T) {
+func TestAlreadyOwned(t *testing.T) {
 	b := newBench(t)
 	b.apply(b.service())
 	other := b.canary("other")

@@ -36,7 +36,7 @@ type Applier struct {
 	// nil, must not block, and is called by several passes at the same time.
 	Drifted func(owner *v1beta1.Canary, object string)
 
-	memory memory
+	records records
 }
 
 // Apply makes the objects so, in their order, and stops at the first that it
@@ -77,7 +77,7 @@ func (a *Applier) Fresh(ctx context.Context, objs ...runtime.ApplyConfiguration)
 			return false, err
 		}
 		live, err := a.cached(ctx, r)
-		if err != nil || a.cacheBehind(r, live) {
+		if err != nil || a.records.behind(r, live, a.Now()) {
 			return false, err
 		}
 	}
@@ -94,10 +94,10 @@ func (a *Applier) Delete(ctx context.Context, owner *v1beta1.Canary, obj client.
 	r := ref{kind: gvk, key: client.ObjectKeyFromObject(obj)}
 	live, err := a.cached(ctx, r)
 	if err != nil || live == nil {
-		a.memory.set(r, func(m *mark) { *m = mark{} })
+		a.records.update(r, func(m *record) { *m = record{} })
 		return false, err
 	}
-	if live.GetDeletionTimestamp() != nil || a.memory.of(r).deleted == live.GetUID() {
+	if live.GetDeletionTimestamp() != nil || a.records.get(r).deleted == live.GetUID() {
 		return true, nil
 	}
 	if err := checkController(r, owner, live); err != nil {
@@ -105,15 +105,15 @@ func (a *Applier) Delete(ctx context.Context, owner *v1beta1.Canary, obj client.
 	}
 	uid := live.GetUID()
 	err = a.Client.Delete(ctx, live, client.Preconditions{UID: &uid}, client.PropagationPolicy("Background"))
-	if err = a.conflict(ctx, r, uid, "", err); err != nil && !apierrors.IsNotFound(err) && !errors.Is(err, ErrStale) {
+	if err = conflict(ctx, a.Live, r, uid, "", err); err != nil && !apierrors.IsNotFound(err) && !errors.Is(err, ErrStale) {
 		return false, fmt.Errorf("delete %s: %w", r, err)
 	}
-	a.memory.set(r, func(m *mark) { *m = mark{owner: owner.UID, deleted: uid} })
+	a.records.update(r, func(m *record) { *m = record{owner: owner.UID, deleted: uid} })
 	return true, nil
 }
 
 // Forget drops what is remembered of a Canary's objects, for when it is gone.
-func (a *Applier) Forget(owner *v1beta1.Canary) { a.memory.forget(owner.UID) }
+func (a *Applier) Forget(owner *v1beta1.Canary) { a.records.forget(owner.UID) }
 
 func (a *Applier) apply(ctx context.Context, owner *v1beta1.Canary, obj runtime.ApplyConfiguration) (bool, error) {
 	p, err := a.planFor(ctx, owner, obj)
@@ -126,7 +126,7 @@ func (a *Applier) apply(ctx context.Context, owner *v1beta1.Canary, obj runtime.
 		return true, nil
 	}
 	if p.live != nil && !p.partial && appliedHash(p.live) == "" {
-		if moved, err := a.adopt(ctx, p); err != nil || moved {
+		if moved, err := a.ownership().adopt(ctx, p.ref); err != nil || moved {
 			return moved, err
 		}
 	}
@@ -142,7 +142,7 @@ func (a *Applier) write(ctx context.Context, owner *v1beta1.Canary, p *plan) (bo
 	sent, err := a.send(ctx, p, body)
 	if p.partial {
 		// Deleted, or made anew, since the cache saw it; or changed, where it was meant for one version.
-		if err = a.conflict(ctx, p.ref, p.live.GetUID(), p.version(), err); otherObject(err) {
+		if err = conflict(ctx, a.Live, p.ref, p.live.GetUID(), p.version(), err); otherObject(err) {
 			return true, nil
 		}
 	}

@@ -10,17 +10,20 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
-
-	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
+
+// comparer compares objects with what is desired, in the form in which the API server keeps them.
+type comparer struct{ scheme *runtime.Scheme }
+
+func (a *Applier) comparer() comparer { return comparer{scheme: a.Client.Scheme()} }
 
 // matches says whether every desired field is on an object, with its value
 // and as ours. If not it says as well what the object looks like instead.
-func (a *Applier) matches(p *plan, live client.Object) (bool, *snapshot, error) {
+func (c comparer) matches(p *plan, live client.Object) (bool, *snapshot, error) {
 	if p.merge {
 		return matchesMerge(p, live)
 	}
-	want, err := a.normalize(p.ref, p.want)
+	want, err := c.normalize(p.ref, p.want)
 	if err != nil {
 		return false, nil, err
 	}
@@ -33,7 +36,7 @@ func (a *Applier) matches(p *plan, live client.Object) (bool, *snapshot, error) 
 	if metadataOnly(p.kind) {
 		values = without(want, "data", "binaryData", "stringData", "immutable", "type")
 	}
-	m, fields := matcher{typed: a.Client.Scheme().Recognizes(p.kind)}, ownedFields(live)
+	m, fields := matcher{typed: c.scheme.Recognizes(p.kind)}, ownedFields(live)
 	if m.matchesMap(have, values) && p.ownsDesired(fields, want) {
 		return true, nil, nil
 	}
@@ -69,11 +72,11 @@ func snapshotOf(content any, fields *fieldpath.Set) (*snapshot, error) {
 // that have a Go type: through that type 1000m becomes 1, and what is empty
 // goes, as it does in the server. Only the fields of content are kept, since
 // the type adds zero values that nobody asked for.
-func (a *Applier) normalize(r ref, content map[string]any) (map[string]any, error) {
-	if !a.Client.Scheme().Recognizes(r.kind) {
+func (c comparer) normalize(r ref, content map[string]any) (map[string]any, error) {
+	if !c.scheme.Recognizes(r.kind) {
 		return content, nil
 	}
-	typed, err := a.Client.Scheme().New(r.kind)
+	typed, err := c.scheme.New(r.kind)
 	if err != nil {
 		return nil, err
 	}
@@ -112,31 +115,9 @@ func without(m map[string]any, keys ...string) map[string]any {
 	return out
 }
 
-// recordWrite keeps what a write came back with. If the object still is not as
-// desired, the server changes what it is sent (a webhook, a field that it does
-// not know): what it made of that is kept, and not fought over again.
-func (a *Applier) recordWrite(owner *v1beta1.Canary, p *plan, sent *unstructured.Unstructured) error {
-	back, err := a.asWatched(p.ref, sent)
-	if err != nil {
-		return err
-	}
-	_, refused, err := a.matches(p, back)
-	if err != nil {
-		return err
-	}
-	if p.drifted && refused == nil && a.Drifted != nil {
-		a.Drifted(owner, p.kind.Kind+" "+p.key.Name)
-	}
-	version, now := back.GetResourceVersion(), a.Now()
-	a.memory.set(p.ref, func(m *mark) {
-		*m = mark{owner: owner.UID, version: version, wrote: now, settled: version, sum: p.sum, matched: p.withoutJSON(), refused: refused}
-	})
-	return nil
-}
-
 // asWatched turns what a write came back with into the form that the cache has it in.
-func (a *Applier) asWatched(r ref, u *unstructured.Unstructured) (client.Object, error) {
-	form, err := NewWatched(a.Client.Scheme(), r.kind)
+func (c comparer) asWatched(r ref, u *unstructured.Unstructured) (client.Object, error) {
+	form, err := NewWatched(c.scheme, r.kind)
 	if _, same := form.(*unstructured.Unstructured); err != nil || same {
 		return u, err
 	}

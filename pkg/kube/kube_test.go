@@ -41,12 +41,13 @@ const (
 // one: its writes are counted, its reads come from watches.
 type bench struct {
 	*kube.Applier
-	t     testing.TB
-	ns    string
-	owner *v1beta1.Canary
-	user  client.Client // somebody with kubectl
-	made  *kubetest.Crasher
-	cache cache.Cache
+	canaries *kube.CanaryWriter
+	t        testing.TB
+	ns       string
+	owner    *v1beta1.Canary
+	user     client.Client // somebody with kubectl
+	made     *kubetest.Crasher
+	cache    cache.Cache
 }
 
 func newBench(t testing.TB) *bench {
@@ -65,6 +66,7 @@ func newBench(t testing.TB) *bench {
 	require.NoError(t, err)
 	go func() { _ = b.cache.Start(t.Context()) }()
 	b.Applier = &kube.Applier{Client: own, Reader: b.cache, Live: own, Now: time.Now}
+	b.canaries = &kube.CanaryWriter{Client: own, Live: own, Now: time.Now}
 	b.owner = b.canary("podinfo")
 	return b
 }
@@ -123,6 +125,7 @@ func (b *bench) quiet(reason string, objs ...runtime.ApplyConfiguration) {
 // restart is the same operator without its memory.
 func (b *bench) restart() {
 	b.Applier = &kube.Applier{Client: b.Client, Reader: b.Reader, Live: b.Live, Now: b.Now}
+	b.canaries = &kube.CanaryWriter{Client: b.Client, Live: b.Live, Now: b.Now}
 }
 
 // edit changes an object the way kubectl edit does.

@@ -46,16 +46,16 @@ func TestMapper(t *testing.T) {
 // TestStored says when a cached Canary is as good as a live one.
 func TestStored(t *testing.T) {
 	b := newBench(t)
-	require.False(t, b.StatusStoredLast(b.owner), "another process may have stored its status")
+	require.False(t, b.canaries.StatusStoredLast(b.owner), "another process may have stored its status")
 	after := b.owner.DeepCopy()
 	after.Status.Phase = v1beta1.PhaseProgressing
-	require.NoError(t, b.PatchStatus(t.Context(), b.owner, after))
-	require.True(t, b.StatusStoredLast(after))
+	require.NoError(t, b.canaries.PatchStatus(t.Context(), b.owner, after))
+	require.True(t, b.canaries.StatusStoredLast(after))
 
 	anew := after.DeepCopy()
 	anew.UID = "another"
-	require.False(t, b.StatusStoredLast(anew), "a Canary that was made again under the same name is another one")
-	b.ForgetStatus(after)
-	require.False(t, b.StatusStoredLast(after), "after a conflict nothing is sure")
-	require.False(t, b.StatusSeen(b.owner), "but our own write is still waited for")
+	require.False(t, b.canaries.StatusStoredLast(anew), "a Canary that was made again under the same name is another one")
+	b.canaries.ForgetStatus(after)
+	require.False(t, b.canaries.StatusStoredLast(after), "after a conflict nothing is sure")
+	require.False(t, b.canaries.StatusSeen(b.owner), "but our own write is still waited for")
 }

@@ -156,7 +156,7 @@ func (a *Applier) desiredFor(obj runtime.ApplyConfiguration) (*desired, error) {
 	if err != nil {
 		return nil, err
 	}
-	if last := a.memory.of(r).matched; last != nil && reflect.DeepEqual(last.obj, obj) {
+	if last := a.records.get(r).matched; last != nil && reflect.DeepEqual(last.obj, obj) {
 		w := *last
 		return &w, nil
 	}

@@ -44,7 +44,7 @@ func (a *Applier) planFor(ctx context.Context, owner *v1beta1.Canary, obj runtim
 		return nil, err
 	}
 	switch {
-	case a.cacheBehind(w.ref, p.live):
+	case a.records.behind(w.ref, p.live, a.Now()):
 		p.action = actWait
 		return p, nil
 	case p.live == nil && w.partial:
@@ -54,7 +54,7 @@ func (a *Applier) planFor(ctx context.Context, owner *v1beta1.Canary, obj runtim
 		err := p.decode()
 		return p, err
 	}
-	if err := a.checkWritable(owner, p); err != nil || a.knownMatch(p) {
+	if err := checkWritable(owner, p); err != nil || a.records.matches(w, p.live) {
 		return p, err
 	}
 	return p, a.compare(owner, p)
@@ -77,25 +77,8 @@ func (a *Applier) cached(ctx context.Context, r ref) (client.Object, error) {
 	return obj, nil
 }
 
-// cacheBehind says whether the cache still lacks our last write. What it has caught
-// up with is forgotten. An object that stays missing was deleted after we wrote it.
-func (a *Applier) cacheBehind(r ref, live client.Object) bool {
-	m := a.memory.of(r)
-	if m.version == "" {
-		return false
-	}
-	if live == nil && a.Now().Sub(m.wrote) < cacheLag {
-		return true
-	}
-	if live != nil && newer(m.version, live.GetResourceVersion()) {
-		return true
-	}
-	a.memory.set(r, func(k *mark) { k.version, k.wrote = "", time.Time{} })
-	return false
-}
-
 // checkWritable keeps us from writing what would not last or is not ours.
-func (a *Applier) checkWritable(owner *v1beta1.Canary, p *plan) error {
+func checkWritable(owner *v1beta1.Canary, p *plan) error {
 	if p.partial {
 		return nil
 	}
@@ -103,12 +86,6 @@ func (a *Applier) checkWritable(owner *v1beta1.Canary, p *plan) error {
 		return fmt.Errorf("%s is being deleted", p.ref)
 	}
 	return checkController(p.ref, owner, p.live)
-}
-
-// knownMatch says whether the same version was found to match already.
-func (a *Applier) knownMatch(p *plan) bool {
-	m := a.memory.of(p.ref)
-	return m.settled != "" && m.settled == p.live.GetResourceVersion() && m.sum == p.sum
 }
 
 // compare looks at the hash that was left on the object, then at every field.
@@ -120,11 +97,11 @@ func (a *Applier) compare(owner *v1beta1.Canary, p *plan) error {
 	if !p.partial && appliedHash(p.live) != p.hash {
 		return nil
 	}
-	ok, now, err := a.matches(p, p.live)
+	ok, now, err := a.comparer().matches(p, p.live)
 	if err != nil {
 		return err
 	}
-	if ok || a.memory.of(p.ref).refused.is(now) {
+	if ok || a.records.get(p.ref).mutated.is(now) {
 		p.action = actNone
 		a.recordMatch(owner, p, p.live.GetResourceVersion())
 		return nil
@@ -137,7 +114,7 @@ func (a *Applier) compare(owner *v1beta1.Canary, p *plan) error {
 // asked of it last, so that there it is known only of what this process has done, and only where the rest of the object
 // is as it was.
 func (a *Applier) driftedFromOurs(p *plan) bool {
-	last := a.memory.of(p.ref).matched
+	last := a.records.get(p.ref).matched
 	if !p.partial || !p.owned || last == nil {
 		return !p.partial
 	}
@@ -146,8 +123,32 @@ func (a *Applier) driftedFromOurs(p *plan) bool {
 	return err == nil && reflect.DeepEqual(comparedFields(content), comparedFields(p.want))
 }
 
+// recordWrite keeps what a write came back with. If the object still is not as
+// desired, the server changes what it is sent (a webhook, a field that it does
+// not know): what it made of that is kept, and not fought over again.
+func (a *Applier) recordWrite(owner *v1beta1.Canary, p *plan, sent *unstructured.Unstructured) error {
+	back, err := a.comparer().asWatched(p.ref, sent)
+	if err != nil {
+		return err
+	}
+	_, refused, err := a.comparer().matches(p, back)
+	if err != nil {
+		return err
+	}
+	if p.drifted && refused == nil && a.Drifted != nil {
+		a.Drifted(owner, p.kind.Kind+" "+p.key.Name)
+	}
+	version, now := back.GetResourceVersion(), a.Now()
+	a.records.update(p.ref, func(m *record) {
+		*m = record{owner: owner.UID, written: version, writtenAt: now, matchedVersion: version, matchedSum: p.sum, matched: p.withoutJSON(), mutated: refused}
+	})
+	return nil
+}
+
 func (a *Applier) recordMatch(owner *v1beta1.Canary, p *plan, version string) {
-	a.memory.set(p.ref, func(m *mark) { m.owner, m.settled, m.sum, m.matched = owner.UID, version, p.sum, p.withoutJSON() })
+	a.records.update(p.ref, func(m *record) {
+		m.owner, m.matchedVersion, m.matchedSum, m.matched = owner.UID, version, p.sum, p.withoutJSON()
+	})
 }
 
 func (p *plan) decode() (err error) {

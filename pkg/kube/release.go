@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -18,7 +20,7 @@ func (a *Applier) ChangedAt(ctx context.Context, obj runtime.ApplyConfiguration)
 		return time.Time{}, err
 	}
 	live, err := a.cached(ctx, r)
-	if err != nil || live == nil || a.cacheBehind(r, live) {
+	if err != nil || live == nil || a.records.behind(r, live, a.Now()) {
 		return time.Time{}, err
 	}
 	if at := AppliedAt(live); !at.IsZero() {
@@ -46,10 +48,43 @@ func (a *Applier) Restore(ctx context.Context, obj runtime.ApplyConfiguration) e
 	if err != nil {
 		return err
 	}
-	a.memory.set(w.ref, func(m *mark) { *m = mark{} })
+	a.records.update(w.ref, func(m *record) { *m = record{} })
 	_, err = a.serverSideApply(ctx, body)
-	if err = a.conflict(ctx, w.ref, p.live.GetUID(), "", err); err != nil && !errors.Is(err, ErrStale) {
+	if err = conflict(ctx, a.Live, w.ref, p.live.GetUID(), "", err); err != nil && !errors.Is(err, ErrStale) {
 		return fmt.Errorf("hand back %s: %w", w.ref, err)
 	}
 	return nil
+}
+
+// ReleaseFields takes our name off an object of the user's whose fields stay as they are: those that we had set belong
+// to nobody then, and whoever applies them next meets no conflict. An apply without them would take them out of the
+// object. What is not there, or has nothing of ours, is left alone.
+func (a *Applier) ReleaseFields(ctx context.Context, obj runtime.ApplyConfiguration) error {
+	r, err := refOf(obj)
+	if err != nil {
+		return err
+	}
+	live, err := a.ownership().read(ctx, r)
+	if err != nil || live == nil {
+		return err
+	}
+	rest := slices.DeleteFunc(live.ManagedFields, ours)
+	if len(rest) == 0 {
+		rest = []metav1.ManagedFieldsEntry{{}} // the server takes an empty list for one that was left out
+	}
+	a.records.update(r, func(m *record) { *m = record{} })
+	if err := a.ownership().patch(ctx, r, live, rest); err != nil {
+		return fmt.Errorf("disown %s: %w", r, err)
+	}
+	return nil
+}
+
+// OwnsFields says whether the server has anything of an object down as ours. It is asked, not the cache.
+func (a *Applier) OwnsFields(ctx context.Context, obj runtime.ApplyConfiguration) (bool, error) {
+	r, err := refOf(obj)
+	if err != nil {
+		return false, err
+	}
+	live, err := a.ownership().read(ctx, r)
+	return live != nil, err
 }

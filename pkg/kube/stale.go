@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // ErrStale says that an object has changed since it was read for a write: it is to be read, and decided on, again.
@@ -18,13 +19,13 @@ var ErrStale = errors.New("changed since it was read")
 //
 // The status code alone does not tell: quotas and admission webhooks answer with a conflict as well. Such a write has
 // not been made, and no event follows it.
-func (a *Applier) conflict(ctx context.Context, r ref, uid types.UID, version string, err error) error {
+func conflict(ctx context.Context, live client.Reader, r ref, uid types.UID, version string, err error) error {
 	if !apierrors.IsConflict(err) {
 		return err
 	}
-	live := &metav1.PartialObjectMetadata{TypeMeta: typeMeta(r.kind)}
-	switch got := a.Live.Get(ctx, r.key, live); {
-	case apierrors.IsNotFound(got), got == nil && (live.UID != uid || version != "" && live.ResourceVersion != version):
+	now := &metav1.PartialObjectMetadata{TypeMeta: typeMeta(r.kind)}
+	switch got := live.Get(ctx, r.key, now); {
+	case apierrors.IsNotFound(got), got == nil && (now.UID != uid || version != "" && now.ResourceVersion != version):
 		return fmt.Errorf("%w: %w", ErrStale, err)
 	default:
 		return err

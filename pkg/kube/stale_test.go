@@ -74,6 +74,6 @@ func TestStale(t *testing.T) {
 	edit(b, b.owner, "podinfo", func(c *v1beta1.Canary) { c.Spec.Suspend = true })
 	after := before.DeepCopy()
 	after.Status.CanaryWeight = 10
-	require.ErrorIs(t, b.PatchStatus(t.Context(), before, after), kube.ErrStale)
-	require.ErrorIs(t, b.SetFinalizer(t.Context(), before, true), kube.ErrStale)
+	require.ErrorIs(t, b.canaries.PatchStatus(t.Context(), before, after), kube.ErrStale)
+	require.ErrorIs(t, b.canaries.SetFinalizer(t.Context(), before, true), kube.ErrStale)
 }

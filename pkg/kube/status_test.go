@@ -69,37 +69,37 @@ func TestPatchStatusClears(t *testing.T) {
 
 func TestPatchStatusIsRemembered(t *testing.T) {
 	b := newBench(t)
-	require.True(t, b.StatusSeen(b.owner), "nothing was written yet")
+	require.True(t, b.canaries.StatusSeen(b.owner), "nothing was written yet")
 	after := b.owner.DeepCopy()
 	after.Status.Phase = v1beta1.PhaseInitializing
-	require.NoError(t, b.PatchStatus(t.Context(), b.owner, after))
-	require.False(t, b.StatusSeen(b.owner), "a Canary from before")
-	require.True(t, b.StatusSeen(after))
-	require.True(t, b.StatusSeen(get(b, &v1beta1.Canary{}, b.owner.Name)))
+	require.NoError(t, b.canaries.PatchStatus(t.Context(), b.owner, after))
+	require.False(t, b.canaries.StatusSeen(b.owner), "a Canary from before")
+	require.True(t, b.canaries.StatusSeen(after))
+	require.True(t, b.canaries.StatusSeen(get(b, &v1beta1.Canary{}, b.owner.Name)))
 }
 
-func TestHold(t *testing.T) {
+func TestSetFinalizer(t *testing.T) {
 	b := newBench(t)
 	held := func() []string { return get(b, &v1beta1.Canary{}, b.owner.Name).Finalizers }
 	b.made.Reset()
-	require.NoError(t, b.SetFinalizer(t.Context(), b.owner, false))
+	require.NoError(t, b.canaries.SetFinalizer(t.Context(), b.owner, false))
 	require.Zero(t, b.made.Writes(), "it has none")
-	require.NoError(t, b.SetFinalizer(t.Context(), b.owner, true))
+	require.NoError(t, b.canaries.SetFinalizer(t.Context(), b.owner, true))
 	require.Equal(t, []string{v1beta1.Finalizer}, held())
-	err := b.SetFinalizer(t.Context(), b.owner, true)
+	err := b.canaries.SetFinalizer(t.Context(), b.owner, true)
 	require.True(t, apierrors.IsConflict(err), "it was read before it had one: %v", err)
 
 	seen := get(b, &v1beta1.Canary{}, b.owner.Name)
-	require.NoError(t, b.SetFinalizer(t.Context(), seen, true))
+	require.NoError(t, b.canaries.SetFinalizer(t.Context(), seen, true))
 	require.Equal(t, 1, b.made.Writes(), "it is on")
 	seen.Finalizers = append(seen.Finalizers, "example.com/audit")
 	require.NoError(t, b.Client.Update(t.Context(), seen))
-	require.NoError(t, b.SetFinalizer(t.Context(), seen, false))
+	require.NoError(t, b.canaries.SetFinalizer(t.Context(), seen, false))
 	require.Equal(t, []string{"example.com/audit"}, held(), "somebody else's stays")
 
 	gone := b.owner.DeepCopy()
 	gone.Name = "gone"
-	require.NoError(t, b.SetFinalizer(t.Context(), gone, true), "there is nothing to be held")
+	require.NoError(t, b.canaries.SetFinalizer(t.Context(), gone, true), "there is nothing to be held")
 }
 
 func TestDelete(t *testing.T) {

@@ -110,7 +110,7 @@ func assemble(mgr manager.Manager, o *options) error {
 			}
 			return templates.Permit(c)
 		},
-		Kinds:  workload.Kinds{Rules: workload.Rules{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()}},
+		Kinds:  workload.Kinds{LabelRules: workload.LabelRules{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()}},
 		Settle: settle,
 
 		Tracking:  o.configTracking,

@@ -63,9 +63,9 @@ func TestScaledObject(t *testing.T) {
 	w := newWorld(t)
 	w.scaledObject()
 	w.begin(ruled, every("5m"))
-	w.await("it keeps a stopped target at zero", func() bool { return workload.Paused(w.scaled("podinfo")) })
+	w.await("it keeps a stopped target at zero", func() bool { return workload.ScaledObjectPaused(w.scaled("podinfo")) })
 	made := w.scaled("podinfo-primary")
-	require.False(t, workload.Paused(made), "the primary's is never paused")
+	require.False(t, workload.ScaledObjectPaused(made), "the primary's is never paused")
 	target, _, err := unstructured.NestedString(made.Object, "spec", "scaleTargetRef", "name")
 	require.NoError(t, err)
 	require.Equal(t, "podinfo-primary", target)
@@ -78,11 +78,11 @@ func TestScaledObject(t *testing.T) {
 	})
 	w.set(imageTwo)
 	w.routed("50/50")
-	require.False(t, workload.Paused(w.scaled("podinfo")), "the canary may grow")
+	require.False(t, workload.ScaledObjectPaused(w.scaled("podinfo")), "the canary may grow")
 	require.Equal(t, int64(2), w.least(), "the primary keeps the size that it needs to have everybody back")
 	w.respec(every("10s"))
 	w.settles(v1beta1.PhaseSucceeded, imageTwo)
-	w.await("it is paused again", func() bool { return workload.Paused(w.scaled("podinfo")) })
+	w.await("it is paused again", func() bool { return workload.ScaledObjectPaused(w.scaled("podinfo")) })
 	w.await("with everybody back the primary may shrink", func() bool { return w.least() == 1 })
 }
 
@@ -103,7 +103,7 @@ func TestScaledObjectIsLetGo(t *testing.T) {
 			w.collect()
 			w.delete("podinfo")
 			w.await(tc.reason, func() bool {
-				return !workload.Paused(w.scaled("podinfo")) && w.live("podinfo").Status.AvailableReplicas == 2
+				return !workload.ScaledObjectPaused(w.scaled("podinfo")) && w.live("podinfo").Status.AvailableReplicas == 2
 			})
 			w.gone(&appsv1.Deployment{}, "podinfo-primary")
 		})

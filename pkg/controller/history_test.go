@@ -81,7 +81,7 @@ type primaryOf struct {
 }
 
 func likeness(o workload.Object) primaryOf {
-	s := workload.SketchOf(o)
+	s := workload.SummaryOf(o)
 	return primaryOf{
 		Template: *s.Template, Revision: o.GetAnnotations()[workload.RevisionAnnotation],
 		Owners: o.GetOwnerReferences(), Labels: o.GetLabels(), Selector: s.Selector,

@@ -195,7 +195,7 @@ func assemble(t testing.TB, mgr ctrl.Manager, tell clock, a Analyst, into promet
 			Secrets:   mgr.GetAPIReader(),
 		},
 		Routers:  &observe.Routers{Default: "istio", Discovery: d, Now: tell.now},
-		Kinds:    workload.Kinds{Rules: workload.Rules{SelectorLabels: []string{"app"}}},
+		Kinds:    workload.Kinds{LabelRules: workload.LabelRules{SelectorLabels: []string{"app"}}},
 		Tracking: true,
 		Validate: func(c *v1beta1.Canary) error { return analysis.Validate(c.Spec, cmp.Or(c.Spec.Provider, "istio")) },
 		Settle:   2 * time.Second,

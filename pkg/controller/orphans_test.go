@@ -91,7 +91,7 @@ func TestUnseenDeletion(t *testing.T) {
 			reason: "its ScaledObject is not kept at zero any more", size: 2,
 			before: func(w *world) { w.scaledObject() },
 			change: ruled,
-			also:   func(w *world) bool { return !workload.Paused(w.scaled("podinfo")) },
+			also:   func(w *world) bool { return !workload.ScaledObjectPaused(w.scaled("podinfo")) },
 		},
 		"ScaledByHand": {
 			reason: "somebody has helped themselves, and is not meddled with", size: 5,
@@ -206,7 +206,7 @@ func givenBack(t *testing.T, k int, seen bool) int {
 			o.stop()
 			o, k = w.again(0), 0
 		}
-		return w.free(2) && w.selector("podinfo") == "podinfo" && !workload.Paused(w.scaled("podinfo"))
+		return w.free(2) && w.selector("podinfo") == "podinfo" && !workload.ScaledObjectPaused(w.scaled("podinfo"))
 	})
 	return o.Writes()
 }

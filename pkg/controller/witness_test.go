@@ -165,7 +165,7 @@ func splitOf(route *unstructured.Unstructured) map[string]int64 {
 func blame(e sighting, before, now scene, side string) string {
 	switch obj := e.object.(type) {
 	case *appsv1.Deployment, *appsv1.DaemonSet:
-		if pods := workload.SketchOf(obj).Template.Spec; obj.GetName() == "podinfo-primary" && pods.Containers[0].Image == imageBad {
+		if pods := workload.SummaryOf(obj).Template.Spec; obj.GetName() == "podinfo-primary" && pods.Containers[0].Image == imageBad {
 			return "the primary was given a revision that cannot have passed"
 		}
 		stopped := obj.GetName() == side && !e.gone && before.runs[side].wanted > 0 && now.runs[side].wanted == 0

@@ -29,15 +29,15 @@ func (r *Renderer) addScaler(f *Facts, o *Objects) error {
 
 // resumeScaler lets go of the target's scaler before the target is started; one that is still paused would stop it again.
 func resumeScaler(f *Facts, o *Objects) {
-	if canPause(f) && f.Intent.Canary && workload.Paused(f.Autoscaler) {
-		o.Apply = append(o.Apply, UserFields(workload.Pause(f.Autoscaler, false)))
+	if canPause(f) && f.Intent.Canary && workload.ScaledObjectPaused(f.Autoscaler) {
+		o.Apply = append(o.Apply, UserFields(workload.PauseScaledObject(f.Autoscaler, false)))
 	}
 }
 
 // pauseScaler pauses the target's scaler before the target is stopped; one that is not would start it again.
 func pauseScaler(f *Facts, o *Objects) {
-	if canPause(f) && !f.Intent.Canary && !workload.Paused(f.Autoscaler) {
-		o.Stop = append(o.Stop, UserFields(workload.Pause(f.Autoscaler, true)))
+	if canPause(f) && !f.Intent.Canary && !workload.ScaledObjectPaused(f.Autoscaler) {
+		o.Stop = append(o.Stop, UserFields(workload.PauseScaledObject(f.Autoscaler, true)))
 	}
 }
 

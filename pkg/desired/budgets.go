@@ -51,17 +51,17 @@ func (r *Renderer) unprotected(f *Facts) (map[string]*policyv1.PodDisruptionBudg
 	if err != nil {
 		return nil, err
 	}
-	pods := maps.Clone(workload.SketchOf(f.Target).Template.Labels)
+	pods := maps.Clone(workload.SummaryOf(f.Target).Template.Labels)
 	pods[key] = value + v1beta1.PrimarySuffix
 	wanted := map[string]*policyv1.PodDisruptionBudget{}
 	for i := range f.Budgets {
 		b := &f.Budgets[i]
 		switch {
 		case metav1.IsControlledBy(b, f.Canary) || b.DeletionTimestamp != nil:
-		case workload.Selects(b.Spec.Selector, pods):
+		case workload.SelectorMatches(b.Spec.Selector, pods):
 			// Where we have made copies before, they are to go now.
 			return map[string]*policyv1.PodDisruptionBudget{}, nil
-		case r.Kinds.Protects(b, f.Target):
+		case r.Kinds.ProtectsOnlyTarget(b, f.Target):
 			wanted[b.Name+v1beta1.PrimarySuffix] = b
 		}
 	}

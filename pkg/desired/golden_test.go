@@ -121,7 +121,7 @@ func check(t *testing.T, name string) {
 	require.NoError(t, yaml.UnmarshalStrict(raw, &in))
 	require.NoError(t, yaml.UnmarshalStrict(raw, &untouched))
 	require.NotEmpty(t, in.Reason)
-	kinds := workload.Kinds{Rules: workload.Rules{SelectorLabels: []string{"app"}}}
+	kinds := workload.Kinds{LabelRules: workload.LabelRules{SelectorLabels: []string{"app"}}}
 	facts := in.facts(t, kinds)
 	r := &desired.Renderer{Kinds: kinds}
 	got := render(t, r, facts)

@@ -23,7 +23,7 @@ func (r *Renderer) addPrimary(f *Facts, o *Objects) error {
 		return nil
 	}
 	for _, made := range f.Copies {
-		one, err := r.Kinds.Copy(made.Source, made.Name, made.Sum, f.Canary)
+		one, err := r.Kinds.CopyConfig(made.Source, made.Name, made.Sum, f.Canary)
 		if err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ func (r *Renderer) addPrimary(f *Facts, o *Objects) error {
 	}
 	// What this process saw last may be newer than what the target was stopped with: an autoscaler acts in between.
 	size := primarySize(f, cmp.Or(f.RememberedSize, RestoreInfo(f.Target).Size))
-	model := workload.Model{Revision: f.Intent.Primary, Replicas: &size, Configs: f.Configs}
+	model := workload.PrimaryOptions{Revision: f.Intent.Primary, Replicas: &size, Configs: f.Configs}
 	// Before rendering: without the annotations of another controller the same template would replace all pods.
 	live, err := adoptedAnnotations(f)
 	if err != nil {
@@ -77,7 +77,7 @@ func adoptedAnnotations(f *Facts) (map[string]string, error) {
 	if err != nil || !copied {
 		return nil, err
 	}
-	return f.Kind.Sketch(f.Primary).Template.Annotations, nil
+	return f.Kind.Summarize(f.Primary).Template.Annotations, nil
 }
 
 // addPreviousPrimary renders the primary from its history. The target, if there still is one, tells all but the pods.
@@ -87,7 +87,7 @@ func addPreviousPrimary(f *Facts, o *Objects) error {
 	}
 	// It is there, with a size of its own, which is kept: nothing that is remembered counts.
 	size := primarySize(f, 0)
-	model := workload.Model{Revision: f.Intent.Primary, Replicas: &size, PreviousTemplate: f.Previous}
+	model := workload.PrimaryOptions{Revision: f.Intent.Primary, Replicas: &size, PreviousTemplate: f.Previous}
 	primary, err := f.Kind.Primary(targetOrLike(f), f.Canary, model)
 	if err != nil {
 		return err

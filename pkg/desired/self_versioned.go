@@ -22,7 +22,7 @@ func addPromotion(f *Facts, s workload.SelfVersioned, o *Objects) error {
 			return nil
 		}
 	}
-	mark, err := s.Primary(f.Target, f.Canary, workload.Model{Revision: name})
+	mark, err := s.Primary(f.Target, f.Canary, workload.PrimaryOptions{Revision: name})
 	if err != nil {
 		return err
 	}

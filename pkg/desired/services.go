@@ -15,7 +15,7 @@ func (r *Renderer) addServices(f *Facts, o *Objects) error {
 		return nil
 	}
 	adopted := f.Apex
-	if !workload.Foreign(adopted, f.Canary) {
+	if !workload.NotControlled(adopted, f.Canary) {
 		adopted = nil
 	}
 	services, err := r.Kinds.Services(f.Canary, like, f.Intent.Apex, adopted)
@@ -40,7 +40,7 @@ func targetOrLike(f *Facts) workload.Object {
 	}
 	like.SetName(f.Canary.Spec.TargetRef.Name)
 	// The map is that of the copy. With the target's value the rules tell the two sides apart as ever.
-	labels := workload.SketchOf(like).Selector.MatchLabels
+	labels := workload.SummaryOf(like).Selector.MatchLabels
 	for k, val := range labels {
 		labels[k] = strings.TrimSuffix(val, v1beta1.PrimarySuffix)
 	}

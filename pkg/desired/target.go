@@ -44,7 +44,7 @@ func addSizes(f *Facts, o *Objects) {
 	i := f.Intent
 	// Merged: an apply of the size alone would take away the rest of the primary, which is ours.
 	if f.Primary != nil && i.PrimaryMinimum > 0 && workload.SizeOf(f.Primary) < i.PrimaryMinimum {
-		o.Apply = append(o.Apply, kube.PartialMerge(workload.Sized(f.Primary, i.PrimaryMinimum)))
+		o.Apply = append(o.Apply, kube.PartialMerge(workload.PrimaryReplicas(f.Primary, i.PrimaryMinimum)))
 	}
 	// Not exact: sizes are the least that is needed, and whoever wants more may have it.
 	if !i.Exact || f.Primary == nil || f.Target == nil {
@@ -52,7 +52,7 @@ func addSizes(f *Facts, o *Objects) {
 	}
 	// Both in Stop, which is applied only once the apex Service is known to lead to both sides.
 	if workload.SizeOf(f.Primary) > i.PrimaryMinimum && f.Snapshot.Target.Available >= i.TargetMinimum {
-		o.Stop = append(o.Stop, kube.PartialMerge(workload.Sized(f.Primary, i.PrimaryMinimum)))
+		o.Stop = append(o.Stop, kube.PartialMerge(workload.PrimaryReplicas(f.Primary, i.PrimaryMinimum)))
 	}
 	if workload.SizeOf(f.Target) > i.TargetMinimum && f.Snapshot.Primary.Available >= i.PrimaryMinimum {
 		o.Stop = append(o.Stop, sized(f, i.TargetMinimum))

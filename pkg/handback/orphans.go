@@ -131,7 +131,7 @@ func (h *Handback) has(ctx context.Context, key types.NamespacedName, o workload
 }
 
 func targets(c *v1beta1.Canary, o workload.Object) bool {
-	return c.Spec.TargetRef.Name == o.GetName() && c.Spec.TargetRef.Kind == workload.SketchOf(o).Kind
+	return c.Spec.TargetRef.Name == o.GetName() && c.Spec.TargetRef.Kind == workload.SummaryOf(o).Kind
 }
 
 // orphanOf is the Canary, as far as is known, that a workload was stopped for; nil: a Canary has it for its target. Only

@@ -86,10 +86,10 @@ func (h *Handback) resumeScaler(ctx context.Context, f *desired.Facts) error {
 		return err
 	}
 	// Paused is at zero, which is our doing; a pause at another size is the user's.
-	if err != nil || source == nil || !workload.Paused(source) {
+	if err != nil || source == nil || !workload.ScaledObjectPaused(source) {
 		return nil
 	}
-	resumed := desired.UserFields(workload.Pause(source, false))
+	resumed := desired.UserFields(workload.PauseScaledObject(source, false))
 	if _, err := h.Applier.Apply(ctx, f.Canary, resumed); err != nil && !errors.Is(err, kube.ErrMissing) {
 		return fmt.Errorf("let go of autoscaler %q: %w", source.GetName(), err)
 	}

@@ -19,7 +19,7 @@ func (r *Reader) readConfigs(ctx context.Context, f *desired.Facts, from client.
 	if !r.Tracking {
 		return nil
 	}
-	refs := workload.ConfigsOf(workload.SketchOf(f.Target).Template)
+	refs := workload.ConfigsOf(workload.SummaryOf(f.Target).Template)
 	r.memory.refer(f.Canary, refs) // first, so that no change from now on is missed
 	f.Configs = workload.Configs{Sums: map[string]string{}, Copies: map[string]string{}}
 	for _, ref := range refs {
@@ -116,7 +116,7 @@ func (r *Reader) copyName(ctx context.Context, c *v1beta1.Canary, ref workload.C
 
 // identify computes the revision of the target, from the configs that it is about.
 func (r *Reader) identify(f *desired.Facts) {
-	template, was := workload.SketchOf(f.Target).Template, f.Canary.Status
+	template, was := workload.SummaryOf(f.Target).Template, f.Canary.Status
 	plain := func() string { return r.memory.revision(f, *template, nil) }
 	switch {
 	case was.TrackedConfigs != nil && !r.Tracking:
@@ -143,7 +143,7 @@ func (r *Reader) readCopies(ctx context.Context, f *desired.Facts) error {
 	if f.Previous != nil || !f.Promotes() && (f.Primary == nil || f.Snapshot.Revision != f.Canary.Status.LastPromotedSpec) {
 		return nil
 	}
-	for _, ref := range workload.ConfigsOf(workload.SketchOf(f.Target).Template) {
+	for _, ref := range workload.ConfigsOf(workload.SummaryOf(f.Target).Template) {
 		// Also of one that does not exist: its pods wait for it, or do without.
 		sum, tracked := f.Configs.Sums[ref.Key()]
 		if !tracked {

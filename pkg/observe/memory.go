@@ -151,11 +151,11 @@ func (m *memory) picture(f *desired.Facts) {
 	// What is gone stays as it looked last: the size of a primary is needed when there is none.
 	t := m.about(f.Canary)
 	if f.Target != nil {
-		t.labels[0] = workload.SketchOf(f.Target).Template.Labels
+		t.labels[0] = workload.SummaryOf(f.Target).Template.Labels
 	}
 	if f.Primary != nil {
-		t.labels[1] = workload.SketchOf(f.Primary).Template.Labels
-		t.size = workload.SketchOf(f.Primary).Size
+		t.labels[1] = workload.SummaryOf(f.Primary).Template.Labels
+		t.size = workload.SummaryOf(f.Primary).Size
 	}
 }
 
@@ -172,7 +172,7 @@ func (m *memory) protects(c *v1beta1.Canary, o client.Object) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	sides := m.about(c).labels
-	return ok && (workload.Selects(b.Spec.Selector, sides[0]) || workload.Selects(b.Spec.Selector, sides[1]))
+	return ok && (workload.SelectorMatches(b.Spec.Selector, sides[0]) || workload.SelectorMatches(b.Spec.Selector, sides[1]))
 }
 
 // Referring are the Canaries whose targets refer to a config, as far as this process has looked at them.

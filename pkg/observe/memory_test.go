@@ -24,7 +24,7 @@ func factsOf(generation int64, image string) *desired.Facts {
 func TestMemoryOfRevisions(t *testing.T) {
 	m := &memory{}
 	name := func(v *desired.Facts, sums map[string]string) string {
-		return m.revision(v, *workload.SketchOf(v.Target).Template, sums)
+		return m.revision(v, *workload.SummaryOf(v.Target).Template, sums)
 	}
 	first := name(factsOf(1, "podinfo:1"), nil)
 	require.Equal(t, first, name(factsOf(1, "podinfo:2"), nil), "of one generation there is one template, and it is not hashed again")

@@ -62,8 +62,8 @@ func (r *Reader) confirmPods(ctx context.Context, f *desired.Facts) error {
 	if err != nil {
 		return err
 	}
-	wanted := workload.SketchOf(f.Target).Pods
-	f.Snapshot.Target = workload.Confirm(f.Snapshot.Target, pods, wanted, threshold(f.Canary, canarySide))
+	wanted := workload.SummaryOf(f.Target).Pods
+	f.Snapshot.Target = workload.ConfirmByPods(f.Snapshot.Target, pods, wanted, threshold(f.Canary, canarySide))
 	return nil
 }
 

@@ -72,7 +72,7 @@ func (r *Reader) pods(ctx context.Context, o client.Object) ([]corev1.Pod, error
 
 // labelled lists, live, what bears the labels of a workload's pods.
 func (r *Reader) labelled(ctx context.Context, o client.Object, list client.ObjectList) error {
-	selector, err := metav1.LabelSelectorAsSelector(workload.SketchOf(o).Selector)
+	selector, err := metav1.LabelSelectorAsSelector(workload.SummaryOf(o).Selector)
 	if err != nil {
 		return err
 	}
@@ -112,5 +112,5 @@ func (r *Reader) readRatio(_ context.Context, f *desired.Facts, _ pass) error {
 	if !f.Snapshot.Plan.Ratio || f.Target == nil {
 		return nil
 	}
-	return workload.Mixable(f.Target, f.Canary)
+	return workload.CheckApexLabel(f.Target, f.Canary)
 }

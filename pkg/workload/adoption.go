@@ -15,12 +15,12 @@ const promotionAnnotation = "flagger-id"
 
 // PromotedByOther says that another controller made a primary.
 func PromotedByOther(k Kind, primary Object) bool {
-	_, ok := k.Sketch(primary).Template.Annotations[promotionAnnotation]
+	_, ok := k.Summarize(primary).Template.Annotations[promotionAnnotation]
 	return ok
 }
 
 // keepPodAnnotations gives a copy the marks of promotions that it has already.
-func (m Model) keepPodAnnotations(t *corev1.PodTemplateSpec) {
+func (m PrimaryOptions) keepPodAnnotations(t *corev1.PodTemplateSpec) {
 	if m.PodAnnotations == nil {
 		return
 	}
@@ -39,7 +39,7 @@ func (m Model) keepPodAnnotations(t *corev1.PodTemplateSpec) {
 // PrimaryMatchesTarget says whether a primary that somebody else may have made runs what a copy of the target would. What only
 // tells one promotion from the next is left out of the comparison.
 func PrimaryMatchesTarget(k Kind, target, primary Object, c *v1beta1.Canary, configs Configs) (bool, error) {
-	rendered, err := k.Primary(target, c, Model{Configs: configs})
+	rendered, err := k.Primary(target, c, PrimaryOptions{Configs: configs})
 	if err != nil {
 		return false, err
 	}
@@ -56,7 +56,7 @@ func PrimaryMatchesTarget(k Kind, target, primary Object, c *v1beta1.Canary, con
 	if err := json.Unmarshal(raw, &copied); err != nil {
 		return false, fmt.Errorf("decode the primary of %q: %w", target.GetName(), err)
 	}
-	return templateRevision(copied.Spec.Template) == templateRevision(*k.Sketch(primary).Template), nil
+	return templateRevision(copied.Spec.Template) == templateRevision(*k.Summarize(primary).Template), nil
 }
 
 // templateRevision is the revision of a template without the marks of promotions.

@@ -30,7 +30,7 @@ func TestCopied(t *testing.T) {
 			tc.change(target, primary)
 			c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Name: "app"}}
 			c.Spec.TargetRef = v1beta1.TargetRef{Kind: "Deployment", Name: "app"}
-			got, err := PrimaryMatchesTarget(Deployment{Rules: Rules{SelectorLabels: []string{"app"}}}, target, primary, c, Configs{})
+			got, err := PrimaryMatchesTarget(Deployment{LabelRules: LabelRules{SelectorLabels: []string{"app"}}}, target, primary, c, Configs{})
 			require.NoError(t, err)
 			require.Equal(t, tc.want, got, tc.reason)
 		})

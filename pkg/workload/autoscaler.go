@@ -15,26 +15,26 @@ import (
 //
 // The version in the Canary's reference is not looked at: the source was read as autoscaling/v2, which
 // every supported cluster serves.
-func (k Rules) Autoscaler(source *autoscalingv2.HorizontalPodAutoscaler, c *v1beta1.Canary, floor int32) (*autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration, error) {
+func (k LabelRules) Autoscaler(source *autoscalingv2.HorizontalPodAutoscaler, c *v1beta1.Canary, floor int32) (*autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration, error) {
 	ref := c.Spec.AutoscalerRef
-	spec, err := into[autoscalingv2ac.HorizontalPodAutoscalerSpecApplyConfiguration](source.Spec)
+	spec, err := toApplyConfiguration[autoscalingv2ac.HorizontalPodAutoscalerSpecApplyConfiguration](source.Spec)
 	if err != nil {
 		return nil, fmt.Errorf("copy autoscaler %q: %w", source.Name, err)
 	}
-	limit(spec, ref.PrimaryScalerReplicas, floor)
+	limitAutoscaler(spec, ref.PrimaryScalerReplicas, floor)
 	// Else it would scale the target, beside the target's own.
 	// The metrics stay as they are: those of pods are about the pods of whatever is scaled.
 	spec.ScaleTargetRef.WithName(c.PrimaryWorkload())
 	return autoscalingv2ac.HorizontalPodAutoscaler(ref.Name+v1beta1.PrimarySuffix, c.Namespace).
-		WithOwnerReferences(owner(c)).
+		WithOwnerReferences(ownerReference(c)).
 		WithLabels(labelsOf(source, k.IncludeLabelPrefixes)).
 		WithAnnotations(annotationsOf(source)).
 		WithSpec(spec), nil
 }
 
-// limit sets how far the primary may be scaled. The floor gives way to the maximum: an autoscaler with
+// limitAutoscaler sets how far the primary may be scaled. The floor gives way to the maximum: an autoscaler with
 // more pods at least than at most is refused by the API server.
-func limit(spec *autoscalingv2ac.HorizontalPodAutoscalerSpecApplyConfiguration, own *v1beta1.ScalerReplicas, floor int32) {
+func limitAutoscaler(spec *autoscalingv2ac.HorizontalPodAutoscalerSpecApplyConfiguration, own *v1beta1.ScalerReplicas, floor int32) {
 	if own != nil && own.MinReplicas != nil {
 		spec.WithMinReplicas(*own.MinReplicas)
 	}

@@ -13,21 +13,21 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// Protects says that a budget is about the target's pods and not about the primary's, so that the primary, which
+// ProtectsOnlyTarget says that a budget is about the target's pods and not about the primary's, so that the primary, which
 // serves the users, would be without.
 // One that selects both sides protects the primary already. With a second one its pods could not be evicted at all: the
 // API server refuses to evict a pod that two budgets select.
-func (r Rules) Protects(b *policyv1.PodDisruptionBudget, target Object) bool {
+func (r LabelRules) ProtectsOnlyTarget(b *policyv1.PodDisruptionBudget, target Object) bool {
 	key, value, err := r.SelectorLabel(target)
 	if err != nil {
 		return false
 	}
-	pods := SketchOf(target).Template.Labels
-	return Selects(b.Spec.Selector, pods) && !Selects(b.Spec.Selector, merge(pods, map[string]string{key: value + v1beta1.PrimarySuffix}))
+	pods := SummaryOf(target).Template.Labels
+	return SelectorMatches(b.Spec.Selector, pods) && !SelectorMatches(b.Spec.Selector, merge(pods, map[string]string{key: value + v1beta1.PrimarySuffix}))
 }
 
-// Selects says whether a selector fits pods with these labels. One that was never set selects none.
-func Selects(s *metav1.LabelSelector, pods map[string]string) bool {
+// SelectorMatches says whether a selector fits pods with these labels. One that was never set selects none.
+func SelectorMatches(s *metav1.LabelSelector, pods map[string]string) bool {
 	if s == nil {
 		return false
 	}
@@ -44,28 +44,28 @@ func Selects(s *metav1.LabelSelector, pods map[string]string) bool {
 }
 
 // Budget renders the primary's copy of a budget of the target's.
-func (r Rules) Budget(b *policyv1.PodDisruptionBudget, target Object, c *v1beta1.Canary) (runtime.ApplyConfiguration, error) {
+func (r LabelRules) Budget(b *policyv1.PodDisruptionBudget, target Object, c *v1beta1.Canary) (runtime.ApplyConfiguration, error) {
 	key, value, err := r.SelectorLabel(target)
 	if err != nil {
 		return nil, err
 	}
 	from := b.Spec.DeepCopy()
 	// A copy is turned, since what was read is the cache's own.
-	turn(from.Selector, renaming{key: key, from: value, to: value + v1beta1.PrimarySuffix})
-	spec, err := into[policyv1ac.PodDisruptionBudgetSpecApplyConfiguration](from)
+	selectPrimary(from.Selector, labelChange{key: key, from: value, to: value + v1beta1.PrimarySuffix})
+	spec, err := toApplyConfiguration[policyv1ac.PodDisruptionBudgetSpecApplyConfiguration](from)
 	if err != nil {
 		return nil, fmt.Errorf("copy budget %q: %w", b.Name, err)
 	}
 	return policyv1ac.PodDisruptionBudget(b.Name+v1beta1.PrimarySuffix, b.Namespace).
-		WithOwnerReferences(owner(c)).
+		WithOwnerReferences(ownerReference(c)).
 		WithLabels(labelsOf(b, r.IncludeLabelPrefixes)).
 		WithAnnotations(annotationsOf(b)).
 		WithSpec(spec), nil
 }
 
-// turn has a selector speak of the primary's pods. One that keeps to others by what they are not, as in `app not in
+// selectPrimary has a selector speak of the primary's pods. One that keeps to others by what they are not, as in `app not in
 // (cache)`, fits the primary's already.
-func turn(s *metav1.LabelSelector, r renaming) {
+func selectPrimary(s *metav1.LabelSelector, r labelChange) {
 	r.selector(s)
 	for i, e := range s.MatchExpressions {
 		// Listed twice, a value is refused.

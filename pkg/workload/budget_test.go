@@ -48,10 +48,10 @@ func TestProtects(t *testing.T) {
 		"Broken":    {reason: "what no API server would take selects nothing", by: expression("app", "Near", "podinfo")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, tc.want, golden{}.rules().Protects(budget(tc.by), target), tc.reason)
+			require.Equal(t, tc.want, golden{}.rules().ProtectsOnlyTarget(budget(tc.by), target), tc.reason)
 		})
 	}
-	require.False(t, golden{}.rules().Protects(budget(matching(nil)), deployment(nil)), "sides that cannot be told apart")
+	require.False(t, golden{}.rules().ProtectsOnlyTarget(budget(matching(nil)), deployment(nil)), "sides that cannot be told apart")
 }
 
 func TestBudget(t *testing.T) {
@@ -89,7 +89,7 @@ func TestBudget(t *testing.T) {
 			primary := map[string]string{"app": "podinfo-primary"}
 			spec := &policyv1.PodDisruptionBudget{}
 			require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, spec))
-			require.True(t, workload.Selects(spec.Spec.Selector, primary), "it selects the primary's pods")
+			require.True(t, workload.SelectorMatches(spec.Spec.Selector, primary), "it selects the primary's pods")
 		})
 	}
 	_, err := golden{}.rules().Budget(budget(matching(nil)), deployment(nil), canary())

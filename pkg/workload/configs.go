@@ -54,7 +54,7 @@ type Configs struct {
 // take, are read by the cluster and not by the app: they are the same for both sides.
 func ConfigsOf(t *corev1.PodTemplateSpec) []Config {
 	var all []Config
-	each(&t.Spec, func(c Config, _ *string) {
+	eachConfig(&t.Spec, func(c Config, _ *string) {
 		i, found := slices.BinarySearchFunc(all, c, func(a, b Config) int {
 			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 		})
@@ -108,11 +108,11 @@ func Checksum(o Object) (string, error) {
 	default:
 		return "", fmt.Errorf("checksum of %T: it is no config", o)
 	}
-	return digest(content)
+	return checksumOf(content)
 }
 
-// digest is of JSON, whose maps have their keys sorted: the same content always has the same one.
-func digest(content any) (string, error) {
+// checksumOf is of JSON, whose maps have their keys sorted: the same content always has the same one.
+func checksumOf(content any) (string, error) {
 	raw, err := json.Marshal(content)
 	if err != nil {
 		return "", fmt.Errorf("encode %T: %w", content, err)
@@ -121,20 +121,20 @@ func digest(content any) (string, error) {
 	return hex.EncodeToString(sum[:8]), nil
 }
 
-// Copy renders a config under the name that the primary's pods refer to.
+// CopyConfig renders a config under the name that the primary's pods refer to.
 // The user's annotations stay behind: what they tell other tools, as to keep a config in step with a source, is not
 // meant for the copy.
-func (r Rules) Copy(o Object, name, sum string, c *v1beta1.Canary) (runtime.ApplyConfiguration, error) {
+func (r LabelRules) CopyConfig(o Object, name, sum string, c *v1beta1.Canary) (runtime.ApplyConfiguration, error) {
 	labels, note := labelsOf(o, r.IncludeLabelPrefixes), map[string]string{ChecksumAnnotation: sum}
 	switch o := o.(type) {
 	case *corev1.ConfigMap:
-		made := corev1ac.ConfigMap(name, c.Namespace).WithOwnerReferences(owner(c)).WithLabels(labels).
+		made := corev1ac.ConfigMap(name, c.Namespace).WithOwnerReferences(ownerReference(c)).WithLabels(labels).
 			WithAnnotations(note).WithData(o.Data).WithBinaryData(o.BinaryData)
 		// An immutable copy whose content differs is deleted and made anew by the controller.
 		made.Immutable = o.Immutable
 		return made, nil
 	case *corev1.Secret:
-		made := corev1ac.Secret(name, c.Namespace).WithOwnerReferences(owner(c)).WithLabels(labels).
+		made := corev1ac.Secret(name, c.Namespace).WithOwnerReferences(ownerReference(c)).WithLabels(labels).
 			WithAnnotations(note).WithData(o.Data).WithType(cmp.Or(o.Type, corev1.SecretTypeOpaque))
 		made.Immutable = o.Immutable
 		return made, nil
@@ -142,9 +142,9 @@ func (r Rules) Copy(o Object, name, sum string, c *v1beta1.Canary) (runtime.Appl
 	return nil, fmt.Errorf("copy %T: it is no config", o)
 }
 
-// rename has a template refer to the copies.
-func (c Configs) rename(t *corev1.PodTemplateSpec) error {
-	each(&t.Spec, func(of Config, name *string) {
+// useCopies has a template refer to the copies.
+func (c Configs) useCopies(t *corev1.PodTemplateSpec) error {
+	eachConfig(&t.Spec, func(of Config, name *string) {
 		// A config that does not exist has a copy's name, too: when it is made, that is a change like any other.
 		if to, ok := c.Copies[of.Key()]; ok {
 			*name = to
@@ -153,7 +153,7 @@ func (c Configs) rename(t *corev1.PodTemplateSpec) error {
 	if len(c.Sums) == 0 {
 		return nil
 	}
-	sum, err := digest(c.Sums)
+	sum, err := checksumOf(c.Sums)
 	if err != nil {
 		return err
 	}
@@ -161,8 +161,8 @@ func (c Configs) rename(t *corev1.PodTemplateSpec) error {
 	return nil
 }
 
-// each visits every place of a pod that names a config.
-func each(pod *corev1.PodSpec, visit func(Config, *string)) {
+// eachConfig visits every place of a pod that names a config.
+func eachConfig(pod *corev1.PodSpec, visit func(Config, *string)) {
 	at := func(kind string, name *string, optional *bool) {
 		if *name != "" {
 			visit(Config{Kind: kind, Name: *name, Optional: optional != nil && *optional}, name)

@@ -174,7 +174,7 @@ func TestCopy(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			made, err := r.Copy(tc.o, "settings-primary", "0011", canary())
+			made, err := r.CopyConfig(tc.o, "settings-primary", "0011", canary())
 			require.NoError(t, err)
 			o := objects(t, []runtime.ApplyConfiguration{made})[0]
 			appliable(t, o)
@@ -185,7 +185,7 @@ func TestCopy(t *testing.T) {
 			require.Contains(t, document(t, []runtime.ApplyConfiguration{made}), tc.want, tc.reason)
 		})
 	}
-	_, err := r.Copy(&corev1.Pod{}, "a", "", canary())
+	_, err := r.CopyConfig(&corev1.Pod{}, "a", "", canary())
 	require.Error(t, err)
 }
 
@@ -193,7 +193,7 @@ func TestPodsChangeWithTheirConfigs(t *testing.T) {
 	d := deployment(map[string]string{"app": "podinfo"})
 	seen := map[string]bool{}
 	for _, sums := range []map[string]string{nil, {"configmap/a": "1"}, {"configmap/a": "2"}, {"secret/a": "1"}} {
-		made, err := golden{}.kind().Primary(d, canary(), workload.Model{Configs: workload.Configs{Sums: sums}})
+		made, err := golden{}.kind().Primary(d, canary(), workload.PrimaryOptions{Configs: workload.Configs{Sums: sums}})
 		require.NoError(t, err)
 		text := document(t, []runtime.ApplyConfiguration{made})
 		require.False(t, seen[text], "pods that are the same would not be replaced")

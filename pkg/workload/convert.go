@@ -6,10 +6,10 @@ import (
 	"fmt"
 )
 
-// into gives a typed value the form of its apply configuration. The two share their JSON, apart from
+// toApplyConfiguration gives a typed value the form of its apply configuration. The two share their JSON, apart from
 // the zero values that a typed value cannot help writing: applied, these would become fields of ours.
-func into[T any](v any) (*T, error) {
-	t, err := tree(v)
+func toApplyConfiguration[T any](v any) (*T, error) {
+	t, err := toJSON(v)
 	if err != nil {
 		return nil, err
 	}
@@ -24,8 +24,8 @@ func into[T any](v any) (*T, error) {
 	return out, nil
 }
 
-// tree is the JSON of a value as maps and lists. Numbers keep their digits.
-func tree(v any) (any, error) {
+// toJSON is the JSON of a value as maps and lists. Numbers keep their digits.
+func toJSON(v any) (any, error) {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("encode %T: %w", v, err)

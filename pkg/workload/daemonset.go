@@ -22,22 +22,22 @@ const ScaleToZero = "flagger.app/scale-to-zero"
 // How many pods one has is the cluster's affair: one for each node that it may run on, which differs between
 // revisions and changes with the nodes. To a rollout a DaemonSet is therefore whole or not there, of size one or
 // zero: no share of it could be asked for, and waiting for the number of pods that it had once could last for ever.
-type DaemonSet struct{ Rules }
+type DaemonSet struct{ LabelRules }
 
 // New implements Kind.
 func (DaemonSet) New() Object { return &appsv1.DaemonSet{} }
 
-// Sketch implements Kind.
-func (DaemonSet) Sketch(o Object) Sketch {
+// Summarize implements Kind.
+func (DaemonSet) Summarize(o Object) Summary {
 	d, ok := o.(*appsv1.DaemonSet)
 	if !ok {
-		return Sketch{}
+		return Summary{}
 	}
 	// Pods is for whoever counts them; to the rest of a rollout its size is one.
-	s := Sketch{Kind: "DaemonSet", Template: &d.Spec.Template, Selector: d.Spec.Selector, Size: 1, Pods: d.Status.DesiredNumberScheduled}
+	s := Summary{Kind: "DaemonSet", Template: &d.Spec.Template, Selector: d.Spec.Selector, Size: 1, Pods: d.Status.DesiredNumberScheduled}
 	// The label is Sluice's own and must not make another revision: stopping would start a rollout.
 	if stopped(d) {
-		s.Template, s.Size, s.Pods = startable(d.Spec.Template), 0, 0
+		s.Template, s.Size, s.Pods = withoutScaleToZero(d.Spec.Template), 0, 0
 	}
 	return s
 }
@@ -47,9 +47,9 @@ func stopped(d *appsv1.DaemonSet) bool {
 	return ok
 }
 
-// startable is a template without the label that no node has. What is left empty goes: a DaemonSet that was
+// withoutScaleToZero is a template without the label that no node has. What is left empty goes: a DaemonSet that was
 // stopped and started again has the template that it had.
-func startable(t corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
+func withoutScaleToZero(t corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
 	nodes := maps.Clone(t.Spec.NodeSelector)
 	delete(nodes, ScaleToZero)
 	if len(nodes) == 0 {
@@ -75,7 +75,7 @@ func (k DaemonSet) Check(target Object) error {
 }
 
 // Primary implements Kind. It always runs: the target may be stopped when it is copied.
-func (k DaemonSet) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.ApplyConfiguration, error) {
+func (k DaemonSet) Primary(o Object, c *v1beta1.Canary, m PrimaryOptions) (runtime.ApplyConfiguration, error) {
 	target, ok := o.(*appsv1.DaemonSet)
 	if !ok {
 		return nil, fmt.Errorf("copy daemonset: %T is none", o)
@@ -87,26 +87,26 @@ func (k DaemonSet) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.ApplyC
 	spec := appsv1ac.DaemonSetSpec().WithMinReadySeconds(target.Spec.MinReadySeconds)
 	spec.RevisionHistoryLimit = target.Spec.RevisionHistoryLimit
 	if target.Spec.UpdateStrategy.Type != "" {
-		spec.UpdateStrategy, err = into[appsv1ac.DaemonSetUpdateStrategyApplyConfiguration](target.Spec.UpdateStrategy)
+		spec.UpdateStrategy, err = toApplyConfiguration[appsv1ac.DaemonSetUpdateStrategyApplyConfiguration](target.Spec.UpdateStrategy)
 		if err != nil {
 			return nil, fmt.Errorf("copy daemonset %q: %w", target.Name, err)
 		}
 	}
-	if spec.Template, err = primaryTemplate(startable(target.Spec.Template), key, value, m); err != nil {
+	if spec.Template, err = primaryTemplate(withoutScaleToZero(target.Spec.Template), key, value, m); err != nil {
 		return nil, fmt.Errorf("copy daemonset %q: %w", target.Name, err)
 	}
 	// As for a Deployment: a selector cannot be changed later, so it is the one label that never does.
 	side := map[string]string{key: value + v1beta1.PrimarySuffix}
 	spec.Selector = metav1ac.LabelSelector().WithMatchLabels(side)
 	return appsv1ac.DaemonSet(c.PrimaryWorkload(), target.Namespace).
-		WithOwnerReferences(owner(c)).
+		WithOwnerReferences(ownerReference(c)).
 		WithLabels(merge(labelsOf(target, k.IncludeLabelPrefixes), side)).
 		WithAnnotations(merge(annotationsOf(target), map[string]string{RevisionAnnotation: m.Revision})).
 		WithSpec(spec), nil
 }
 
 // Scale implements Kind. It renders a Patch: to an apply the node selector is one value, and the user's.
-// No node fits the label, so that the DaemonSet's controller takes the pods away. Sketch leaves it out of the revision.
+// No node fits the label, so that the DaemonSet's controller takes the pods away. Summarize leaves it out of the revision.
 func (DaemonSet) Scale(target Object, size int32, info *RestoreInfo) runtime.ApplyConfiguration {
 	var label, note any = "true", nil
 	if size > 0 {

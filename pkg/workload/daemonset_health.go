@@ -12,9 +12,9 @@ import (
 
 // What only a DaemonSet waits for.
 const (
-	unseenDaemons = "the DaemonSet controller has not seen its newest version"
-	homeless      = "no node takes its pods"
-	replacing     = "its pods are still to be replaced"
+	daemonSetNotObserved = "the DaemonSet controller has not seen its newest version"
+	noNodes      = "no node takes its pods"
+	podsOutdated     = "its pods are still to be replaced"
 )
 
 // Observe implements Kind. A DaemonSet has no conditions that could tell since when it is as it is, and no deadline of
@@ -36,38 +36,38 @@ func (DaemonSet) Observe(o Object, pods []corev1.Pod, ready int, now time.Time) 
 }
 
 func daemonHealth(d *appsv1.DaemonSet, pods []corev1.Pod, ready int, now time.Time) (rollout.Health, string, time.Time) {
-	lack := lackingDaemons(d, ready)
+	lack := daemonNotAvailableReason(d, ready)
 	switch lack {
 	case "":
 		return rollout.Available, "", time.Time{}
 	// Its pods may still be those of the version before.
-	case unseenDaemons:
+	case daemonSetNotObserved:
 		return rollout.Starting, lack, time.Time{}
 	}
-	pods = newest(pods, appsv1.DefaultDaemonSetUniqueLabelKey)
-	t, found := worst(pods)
+	pods = newestPods(pods, appsv1.DefaultDaemonSetUniqueLabelKey)
+	t, found := worstFailure(pods)
 	switch {
 	case !found:
-		return rollout.Starting, cmp.Or(unplaced(pods), lack), time.Time{}
-	case t.outlasted(now):
+		return rollout.Starting, cmp.Or(unschedulable(pods), lack), time.Time{}
+	case t.graceOver(now):
 		return rollout.Stuck, t.reason, t.since
 	}
 	return rollout.Starting, t.reason, t.since
 }
 
-// lackingDaemons says what is missing before a DaemonSet serves its present template; empty: nothing.
-func lackingDaemons(d *appsv1.DaemonSet, ready int) string {
+// daemonNotAvailableReason says what is missing before a DaemonSet serves its present template; empty: nothing.
+func daemonNotAvailableReason(d *appsv1.DaemonSet, ready int) string {
 	s := d.Status
 	switch {
 	case s.ObservedGeneration < d.Generation:
-		return unseenDaemons
+		return daemonSetNotObserved
 	// Zero of zero would count as ready, and nobody would answer.
 	case s.DesiredNumberScheduled == 0:
-		return homeless
+		return noNodes
 	case s.UpdatedNumberScheduled < s.DesiredNumberScheduled:
-		return replacing
-	case s.NumberAvailable < enough(s.DesiredNumberScheduled, ready):
-		return unready
+		return podsOutdated
+	case s.NumberAvailable < requiredPods(s.DesiredNumberScheduled, ready):
+		return podsNotReady
 	}
 	return ""
 }

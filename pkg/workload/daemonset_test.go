@@ -164,7 +164,7 @@ func TestSketchOfDaemonSet(t *testing.T) {
 	select1 := func(d *appsv1.DaemonSet) { d.Spec.Template.Spec.NodeSelector = map[string]string{"disk": "ssd"} }
 	for name, change := range map[string][]func(*appsv1.DaemonSet){"Everywhere": nil, "SomeNodes": {select1}} {
 		t.Run(name, func(t *testing.T) {
-			running, off := workload.SketchOf(daemons(change...)), workload.SketchOf(daemons(append(change, stop)...))
+			running, off := workload.SummaryOf(daemons(change...)), workload.SummaryOf(daemons(append(change, stop)...))
 			require.Equal(t, int32(1), running.Size)
 			require.Equal(t, int32(4), running.Pods)
 			require.Zero(t, off.Size)
@@ -174,12 +174,12 @@ func TestSketchOfDaemonSet(t *testing.T) {
 		})
 	}
 	d := daemons(stop)
-	workload.SketchOf(d)
+	workload.SummaryOf(d)
 	require.Contains(t, d.Spec.Template.Spec.NodeSelector, workload.ScaleToZero, "looking at it changes nothing")
 }
 
 func TestCheckDaemonSet(t *testing.T) {
-	k := workload.DaemonSet{Rules: golden{}.rules()}
+	k := workload.DaemonSet{LabelRules: golden{}.rules()}
 	require.NoError(t, k.Check(daemons()))
 	for name, tc := range map[string]struct {
 		reason string
@@ -210,8 +210,8 @@ func TestKinds(t *testing.T) {
 		found, err := workload.Kinds{}.Of(v1beta1.TargetRef{Kind: kind})
 		require.NoError(t, err)
 		require.Equal(t, want, found)
-		require.Equal(t, kind, workload.SketchOf(found.New()).Kind)
-		_, err = found.Primary(&appsv1.StatefulSet{}, canary(), workload.Model{})
+		require.Equal(t, kind, workload.SummaryOf(found.New()).Kind)
+		_, err = found.Primary(&appsv1.StatefulSet{}, canary(), workload.PrimaryOptions{})
 		require.Error(t, err, "an object of another kind is an error and no panic")
 		require.Equal(t, rollout.Absent, found.Observe(&appsv1.StatefulSet{}, nil, 100, at(0)).Health)
 	}

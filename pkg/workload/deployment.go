@@ -14,18 +14,18 @@ import (
 )
 
 // Deployment renders and reads targets of kind Deployment.
-type Deployment struct{ Rules }
+type Deployment struct{ LabelRules }
 
 // New implements Kind.
 func (Deployment) New() Object { return &appsv1.Deployment{} }
 
-// Sketch implements Kind. The API's default for the size is one.
-func (Deployment) Sketch(o Object) Sketch {
+// Summarize implements Kind. The API's default for the size is one.
+func (Deployment) Summarize(o Object) Summary {
 	d, ok := o.(*appsv1.Deployment)
 	if !ok {
-		return Sketch{}
+		return Summary{}
 	}
-	return Sketch{Kind: "Deployment", Template: &d.Spec.Template, Selector: d.Spec.Selector, Size: size(d), Pods: size(d)}
+	return Summary{Kind: "Deployment", Template: &d.Spec.Template, Selector: d.Spec.Selector, Size: desiredReplicas(d), Pods: desiredReplicas(d)}
 }
 
 // Check implements Kind.
@@ -36,7 +36,7 @@ func (k Deployment) Check(target Object) error {
 
 // Primary implements Kind. The selector is the one label that tells the sides apart, which can never select
 // a pod of the target.
-func (k Deployment) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.ApplyConfiguration, error) {
+func (k Deployment) Primary(o Object, c *v1beta1.Canary, m PrimaryOptions) (runtime.ApplyConfiguration, error) {
 	target, ok := o.(*appsv1.Deployment)
 	if !ok {
 		return nil, fmt.Errorf("copy deployment: %T is none", o)
@@ -57,7 +57,7 @@ func (k Deployment) Primary(o Object, c *v1beta1.Canary, m Model) (runtime.Apply
 	// Nil is left out, and so not owned: an autoscaler may set it.
 	spec.Replicas = m.Replicas
 	return appsv1ac.Deployment(c.PrimaryWorkload(), target.Namespace).
-		WithOwnerReferences(owner(c)).
+		WithOwnerReferences(ownerReference(c)).
 		WithLabels(merge(labelsOf(target, k.IncludeLabelPrefixes), side)).
 		WithAnnotations(merge(annotationsOf(target), map[string]string{RevisionAnnotation: m.Revision})).
 		WithSpec(spec), nil
@@ -73,7 +73,7 @@ func deploymentSpec(from appsv1.DeploymentSpec) (*appsv1ac.DeploymentSpecApplyCo
 		return spec, nil
 	}
 	var err error
-	spec.Strategy, err = into[appsv1ac.DeploymentStrategyApplyConfiguration](from.Strategy)
+	spec.Strategy, err = toApplyConfiguration[appsv1ac.DeploymentStrategyApplyConfiguration](from.Strategy)
 	return spec, err
 }
 
@@ -88,24 +88,24 @@ func (Deployment) Scale(target Object, size int32, info *RestoreInfo) runtime.Ap
 }
 
 // primaryTemplate copies a pod template and makes it the primary's, unless there is one that was.
-func primaryTemplate(from *corev1.PodTemplateSpec, key, value string, m Model) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {
+func primaryTemplate(from *corev1.PodTemplateSpec, key, value string, m PrimaryOptions) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {
 	// As it was, the primary's labels and the names of its copies included.
 	if m.PreviousTemplate != nil {
-		return into[corev1ac.PodTemplateSpecApplyConfiguration](m.PreviousTemplate)
+		return toApplyConfiguration[corev1ac.PodTemplateSpecApplyConfiguration](m.PreviousTemplate)
 	}
 	template := from.DeepCopy()
-	rename(template, key, value)
-	if err := m.Configs.rename(template); err != nil {
+	toPrimary(template, key, value)
+	if err := m.Configs.useCopies(template); err != nil {
 		return nil, err
 	}
 	m.keepPodAnnotations(template)
-	return into[corev1ac.PodTemplateSpecApplyConfiguration](template)
+	return toApplyConfiguration[corev1ac.PodTemplateSpecApplyConfiguration](template)
 }
 
-// rename makes a pod template the primary's: its own label, and every rule by which its pods keep to or
+// toPrimary makes a pod template the primary's: its own label, and every rule by which its pods keep to or
 // away from each other. Rules about other pods stay, as do rules by labels that both sides share.
-func rename(t *corev1.PodTemplateSpec, key, value string) {
-	r := renaming{key: key, from: value, to: value + v1beta1.PrimarySuffix}
+func toPrimary(t *corev1.PodTemplateSpec, key, value string) {
+	r := labelChange{key: key, from: value, to: value + v1beta1.PrimarySuffix}
 	if t.Labels == nil {
 		t.Labels = map[string]string{}
 	}
@@ -115,6 +115,6 @@ func rename(t *corev1.PodTemplateSpec, key, value string) {
 		r.selector(t.Spec.TopologySpreadConstraints[i].LabelSelector)
 	}
 	// The target may hold what an apply of its copy would refuse.
-	dedupe(t.Spec.InitContainers)
-	dedupe(t.Spec.Containers)
+	dedupeEnv(t.Spec.InitContainers)
+	dedupeEnv(t.Spec.Containers)
 }

@@ -34,7 +34,7 @@ func canary() *v1beta1.Canary {
 
 func primaryOf(t *testing.T, target *appsv1.Deployment) *appsv1ac.DeploymentApplyConfiguration {
 	t.Helper()
-	applied, err := golden{}.kind().Primary(target, canary(), workload.Model{Revision: "r1-1"})
+	applied, err := golden{}.kind().Primary(target, canary(), workload.PrimaryOptions{Revision: "r1-1"})
 	require.NoError(t, err)
 	primary, ok := applied.(*appsv1ac.DeploymentApplyConfiguration)
 	require.True(t, ok)
@@ -78,7 +78,7 @@ func TestSelectorLabelMissing(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			_, _, label := k.SelectorLabel(tc.target)
-			_, primary := k.Primary(tc.target, c, workload.Model{Revision: "r1-1"})
+			_, primary := k.Primary(tc.target, c, workload.PrimaryOptions{Revision: "r1-1"})
 			_, services := k.Services(c, tc.target, rollout.TargetSide, nil)
 			_, restored := k.Restore(&corev1.Service{}, tc.target)
 			for _, err := range []error{label, primary, services, restored} {

@@ -44,18 +44,18 @@ type golden struct {
 }
 
 func (g golden) kind() workload.Deployment {
-	return workload.Deployment{Rules: g.rules()}
+	return workload.Deployment{LabelRules: g.rules()}
 }
 
-func (g golden) rules() workload.Rules {
-	return workload.Rules{
+func (g golden) rules() workload.LabelRules {
+	return workload.LabelRules{
 		SelectorLabels:       []string{"app", "name", "app.kubernetes.io/name"},
 		IncludeLabelPrefixes: g.Prefixes,
 	}
 }
 
-func (g golden) model() workload.Model {
-	return workload.Model{Revision: g.Revision, Replicas: g.Replicas, Configs: g.Configs}
+func (g golden) model() workload.PrimaryOptions {
+	return workload.PrimaryOptions{Revision: g.Revision, Replicas: g.Replicas, Configs: g.Configs}
 }
 
 func TestGolden(t *testing.T) {
@@ -65,7 +65,7 @@ func TestGolden(t *testing.T) {
 			return []runtime.ApplyConfiguration{d}, err
 		},
 		"daemonset": func(g golden) ([]runtime.ApplyConfiguration, error) {
-			d, err := workload.DaemonSet{Rules: g.rules()}.Primary(g.Daemons, g.Canary, g.model())
+			d, err := workload.DaemonSet{LabelRules: g.rules()}.Primary(g.Daemons, g.Canary, g.model())
 			return []runtime.ApplyConfiguration{d}, err
 		},
 		"scaledobject": func(g golden) ([]runtime.ApplyConfiguration, error) {

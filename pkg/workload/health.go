@@ -15,16 +15,16 @@ import (
 // What a workload waits for. These texts end in conditions, so they hold no counts and no pod names,
 // which would change with every pod.
 const (
-	unseen     = "the Deployment controller has not seen its newest version"
-	pausedText = "the Deployment is paused"
-	uncreated  = "new pods are still to be created"
-	leftovers  = "old pods have not ended"
-	unready    = "its pods are not ready"
-	overdue    = "ProgressDeadlineExceeded: the Deployment exceeded its progress deadline"
+	notObserved     = "the Deployment controller has not seen its newest version"
+	deploymentPaused = "the Deployment is paused"
+	podsNotCreated  = "new pods are still to be created"
+	oldPodsLeft  = "old pods have not ended"
+	podsNotReady    = "its pods are not ready"
+	deadlineExceeded    = "ProgressDeadlineExceeded: the Deployment exceeded its progress deadline"
 )
 
-// Observe implements Kind. A Deployment that starts with a pod in trouble has as Since the time that this began:
-// at Since plus Grace it is stuck, unless the trouble passes.
+// Observe implements Kind. A Deployment that starts with a failing pod has as Since the time that this began:
+// at Since plus PodFailureGrace it is stuck, unless the failure passes.
 // What its conditions mean: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment-status
 func (Deployment) Observe(o Object, pods []corev1.Pod, ready int, now time.Time) rollout.Workload {
 	d, ok := o.(*appsv1.Deployment)
@@ -33,7 +33,7 @@ func (Deployment) Observe(o Object, pods []corev1.Pod, ready int, now time.Time)
 	}
 	w := rollout.Workload{
 		Revision:  revisionOf(d),
-		Replicas:  size(d),
+		Replicas:  desiredReplicas(d),
 		Available: d.Status.AvailableReplicas,
 	}
 	w.Health, w.Reason, w.Since = health(d, pods, ready, now)
@@ -43,65 +43,65 @@ func (Deployment) Observe(o Object, pods []corev1.Pod, ready int, now time.Time)
 // health applies the rules in order; the first that fits decides. Enough available pods outweigh a
 // missed deadline: the rest may be missing for good, and the threshold allows for it.
 func health(d *appsv1.Deployment, pods []corev1.Pod, ready int, now time.Time) (rollout.Health, string, time.Time) {
-	if size(d) == 0 {
+	if desiredReplicas(d) == 0 {
 		return rollout.Stopped, "", time.Time{}
 	}
-	lack := lacking(d, ready)
+	lack := notAvailableReason(d, ready)
 	if lack == "" {
-		return rollout.Available, "", since(d, appsv1.DeploymentAvailable)
+		return rollout.Available, "", conditionSince(d, appsv1.DeploymentAvailable)
 	}
-	if lack == unseen {
+	if lack == notObserved {
 		// Everything below would speak of an older version.
 		return rollout.Starting, lack, time.Time{}
 	}
 	// Before the Deployment's own verdict: what its pods, or the API server, say is of more use than that it is late.
-	pods = newest(pods, appsv1.DefaultDeploymentUniqueLabelKey)
-	t, found := worst(pods)
-	nowhere := unplaced(pods)
+	pods = newestPods(pods, appsv1.DefaultDeploymentUniqueLabelKey)
+	t, found := worstFailure(pods)
+	nowhere := unschedulable(pods)
 	if c := condition(d, appsv1.DeploymentProgressing); c.Reason == "ProgressDeadlineExceeded" {
-		return rollout.Stuck, cmp.Or(t.reason, nowhere, refused(d, overdue)), c.LastTransitionTime.Time
+		return rollout.Stuck, cmp.Or(t.reason, nowhere, replicaFailure(d, deadlineExceeded)), c.LastTransitionTime.Time
 	}
 	if found {
-		if t.outlasted(now) {
+		if t.graceOver(now) {
 			return rollout.Stuck, t.reason, t.since
 		}
 		return rollout.Starting, t.reason, t.since
 	}
-	return rollout.Starting, cmp.Or(nowhere, refused(d, lack)), started(d)
+	return rollout.Starting, cmp.Or(nowhere, replicaFailure(d, lack)), lastProgress(d)
 }
 
-// lacking says what is missing before a Deployment serves its present template; empty: nothing.
-func lacking(d *appsv1.Deployment, ready int) string {
+// notAvailableReason says what is missing before a Deployment serves its present template; empty: nothing.
+func notAvailableReason(d *appsv1.Deployment, ready int) string {
 	s := d.Status
 	switch {
 	// In the order in which a Deployment gets there: the first thing that is missing is the one to say.
 	case s.ObservedGeneration < d.Generation:
-		return unseen
-	case s.UpdatedReplicas < size(d) && d.Spec.Paused:
-		return pausedText
-	case s.UpdatedReplicas < size(d):
-		return uncreated
+		return notObserved
+	case s.UpdatedReplicas < desiredReplicas(d) && d.Spec.Paused:
+		return deploymentPaused
+	case s.UpdatedReplicas < desiredReplicas(d):
+		return podsNotCreated
 	// Old pods still answer, so that users would meet both versions behind one Service.
 	case s.Replicas > s.UpdatedReplicas:
-		return leftovers
-	case s.AvailableReplicas < enough(s.UpdatedReplicas, ready):
-		return unready
+		return oldPodsLeft
+	case s.AvailableReplicas < requiredPods(s.UpdatedReplicas, ready):
+		return podsNotReady
 	}
 	return ""
 }
 
-// enough is the percentage of the pods, rounded down, but never none: a workload without a single
+// requiredPods is the percentage of the pods, rounded down, but never none: a workload without a single
 // available pod serves nobody.
-func enough(pods int32, percent int) int32 {
+func requiredPods(pods int32, percent int) int32 {
 	if percent < 1 || percent > 100 {
 		percent = 100
 	}
 	return max(pods*int32(percent)/100, 1)
 }
 
-// refused replaces a lack of pods by what the API server has against them, such as an exceeded quota.
+// replicaFailure replaces a lack of pods by what the API server has against them, such as an exceeded quota.
 // The rest of the message names a pod and counts others.
-func refused(d *appsv1.Deployment, lack string) string {
+func replicaFailure(d *appsv1.Deployment, lack string) string {
 	c := condition(d, appsv1.DeploymentReplicaFailure)
 	if c.Status != corev1.ConditionTrue {
 		return lack
@@ -113,16 +113,16 @@ func refused(d *appsv1.Deployment, lack string) string {
 	return c.Reason + ": its pods are refused"
 }
 
-// size is the number of pods asked for; the API's default is one.
-func size(d *appsv1.Deployment) int32 {
+// desiredReplicas is the number of pods asked for; the API's default is one.
+func desiredReplicas(d *appsv1.Deployment) int32 {
 	if d.Spec.Replicas == nil {
 		return 1
 	}
 	return *d.Spec.Replicas
 }
 
-// started is when a Deployment last got on: since then it has been missing what it lacks.
-func started(d *appsv1.Deployment) time.Time {
+// lastProgress is when a Deployment last got on: since then it has been missing what it lacks.
+func lastProgress(d *appsv1.Deployment) time.Time {
 	fell, moved := condition(d, appsv1.DeploymentAvailable), condition(d, appsv1.DeploymentProgressing)
 	at := moved.LastUpdateTime.Time
 	if fell.Status == corev1.ConditionFalse && fell.LastTransitionTime.After(at) {
@@ -131,8 +131,8 @@ func started(d *appsv1.Deployment) time.Time {
 	return at
 }
 
-// since is when a condition last turned, the zero time where there is none.
-func since(d *appsv1.Deployment, t appsv1.DeploymentConditionType) time.Time {
+// conditionSince is when a condition last turned, the zero time where there is none.
+func conditionSince(d *appsv1.Deployment, t appsv1.DeploymentConditionType) time.Time {
 	return condition(d, t).LastTransitionTime.Time
 }
 
@@ -146,11 +146,11 @@ func condition(d *appsv1.Deployment, t appsv1.DeploymentConditionType) appsv1.De
 	return appsv1.DeploymentCondition{}
 }
 
-// Confirm corrects what a status says by the pods themselves: wanted is how many there should be. A Deployment that is
+// ConfirmByPods corrects what a status says by the pods themselves: wanted is how many there should be. A Deployment that is
 // stopped and started again in one moment counts pods as available that are already ending: its status is put together
 // from that of its ReplicaSets, which may be older than the generation it claims to have seen.
 // Asked once in a rollout, before the first request: it costs a list of pods.
-func Confirm(w rollout.Workload, pods []corev1.Pod, wanted int32, ready int) rollout.Workload {
+func ConfirmByPods(w rollout.Workload, pods []corev1.Pod, wanted int32, ready int) rollout.Workload {
 	var serving int32
 	for i := range pods {
 		if pods[i].DeletionTimestamp == nil && isReady(&pods[i]) {
@@ -158,7 +158,7 @@ func Confirm(w rollout.Workload, pods []corev1.Pod, wanted int32, ready int) rol
 		}
 	}
 	w.Available = min(w.Available, serving)
-	if w.Health == rollout.Available && serving < enough(wanted, ready) {
+	if w.Health == rollout.Available && serving < requiredPods(wanted, ready) {
 		w.Health, w.Since = rollout.Starting, time.Time{}
 	}
 	return w

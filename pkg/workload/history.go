@@ -58,7 +58,7 @@ func PreviousTemplate(k Kind, primary Object, history List, revision string) (te
 	case template == nil:
 		return nil, "its history does not hold that revision (spec.revisionHistoryLimit)", nil
 	// Copies keep their names, so that the former pods would start with the content that is taken back.
-	case template.Annotations[configsAnnotation] != k.Sketch(primary).Template.Annotations[configsAnnotation]:
+	case template.Annotations[configsAnnotation] != k.Summarize(primary).Template.Annotations[configsAnnotation]:
 		return nil, "the copies of its ConfigMaps and Secrets have another content by now", nil
 	}
 	return template, "", nil

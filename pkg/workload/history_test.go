@@ -135,8 +135,8 @@ func TestFormerOfWhatIsNone(t *testing.T) {
 // TestPrimaryOfFormer renders a primary, then another over it, and then the first from the history of both: what is
 // applied is the same, whatever the target has become.
 func TestPrimaryOfFormer(t *testing.T) {
-	rules := workload.Rules{SelectorLabels: []string{"app"}}
-	for name, k := range map[string]workload.Kind{"Deployment": workload.Deployment{Rules: rules}, "DaemonSet": workload.DaemonSet{Rules: rules}} {
+	rules := workload.LabelRules{SelectorLabels: []string{"app"}}
+	for name, k := range map[string]workload.Kind{"Deployment": workload.Deployment{LabelRules: rules}, "DaemonSet": workload.DaemonSet{LabelRules: rules}} {
 		t.Run(name, func(t *testing.T) {
 			target := func(image string) workload.Object {
 				pods := template(t, `{metadata: {labels: {app: podinfo}}, spec: {containers: [{name: podinfod, image: "`+image+`", envFrom: [{configMapRef: {name: settings}}]}],
@@ -149,7 +149,7 @@ func TestPrimaryOfFormer(t *testing.T) {
 				return &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Selector: by, Template: pods}}
 			}
 			size := int32(2)
-			model := workload.Model{Revision: "r1-v1", Replicas: &size, Configs: workload.Configs{
+			model := workload.PrimaryOptions{Revision: "r1-v1", Replicas: &size, Configs: workload.Configs{
 				Sums: map[string]string{"configmap/settings": "1"}, Copies: map[string]string{"configmap/settings": "settings-primary"},
 			}}
 			first, err := k.Primary(target("podinfo:1"), canary(), model)
@@ -157,7 +157,7 @@ func TestPrimaryOfFormer(t *testing.T) {
 
 			former := podsOf(t, first)
 			require.Equal(t, "settings-primary", former.Spec.Containers[0].EnvFrom[0].ConfigMapRef.Name)
-			back, err := k.Primary(target("podinfo:2"), canary(), workload.Model{Revision: "r1-v1", Replicas: &size, PreviousTemplate: &former})
+			back, err := k.Primary(target("podinfo:2"), canary(), workload.PrimaryOptions{Revision: "r1-v1", Replicas: &size, PreviousTemplate: &former})
 			require.NoError(t, err)
 			require.Equal(t, text(t, first), text(t, back))
 		})

@@ -25,8 +25,8 @@ type Object interface {
 type Kind interface {
 	// New is an empty object of the kind, to read one into.
 	New() Object
-	// Sketch reads off what is common to all kinds.
-	Sketch(o Object) Sketch
+	// Summarize reads off what is common to all kinds.
+	Summarize(o Object) Summary
 	// Check refuses a target that cannot be rolled out, by a *rollout.InvalidError.
 	Check(target Object) error
 	// Observe says how far a workload is from serving; nil means that there is none. Its pods are needed only while
@@ -34,14 +34,14 @@ type Kind interface {
 	// 100 stands for 100. The revision is filled in for a primary only.
 	Observe(o Object, pods []corev1.Pod, ready int, now time.Time) rollout.Workload
 	// Primary renders the copy of a target that serves its users.
-	Primary(target Object, c *v1beta1.Canary, m Model) (runtime.ApplyConfiguration, error)
+	Primary(target Object, c *v1beta1.Canary, m PrimaryOptions) (runtime.ApplyConfiguration, error)
 	// Scale renders what starts a target at a size, or stops it, and nothing else: the rest of it is the user's. Info is
 	// what the target carries from then on; nil: nothing.
 	Scale(target Object, size int32, info *RestoreInfo) runtime.ApplyConfiguration
 }
 
-// Sketch is what a rollout has to know of a workload, whatever its kind. It shares its parts with the object.
-type Sketch struct {
+// Summary is what a rollout has to know of a workload, whatever its kind. It shares its parts with the object.
+type Summary struct {
 	Kind     string
 	Template *corev1.PodTemplateSpec // without what Sluice itself has put there
 	Selector *metav1.LabelSelector   // of its pods
@@ -49,8 +49,8 @@ type Sketch struct {
 	Pods     int32                   // that it should have
 }
 
-// Model is what a primary is made to be, beside what its target tells.
-type Model struct {
+// PrimaryOptions is what a primary is made to be, beside what its target tells.
+type PrimaryOptions struct {
 	Revision string // that the target has
 	Replicas *int32 // nil: left to an autoscaler, or to whoever sized the primary before
 	Configs  Configs
@@ -63,7 +63,7 @@ type Model struct {
 }
 
 // Kinds finds the kind of a target.
-type Kinds struct{ Rules }
+type Kinds struct{ LabelRules }
 
 // Of returns the kind that a Canary refers to. One that cannot be rolled out is a *rollout.InvalidError.
 func (k Kinds) Of(ref v1beta1.TargetRef) (Kind, error) {
@@ -88,26 +88,26 @@ func (k Kinds) Of(ref v1beta1.TargetRef) (Kind, error) {
 	}
 }
 
-// SketchOf is the sketch of a workload of any kind.
+// SummaryOf is the summary of a workload of any kind.
 // For those who have an object and not its Canary. What is no known type counts as a Deployment and has an empty
-// sketch.
-func SketchOf(o Object) Sketch {
+// summary.
+func SummaryOf(o Object) Summary {
 	switch o.(type) {
 	case *appsv1.DaemonSet:
-		return DaemonSet{}.Sketch(o)
+		return DaemonSet{}.Summarize(o)
 	case *unstructured.Unstructured:
-		return Knative{}.Sketch(o)
+		return Knative{}.Summarize(o)
 	}
-	return Deployment{}.Sketch(o)
+	return Deployment{}.Summarize(o)
 }
 
 // SizeOf is how many pods a workload is asked to have. A DaemonSet, whose pods are up to the nodes, has one or none.
-func SizeOf(o Object) int32 { return SketchOf(o).Size }
+func SizeOf(o Object) int32 { return SummaryOf(o).Size }
 
-// Rules are how both sides of any kind are told apart.
+// LabelRules are how both sides of any kind are told apart.
 // They are flags, -selector-labels and -include-label-prefix, and must not change under a Canary: selectors are for
 // ever.
-type Rules struct {
+type LabelRules struct {
 	// SelectorLabels are the labels that may tell a primary's pods from its target's: the first that
 	// the target's selector has is used.
 	SelectorLabels []string
@@ -118,9 +118,9 @@ type Rules struct {
 // SelectorLabel is the label that tells the two sides apart, with the target's value. The primary's
 // value is the same with `-primary` appended. A target without any is refused by a
 // *rollout.InvalidError.
-func (r Rules) SelectorLabel(target Object) (key, value string, err error) {
-	sketch := SketchOf(target)
-	if s := sketch.Selector; s != nil {
+func (r LabelRules) SelectorLabel(target Object) (key, value string, err error) {
+	summary := SummaryOf(target)
+	if s := summary.Selector; s != nil {
 		for _, l := range r.SelectorLabels {
 			// By the selector and not by the pods' labels: only what is in it is on every pod for good.
 			if v, ok := s.MatchLabels[l]; ok {
@@ -131,7 +131,7 @@ func (r Rules) SelectorLabel(target Object) (key, value string, err error) {
 	return "", "", &rollout.InvalidError{
 		Field: "spec.targetRef",
 		Problem: fmt.Sprintf("%s %s.%s spec.selector.matchLabels must contain one of [%s]",
-			strings.ToLower(sketch.Kind), target.GetName(), target.GetNamespace(), strings.Join(r.SelectorLabels, " ")),
+			strings.ToLower(summary.Kind), target.GetName(), target.GetNamespace(), strings.Join(r.SelectorLabels, " ")),
 	}
 }
 

@@ -50,10 +50,10 @@ func (Knative) New() Object {
 	return u
 }
 
-// Sketch implements Kind. To a rollout, a Service is always up: Knative sees to its pods, also when there are none.
+// Summarize implements Kind. To a rollout, a Service is always up: Knative sees to its pods, also when there are none.
 // The template is empty: revisions have Knative's names and are not computed.
-func (Knative) Sketch(Object) Sketch {
-	return Sketch{Kind: "Service", Template: &corev1.PodTemplateSpec{}, Size: 1, Pods: 1}
+func (Knative) Summarize(Object) Summary {
+	return Summary{Kind: "Service", Template: &corev1.PodTemplateSpec{}, Size: 1, Pods: 1}
 }
 
 // Check implements Kind: any Service can be rolled out.
@@ -111,7 +111,7 @@ func (k Knative) Promoted(target Object) rollout.Workload {
 }
 
 // Primary implements Kind: what is promoted is noted on the target, and nothing is copied.
-func (k Knative) Primary(target Object, _ *v1beta1.Canary, m Model) (runtime.ApplyConfiguration, error) {
+func (k Knative) Primary(target Object, _ *v1beta1.Canary, m PrimaryOptions) (runtime.ApplyConfiguration, error) {
 	return annotated(target, k.RevisionName(m.Revision)), nil
 }
 

@@ -75,7 +75,7 @@ func TestKnativeNames(t *testing.T) {
 
 func TestKnativeSetsOneAnnotation(t *testing.T) {
 	u := knativeService(t, `{spec: {traffic: []}}`)
-	mark, err := workload.Knative{}.Primary(u, &v1beta1.Canary{}, workload.Model{Revision: "r1-b"})
+	mark, err := workload.Knative{}.Primary(u, &v1beta1.Canary{}, workload.PrimaryOptions{Revision: "r1-b"})
 	require.NoError(t, err)
 	for want, o := range map[string]any{`"b"`: mark, `null`: workload.Knative{}.ClearPromotion(u)} {
 		raw, err := json.Marshal(o)
@@ -89,7 +89,7 @@ func TestKnativeIsAKind(t *testing.T) {
 	k, err := workload.Kinds{}.Of(v1beta1.TargetRef{APIVersion: "serving.knative.dev/v1", Kind: "Service", Name: "podinfo"})
 	require.NoError(t, err)
 	require.Implements(t, (*workload.SelfVersioned)(nil), k)
-	require.Equal(t, int32(1), workload.SketchOf(k.New()).Size, "it is never started or stopped")
+	require.Equal(t, int32(1), workload.SummaryOf(k.New()).Size, "it is never started or stopped")
 	_, err = workload.Kinds{}.Of(v1beta1.TargetRef{APIVersion: "v1", Kind: "Service", Name: "podinfo"})
 	require.ErrorContains(t, err, "has no pods")
 }

@@ -30,8 +30,8 @@ func Ports(c *v1beta1.Canary, target Object) []*corev1ac.ServicePortApplyConfigu
 	if !s.PortDiscovery {
 		return ports
 	}
-	for _, container := range SketchOf(target).Template.Spec.Containers {
-		ports = discover(ports, container)
+	for _, container := range SummaryOf(target).Template.Spec.Containers {
+		ports = addContainerPorts(ports, container)
 	}
 	return ports
 }
@@ -44,21 +44,21 @@ func targetPort(s v1beta1.CanaryService) intstr.IntOrString {
 	return s.TargetPort
 }
 
-// discover adds the ports of a container that the Services do not have yet. Those of a sidecar belong to
+// addContainerPorts adds the ports of a container that the Services do not have yet. Those of a sidecar belong to
 // the mesh.
-func discover(ports []*corev1ac.ServicePortApplyConfiguration, c corev1.Container) []*corev1ac.ServicePortApplyConfiguration {
+func addContainerPorts(ports []*corev1ac.ServicePortApplyConfiguration, c corev1.Container) []*corev1ac.ServicePortApplyConfiguration {
 	if c.Name == "istio-proxy" || c.Name == "envoy" {
 		return ports
 	}
 	main := ports[0]
 	for i, p := range c.Ports {
 		// A Service takes no two ports of one number and protocol.
-		if served(*main.TargetPort, p) || slices.ContainsFunc(ports, sameNumber(p)) {
+		if servedByMain(*main.TargetPort, p) || slices.ContainsFunc(ports, sameNumber(p)) {
 			continue
 		}
 		name := p.Name
 		// Nor two of one name, and with more than one port each must have one.
-		if name == "" || slices.ContainsFunc(ports, named(name)) {
+		if name == "" || slices.ContainsFunc(ports, sameName(name)) {
 			name = fmt.Sprintf("tcp-%s-%d", c.Name, i)
 		}
 		ports = append(ports, corev1ac.ServicePort().
@@ -70,8 +70,8 @@ func discover(ports []*corev1ac.ServicePortApplyConfiguration, c corev1.Containe
 	return ports
 }
 
-// served says that the main port, which is a TCP port, leads to a container's port.
-func served(target intstr.IntOrString, p corev1.ContainerPort) bool {
+// servedByMain says that the main port, which is a TCP port, leads to a container's port.
+func servedByMain(target intstr.IntOrString, p corev1.ContainerPort) bool {
 	if cmp.Or(p.Protocol, corev1.ProtocolTCP) != corev1.ProtocolTCP {
 		return false
 	}
@@ -88,17 +88,17 @@ func sameNumber(p corev1.ContainerPort) func(*corev1ac.ServicePortApplyConfigura
 	}
 }
 
-// named finds a port whose name a container's port has, too.
-func named(name string) func(*corev1ac.ServicePortApplyConfiguration) bool {
+// sameName finds a port whose name a container's port has, too.
+func sameName(name string) func(*corev1ac.ServicePortApplyConfiguration) bool {
 	return func(o *corev1ac.ServicePortApplyConfiguration) bool { return *o.Name == name }
 }
 
-// fit gives ports the names that a Service has for them already: people and routes refer to those. A
+// keepPortNames gives ports the names that a Service has for them already: people and routes refer to those. A
 // port that the Service lacks must not take another one's name.
 //
 // Where there are several each must have a name. So the Service's own that have none are named as well, and go on being:
 // a name that is applied no more is taken away.
-func fit(ports []*corev1ac.ServicePortApplyConfiguration, live []corev1.ServicePort) []*corev1ac.ServicePortApplyConfiguration {
+func keepPortNames(ports []*corev1ac.ServicePortApplyConfiguration, live []corev1.ServicePort) []*corev1ac.ServicePortApplyConfiguration {
 	fitted := make([]*corev1ac.ServicePortApplyConfiguration, len(ports))
 	others := slices.DeleteFunc(slices.Clone(live), func(l corev1.ServicePort) bool {
 		return slices.ContainsFunc(ports, func(p *corev1ac.ServicePortApplyConfiguration) bool { return samePort(p, l) })

@@ -11,23 +11,23 @@ import (
 // the sides apart cannot do so, and others may change with the target or be on strangers' pods.
 const ApexLabel = "sluice.dev/apex"
 
-// Mixable refuses a target whose pods cannot stand behind the apex Service together with the primary's, by a
+// CheckApexLabel refuses a target whose pods cannot stand behind the apex Service together with the primary's, by a
 // *rollout.InvalidError.
-func Mixable(target Object, c *v1beta1.Canary) error {
-	if SketchOf(target).Template.Labels[ApexLabel] == c.ApexName() {
+func CheckApexLabel(target Object, c *v1beta1.Canary) error {
+	if SummaryOf(target).Template.Labels[ApexLabel] == c.ApexName() {
 		return nil
 	}
 	return &rollout.InvalidError{
 		Field: "spec.analysis.replicaRatio",
 		Problem: fmt.Sprintf("needs the label %s: %s in spec.template.metadata.labels of %s %q, by which the Service %q finds the pods of both sides",
-			ApexLabel, c.ApexName(), SketchOf(target).Kind, target.GetName(), c.ApexName()),
+			ApexLabel, c.ApexName(), SummaryOf(target).Kind, target.GetName(), c.ApexName()),
 	}
 }
 
-// Sized renders a primary at a size, and nothing else of it. It is a Patch, since the rest of a primary is ours as well
+// PrimaryReplicas renders a primary at a size, and nothing else of it. It is a Patch, since the rest of a primary is ours as well
 // and must not go.
-func Sized(primary Object, size int32) Patch {
-	return patch("apps/v1", SketchOf(primary).Kind, primary, map[string]any{
+func PrimaryReplicas(primary Object, size int32) Patch {
+	return patch("apps/v1", SummaryOf(primary).Kind, primary, map[string]any{
 		"spec": map[string]any{"replicas": int64(size)},
 	})
 }

@@ -7,14 +7,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// renaming replaces one value of one label wherever pods are selected by it. A pod that selects its own
+// labelChange replaces one value of one label wherever pods are selected by it. A pod that selects its own
 // kind by the old value would keep away from, or wait for, pods of the other side.
-type renaming struct{ key, from, to string }
+type labelChange struct{ key, from, to string }
 
 // affinity covers both directions: pods that ask to be near their own kind would, unrenamed, wait for
 // pods of the target, which is stopped most of the time.
 // Pods that keep away from their own kind would keep away from the target's instead, and share nodes among themselves.
-func (r renaming) affinity(a *corev1.Affinity) {
+func (r labelChange) affinity(a *corev1.Affinity) {
 	if a == nil {
 		return
 	}
@@ -28,13 +28,13 @@ func (r renaming) affinity(a *corev1.Affinity) {
 	}
 }
 
-func (r renaming) terms(terms []corev1.PodAffinityTerm) {
+func (r labelChange) terms(terms []corev1.PodAffinityTerm) {
 	for i := range terms {
 		r.selector(terms[i].LabelSelector)
 	}
 }
 
-func (r renaming) weighted(terms []corev1.WeightedPodAffinityTerm) {
+func (r labelChange) weighted(terms []corev1.WeightedPodAffinityTerm) {
 	for i := range terms {
 		r.selector(terms[i].PodAffinityTerm.LabelSelector)
 	}
@@ -43,7 +43,7 @@ func (r renaming) weighted(terms []corev1.WeightedPodAffinityTerm) {
 // selector is changed only where it names the label that the two sides differ in. Any other label is the
 // same on both, and a new value for it would select nobody.
 // Whatever the operator of an expression is: `not in` may be about one's own kind as well.
-func (r renaming) selector(s *metav1.LabelSelector) {
+func (r labelChange) selector(s *metav1.LabelSelector) {
 	if s == nil {
 		return
 	}
@@ -57,9 +57,9 @@ func (r renaming) selector(s *metav1.LabelSelector) {
 	}
 }
 
-// dedupe leaves each environment variable once, where and as it was set last, which is what the kubelet
+// dedupeEnv leaves each environment variable once, where and as it was set last, which is what the kubelet
 // goes by. The API server takes a repeated name in an update and refuses it in an apply.
-func dedupe(containers []corev1.Container) {
+func dedupeEnv(containers []corev1.Container) {
 	for i := range containers {
 		env := containers[i].Env
 		kept := env[:0:0]

@@ -64,7 +64,7 @@ func (s RestoreInfo) String() string {
 // It stands in for one that is gone, for code that gives a target back and expects a Canary.
 func (s RestoreInfo) AsCanary(target Object) *v1beta1.Canary {
 	c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Namespace: target.GetNamespace(), Name: s.Canary, UID: s.UID}}
-	c.Spec.TargetRef = v1beta1.TargetRef{APIVersion: "apps/v1", Kind: SketchOf(target).Kind, Name: target.GetName()}
+	c.Spec.TargetRef = v1beta1.TargetRef{APIVersion: "apps/v1", Kind: SummaryOf(target).Kind, Name: target.GetName()}
 	c.Spec.Provider = s.Provider
 	c.Spec.Service.Name, c.Spec.Service.RouteRefs = s.Service, s.Routes
 	c.Spec.AutoscalerRef = s.Scaler
@@ -75,7 +75,7 @@ func (s RestoreInfo) AsCanary(target Object) *v1beta1.Canary {
 
 // ClearRestoreInfo renders a target that carries no RestoreInfo, and nothing else of it: its size may be an autoscaler's again.
 func ClearRestoreInfo(target Object) runtime.ApplyConfiguration {
-	return patch("apps/v1", SketchOf(target).Kind, target, map[string]any{
+	return patch("apps/v1", SummaryOf(target).Kind, target, map[string]any{
 		"metadata": map[string]any{"annotations": map[string]any{RestoreAnnotation: nil}},
 	})
 }

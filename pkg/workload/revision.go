@@ -22,7 +22,7 @@ const revisionDigits = 16
 // that learns a new field leaves it out where nobody set it. The tests hold revisions that must never
 // change; a change of how they are made needs another rollout.RevisionPrefix.
 func Revision(template corev1.PodTemplateSpec, configs map[string]string) string {
-	t, err := tree(template)
+	t, err := toJSON(template)
 	if err != nil {
 		panic(err) // a pod template always has a JSON form
 	}

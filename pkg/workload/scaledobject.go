@@ -14,8 +14,8 @@ import (
 // pausedReplicas has KEDA keep a target at a size, whatever its triggers say.
 const pausedReplicas = "autoscaling.keda.sh/paused-replicas"
 
-// most is the greatest size that KEDA has for a ScaledObject that names none.
-const most = 100
+// defaultMaxReplicas is the greatest size that KEDA has for a ScaledObject that names none.
+const defaultMaxReplicas = 100
 
 // ScaledObjectKind is KEDA's, in the one version that it serves.
 //
@@ -26,14 +26,14 @@ func ScaledObjectKind() schema.GroupVersionKind {
 
 // ScaledObject renders the primary's copy of the target's ScaledObject. Floor is as for Autoscaler. Its queries ask
 // about the primary, as far as they name the target; whether the target's is paused at the moment is not copied.
-func (r Rules) ScaledObject(source *unstructured.Unstructured, c *v1beta1.Canary, floor int32) runtime.ApplyConfiguration {
+func (r LabelRules) ScaledObject(source *unstructured.Unstructured, c *v1beta1.Canary, floor int32) runtime.ApplyConfiguration {
 	ref := c.Spec.AutoscalerRef
 	spec, _ := runtime.DeepCopyJSONValue(source.Object["spec"]).(map[string]any)
 	if spec == nil {
 		spec = map[string]any{}
 	}
 	setIn(spec, c.PrimaryWorkload(), "scaleTargetRef", "name")
-	bound(spec, ref.PrimaryScalerReplicas, int64(floor))
+	limitScaledObject(spec, ref.PrimaryScalerReplicas, int64(floor))
 	// KEDA makes a HorizontalPodAutoscaler of that name: two ScaledObjects must not share one.
 	if name, ok, _ := unstructured.NestedString(spec, "advanced", "horizontalPodAutoscalerConfig", "name"); ok {
 		setIn(spec, name+v1beta1.PrimarySuffix, "advanced", "horizontalPodAutoscalerConfig", "name")
@@ -41,7 +41,7 @@ func (r Rules) ScaledObject(source *unstructured.Unstructured, c *v1beta1.Canary
 	triggers, _, _ := unstructured.NestedSlice(spec, "triggers")
 	for _, t := range triggers {
 		if trigger, ok := t.(map[string]any); ok {
-			ask(trigger, ref.PrimaryScalerQueries, c.Spec.TargetRef.Name)
+			setQuery(trigger, ref.PrimaryScalerQueries, c.Spec.TargetRef.Name)
 		}
 	}
 	if len(triggers) > 0 {
@@ -62,9 +62,9 @@ func setIn(spec map[string]any, value string, path ...string) {
 	_ = unstructured.SetNestedField(spec, value, path...)
 }
 
-// bound sets how far the primary may be scaled. While a rollout is under way it has no idle size either: to KEDA that
+// limitScaledObject sets how far the primary may be scaled. While a rollout is under way it has no idle size either: to KEDA that
 // is one below the least.
-func bound(spec map[string]any, own *v1beta1.ScalerReplicas, floor int64) {
+func limitScaledObject(spec map[string]any, own *v1beta1.ScalerReplicas, floor int64) {
 	if own != nil && own.MinReplicas != nil {
 		spec["minReplicaCount"] = int64(*own.MinReplicas)
 	}
@@ -79,16 +79,16 @@ func bound(spec map[string]any, own *v1beta1.ScalerReplicas, floor int64) {
 	least, _, _ := unstructured.NestedInt64(spec, "minReplicaCount")
 	limit, ok, _ := unstructured.NestedInt64(spec, "maxReplicaCount")
 	if !ok {
-		limit = most
+		limit = defaultMaxReplicas
 	}
 	if floor > least {
 		spec["minReplicaCount"] = min(floor, limit)
 	}
 }
 
-// ask has a trigger's query be about the primary: by what the Canary says for the trigger of that name, or else with
+// setQuery has a trigger's query be about the primary: by what the Canary says for the trigger of that name, or else with
 // the target's name replaced.
-func ask(trigger map[string]any, own map[string]string, target string) {
+func setQuery(trigger map[string]any, own map[string]string, target string) {
 	name, _, _ := unstructured.NestedString(trigger, "name")
 	query, ok, _ := unstructured.NestedString(trigger, "metadata", "query")
 	if instead, given := own[name]; given && name != "" {
@@ -137,8 +137,8 @@ func partOfName(c byte) bool {
 	return c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// Pause renders what has KEDA keep a stopped target at zero, or let go of it.
-func Pause(source metav1.Object, on bool) runtime.ApplyConfiguration {
+// PauseScaledObject renders what has KEDA keep a stopped target at zero, or let go of it.
+func PauseScaledObject(source metav1.Object, on bool) runtime.ApplyConfiguration {
 	var size any
 	if on {
 		size = "0"
@@ -149,5 +149,5 @@ func Pause(source metav1.Object, on bool) runtime.ApplyConfiguration {
 	})
 }
 
-// Paused says that a ScaledObject keeps its target at zero. Whoever keeps it at another size is not us.
-func Paused(source metav1.Object) bool { return source.GetAnnotations()[pausedReplicas] == "0" }
+// ScaledObjectPaused says that a ScaledObject keeps its target at zero. Whoever keeps it at another size is not us.
+func ScaledObjectPaused(source metav1.Object) bool { return source.GetAnnotations()[pausedReplicas] == "0" }

@@ -51,7 +51,7 @@ func TestPrimaryQuery(t *testing.T) {
 
 func TestPause(t *testing.T) {
 	o := &metav1.ObjectMeta{Name: "podinfo", Namespace: "test"}
-	require.False(t, workload.Paused(o))
+	require.False(t, workload.ScaledObjectPaused(o))
 	for name, tc := range map[string]struct {
 		reason string
 		on     bool
@@ -61,7 +61,7 @@ func TestPause(t *testing.T) {
 		"Off": {reason: "the annotation goes, whoever has set it", want: `null`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			made, ok := workload.Pause(o, tc.on).(workload.Patch)
+			made, ok := workload.PauseScaledObject(o, tc.on).(workload.Patch)
 			require.True(t, ok)
 			raw, err := made.MarshalJSON()
 			require.NoError(t, err)
@@ -70,9 +70,9 @@ func TestPause(t *testing.T) {
 		})
 	}
 	o.Annotations = map[string]string{"autoscaling.keda.sh/paused-replicas": "3"}
-	require.False(t, workload.Paused(o), "somebody else's pause is not ours to end")
+	require.False(t, workload.ScaledObjectPaused(o), "somebody else's pause is not ours to end")
 	o.Annotations = map[string]string{"autoscaling.keda.sh/paused-replicas": "0"}
-	require.True(t, workload.Paused(o))
+	require.True(t, workload.ScaledObjectPaused(o))
 }
 
 func TestScaledObjectWithoutSpec(t *testing.T) {

@@ -16,10 +16,10 @@ import (
 // Services renders the three Services of a Canary: one that leads to the primary alone, one that leads
 // to the canary alone, and the apex that users ask, which selects the given side.
 //
-// Adopted is the live apex Service where that is the user's own (see Foreign), else nil. Such a Service
+// Adopted is the live apex Service where that is the user's own (see NotControlled), else nil. Such a Service
 // keeps its type, its labels and all that is on it; only its ports and its selector become ours, and
 // what it selected is remembered on it.
-func (r Rules) Services(c *v1beta1.Canary, target Object, apex rollout.Side, adopted *corev1.Service) ([]runtime.ApplyConfiguration, error) {
+func (r LabelRules) Services(c *v1beta1.Canary, target Object, apex rollout.Side, adopted *corev1.Service) ([]runtime.ApplyConfiguration, error) {
 	key, value, err := r.SelectorLabel(target)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (r Rules) Services(c *v1beta1.Canary, target Object, apex rollout.Side, ado
 	s := services{canary: c, key: key, value: value, ports: Ports(c, target)}
 	front := s.service(c.ApexName(), apex, c.Spec.Service.Apex)
 	if adopted != nil {
-		if front, err = s.takeOver(adopted, apex); err != nil {
+		if front, err = s.adopt(adopted, apex); err != nil {
 			return nil, err
 		}
 	}
@@ -43,13 +43,13 @@ func (r Rules) Services(c *v1beta1.Canary, target Object, apex rollout.Side, ado
 	}, nil
 }
 
-// Foreign says that a live Service was there before the Canary and belongs to somebody else.
-func Foreign(live *corev1.Service, c *v1beta1.Canary) bool {
+// NotControlled says that a live Service was there before the Canary and belongs to somebody else.
+func NotControlled(live *corev1.Service, c *v1beta1.Canary) bool {
 	return live != nil && !metav1.IsControlledBy(live, c)
 }
 
 // Adopted says that a Service of somebody else's was taken over, by us or by another controller of this API.
-func (r Rules) Adopted(apex *corev1.Service, target Object) (bool, error) {
+func (r LabelRules) Adopted(apex *corev1.Service, target Object) (bool, error) {
 	key, value, err := r.SelectorLabel(target)
 	_, noted := apex.Annotations[OriginalSelectorAnnotation]
 	return err == nil && (noted || services{key: key, value: value}.selectsPrimary(apex)), err
@@ -58,12 +58,12 @@ func (r Rules) Adopted(apex *corev1.Service, target Object) (bool, error) {
 // Restore renders an adopted apex Service as its owner had it, which leaves nothing of ours on it. A
 // Service that holds no note of what it selected once, as one adopted by another controller of this
 // API does, is made to select the target; one without a note of its ports keeps those that it has.
-func (r Rules) Restore(apex *corev1.Service, target Object) (runtime.ApplyConfiguration, error) {
+func (r LabelRules) Restore(apex *corev1.Service, target Object) (runtime.ApplyConfiguration, error) {
 	key, value, err := r.SelectorLabel(target)
 	if err != nil {
 		return nil, err
 	}
-	selector, err := services{key: key, value: value}.original(apex)
+	selector, err := services{key: key, value: value}.originalSelector(apex)
 	if err != nil {
 		return nil, err
 	}
@@ -100,17 +100,17 @@ func (s services) service(name string, side rollout.Side, custom *v1beta1.Custom
 		spec.WithTrafficDistribution(wanted.TrafficDistribution)
 	}
 	return corev1ac.Service(name, s.canary.Namespace).
-		WithOwnerReferences(owner(s.canary)).
+		WithOwnerReferences(ownerReference(s.canary)).
 		WithLabels(merge(custom.Labels, map[string]string{s.key: name})).
-		WithAnnotations(unsynced(custom.Annotations)).
+		WithAnnotations(withFluxDisabled(custom.Annotations)).
 		WithSpec(spec)
 }
 
-// takeOver renders the user's own apex Service. It gets no owner, or it would go with the Canary. Flux has
+// adopt renders the user's own apex Service. It gets no owner, or it would go with the Canary. Flux has
 // to leave it for as long as it is ours: put back to what it selected, it would send users to a target
 // that is stopped.
-func (s services) takeOver(live *corev1.Service, side rollout.Side) (*corev1ac.ServiceApplyConfiguration, error) {
-	selector, err := s.original(live)
+func (s services) adopt(live *corev1.Service, side rollout.Side) (*corev1ac.ServiceApplyConfiguration, error) {
+	selector, err := s.originalSelector(live)
 	if err != nil {
 		return nil, err
 	}
@@ -126,15 +126,15 @@ func (s services) takeOver(live *corev1.Service, side rollout.Side) (*corev1ac.S
 		notes[OriginalPortsAnnotation] = ports
 	}
 	return corev1ac.Service(live.Name, live.Namespace).
-		WithAnnotations(unsynced(notes)).
+		WithAnnotations(withFluxDisabled(notes)).
 		WithSpec(corev1ac.ServiceSpec().
 			WithSelector(s.selector(side)).
-			WithPorts(fit(s.ports, live.Spec.Ports)...)), nil
+			WithPorts(keepPortNames(s.ports, live.Spec.Ports)...)), nil
 }
 
-// original is what an adopted Service selected before. A selector that is already ours without a note
+// originalSelector is what an adopted Service selected before. A selector that is already ours without a note
 // of it was set by another controller of this API, which found the target selected.
-func (s services) original(live *corev1.Service) (map[string]string, error) {
+func (s services) originalSelector(live *corev1.Service) (map[string]string, error) {
 	if note, ok := live.Annotations[OriginalSelectorAnnotation]; ok {
 		selector := map[string]string{}
 		if err := json.Unmarshal([]byte(note), &selector); err != nil {

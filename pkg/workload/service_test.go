@@ -123,7 +123,7 @@ func TestForeign(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, tc.want, workload.Foreign(tc.live, c), tc.reason)
+			require.Equal(t, tc.want, workload.NotControlled(tc.live, c), tc.reason)
 		})
 	}
 }

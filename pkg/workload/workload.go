@@ -25,8 +25,8 @@ const OriginalSelectorAnnotation = "sluice.dev/original-selector"
 // OriginalPortsAnnotation on an apex Service that is the user's own holds, as JSON, the ports that it had.
 const OriginalPortsAnnotation = "sluice.dev/original-ports"
 
-// owner makes the Canary the controller of what it generates, so that both go together.
-func owner(c *v1beta1.Canary) *metav1ac.OwnerReferenceApplyConfiguration {
+// ownerReference makes the Canary the controller of what it generates, so that both go together.
+func ownerReference(c *v1beta1.Canary) *metav1ac.OwnerReferenceApplyConfiguration {
 	r := c.OwnerReference()
 	return metav1ac.OwnerReference().
 		WithAPIVersion(r.APIVersion).
@@ -37,11 +37,11 @@ func owner(c *v1beta1.Canary) *metav1ac.OwnerReferenceApplyConfiguration {
 		WithBlockOwnerDeletion(true)
 }
 
-// unsynced keeps Flux from taking a generated object for one of its own that has drifted: the labels by
+// withFluxDisabled keeps Flux from taking a generated object for one of its own that has drifted: the labels by
 // which it knows its objects may well be copied along.
 // https://fluxcd.io/flux/components/kustomize/kustomizations/
 // https://fluxcd.io/flux/components/helm/helmreleases/
-func unsynced(annotations map[string]string) map[string]string {
+func withFluxDisabled(annotations map[string]string) map[string]string {
 	return merge(annotations, map[string]string{
 		"kustomize.toolkit.fluxcd.io/reconcile": "disabled",
 		"helm.toolkit.fluxcd.io/driftDetection": "disabled",
@@ -64,7 +64,7 @@ func merge(maps ...map[string]string) map[string]string {
 func labelsOf(o metav1.Object, prefixes []string) map[string]string {
 	kept := map[string]string{}
 	for k, v := range o.GetLabels() {
-		if !private(k) && hasPrefix(k, prefixes) {
+		if !notCopied(k) && hasPrefix(k, prefixes) {
 			kept[k] = v
 		}
 	}
@@ -75,16 +75,16 @@ func labelsOf(o metav1.Object, prefixes []string) map[string]string {
 func annotationsOf(o metav1.Object) map[string]string {
 	kept := map[string]string{}
 	for k, v := range o.GetAnnotations() {
-		if !private(k) {
+		if !notCopied(k) {
 			kept[k] = v
 		}
 	}
 	return kept
 }
 
-// private tells the keys that say something about the one object they are on. On a copy they would
+// notCopied tells the keys that say something about the one object they are on. On a copy they would
 // claim that Flux or kubectl made it, or contend with the Deployment controller for its own count.
-func private(key string) bool {
+func notCopied(key string) bool {
 	return strings.Contains(key, "toolkit.fluxcd.io") ||
 		strings.HasPrefix(key, "sluice.dev/") ||
 		strings.HasPrefix(key, "deployment.kubernetes.io/") ||

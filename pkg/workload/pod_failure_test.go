@@ -211,7 +211,7 @@ func TestObserveTrouble(t *testing.T) {
 			require.Equal(t, tc.text, w.Reason, tc.reason)
 			require.Equal(t, at(tc.since), w.Since, tc.reason)
 			if tc.health == rollout.Starting && tc.text != unready {
-				later := workload.Deployment{}.Observe(d, tc.pods, 100, w.Since.Add(workload.Grace))
+				later := workload.Deployment{}.Observe(d, tc.pods, 100, w.Since.Add(workload.PodFailureGrace))
 				require.Equal(t, rollout.Stuck, later.Health, "Since plus Grace is when it is stuck")
 				require.Equal(t, w.Reason, later.Reason, "for the same reason")
 			}
@@ -303,7 +303,7 @@ func TestConfirm(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, tc.want, workload.Confirm(said, tc.pods, said.Replicas, tc.ready), tc.reason)
+			require.Equal(t, tc.want, workload.ConfirmByPods(said, tc.pods, said.Replicas, tc.ready), tc.reason)
 		})
 	}
 }

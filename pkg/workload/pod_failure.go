@@ -10,27 +10,27 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Grace is how long a pod may be in trouble before its workload counts as stuck. A registry that
+// PodFailureGrace is how long a pod may fail before its workload counts as stuck. A registry that
 // answers late, or a process that waits for its database by crashing once or twice, is no reason to
 // end a rollout.
-const Grace = 30 * time.Second
+const PodFailureGrace = 30 * time.Second
 
-// trouble is why a pod will not become ready by itself.
-type trouble struct {
+// podFailure is why a pod will not become ready by itself.
+type podFailure struct {
 	reason string
 	since  time.Time
 	final  bool // waiting cannot help
 }
 
-// outlasted includes the very end of the grace, so that a look taken just then decides.
-func (t trouble) outlasted(now time.Time) bool {
-	return t.final || !now.Before(t.since.Add(Grace))
+// graceOver includes the very end of the grace, so that a look taken just then decides.
+func (t podFailure) graceOver(now time.Time) bool {
+	return t.final || !now.Before(t.since.Add(PodFailureGrace))
 }
 
-// newest returns the pods of the template that made pods last, by the label that tells templates apart. An older
+// newestPods returns the pods of the template that made pods last, by the label that tells templates apart. An older
 // template's pods may be in any state: what is rolled out replaces them.
 // Pods that are being deleted say nothing any more.
-func newest(pods []corev1.Pod, label string) []corev1.Pod {
+func newestPods(pods []corev1.Pod, label string) []corev1.Pod {
 	var template string
 	var made time.Time
 	for _, p := range pods {
@@ -43,17 +43,17 @@ func newest(pods []corev1.Pod, label string) []corev1.Pod {
 	})
 }
 
-// worst returns the trouble that ends a rollout first. Of troubles that began together it is always the
+// worstFailure returns the failure that ends a rollout first. Of failures that began together it is always the
 // same one, so that what people read does not change from look to look.
-func worst(pods []corev1.Pod) (trouble, bool) {
-	var all []trouble
+func worstFailure(pods []corev1.Pod) (podFailure, bool) {
+	var all []podFailure
 	for _, p := range pods {
-		all = append(all, troubles(p)...)
+		all = append(all, podFailures(p)...)
 	}
 	if len(all) == 0 {
-		return trouble{}, false
+		return podFailure{}, false
 	}
-	return slices.MinFunc(all, func(a, b trouble) int {
+	return slices.MinFunc(all, func(a, b podFailure) int {
 		if a.final != b.final {
 			return cmp.Compare(rank(a), rank(b))
 		}
@@ -62,58 +62,58 @@ func worst(pods []corev1.Pod) (trouble, bool) {
 }
 
 // rank puts first what no waiting helps.
-func rank(t trouble) int {
+func rank(t podFailure) int {
 	if t.final {
 		return 0
 	}
 	return 1
 }
 
-// troubles looks at every container of a pod, those that prepare it first.
-func troubles(p corev1.Pod) []trouble {
-	var found []trouble
+// podFailures looks at every container of a pod, those that prepare it first.
+func podFailures(p corev1.Pod) []podFailure {
+	var found []podFailure
 	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-		if t, ok := explain(s); ok {
-			t.since = troubled(p)
+		if t, ok := containerFailure(s); ok {
+			t.since = notReadySince(p)
 			found = append(found, t)
 		}
 	}
 	return found
 }
 
-// explain puts a waiting container into words of our own: the kubelet's name the pod and count seconds,
+// containerFailure puts a waiting container into words of our own: the kubelet's name the pod and count seconds,
 // and go back and forth between trying to pull an image and waiting to try again.
-func explain(s corev1.ContainerStatus) (trouble, bool) {
+func containerFailure(s corev1.ContainerStatus) (podFailure, bool) {
 	w := s.State.Waiting
 	if w == nil {
-		return trouble{}, false
+		return podFailure{}, false
 	}
 	switch w.Reason {
 	// The kubelet goes back and forth between the two: one word for both, or a condition would change with each try.
 	case "ErrImagePull", "ImagePullBackOff":
-		return trouble{reason: fmt.Sprintf("ImagePullBackOff: %s: cannot pull image %q", s.Name, s.Image)}, true
+		return podFailure{reason: fmt.Sprintf("ImagePullBackOff: %s: cannot pull image %q", s.Name, s.Image)}, true
 	// No registry is asked: nothing will change.
 	case "InvalidImageName":
-		return trouble{reason: fmt.Sprintf("InvalidImageName: %s: %q is not the name of an image", s.Name, s.Image), final: true}, true
+		return podFailure{reason: fmt.Sprintf("InvalidImageName: %s: %q is not the name of an image", s.Name, s.Image), final: true}, true
 	// Another node may have it, where a new pod may land.
 	case "ErrImageNeverPull":
-		return trouble{reason: fmt.Sprintf("ErrImageNeverPull: %s: its node does not have image %q, and may not pull it", s.Name, s.Image)}, true
+		return podFailure{reason: fmt.Sprintf("ErrImageNeverPull: %s: its node does not have image %q, and may not pull it", s.Name, s.Image)}, true
 	// What is wrong is in the message.
 	case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
-		return trouble{reason: fmt.Sprintf("%s: %s: %s", w.Reason, s.Name, w.Message)}, true
+		return podFailure{reason: fmt.Sprintf("%s: %s: %s", w.Reason, s.Name, w.Message)}, true
 	// Its message has the delay in it, which grows.
 	case "CrashLoopBackOff":
 		// Between two tries, what cannot be run at all reads like a crash: one word for both here, too.
-		if t := s.LastTerminationState.Terminated; t != nil && unrunnable(t.Reason) && t.Message != "" {
-			return trouble{reason: fmt.Sprintf("RunContainerError: %s: %s", s.Name, t.Message)}, true
+		if t := s.LastTerminationState.Terminated; t != nil && neverStarted(t.Reason) && t.Message != "" {
+			return podFailure{reason: fmt.Sprintf("RunContainerError: %s: %s", s.Name, t.Message)}, true
 		}
-		return trouble{reason: fmt.Sprintf("CrashLoopBackOff: %s: %s", s.Name, ended(s))}, true
+		return podFailure{reason: fmt.Sprintf("CrashLoopBackOff: %s: %s", s.Name, terminationReason(s))}, true
 	}
-	return trouble{}, false
+	return podFailure{}, false
 }
 
-// ended says how a container ended that is about to be started again.
-func ended(s corev1.ContainerStatus) string {
+// terminationReason says how a container terminationReason that is about to be started again.
+func terminationReason(s corev1.ContainerStatus) string {
 	t := s.LastTerminationState.Terminated
 	switch {
 	case t == nil:
@@ -124,14 +124,14 @@ func ended(s corev1.ContainerStatus) string {
 	return fmt.Sprintf("ended with exit code %d", t.ExitCode)
 }
 
-// unrunnable knows the words that container runtimes have for a process that they could not start.
-func unrunnable(reason string) bool {
+// neverStarted knows the words that container runtimes have for a process that they could not start.
+func neverStarted(reason string) bool {
 	return reason == "StartError" || reason == "ContainerCannotRun"
 }
 
-// unplaced is why the scheduler finds no node for one of the pods; empty where it did for all. That is worth saying
-// and no trouble by itself: an autoscaler of the cluster may take minutes to bring a node.
-func unplaced(pods []corev1.Pod) string {
+// unschedulable is why the scheduler finds no node for one of the pods; empty where it did for all. That is worth saying
+// and no failure by itself: an autoscaler of the cluster may take minutes to bring a node.
+func unschedulable(pods []corev1.Pod) string {
 	for _, p := range pods {
 		for _, c := range p.Status.Conditions {
 			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
@@ -143,8 +143,8 @@ func unplaced(pods []corev1.Pod) string {
 	return ""
 }
 
-// troubled is when a pod stopped being ready, or started if it never was.
-func troubled(p corev1.Pod) time.Time {
+// notReadySince is when a pod stopped being ready, or started if it never was.
+func notReadySince(p corev1.Pod) time.Time {
 	at := p.CreationTimestamp.Time
 	if p.Status.StartTime != nil {
 		at = p.Status.StartTime.Time

@@ -1,7 +1,6 @@
 package workload
 
 import (
-	"cmp"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -13,8 +12,8 @@ import (
 // What only a DaemonSet waits for.
 const (
 	daemonSetNotObserved = "the DaemonSet controller has not seen its newest version"
-	noNodes      = "no node takes its pods"
-	podsOutdated     = "its pods are still to be replaced"
+	noNodes              = "no node takes its pods"
+	podsOutdated         = "its pods are still to be replaced"
 )
 
 // Observe implements Kind. A DaemonSet has no conditions that could tell since when it is as it is, and no deadline of
@@ -44,15 +43,7 @@ func daemonHealth(d *appsv1.DaemonSet, pods []corev1.Pod, ready int, now time.Ti
 	case daemonSetNotObserved:
 		return rollout.Starting, lack, time.Time{}
 	}
-	pods = newestPods(pods, appsv1.DefaultDaemonSetUniqueLabelKey)
-	t, found := worstFailure(pods)
-	switch {
-	case !found:
-		return rollout.Starting, cmp.Or(unschedulable(pods), lack), time.Time{}
-	case t.graceOver(now):
-		return rollout.Stuck, t.reason, t.since
-	}
-	return rollout.Starting, t.reason, t.since
+	return healthByPods(newestPods(pods, appsv1.DefaultDaemonSetUniqueLabelKey), lack, now)
 }
 
 // daemonNotAvailableReason says what is missing before a DaemonSet serves its present template; empty: nothing.

@@ -15,12 +15,12 @@ import (
 // What a workload waits for. These texts end in conditions, so they hold no counts and no pod names,
 // which would change with every pod.
 const (
-	notObserved     = "the Deployment controller has not seen its newest version"
+	notObserved      = "the Deployment controller has not seen its newest version"
 	deploymentPaused = "the Deployment is paused"
-	podsNotCreated  = "new pods are still to be created"
-	oldPodsLeft  = "old pods have not ended"
-	podsNotReady    = "its pods are not ready"
-	deadlineExceeded    = "ProgressDeadlineExceeded: the Deployment exceeded its progress deadline"
+	podsNotCreated   = "new pods are still to be created"
+	oldPodsLeft      = "old pods have not ended"
+	podsNotReady     = "its pods are not ready"
+	deadlineExceeded = "ProgressDeadlineExceeded: the Deployment exceeded its progress deadline"
 )
 
 // Observe implements Kind. A Deployment that starts with a failing pod has as Since the time that this began:
@@ -47,27 +47,41 @@ func health(d *appsv1.Deployment, pods []corev1.Pod, ready int, now time.Time) (
 		return rollout.Stopped, "", time.Time{}
 	}
 	lack := notAvailableReason(d, ready)
-	if lack == "" {
+	switch lack {
+	case "":
 		return rollout.Available, "", conditionSince(d, appsv1.DeploymentAvailable)
-	}
-	if lack == notObserved {
-		// Everything below would speak of an older version.
+	// Everything below would speak of an older version.
+	case notObserved:
 		return rollout.Starting, lack, time.Time{}
 	}
+	progressing := condition(d, appsv1.DeploymentProgressing)
+	late := progressing.Reason == "ProgressDeadlineExceeded"
+	if late {
+		lack = deadlineExceeded
+	}
 	// Before the Deployment's own verdict: what its pods, or the API server, say is of more use than that it is late.
-	pods = newestPods(pods, appsv1.DefaultDeploymentUniqueLabelKey)
-	t, found := worstFailure(pods)
-	nowhere := unschedulable(pods)
-	if c := condition(d, appsv1.DeploymentProgressing); c.Reason == "ProgressDeadlineExceeded" {
-		return rollout.Stuck, cmp.Or(t.reason, nowhere, replicaFailure(d, deadlineExceeded)), c.LastTransitionTime.Time
+	h, reason, since := healthByPods(newestPods(pods, appsv1.DefaultDeploymentUniqueLabelKey), replicaFailure(d, lack), now)
+	switch {
+	case late:
+		return rollout.Stuck, reason, progressing.LastTransitionTime.Time
+	case since.IsZero():
+		return h, reason, lastProgress(d)
 	}
-	if found {
-		if t.graceOver(now) {
-			return rollout.Stuck, t.reason, t.since
-		}
-		return rollout.Starting, t.reason, t.since
+	return h, reason, since
+}
+
+// healthByPods is that of a workload which lacks something, as the pods of its newest template tell. Since is when the
+// failure began that ends the rollout first, and zero where no pod fails: the reason is then the lack, unless no node
+// takes a pod.
+func healthByPods(pods []corev1.Pod, lack string, now time.Time) (h rollout.Health, reason string, since time.Time) {
+	f, found := worstFailure(pods)
+	switch {
+	case !found:
+		return rollout.Starting, cmp.Or(unschedulable(pods), lack), time.Time{}
+	case f.graceOver(now):
+		return rollout.Stuck, f.reason, f.since
 	}
-	return rollout.Starting, cmp.Or(nowhere, replicaFailure(d, lack)), lastProgress(d)
+	return rollout.Starting, f.reason, f.since
 }
 
 // notAvailableReason says what is missing before a Deployment serves its present template; empty: nothing.

@@ -150,4 +150,6 @@ func PauseScaledObject(source metav1.Object, on bool) runtime.ApplyConfiguration
 }
 
 // ScaledObjectPaused says that a ScaledObject keeps its target at zero. Whoever keeps it at another size is not us.
-func ScaledObjectPaused(source metav1.Object) bool { return source.GetAnnotations()[pausedReplicas] == "0" }
+func ScaledObjectPaused(source metav1.Object) bool {
+	return source.GetAnnotations()[pausedReplicas] == "0"
+}

@@ -2,8 +2,11 @@ package controller
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -48,6 +51,41 @@ func TestCanaryDoesNotStart(t *testing.T) {
 			w.settles(v1beta1.PhaseFailed, imageOne)
 		})
 	}
+}
+
+// TestPodsOfOthersDoNotCount has a Job's pod bear the labels of the target's: what becomes of it says nothing of the canary.
+func TestPodsOfOthersDoNotCount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.begin(hasty)
+	w.pods.Fault(t, imageBad, kubetest.NeverReady)
+	w.set(imageBad)
+	w.await("the canary has its pods", func() bool { return w.live("podinfo").Status.UpdatedReplicas == 2 })
+	w.crashingJob()
+	w.until(v1beta1.PhaseFailed)
+	w.hears(o, "Warning RolledBack Rolling back podinfo."+w.ns+" progress deadline exceeded podinfo."+w.ns+": its pods are not ready")
+}
+
+// crashingJob makes the pod of a Job that runs what the target runs, and ends again and again. By its age, and by its name
+// among those of one second, it is the newest.
+func (w *world) crashingJob() {
+	w.Helper()
+	template := w.live("podinfo").Spec.Template
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "zimport"}}
+	job.Spec.Template.Spec = template.Spec
+	job.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
+	require.NoError(w, w.Create(w.Context(), job))
+	pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
+	pod.Namespace, pod.Name = w.ns, "zimport"
+	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))}
+	require.NoError(w, w.Create(w.Context(), pod))
+	began := metav1.NewTime(w.clock.now().Add(-time.Hour))
+	pod.Status.StartTime = &began
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: "podinfod", Image: imageOne, RestartCount: 3,
+		State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
+	}}
+	require.NoError(w, w.Status().Update(w.Context(), pod))
 }
 
 // TestPrimaryDoesNotStart breaks only the primary, in its promotion: the canary is the healthy copy and serves, and a

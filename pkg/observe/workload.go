@@ -61,13 +61,14 @@ func slow(f *desired.Facts) bool {
 	return since != nil && f.Snapshot.Now.Sub(since.Time) >= slowAfter
 }
 
+// pods are those that a workload owns.
 func (r *Reader) pods(ctx context.Context, o client.Object) ([]corev1.Pod, error) {
 	// Live, because pods are not watched: all of a cluster's would be the larger part of what is kept in memory.
 	pods := &corev1.PodList{}
 	if err := r.labelled(ctx, o, pods); err != nil {
 		return nil, fmt.Errorf("list pods of %q: %w", o.GetName(), err)
 	}
-	return pods.Items, nil
+	return workload.OwnedPods(o, pods.Items), nil
 }
 
 // labelled lists, live, what bears the labels of a workload's pods.

@@ -67,9 +67,11 @@ func (w daemons) podsOf(ctx context.Context, d *appsv1.DaemonSet, hash string) (
 	err = w.live.List(ctx, list, client.InNamespace(d.Namespace), client.MatchingLabelsSelector{Selector: selector})
 	p := &pods{}
 	for _, pod := range list.Items {
-		if pod.Labels[appsv1.DefaultDaemonSetUniqueLabelKey] == hash {
+		switch {
+		case !metav1.IsControlledBy(&pod, d):
+		case pod.Labels[appsv1.DefaultDaemonSetUniqueLabelKey] == hash:
 			p.current = append(p.current, pod)
-		} else {
+		default:
 			p.old = append(p.old, pod)
 		}
 	}

@@ -103,9 +103,10 @@ func (w *Workloads) pods(ctx context.Context, d *appsv1.Deployment, rs *appsv1.R
 	}
 	p := &pods{}
 	for _, pod := range list.Items {
-		if metav1.IsControlledBy(&pod, rs) {
+		switch {
+		case metav1.IsControlledBy(&pod, rs):
 			p.current = append(p.current, pod)
-		} else {
+		case workloadOf(&pod) == d.Name:
 			p.old = append(p.old, pod)
 		}
 	}
@@ -179,13 +180,15 @@ func statusOf(pod *corev1.Pod, faults map[string]Fault, started bool) corev1.Pod
 // workloadOf is the name of the DaemonSet, or read off the ReplicaSet's, which has a hash behind it.
 func workloadOf(pod *corev1.Pod) string {
 	set := metav1.GetControllerOf(pod)
-	if set == nil {
+	switch {
+	case set == nil:
 		return ""
-	}
-	if set.Kind == "DaemonSet" {
+	case set.Kind == "DaemonSet":
 		return set.Name
+	case set.Kind == "ReplicaSet":
+		return set.Name[:max(strings.LastIndex(set.Name, "-"), 0)]
 	}
-	return set.Name[:max(strings.LastIndex(set.Name, "-"), 0)]
+	return ""
 }
 
 // state is that of one container. A broken image shows at once, since that is

@@ -72,13 +72,53 @@ func rank(t podFailure) int {
 // podFailures looks at every container of a pod, those that prepare it first.
 func podFailures(p corev1.Pod) []podFailure {
 	var found []podFailure
-	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-		if t, ok := containerFailure(s); ok {
-			t.since = notReadySince(p)
-			found = append(found, t)
+	since := notReadySince(p)
+	for _, s := range p.Status.InitContainerStatuses {
+		if f, ok := containerFailure(s); ok {
+			f.since = latest(since, crashedSince(s))
+			found = append(found, f)
+		}
+		// What comes next was not tried before.
+		since = latest(since, doneAt(s))
+	}
+	for _, s := range p.Status.ContainerStatuses {
+		if f, ok := containerFailure(s); ok {
+			f.since = latest(since, crashedSince(s))
+			found = append(found, f)
 		}
 	}
 	return found
+}
+
+// crashedSince is a moment at which a container had crashed already, as early as its status tells; zero: it has not.
+func crashedSince(s corev1.ContainerStatus) time.Time {
+	t := s.LastTerminationState.Terminated
+	switch {
+	case t == nil:
+		return time.Time{}
+	// Each run but the first follows a crash.
+	case s.RestartCount > 0:
+		return t.StartedAt.Time
+	}
+	return t.FinishedAt.Time
+}
+
+// doneAt is when a container that prepares its pod let the next one begin: it ended, or, as a sidecar, was started.
+func doneAt(s corev1.ContainerStatus) time.Time {
+	switch {
+	case s.State.Terminated != nil:
+		return s.State.Terminated.FinishedAt.Time
+	case s.State.Running != nil && s.RestartCount == 0:
+		return s.State.Running.StartedAt.Time
+	}
+	return time.Time{}
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // containerFailure puts a waiting container into words of our own: the kubelet's name the pod and count seconds,

@@ -38,6 +38,13 @@ func crashed(exit int32, why string) corev1.ContainerStatus {
 	return s
 }
 
+// ran says when the last run of a container began and ended, and how many there were before.
+func ran(s corev1.ContainerStatus, before int32, began, ended int) corev1.ContainerStatus {
+	s.RestartCount = before
+	s.LastTerminationState.Terminated.StartedAt, s.LastTerminationState.Terminated.FinishedAt = stamp(began), stamp(ended)
+	return s
+}
+
 func unreadySince(p corev1.Pod, second int) corev1.Pod {
 	p.Status.Conditions = []corev1.PodCondition{
 		{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: stamp(second + 5)},
@@ -70,6 +77,11 @@ func TestObserveTrouble(t *testing.T) {
 	unrun.LastTerminationState.Terminated.Message = noCommand
 	unstarted := pod("a", -40, waiting("podinfod", "ErrImagePull", ""))
 	unstarted.Status.StartTime = nil
+
+	migrated := pod("a", -120, waiting("podinfod", "ErrImagePull", ""))
+	migrated.Status.InitContainerStatuses = []corev1.ContainerStatus{
+		{Name: "migrate", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: stamp(-115), FinishedAt: stamp(-3)}}},
+	}
 
 	cases := map[string]struct {
 		reason string
@@ -196,6 +208,26 @@ func TestObserveTrouble(t *testing.T) {
 				pod("a", -10, waiting("sidecar", "InvalidImageName", "")),
 			},
 			health: stuck, text: `InvalidImageName: sidecar: "podinfo:nope" is not the name of an image`, since: -10,
+		},
+		"FirstCrash": {
+			reason: "a slow starter has its grace from when it crashed, not from when it began",
+			pods:   []corev1.Pod{pod("a", -120, ran(crashed(1, "Error"), 0, -118, -1))},
+			health: starting, text: "CrashLoopBackOff: podinfod: ended with exit code 1", since: -1,
+		},
+		"SecondCrash": {
+			reason: "its second run began when the first had crashed",
+			pods:   []corev1.Pod{pod("a", -120, ran(crashed(1, "Error"), 1, -40, -2))},
+			health: stuck, text: "CrashLoopBackOff: podinfod: ended with exit code 1", since: -40,
+		},
+		"CrashedAgain": {
+			reason: "of the runs before the last nothing is known but that there were some",
+			pods:   []corev1.Pod{pod("a", -120, ran(crashed(1, "Error"), 4, -20, -19))},
+			health: starting, text: "CrashLoopBackOff: podinfod: ended with exit code 1", since: -20,
+		},
+		"FirstPull": {
+			reason: "no image is pulled before what prepares the pod has ended",
+			pods:   []corev1.Pod{migrated},
+			health: starting, text: noImage, since: -3,
 		},
 		"SameTime": {
 			reason: "of troubles that began together it is always the same one, whatever the order",

@@ -282,6 +282,7 @@ func (o *one) goOn() {
 		o.patch(`{"spec":{"suspend":false}}`)
 	}
 	if o.then != "" {
+		o.patch(`{"spec":{"analysis":{"interval":"10s"}}}`) // no less is heeded
 		o.set(o.then)
 		return
 	}

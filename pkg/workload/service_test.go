@@ -192,3 +192,23 @@ func TestPortsAreUnique(t *testing.T) {
 		require.Contains(t, numbers, "UDP 53", "a protocol has numbers of its own")
 	}
 }
+
+func TestAdopted(t *testing.T) {
+	target := deployment(map[string]string{"app": "podinfo"})
+	cases := map[string]struct {
+		reason string
+		live   *corev1.Service
+		want   bool
+	}{
+		"ByUs":      {reason: "it has a note", live: apex(map[string]string{"app": "podinfo"}, `{"app":"podinfo"}`), want: true},
+		"ByAnother": {reason: "it leads to the primary, which goes", live: apex(map[string]string{"app": "podinfo-primary"}, ""), want: true},
+		"Never":     {reason: "a Canary can go before it has taken anything", live: apex(map[string]string{"app": "podinfo"}, "")},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			adopted, err := golden{}.kind().Adopted(tc.live, target)
+			require.NoError(t, err)
+			require.Equal(t, tc.want, adopted, tc.reason)
+		})
+	}
+}

@@ -10,8 +10,7 @@
 // back with until the cache has seen it, and says "changed" for as long, so
 // that nothing is decided on a state that our own hands have already replaced.
 //
-// PatchStatus stores a Canary's status, and refuses to when the Canary has changed
-// since it was read.
+// A CanaryWriter stores a Canary's status, and refuses to when the Canary has changed since it was read.
 package kube
 
 // FieldManager is the name that our fields are owned under.

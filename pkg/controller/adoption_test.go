@@ -38,8 +38,8 @@ func (w *world) inherit(i inherited) {
 	primary.Spec.Template.Annotations = map[string]string{"flagger-id": "2d0d3a4e"}
 	primary.Spec.Template.Spec.Containers[0].Image = i.primary
 	require.NoError(w, w.Create(w.Context(), primary, client.FieldOwner("flagger")))
-	w.set(i.target)
-	w.edit(func(d *appsv1.Deployment) { d.Spec.Replicas = &i.size })
+	w.setImage(i.target)
+	w.editTarget(func(d *appsv1.Deployment) { d.Spec.Replicas = &i.size })
 	w.await("both sides are as they were left", func() bool {
 		d, p := w.live("podinfo"), w.live("podinfo-primary")
 		return d.Status.AvailableReplicas == i.size && d.Status.ObservedGeneration == d.Generation && p.Status.AvailableReplicas == 2
@@ -98,9 +98,9 @@ func TestTakeover(t *testing.T) {
 			w.inherit(i)
 			was := w.live("podinfo-primary")
 			o := start(w.T, w.ns, w.clock, w.judge, 0)
-			w.hears(o, "Normal Adopted")
-			w.until(i.want)
-			w.stopped()
+			w.awaitEvent(o, "Normal Adopted")
+			w.awaitPhase(i.want)
+			w.awaitTargetStopped()
 			w.await("the primary serves "+i.serves, func() bool { return image(w.live("podinfo-primary")) == i.serves })
 			require.Contains(t, w.status().LastAppliedSpec, rollout.RevisionPrefix, i.reason)
 			if i.primary == i.serves {

@@ -46,8 +46,8 @@ func TestAProgramIsToldOfARollout(t *testing.T) {
 		w.await("it is told", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) == n })
 		return got
 	}
-	w.set(imageTwo)
-	w.until(v1beta1.PhaseSucceeded)
+	w.setImage(imageTwo)
+	w.awaitPhase(v1beta1.PhaseSucceeded)
 	all := heard(3)
 	first, last := all[1], all[2]
 	change := []notify.Image{{Container: "podinfod", Old: imageOne, New: imageTwo}}
@@ -62,8 +62,8 @@ func TestAProgramIsToldOfARollout(t *testing.T) {
 	require.True(t, last.Final)
 
 	w.judge.fail(100)
-	w.set(imageThree)
-	w.until(v1beta1.PhaseFailed)
+	w.setImage(imageThree)
+	w.awaitPhase(v1beta1.PhaseFailed)
 	bad := heard(5)[4]
 	require.Equal(t, "error: Failed checks threshold reached 2", bad.Text)
 	require.True(t, bad.Final)

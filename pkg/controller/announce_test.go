@@ -107,8 +107,8 @@ func TestAlertsReachThoseWhoAskForThem(t *testing.T) {
 	})
 	w.tell(o)
 	w.judge.fail(-1)
-	w.set(imageTwo)
-	w.until(v1beta1.PhaseFailed)
+	w.setImage(imageTwo)
+	w.awaitPhase(v1beta1.PhaseFailed)
 	want := []string{
 		"New Deployment detected, initialization completed.",
 		"New revision detected, progressing canary analysis.",
@@ -174,7 +174,7 @@ func TestMetricsFollowTheCanary(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.begin()
-	w.set(imageTwo)
+	w.setImage(imageTwo)
 	w.await("the canary has half of the requests", func() bool {
 		return exposed(t, o)["flagger_canary_weight namespace="+w.ns+" workload=podinfo"] == 50
 	})
@@ -184,7 +184,7 @@ func TestMetricsFollowTheCanary(t *testing.T) {
 	require.InDelta(t, 1, all["flagger_canary_total namespace="+w.ns], 0)
 	require.InDelta(t, 1, all["flagger_info mesh_provider=istio version=test"], 0)
 
-	w.until(v1beta1.PhaseSucceeded)
+	w.awaitPhase(v1beta1.PhaseSucceeded)
 	outcome := " analysis_status=completed deployment_strategy=canary name=podinfo namespace=" + w.ns
 	w.await("the success is counted", func() bool { return exposed(t, o)["flagger_canary_successes_total"+outcome] == 1 })
 	require.NotContains(t, exposed(t, o), "flagger_canary_failures_total"+outcome)

@@ -42,15 +42,15 @@ func (w *world) scaled(name string) *unstructured.Unstructured {
 	return u
 }
 
-// least is the smallest size that the primary may be scaled to.
-func (w *world) least() int64 {
+// minimum is the smallest size that the primary may be scaled to.
+func (w *world) minimum() int64 {
 	w.Helper()
 	n, _, err := unstructured.NestedInt64(w.scaled("podinfo-primary").Object, "spec", "minReplicaCount")
 	require.NoError(w, err)
 	return n
 }
 
-func (w *world) resized(most int64) {
+func (w *world) awaitMinimum(most int64) {
 	w.Helper()
 	u := w.scaled("podinfo")
 	before := u.DeepCopy()
@@ -69,21 +69,21 @@ func TestScaledObject(t *testing.T) {
 	target, _, err := unstructured.NestedString(made.Object, "spec", "scaleTargetRef", "name")
 	require.NoError(t, err)
 	require.Equal(t, "podinfo-primary", target)
-	require.Equal(t, int64(1), w.least())
+	require.Equal(t, int64(1), w.minimum())
 
-	w.resized(7)
+	w.awaitMinimum(7)
 	w.await("the copy follows at rest", func() bool {
 		n, _, _ := unstructured.NestedInt64(w.scaled("podinfo-primary").Object, "spec", "maxReplicaCount")
 		return n == 7
 	})
-	w.set(imageTwo)
-	w.routed("50/50")
+	w.setImage(imageTwo)
+	w.awaitWeights("50/50")
 	require.False(t, workload.ScaledObjectPaused(w.scaled("podinfo")), "the canary may grow")
-	require.Equal(t, int64(2), w.least(), "the primary keeps the size that it needs to have everybody back")
-	w.respec(every("10s"))
-	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	require.Equal(t, int64(2), w.minimum(), "the primary keeps the size that it needs to have everybody back")
+	w.editCanary(every("10s"))
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 	w.await("it is paused again", func() bool { return workload.ScaledObjectPaused(w.scaled("podinfo")) })
-	w.await("with everybody back the primary may shrink", func() bool { return w.least() == 1 })
+	w.await("with everybody back the primary may shrink", func() bool { return w.minimum() == 1 })
 }
 
 func TestScaledObjectIsLetGo(t *testing.T) {
@@ -100,7 +100,7 @@ func TestScaledObjectIsLetGo(t *testing.T) {
 			w := newWorld(t)
 			w.scaledObject()
 			w.begin(tc.change...)
-			w.collect()
+			w.garbageCollect()
 			w.delete("podinfo")
 			w.await(tc.reason, func() bool {
 				return !workload.ScaledObjectPaused(w.scaled("podinfo")) && w.live("podinfo").Status.AvailableReplicas == 2
@@ -116,12 +116,12 @@ func TestPauseOfSomebodyElse(t *testing.T) {
 	w := newWorld(t)
 	w.scaledObject()
 	w.begin(ruled, every("5m"))
-	w.set(imageTwo)
-	w.routed("50/50")
+	w.setImage(imageTwo)
+	w.awaitWeights("50/50")
 	u := w.scaled("podinfo")
 	u.SetAnnotations(map[string]string{"autoscaling.keda.sh/paused-replicas": "4"})
 	require.NoError(t, w.Update(t.Context(), u))
-	w.routed("50/50")
+	w.awaitWeights("50/50")
 	require.Equal(t, "4", w.scaled("podinfo").GetAnnotations()["autoscaling.keda.sh/paused-replicas"])
 	require.NotContains(t, w.scaled("podinfo-primary").GetAnnotations(), "autoscaling.keda.sh/paused-replicas")
 }
@@ -130,15 +130,15 @@ func TestScaledObjectMissing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.run(ruled)
-	w.told(v1beta1.ConditionValid, metav1.ConditionFalse, `spec.autoscalerRef.name: ScaledObject "podinfo" does not exist in namespace`)
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, `spec.autoscalerRef.name: ScaledObject "podinfo" does not exist in namespace`)
 	w.scaledObject()
-	w.settles(v1beta1.PhaseInitialized, imageOne)
+	w.awaitSettled(v1beta1.PhaseInitialized, imageOne)
 }
 
 func TestScalerMetadataIsKeptInSync(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	source := w.scaler()
+	source := w.createAutoscaler()
 	w.begin(scaled)
 	notes := func() map[string]string {
 		h := &autoscalingv2.HorizontalPodAutoscaler{}
@@ -158,7 +158,7 @@ func TestPrimaryComesBackAtItsSize(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.begin()
-	w.collect()
+	w.garbageCollect()
 	primary := w.live("podinfo-primary")
 	before := primary.DeepCopy()
 	scale(3)(primary)

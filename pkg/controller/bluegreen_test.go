@@ -46,17 +46,17 @@ func TestBlueGreenPromotes(t *testing.T) {
 	o := w.begin(services)
 	require.Equal(t, "none", w.weights(), "there is no mesh")
 	seen, users := w.history(), w.selections()
-	w.set(imageTwo)
-	w.until(v1beta1.PhaseSucceeded)
-	w.stopped()
+	w.setImage(imageTwo)
+	w.awaitPhase(v1beta1.PhaseSucceeded)
+	w.awaitTargetStopped()
 	require.Equal(t, imageTwo, image(w.live("podinfo-primary")))
 	require.Equal(t, []string{"podinfo-primary", "podinfo", "podinfo-primary"}, users(), "users meet it at once, and the primary again once that runs it")
 	require.Equal(t, []string{
 		"Initialized 0", "Progressing 0", "Progressing 100", "Promoting 100", "Finalising 0", "Succeeded 0",
 	}, seen())
-	w.hears(o, "Normal Advanced Advance podinfo."+w.ns+" canary iteration 2/2")
-	w.hears(o, "Normal Advanced Routing all traffic to canary")
-	w.hears(o, "Normal RoutedToPrimary Routing all traffic to primary")
+	w.awaitEvent(o, "Normal Advanced Advance podinfo."+w.ns+" canary iteration 2/2")
+	w.awaitEvent(o, "Normal Advanced Routing all traffic to canary")
+	w.awaitEvent(o, "Normal RoutedToPrimary Routing all traffic to primary")
 }
 
 func TestBlueGreenRollsBack(t *testing.T) {
@@ -83,9 +83,9 @@ func TestBlueGreenRollsBack(t *testing.T) {
 			w.begin(services, func(c *v1beta1.Canary) { c.Spec.Analysis.Threshold = 1 })
 			users := w.selections()
 			tc.fails(w)
-			w.set(imageTwo)
-			w.until(v1beta1.PhaseFailed)
-			w.stopped()
+			w.setImage(imageTwo)
+			w.awaitPhase(v1beta1.PhaseFailed)
+			w.awaitTargetStopped()
 			require.Equal(t, imageOne, image(w.live("podinfo-primary")))
 			require.Equal(t, tc.users, users(), tc.reason)
 		})
@@ -98,10 +98,10 @@ func TestSkipAnalysis(t *testing.T) {
 	w.judge.fail(-1)
 	o := w.begin(func(c *v1beta1.Canary) { c.Spec.SkipAnalysis = true })
 	seen := w.history()
-	w.set(imageTwo)
-	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	w.setImage(imageTwo)
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 	require.Equal(t, []string{"Initialized 0", "Progressing 0", "Promoting 0", "Finalising 0", "Succeeded 0"}, seen())
-	w.hears(o, "Normal Promoted Promotion completed! Canary analysis was skipped for podinfo."+w.ns)
+	w.awaitEvent(o, "Normal Promoted Promotion completed! Canary analysis was skipped for podinfo."+w.ns)
 }
 
 func TestStepWeightPromotion(t *testing.T) {
@@ -109,33 +109,33 @@ func TestStepWeightPromotion(t *testing.T) {
 	w := newWorld(t)
 	o := w.begin(func(c *v1beta1.Canary) { c.Spec.Analysis.StepWeightPromotion = 40 })
 	seen := w.history()
-	w.set(imageTwo)
-	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	w.setImage(imageTwo)
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 	require.Equal(t, []string{
 		"Initialized 0", "Progressing 0", "Progressing 50", "Progressing 100",
 		"Promoting 100", "Promoting 60", "Promoting 20", "Finalising 0", "Succeeded 0",
 	}, seen())
-	w.hears(o, "Normal Advanced Advance podinfo."+w.ns+" primary weight 40")
-	w.hears(o, "Normal Advanced Advance podinfo."+w.ns+" primary weight 80")
+	w.awaitEvent(o, "Normal Advanced Advance podinfo."+w.ns+" primary weight 40")
+	w.awaitEvent(o, "Normal Advanced Advance podinfo."+w.ns+" primary weight 80")
 }
 
 func TestSuspendMidway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.begin(every("40s"))
-	w.set(imageTwo)
-	w.routed("50/50")
-	w.respec(func(c *v1beta1.Canary) { c.Spec.Suspend = true })
-	w.told(v1beta1.ConditionWaiting, metav1.ConditionTrue, "spec.suspend of podinfo."+w.ns+" is set; routes and workloads stay as they are.")
-	w.hears(o, "Normal Suspended skipping canary run as object is suspended")
+	w.setImage(imageTwo)
+	w.awaitWeights("50/50")
+	w.editCanary(func(c *v1beta1.Canary) { c.Spec.Suspend = true })
+	w.awaitCondition(v1beta1.ConditionWaiting, metav1.ConditionTrue, "spec.suspend of podinfo."+w.ns+" is set; routes and workloads stay as they are.")
+	w.awaitEvent(o, "Normal Suspended skipping canary run as object is suspended")
 	w.judge.fail(-1)
-	w.set(imageThree)
+	w.setImage(imageThree)
 	w.await("the operator has seen it", func() bool { return w.live("podinfo").Status.ObservedGeneration == w.live("podinfo").Generation })
 	require.Equal(t, "50/50", w.weights(), "nothing moves, whatever happens")
 	require.Equal(t, v1beta1.PhaseProgressing, w.status().Phase)
 
 	w.judge.fail(0)
-	w.respec(func(c *v1beta1.Canary) { c.Spec.Suspend = false })
-	w.settles(v1beta1.PhaseSucceeded, imageThree)
+	w.editCanary(func(c *v1beta1.Canary) { c.Spec.Suspend = false })
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageThree)
 	require.Equal(t, 1, count(o, "Suspended"), "it is said once")
 }

@@ -50,8 +50,8 @@ func (w *world) analysed(prometheus string, change ...func(*v1beta1.Canary)) *op
 	w.Helper()
 	require.NoError(w, w.Create(w.Context(), w.canary(change...)))
 	o := start(w.T, w.ns, w.clock, analysis.New(prometheus, "istio"), 0)
-	w.until(v1beta1.PhaseInitialized)
-	w.stopped()
+	w.awaitPhase(v1beta1.PhaseInitialized)
+	w.awaitTargetStopped()
 	return o
 }
 
@@ -90,14 +90,14 @@ func TestMetrics(t *testing.T) {
 				address = serve(t, tc.server)
 			}
 			o := w.analysed(address, atLeast(99))
-			w.set(imageTwo)
-			w.settles(v1beta1.PhaseFailed, imageOne)
-			w.stopped()
+			w.setImage(imageTwo)
+			w.awaitSettled(v1beta1.PhaseFailed, imageOne)
+			w.awaitTargetStopped()
 			require.Equal(t, 2, w.status().FailedChecks, tc.reason)
-			w.hears(o, "Warning RolledBack Rolling back podinfo."+w.ns+" failed checks threshold reached 2")
+			w.awaitEvent(o, "Warning RolledBack Rolling back podinfo."+w.ns+" failed checks threshold reached 2")
 			require.Equal(t, 2, count(o, "Warning CheckFailed "+w.inNamespace(tc.want)), "%v", o.events())
-			w.told(v1beta1.ConditionPromoted, metav1.ConditionFalse, w.inNamespace("Cause: 2 failed checks of podinfo.NS, the last: "))
-			w.told(v1beta1.ConditionPromoted, metav1.ConditionFalse, strings.TrimSpace(w.inNamespace(tc.want)))
+			w.awaitCondition(v1beta1.ConditionPromoted, metav1.ConditionFalse, w.inNamespace("Cause: 2 failed checks of podinfo.NS, the last: "))
+			w.awaitCondition(v1beta1.ConditionPromoted, metav1.ConditionFalse, strings.TrimSpace(w.inNamespace(tc.want)))
 		})
 	}
 }
@@ -106,8 +106,8 @@ func TestMetricsPass(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.analysed(serve(t, measures(sample("99.5"))), atLeast(99))
-	w.set(imageTwo)
-	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	w.setImage(imageTwo)
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 }
 
 // asks replaces the metric by a hook.
@@ -141,10 +141,10 @@ func TestHooks(t *testing.T) {
 			}
 			o := w.analysed("", asks(v1beta1.PreRolloutHook, address))
 			seen := w.history()
-			w.set(imageTwo)
-			w.settles(v1beta1.PhaseFailed, imageOne)
-			w.hears(o, "Warning CheckFailed Halt podinfo."+w.ns+" advancement pre-rollout check gate failed ")
-			w.hears(o, tc.want)
+			w.setImage(imageTwo)
+			w.awaitSettled(v1beta1.PhaseFailed, imageOne)
+			w.awaitEvent(o, "Warning CheckFailed Halt podinfo."+w.ns+" advancement pre-rollout check gate failed ")
+			w.awaitEvent(o, tc.want)
 			require.Equal(t, []string{"Initialized 0", "Progressing 0", "Failed 0"}, seen(), "no user met it: %s", tc.reason)
 			for _, e := range o.events() {
 				require.Less(t, len(e), 1500, "events are stored")
@@ -161,8 +161,8 @@ func TestRolloutHookEndsIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.analysed("", asks("", serve(t, says(500, "out of disk"))))
-	w.set(imageTwo)
-	w.settles(v1beta1.PhaseFailed, imageOne)
+	w.setImage(imageTwo)
+	w.awaitSettled(v1beta1.PhaseFailed, imageOne)
 	require.Equal(t, 2, count(o, "Warning CheckFailed Halt podinfo."+w.ns+" advancement external check gate failed 500 Internal Server Error: out of disk"))
 }
 
@@ -189,7 +189,7 @@ func TestSlowHookDelaysNobodyElse(t *testing.T) {
 	other.Spec.Template.Spec.Containers[0].Image = imageTwo
 	require.NoError(t, w.Patch(t.Context(), other, before)) // its target is being stopped at the same time
 	<-asked
-	w.set(imageTwo)
-	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	w.setImage(imageTwo)
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 	require.Equal(t, v1beta1.PhaseProgressing, w.named("other").Status.Phase, "it is still waiting for its hook")
 }

@@ -26,27 +26,27 @@ func (w *world) named(name string) *v1beta1.Canary {
 	return c
 }
 
-// told waits until a condition of the Canary has a status and a text.
-func (w *world) told(kind string, status metav1.ConditionStatus, text string) {
+// awaitCondition waits until a condition of the Canary has a status and a text.
+func (w *world) awaitCondition(kind string, status metav1.ConditionStatus, text string) {
 	w.Helper()
-	w.toldOf("podinfo", kind, status, text)
+	w.awaitConditionOf("podinfo", kind, status, text)
 }
 
-func (w *world) toldOf(name, kind string, status metav1.ConditionStatus, text string) {
+func (w *world) awaitConditionOf(name, kind string, status metav1.ConditionStatus, text string) {
 	w.Helper()
 	var last *metav1.Condition
 	is := func() bool {
 		last = meta.FindStatusCondition(w.named(name).Status.Conditions, kind)
 		return last != nil && last.Status == status && strings.Contains(last.Message, text)
 	}
-	w.patient(is, func() string { return kind + " is not " + string(status) + " with " + text }, func() any { return last })
+	w.eventually(is, func() string { return kind + " is not " + string(status) + " with " + text }, func() any { return last })
 }
 
-// hears waits for an event, `Warning Invalid ...`, that has a text in it.
-func (w *world) hears(o *operator, text string) {
+// awaitEvent waits for an event, `Warning Invalid ...`, that has a text in it.
+func (w *world) awaitEvent(o *operator, text string) {
 	w.Helper()
 	is := func() bool { return count(o, text) > 0 }
-	w.patient(is, func() string { return "no event has " + text }, func() any { return o.events() })
+	w.eventually(is, func() string { return "no event has " + text }, func() any { return o.events() })
 }
 
 // count is how many events have a text in them.
@@ -60,8 +60,8 @@ func count(o *operator, text string) int {
 	return n
 }
 
-// patient waits, and tells in the end what there was instead.
-func (w *world) patient(is func() bool, what func() string, instead func() any) {
+// eventually waits, and tells in the end what there was instead.
+func (w *world) eventually(is func() bool, what func() string, instead func() any) {
 	w.Helper()
 	deadline := time.Now().Add(patience)
 	for tick := time.NewTicker(lookout); !is(); <-tick.C {
@@ -71,27 +71,27 @@ func (w *world) patient(is func() bool, what func() string, instead func() any) 
 	}
 }
 
-// routed waits for the VirtualService's weights.
-func (w *world) routed(weights string) {
+// awaitWeights waits for the VirtualService's weights.
+func (w *world) awaitWeights(weights string) {
 	w.Helper()
-	w.patient(func() bool { return w.weights() == weights }, func() string { return "weights are not " + weights }, func() any { return w.weights() })
+	w.eventually(func() bool { return w.weights() == weights }, func() string { return "weights are not " + weights }, func() any { return w.weights() })
 }
 
-// settles waits until a revision is what everybody meets, and the Canary rests in a phase.
-func (w *world) settles(phase v1beta1.CanaryPhase, image string) {
+// awaitSettled waits until a revision is what everybody meets, and the Canary rests in a phase.
+func (w *world) awaitSettled(phase v1beta1.CanaryPhase, image string) {
 	w.Helper()
-	w.until(phase)
+	w.awaitPhase(phase)
 	want := outcome{phase: phase, primary: image, weights: "100/0", selector: "podinfo-primary"}
 	is := func() bool {
 		have := w.outcome()
 		have.failed = 0
 		return have == want
 	}
-	w.patient(is, func() string { return "it does not settle" }, func() any { return []outcome{w.outcome(), want} })
+	w.eventually(is, func() string { return "it does not settle" }, func() any { return []outcome{w.outcome(), want} })
 }
 
 // respec changes the Canary's spec.
-func (w *world) respec(change func(*v1beta1.Canary)) {
+func (w *world) editCanary(change func(*v1beta1.Canary)) {
 	w.Helper()
 	c := w.named("podinfo")
 	before := c.DeepCopy()
@@ -103,11 +103,13 @@ func scale(n int32) func(*appsv1.Deployment) {
 	return func(d *appsv1.Deployment) { d.Spec.Replicas = &n }
 }
 
-// broken has the pods of one Deployment and image never get ready; mended ends it.
-func (w *world) broken(deployment, image string) {
+// breakPods has the pods of one Deployment and image never get ready; mended ends it.
+func (w *world) breakPods(deployment, image string) {
 	w.pods.FaultOf(w, deployment, image, kubetest.NeverReady)
 }
-func (w *world) mended(deployment, image string) { w.pods.FaultOf(w, deployment, image, kubetest.None) }
+func (w *world) healPods(deployment, image string) {
+	w.pods.FaultOf(w, deployment, image, kubetest.None)
+}
 
 // hasty has a rollout give up soon: in three seconds, at the pace of tests.
 func hasty(c *v1beta1.Canary) { c.Spec.ProgressDeadlineSeconds = new(int32(120)) }

@@ -29,7 +29,7 @@ func configured(t *testing.T, change ...func(*corev1.ConfigMap)) *world {
 	require.NoError(t, w.Create(t.Context(), settings))
 	token := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "token"}, Data: map[string][]byte{"token": []byte("t")}}
 	require.NoError(t, w.Create(t.Context(), token))
-	w.edit(func(d *appsv1.Deployment) {
+	w.editTarget(func(d *appsv1.Deployment) {
 		d.Spec.Template.Spec.Volumes = []corev1.Volume{
 			{Name: "token", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "token"}}},
 		}
@@ -41,8 +41,8 @@ func configured(t *testing.T, change ...func(*corev1.ConfigMap)) *world {
 	return w
 }
 
-// settings reads one key of a ConfigMap, empty when there is none.
-func (w *world) settings(name string) string {
+// colorOf reads one key of a ConfigMap, empty when there is none.
+func (w *world) colorOf(name string) string {
 	w.Helper()
 	o := &corev1.ConfigMap{}
 	err := w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: name}, o)
@@ -50,7 +50,7 @@ func (w *world) settings(name string) string {
 	return o.Data["color"]
 }
 
-func (w *world) paint(color string) {
+func (w *world) setColor(color string) {
 	w.Helper()
 	o := &corev1.ConfigMap{}
 	require.NoError(w, w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: "settings"}, o))
@@ -62,7 +62,7 @@ func TestConfigs(t *testing.T) {
 	t.Parallel()
 	w := configured(t)
 	w.begin()
-	require.Equal(t, "blue", w.settings("settings-primary"))
+	require.Equal(t, "blue", w.colorOf("settings-primary"))
 	pods := w.live("podinfo-primary").Spec.Template
 	require.Equal(t, "token-primary", pods.Spec.Volumes[0].Secret.SecretName)
 	require.Equal(t, "settings-primary", pods.Spec.Containers[0].EnvFrom[0].ConfigMapRef.Name)
@@ -71,16 +71,16 @@ func TestConfigs(t *testing.T) {
 	require.Len(t, first, 2)
 	require.Len(t, first["secret/token"], 16)
 
-	w.paint("green")
+	w.setColor("green")
 	seen := ""
 	w.await("the rollout is under way", func() bool {
 		if w.status().Phase == v1beta1.PhaseProgressing {
-			seen = w.settings("settings-primary")
+			seen = w.colorOf("settings-primary")
 		}
 		return w.status().Phase == v1beta1.PhaseSucceeded
 	})
 	require.Equal(t, "blue", seen, "users meet the new one only when it has passed")
-	require.Equal(t, "green", w.settings("settings-primary"))
+	require.Equal(t, "green", w.colorOf("settings-primary"))
 	require.NotEqual(t, pods.Annotations, w.live("podinfo-primary").Spec.Template.Annotations, "the primary's pods are replaced")
 	require.NotEqual(t, first["configmap/settings"], (*w.status().TrackedConfigs)["configmap/settings"])
 	require.Equal(t, first["secret/token"], (*w.status().TrackedConfigs)["secret/token"])
@@ -91,15 +91,15 @@ func TestBadConfigIsRolledBack(t *testing.T) {
 	w := configured(t)
 	w.begin()
 	w.judge.fail(-1)
-	w.paint("green")
-	w.until(v1beta1.PhaseFailed)
-	w.stopped()
-	require.Equal(t, "blue", w.settings("settings-primary"), "what did not pass is not copied")
+	w.setColor("green")
+	w.awaitPhase(v1beta1.PhaseFailed)
+	w.awaitTargetStopped()
+	require.Equal(t, "blue", w.colorOf("settings-primary"), "what did not pass is not copied")
 
 	w.judge.fail(0)
-	w.paint("blue")
-	w.until(v1beta1.PhaseSucceeded)
-	require.Equal(t, "blue", w.settings("settings-primary"), "put back, it is what was promoted")
+	w.setColor("blue")
+	w.awaitPhase(v1beta1.PhaseSucceeded)
+	require.Equal(t, "blue", w.colorOf("settings-primary"), "put back, it is what was promoted")
 }
 
 func TestOptionalConfigComesLater(t *testing.T) {
@@ -108,8 +108,8 @@ func TestOptionalConfigComesLater(t *testing.T) {
 	w.begin()
 	later := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "later"}, Data: map[string]string{"color": "red"}}
 	require.NoError(t, w.Create(t.Context(), later))
-	w.until(v1beta1.PhaseSucceeded)
-	require.Equal(t, "red", w.settings("later-primary"))
+	w.awaitPhase(v1beta1.PhaseSucceeded)
+	require.Equal(t, "red", w.colorOf("later-primary"))
 	require.Contains(t, *w.status().TrackedConfigs, "configmap/later")
 }
 
@@ -118,9 +118,9 @@ func TestSharedConfig(t *testing.T) {
 	w := configured(t, func(o *corev1.ConfigMap) { o.Annotations = map[string]string{workload.TrackingAnnotation: "disabled"} })
 	o := w.begin()
 	require.Equal(t, "settings", w.live("podinfo-primary").Spec.Template.Spec.Containers[0].EnvFrom[0].ConfigMapRef.Name)
-	require.Empty(t, w.settings("settings-primary"), "both sides read the one")
+	require.Empty(t, w.colorOf("settings-primary"), "both sides read the one")
 	before := o.passes()
-	w.paint("green")
+	w.setColor("green")
 	w.await("the change was seen", func() bool { return o.passes() > before })
 	require.Equal(t, v1beta1.PhaseInitialized, w.status().Phase, "and starts nothing")
 	require.NotContains(t, *w.status().TrackedConfigs, "configmap/settings")
@@ -138,7 +138,7 @@ func TestImmutableConfigIsMadeAnew(t *testing.T) {
 	frozen(anew)
 	require.NoError(t, w.Create(t.Context(), anew))
 	w.await("it is promoted", func() bool {
-		return w.status().Phase == v1beta1.PhaseSucceeded && w.settings("settings-primary") == "green"
+		return w.status().Phase == v1beta1.PhaseSucceeded && w.colorOf("settings-primary") == "green"
 	})
 	made := &corev1.ConfigMap{}
 	require.NoError(t, w.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "settings-primary"}, made))
@@ -152,7 +152,7 @@ func TestCopyDeletedAtRest(t *testing.T) {
 	w.begin()
 	made := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "settings-primary"}}
 	require.NoError(t, w.Delete(t.Context(), made))
-	w.await("it is made again", func() bool { return w.settings("settings-primary") == "blue" })
+	w.await("it is made again", func() bool { return w.colorOf("settings-primary") == "blue" })
 }
 
 // TestCopyOfSomebodyElse leaves alone what has the name of a copy.
@@ -162,8 +162,8 @@ func TestCopyOfSomebodyElse(t *testing.T) {
 	theirs := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "settings-primary"}, Data: map[string]string{"color": "theirs"}}
 	require.NoError(t, w.Create(t.Context(), theirs))
 	w.begin()
-	require.Equal(t, "theirs", w.settings("settings-primary"))
-	require.Equal(t, "blue", w.settings("settings-podinfo-primary"))
+	require.Equal(t, "theirs", w.colorOf("settings-primary"))
+	require.Equal(t, "blue", w.colorOf("settings-podinfo-primary"))
 	require.Equal(t, "settings-podinfo-primary", w.live("podinfo-primary").Spec.Template.Spec.Containers[0].EnvFrom[0].ConfigMapRef.Name)
 }
 
@@ -177,20 +177,20 @@ func TestTrackingIsTurned(t *testing.T) {
 			require.NoError(t, w.Create(t.Context(), w.canary()))
 			tune := func(on bool) func(*Reconciler) { return func(r *Reconciler) { r.Tracking = on } }
 			o := start(t, w.ns, w.clock, w.judge, 0, tune(first))
-			w.until(v1beta1.PhaseInitialized)
-			w.stopped()
+			w.awaitPhase(v1beta1.PhaseInitialized)
+			w.awaitTargetStopped()
 			o.stop()
 			again := start(t, w.ns, w.clock, w.judge, 0, tune(!first))
 			w.await("the Canary was looked at", func() bool { return again.passes() > 0 })
 			require.Zero(t, again.Writes(), "%v", again.Calls())
 			require.Equal(t, v1beta1.PhaseInitialized, w.status().Phase)
-			w.set(imageTwo)
-			w.settles(v1beta1.PhaseSucceeded, imageTwo)
+			w.setImage(imageTwo)
+			w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 			if first {
 				require.Equal(t, "settings", w.live("podinfo-primary").Spec.Template.Spec.Containers[0].EnvFrom[0].ConfigMapRef.Name)
 				return
 			}
-			require.Equal(t, "blue", w.settings("settings-primary"), "it takes effect with the next rollout")
+			require.Equal(t, "blue", w.colorOf("settings-primary"), "it takes effect with the next rollout")
 		})
 	}
 }
@@ -199,11 +199,11 @@ func TestConfigsGoWithTheirCanary(t *testing.T) {
 	t.Parallel()
 	w := configured(t)
 	w.begin()
-	w.collect()
+	w.garbageCollect()
 	w.delete("podinfo")
 	w.gone(&corev1.ConfigMap{}, "settings-primary")
 	w.gone(&corev1.Secret{}, "token-primary")
-	require.Equal(t, "blue", w.settings("settings"))
+	require.Equal(t, "blue", w.colorOf("settings"))
 }
 
 // TestConfigsAtRest costs nothing: contents are read once, and no Secret is listed but by its metadata.
@@ -214,7 +214,7 @@ func TestConfigsAtRest(t *testing.T) {
 	reads := o.Count("get", "secrets")
 	before := o.passes()
 	for i := range 3 {
-		w.respec(func(c *v1beta1.Canary) { c.Annotations = map[string]string{"round": fmt.Sprint(i)} })
+		w.editCanary(func(c *v1beta1.Canary) { c.Annotations = map[string]string{"round": fmt.Sprint(i)} })
 	}
 	w.await("it was looked at", func() bool { return o.passes() > before })
 	require.Equal(t, reads, o.Count("get", "secrets"), "what has not changed is not read again: %v", o.Calls())
@@ -227,9 +227,9 @@ func TestConfigCrashAfterAnyWrite(t *testing.T) {
 		t.Helper()
 		w := configured(t)
 		require.NoError(t, w.Create(t.Context(), w.canary()))
-		return w.survives(k, func() { w.paint("green") }, func() bool {
+		return w.crashAfter(k, func() { w.setColor("green") }, func() bool {
 			s := w.status()
-			return s.Phase == v1beta1.PhaseSucceeded && w.settings("settings-primary") == "green" && *w.live("podinfo").Spec.Replicas == 0
+			return s.Phase == v1beta1.PhaseSucceeded && w.colorOf("settings-primary") == "green" && *w.live("podinfo").Spec.Replicas == 0
 		})
 	}
 	crashAfterAny(t, 9, live)
@@ -243,8 +243,8 @@ func TestMissingConfig(t *testing.T) {
 	require.NoError(t, w.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "settings"}, old))
 	w.judge.fail(-1)
 	require.NoError(t, w.Delete(t.Context(), old))
-	w.until(v1beta1.PhaseFailed)
-	require.Equal(t, "blue", w.settings("settings-primary"), "the primary has what it had")
+	w.awaitPhase(v1beta1.PhaseFailed)
+	require.Equal(t, "blue", w.colorOf("settings-primary"), "the primary has what it had")
 	err := w.Get(t.Context(), client.ObjectKeyFromObject(old), old)
 	require.True(t, apierrors.IsNotFound(err))
 }

@@ -47,8 +47,8 @@ func TestConflict(t *testing.T) {
 			w := newWorld(t)
 			w.begin()
 			answered := kubetest.Conflicts(t, w.ns, 1, tc.match)
-			w.set(imageTwo)
-			w.settles(v1beta1.PhaseSucceeded, imageTwo)
+			w.setImage(imageTwo)
+			w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 			require.Equal(t, 1, answered(), tc.reason)
 		})
 	}
@@ -75,13 +75,13 @@ func TestConflictOnGivingBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.own()
-			w.collect()
+			w.createApexService()
+			w.garbageCollect()
 			w.begin(tc.change...)
 			answered := kubetest.Conflicts(t, w.ns, 1, tc.match)
 			w.delete("podinfo")
 			w.await(tc.reason, func() bool {
-				return w.free(2) && w.selector("podinfo") == "podinfo" && kube.AppliedAt(w.service("podinfo")).IsZero()
+				return w.targetReleased(2) && w.selector("podinfo") == "podinfo" && kube.AppliedAt(w.service("podinfo")).IsZero()
 			})
 			require.Equal(t, 1, answered())
 		})

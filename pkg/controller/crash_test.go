@@ -87,12 +87,12 @@ func crashed(t *testing.T, fails, k int, want outcome, reason string) int {
 	defer tick.Stop()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-tick.C {
 		if !released && w.status().Phase == v1beta1.PhaseInitialized {
-			w.set(imageTwo)
+			w.setImage(imageTwo)
 			released = true
 		}
 		if k > 0 && died(o) {
 			o.stop()
-			w.served()
+			w.requireServed()
 			o, k = start(t, w.ns, w.clock, w.judge, 0), 0
 		}
 		if released && w.outcome() == want {
@@ -103,8 +103,8 @@ func crashed(t *testing.T, fails, k int, want outcome, reason string) int {
 	return 0
 }
 
-// served checks, while no operator runs, that nobody is sent to a side that cannot answer.
-func (w *world) served() {
+// requireServed checks, while no operator runs, that nobody is sent to a side that cannot answer.
+func (w *world) requireServed() {
 	w.Helper()
 	apex, primary, target := w.selector("podinfo"), w.weights(), w.live("podinfo")
 	if apex == "podinfo" || primary != "none" && primary != "100/0" {

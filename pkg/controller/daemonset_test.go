@@ -44,7 +44,7 @@ func (w nodal) live(name string) *appsv1.DaemonSet {
 func (w nodal) begin(change ...func(*v1beta1.Canary)) *operator {
 	w.Helper()
 	o := w.run(append(change, daemonic)...)
-	w.until(v1beta1.PhaseInitialized)
+	w.awaitPhase(v1beta1.PhaseInitialized)
 	w.await("the target is stopped", w.off)
 	return o
 }
@@ -74,10 +74,10 @@ func (w nodal) outcome() outcome {
 	}
 }
 
-func (w nodal) settles(want outcome) {
+func (w nodal) awaitOutcome(want outcome) {
 	w.Helper()
-	w.until(want.phase)
-	w.patient(func() bool { return w.outcome() == want }, func() string { return "it does not settle" }, func() any { return w.outcome() })
+	w.awaitPhase(want.phase)
+	w.eventually(func() bool { return w.outcome() == want }, func() string { return "it does not settle" }, func() any { return w.outcome() })
 }
 
 func TestDaemonSet(t *testing.T) {
@@ -112,8 +112,8 @@ func TestDaemonSet(t *testing.T) {
 			w.judge.fail(tc.fails)
 			w.pods.Fault(t, imageTwo, tc.fault)
 			seen := w.history()
-			w.set(imageTwo)
-			w.settles(tc.want)
+			w.setImage(imageTwo)
+			w.awaitOutcome(tc.want)
 			require.NotEmpty(t, seen(), tc.reason)
 			require.Equal(t, int32(2), w.live("podinfo-primary").Status.NumberAvailable, tc.reason)
 		})
@@ -125,7 +125,7 @@ func TestDaemonSetOfSomeNodes(t *testing.T) {
 	t.Parallel()
 	w := newNodal(t, func(d *appsv1.DaemonSet) { d.Spec.Template.Spec.NodeSelector = map[string]string{"disk": "ssd"} })
 	w.run(daemonic)
-	w.told(v1beta1.ConditionWaiting, metav1.ConditionTrue, "no node takes its pods")
+	w.awaitCondition(v1beta1.ConditionWaiting, metav1.ConditionTrue, "no node takes its pods")
 	require.Equal(t, map[string]string{"disk": "ssd"}, w.live("podinfo").Spec.Template.Spec.NodeSelector)
 	require.Equal(t, "podinfo", w.selector("podinfo"))
 }
@@ -134,7 +134,7 @@ func TestDaemonSetOnDelete(t *testing.T) {
 	t.Parallel()
 	w := newNodal(t, func(d *appsv1.DaemonSet) { d.Spec.UpdateStrategy.Type = appsv1.OnDeleteDaemonSetStrategyType })
 	w.run(daemonic)
-	w.told(v1beta1.ConditionValid, metav1.ConditionFalse, "spec.updateStrategy.type must be RollingUpdate")
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, "spec.updateStrategy.type must be RollingUpdate")
 	require.False(t, w.off(), "users are served as before")
 }
 
@@ -152,7 +152,7 @@ func TestDaemonSetIsGivenBack(t *testing.T) {
 			w := newNodal(t)
 			before := w.live("podinfo").Spec.Template
 			w.begin(tc.change...)
-			w.collect()
+			w.garbageCollect()
 			w.delete("podinfo")
 			w.await(tc.reason, func() bool { return !w.off() && w.live("podinfo").Status.NumberAvailable == 2 })
 			require.Equal(t, before, w.live("podinfo").Spec.Template, "as it was")
@@ -178,18 +178,18 @@ func TestDaemonSetCrashAfterAnyWrite(t *testing.T) {
 		t.Helper()
 		w := newNodal(t)
 		require.NoError(t, w.Create(t.Context(), w.canary(daemonic)))
-		return w.survives(k, func() { w.set(imageTwo) }, func() bool { return w.outcome() == want })
+		return w.crashAfter(k, func() { w.setImage(imageTwo) }, func() bool { return w.outcome() == want })
 	})
 }
 
-// survives runs an operator that dies after its k-th write, where k is above zero, and then another. The change is made
+// crashAfter runs an operator that dies after its k-th write, where k is above zero, and then another. The change is made
 // once the Canary is initialised. It returns how many writes the last operator made.
-func (w *world) survives(k int, change func(), done func() bool) int {
+func (w *world) crashAfter(k int, change func(), done func() bool) int {
 	w.Helper()
-	return w.survivesJudged(w.judge, k, change, done)
+	return w.crashAfterJudgedBy(w.judge, k, change, done)
 }
 
-func (w *world) survivesJudged(by Analyst, k int, change func(), done func() bool) int {
+func (w *world) crashAfterJudgedBy(by Analyst, k int, change func(), done func() bool) int {
 	w.Helper()
 	o := start(w.T, w.ns, w.clock, by, k)
 	changed := false

@@ -71,12 +71,12 @@ func TestApexIsGivenBack(t *testing.T) {
 		for mode, end := range map[string]func(w *world, o *operator){
 			"Plain":  func(w *world, _ *operator) { w.delete("podinfo") },
 			"Revert": func(w *world, _ *operator) { w.delete("podinfo") },
-			"Unseen": func(w *world, o *operator) { w.unseen(o); w.again(0) },
+			"Unseen": func(w *world, o *operator) { w.deleteWhileDown(o); w.restart(0) },
 		} {
 			t.Run(name+mode, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
-				w.collect()
+				w.garbageCollect()
 				s := &corev1.Service{}
 				s.Namespace, s.Name = w.ns, "podinfo"
 				s.Spec.Selector, s.Spec.Ports = map[string]string{"app": "podinfo"}, tc.ports
@@ -86,14 +86,14 @@ func TestApexIsGivenBack(t *testing.T) {
 				require.NoError(t, w.Create(t.Context(), s, client.FieldOwner("kubectl")))
 				if tc.another != nil {
 					w.inherit(inherited{phase: v1beta1.PhaseSucceeded, target: imageOne, primary: imageOne})
-					w.respec(tc.canary)
+					w.editCanary(tc.canary)
 					s.Spec.Ports, s.Spec.Selector = tc.another, map[string]string{"app": "podinfo-primary"}
 					require.NoError(t, w.Update(t.Context(), s, client.FieldOwner("flagger")))
 				} else {
 					require.NoError(t, w.Create(t.Context(), w.canary(tc.canary)))
 				}
 				if mode == "Revert" {
-					w.respec(revert)
+					w.editCanary(revert)
 				}
 				o := start(w.T, w.ns, w.clock, w.judge, 0)
 				w.await("the Service is taken over", func() bool {
@@ -106,7 +106,7 @@ func TestApexIsGivenBack(t *testing.T) {
 					require.NoError(t, w.Update(t.Context(), s, client.FieldOwner("kubectl")))
 				}
 				end(w, o)
-				w.await(tc.reason, func() bool { return w.selector("podinfo") == "podinfo" && w.free(2) })
+				w.await(tc.reason, func() bool { return w.selector("podinfo") == "podinfo" && w.targetReleased(2) })
 				s = w.service("podinfo")
 				require.Equal(t, tc.want, s.Spec.Ports, tc.reason)
 				require.Empty(t, s.Annotations, "nothing of ours stays")

@@ -33,15 +33,15 @@ func (w *world) gone(obj client.Object, name string) {
 	})
 }
 
-// collect has what a deleted Canary owned go with it.
-func (w *world) collect() {
+// garbageCollect has what a deleted Canary owned go with it.
+func (w *world) garbageCollect() {
 	w.Helper()
 	istio := schema.GroupVersion{Group: "networking.istio.io", Version: "v1"}
 	kubetest.Collector(w, w.ns, istio.WithKind("VirtualService"), istio.WithKind("DestinationRule"), v1beta1.GroupVersion.WithKind("Canary"))
 }
 
-// own makes an apex Service that the user has had before the Canary.
-func (w *world) own() *corev1.Service {
+// createApexService makes an apex Service that the user has had before the Canary.
+func (w *world) createApexService() *corev1.Service {
 	w.Helper()
 	s := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "podinfo", Labels: map[string]string{"team": "web"}},
@@ -66,7 +66,7 @@ func TestDeletionGivesReplicasBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.begin()
-	w.collect()
+	w.garbageCollect()
 	require.Empty(t, w.named("podinfo").Finalizers, "nobody asked to be waited for")
 	w.delete("podinfo")
 	w.await("the target runs again", func() bool { return w.live("podinfo").Status.AvailableReplicas == 2 })
@@ -77,7 +77,7 @@ func TestDeletionReverts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.begin(revert)
-	w.collect()
+	w.garbageCollect()
 	require.Equal(t, []string{v1beta1.Finalizer}, w.named("podinfo").Finalizers)
 	phases := w.history()
 	w.delete("podinfo")
@@ -102,8 +102,8 @@ func TestDeletionMidway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.begin(revert, every("5m"))
-	w.set(imageTwo)
-	w.routed("50/50")
+	w.setImage(imageTwo)
+	w.awaitWeights("50/50")
 	w.delete("podinfo")
 	require.Equal(t, int32(2), w.live("podinfo").Status.AvailableReplicas)
 	require.Equal(t, imageTwo, image(w.live("podinfo")), "the target is the user's")
@@ -114,22 +114,22 @@ func TestDeletionMidway(t *testing.T) {
 func TestDeletionMidwayUnasked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.collect()
-	w.five()
+	w.garbageCollect()
+	w.scaleToFive()
 	o := w.begin(ratio)
 	w.judge.hold(20)
-	w.set(imageTwo)
+	w.setImage(imageTwo)
 	w.await("a fifth", func() bool { return w.sizes() == "1/4" })
 	w.delete("podinfo")
-	w.await("it serves everybody", func() bool { return w.free(5) })
-	w.hears(o, "Normal GivenBack Canary podinfo is gone, started again at size 5")
+	w.await("it serves everybody", func() bool { return w.targetReleased(5) })
+	w.awaitEvent(o, "Normal GivenBack Canary podinfo is gone, started again at size 5")
 }
 
 func TestRevertIsCalledOff(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.begin(revert)
-	w.respec(func(c *v1beta1.Canary) { c.Spec.RevertOnDeletion = false })
+	w.editCanary(func(c *v1beta1.Canary) { c.Spec.RevertOnDeletion = false })
 	w.await("the finalizer goes", func() bool { return len(w.named("podinfo").Finalizers) == 0 })
 }
 
@@ -145,9 +145,9 @@ func TestApexIsAdopted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			before := w.own()
+			before := w.createApexService()
 			w.begin(tc.change...)
-			w.collect()
+			w.garbageCollect()
 			s := w.service("podinfo")
 			require.Equal(t, before.UID, s.UID)
 			require.Equal(t, map[string]string{"app": "podinfo-primary"}, s.Spec.Selector)
@@ -174,8 +174,8 @@ func TestAbandonedCanaryCanGo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.begin(revert)
-	w.respec(func(c *v1beta1.Canary) { c.Spec.Analysis.StepWeight = 120 })
-	w.told(v1beta1.ConditionValid, metav1.ConditionFalse, "stepWeight")
+	w.editCanary(func(c *v1beta1.Canary) { c.Spec.Analysis.StepWeight = 120 })
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, "stepWeight")
 	w.delete("podinfo")
 	require.Equal(t, int32(2), w.live("podinfo").Status.AvailableReplicas, "the target runs before the Canary goes")
 }

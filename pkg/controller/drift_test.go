@@ -23,8 +23,8 @@ func (w *world) route() *unstructured.Unstructured {
 	return u
 }
 
-// reweigh sets the weights of the VirtualService by hand.
-func (w *world) reweigh(primary, canary int64) {
+// setRouteWeights sets the weights of the VirtualService by hand.
+func (w *world) setRouteWeights(primary, canary int64) {
 	w.Helper()
 	u := w.route()
 	http, _, err := unstructured.NestedSlice(u.Object, "spec", "http")
@@ -40,15 +40,15 @@ func TestRouteEditedByHand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.begin(every("5m"))
-	w.set(imageTwo)
-	w.routed("50/50")
-	w.reweigh(20, 80)
-	w.routed("50/50")
-	w.hears(o, "Warning DriftCorrected VirtualService podinfo was changed by somebody else, put back")
+	w.setImage(imageTwo)
+	w.awaitWeights("50/50")
+	w.setRouteWeights(20, 80)
+	w.awaitWeights("50/50")
+	w.awaitEvent(o, "Warning DriftCorrected VirtualService podinfo was changed by somebody else, put back")
 
 	version := w.route().GetResourceVersion()
-	w.respec(every("10s"))
-	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	w.editCanary(every("10s"))
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 	require.NotEqual(t, version, w.route().GetResourceVersion())
 	require.Equal(t, 1, count(o, "DriftCorrected"), "it is put back once, and told once; our own changes are no drift")
 }
@@ -57,11 +57,11 @@ func TestRouteEditedAtRest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.begin()
-	w.reweigh(0, 100)
-	w.routed("100/0")
-	w.hears(o, "DriftCorrected VirtualService podinfo")
+	w.setRouteWeights(0, 100)
+	w.awaitWeights("100/0")
+	w.awaitEvent(o, "DriftCorrected VirtualService podinfo")
 	require.NoError(t, w.Delete(t.Context(), w.route()))
-	w.routed("100/0")
+	w.awaitWeights("100/0")
 }
 
 func TestServiceEditedByHand(t *testing.T) {
@@ -72,17 +72,17 @@ func TestServiceEditedByHand(t *testing.T) {
 	s.Spec.Selector = map[string]string{"app": "podinfo"}
 	require.NoError(t, w.Update(t.Context(), s, client.FieldOwner("kubectl-edit")))
 	w.await("the apex selects the primary again", func() bool { return w.selector("podinfo") == "podinfo-primary" })
-	w.hears(o, "Warning DriftCorrected Service podinfo was changed by somebody else, put back")
+	w.awaitEvent(o, "Warning DriftCorrected Service podinfo was changed by somebody else, put back")
 }
 
 func TestPrimaryDeletedAtRest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.begin()
-	w.collect()
+	w.garbageCollect()
 	require.NoError(t, w.Delete(t.Context(), w.live("podinfo-primary")))
-	w.hears(o, "Warning WorkloadNotReady podinfo-primary."+w.ns+" is gone, making it again from podinfo."+w.ns)
-	w.settles(v1beta1.PhaseInitialized, imageOne)
+	w.awaitEvent(o, "Warning WorkloadNotReady podinfo-primary."+w.ns+" is gone, making it again from podinfo."+w.ns)
+	w.awaitSettled(v1beta1.PhaseInitialized, imageOne)
 	w.await("it serves", func() bool { return w.live("podinfo-primary").Status.AvailableReplicas > 0 })
 }
 
@@ -107,37 +107,37 @@ func TestPrimaryDeletedMidway(t *testing.T) {
 			fails:  -1,
 			then: func(w *world) {
 				w.judge.goOn()
-				w.until(v1beta1.PhaseFailed)
-				w.told(v1beta1.ConditionPromoted, metav1.ConditionFalse, "Canary analysis failed, primary is gone: Deployment keeps serving all traffic.")
-				w.told(v1beta1.ConditionWaiting, metav1.ConditionTrue, putBack)
+				w.awaitPhase(v1beta1.PhaseFailed)
+				w.awaitCondition(v1beta1.ConditionPromoted, metav1.ConditionFalse, "Canary analysis failed, primary is gone: Deployment keeps serving all traffic.")
+				w.awaitCondition(v1beta1.ConditionWaiting, metav1.ConditionTrue, putBack)
 				require.Equal(w, "0/100", w.weights())
 				require.Equal(w, int32(2), w.live("podinfo").Status.AvailableReplicas)
-				w.set(imageOne)
+				w.setImage(imageOne)
 			},
 			ends: v1beta1.PhaseInitialized, image: imageOne,
 		},
 		"PutBack": {
 			reason: "the target serves while the primary is made again",
-			then:   func(w *world) { w.set(imageOne) },
+			then:   func(w *world) { w.setImage(imageOne) },
 			ends:   v1beta1.PhaseInitialized, image: imageOne,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.collect()
+			w.garbageCollect()
 			o := w.begin()
 			w.judge.fail(tc.fails)
 			w.judge.hold(50)
-			w.set(imageTwo)
-			w.routed("50/50")
+			w.setImage(imageTwo)
+			w.awaitWeights("50/50")
 			require.NoError(t, w.Delete(t.Context(), w.live("podinfo-primary")))
-			w.hears(o, "Warning WorkloadNotReady podinfo-primary."+w.ns+" is gone, routing all traffic to podinfo."+w.ns)
-			w.routed("0/100")
+			w.awaitEvent(o, "Warning WorkloadNotReady podinfo-primary."+w.ns+" is gone, routing all traffic to podinfo."+w.ns)
+			w.awaitWeights("0/100")
 			seen := w.history()
 			tc.then(w)
-			w.settles(tc.ends, tc.image)
-			w.stopped()
+			w.awaitSettled(tc.ends, tc.image)
+			w.awaitTargetStopped()
 			require.Equal(t, "100/0", w.weights(), tc.reason)
 			require.Equal(t, int32(2), w.live("podinfo-primary").Status.AvailableReplicas)
 			require.NotContains(t, seen(), "Failed 0", tc.reason)
@@ -145,8 +145,8 @@ func TestPrimaryDeletedMidway(t *testing.T) {
 	}
 }
 
-// scaler makes the target's autoscaler.
-func (w *world) scaler() *autoscalingv2.HorizontalPodAutoscaler {
+// createAutoscaler makes the target's autoscaler.
+func (w *world) createAutoscaler() *autoscalingv2.HorizontalPodAutoscaler {
 	w.Helper()
 	h := &autoscalingv2.HorizontalPodAutoscaler{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "podinfo"},
@@ -166,8 +166,8 @@ func (w *world) scaler() *autoscalingv2.HorizontalPodAutoscaler {
 	return h
 }
 
-// bounds are the least and the most pods that the primary's autoscaler keeps.
-func (w *world) bounds() [2]int32 {
+// autoscalerBounds are the least and the most pods that the primary's autoscaler keeps.
+func (w *world) autoscalerBounds() [2]int32 {
 	w.Helper()
 	h := &autoscalingv2.HorizontalPodAutoscaler{}
 	require.NoError(w, w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo-primary"}, h))
@@ -175,9 +175,9 @@ func (w *world) bounds() [2]int32 {
 	return [2]int32{*h.Spec.MinReplicas, h.Spec.MaxReplicas}
 }
 
-func (w *world) bounded(least, most int32, why string) {
+func (w *world) awaitAutoscalerBounds(least, most int32, why string) {
 	w.Helper()
-	w.patient(func() bool { return w.bounds() == [2]int32{least, most} }, func() string { return why }, func() any { return w.bounds() })
+	w.eventually(func() bool { return w.autoscalerBounds() == [2]int32{least, most} }, func() string { return why }, func() any { return w.autoscalerBounds() })
 }
 
 func scaled(c *v1beta1.Canary) {
@@ -189,39 +189,39 @@ func TestAutoscaler(t *testing.T) {
 	w := newWorld(t)
 	o := w.run(scaled, every("5m"))
 	const missing = `spec.autoscalerRef.name: HorizontalPodAutoscaler "podinfo" does not exist in namespace`
-	w.told(v1beta1.ConditionValid, metav1.ConditionFalse, missing)
-	w.hears(o, "Warning Invalid "+missing)
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, missing)
+	w.awaitEvent(o, "Warning Invalid "+missing)
 	require.Equal(t, "none", w.weights())
-	source := w.scaler()
-	w.settles(v1beta1.PhaseInitialized, imageOne)
-	w.bounded(1, 4, "the copy has the source's bounds")
+	source := w.createAutoscaler()
+	w.awaitSettled(v1beta1.PhaseInitialized, imageOne)
+	w.awaitAutoscalerBounds(1, 4, "the copy has the source's bounds")
 
 	source.Spec.MaxReplicas = 6
 	require.NoError(t, w.Update(t.Context(), source))
-	w.bounded(1, 6, "the copy follows the source at rest")
+	w.awaitAutoscalerBounds(1, 6, "the copy follows the source at rest")
 
-	w.set(imageTwo)
-	w.routed("50/50")
-	w.bounded(2, 6, "the primary keeps the size that it needs to have everybody back")
-	w.respec(every("10s"))
-	w.settles(v1beta1.PhaseSucceeded, imageTwo)
-	w.bounded(1, 6, "with everybody back it may shrink again")
+	w.setImage(imageTwo)
+	w.awaitWeights("50/50")
+	w.awaitAutoscalerBounds(2, 6, "the primary keeps the size that it needs to have everybody back")
+	w.editCanary(every("10s"))
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
+	w.awaitAutoscalerBounds(1, 6, "with everybody back it may shrink again")
 }
 
 // TestPrimaryGrowsMidway has the primary's autoscaler act: the canary gets the pods for its share of that.
 func TestPrimaryGrowsMidway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.scaler()
+	w.createAutoscaler()
 	w.begin(scaled, every("40s"))
-	w.set(imageTwo)
-	w.routed("50/50")
+	w.setImage(imageTwo)
+	w.awaitWeights("50/50")
 	primary := w.live("podinfo-primary")
 	before := primary.DeepCopy()
 	scale(4)(primary)
 	require.NoError(t, w.Patch(t.Context(), primary, client.MergeFrom(before), client.FieldOwner("kube-controller-manager")))
 	w.await("the canary grows for its next step", func() bool { return *w.live("podinfo").Spec.Replicas == 4 })
-	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 	require.Equal(t, int32(4), *w.live("podinfo-primary").Spec.Replicas, "what an autoscaler chose stays")
 }
 
@@ -230,8 +230,8 @@ func TestTargetScaledMidway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.begin(every("40s"))
-	w.set(imageTwo)
-	w.routed("50/50")
-	w.edit(func(d *appsv1.Deployment) { scale(5)(d) })
-	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	w.setImage(imageTwo)
+	w.awaitWeights("50/50")
+	w.editTarget(func(d *appsv1.Deployment) { scale(5)(d) })
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 }

@@ -60,14 +60,14 @@ func recallable(c *v1beta1.Canary) {
 	c.Spec.ProgressDeadlineSeconds = new(int32(3600))
 }
 
-// regrets is begin with a judge that regrets.
-func (w *world) regrets(r *regret, tune ...func(*Reconciler)) *operator {
+// beginWithRollbackHook is begin with a judge that regrets.
+func (w *world) beginWithRollbackHook(r *regret, tune ...func(*Reconciler)) *operator {
 	w.Helper()
 	require.NoError(w, w.Create(w.Context(), w.canary(recallable)))
 	r.judge = w.judge
 	o := start(w.T, w.ns, w.clock, r, 0, tune...)
-	w.until(v1beta1.PhaseInitialized)
-	w.stopped()
+	w.awaitPhase(v1beta1.PhaseInitialized)
+	w.awaitTargetStopped()
 	return o
 }
 
@@ -96,7 +96,7 @@ func TestPromotionIsTakenBack(t *testing.T) {
 		given  func(*world)
 	}{
 		"Retreat":  {reason: "a primary that is up with the new revision returns to the old one", world: newWorld, given: func(*world) {}},
-		"Starting": {reason: "so does one whose new pods do not come up", world: newWorld, given: func(w *world) { w.broken("podinfo-primary", imageTwo) }},
+		"Starting": {reason: "so does one whose new pods do not come up", world: newWorld, given: func(w *world) { w.breakPods("podinfo-primary", imageTwo) }},
 		"Configs": {
 			reason: "configs that are the same in both revisions are no hindrance",
 			world:  func(t *testing.T) *world { return configured(t) }, given: func(*world) {},
@@ -105,19 +105,19 @@ func TestPromotionIsTakenBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := tc.world(t)
-			w.regrets(&regret{})
+			w.beginWithRollbackHook(&regret{})
 			before, status := likeness(w.live("podinfo-primary")), w.status()
 			tc.given(w)
 			seen := w.history()
-			w.set(imageTwo)
-			w.settles(v1beta1.PhaseFailed, imageOne)
+			w.setImage(imageTwo)
+			w.awaitSettled(v1beta1.PhaseFailed, imageOne)
 			require.Equal(t, before, likeness(w.live("podinfo-primary")), tc.reason)
 			require.Equal(t, status.LastPromotedSpec, w.status().LastPromotedSpec)
 			require.NotEqual(t, status.LastAppliedSpec, w.status().LastAppliedSpec, "what was recalled is not tried again")
-			w.told(v1beta1.ConditionPromoted, metav1.ConditionFalse, "Cause: the rollback hook stop asked for it.")
+			w.awaitCondition(v1beta1.ConditionPromoted, metav1.ConditionFalse, "Cause: the rollback hook stop asked for it.")
 			require.Contains(t, seen(), "Promoting 0", "users are with the primary while it returns")
 
-			w.set("podinfo:3")
+			w.setImage("podinfo:3")
 			w.await("the next revision is looked at", func() bool { return w.status().Phase == v1beta1.PhaseProgressing })
 		})
 	}
@@ -128,14 +128,14 @@ func TestPromotionIsTakenBackWithoutTarget(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := &regret{off: true}
-	w.regrets(r)
+	w.beginWithRollbackHook(r)
 	before := likeness(w.live("podinfo-primary"))
-	w.broken("podinfo-primary", imageTwo)
-	w.set(imageTwo)
+	w.breakPods("podinfo-primary", imageTwo)
+	w.setImage(imageTwo)
 	w.await("the primary was given it", func() bool { return image(w.live("podinfo-primary")) == imageTwo })
 	require.NoError(t, w.Delete(t.Context(), w.live("podinfo")))
 	r.turn(false)
-	w.until(v1beta1.PhaseFailed)
+	w.awaitPhase(v1beta1.PhaseFailed)
 	require.Equal(t, before, likeness(w.live("podinfo-primary")))
 	require.Equal(t, int32(2), *w.live("podinfo-primary").Spec.Replicas)
 }
@@ -163,13 +163,15 @@ func TestPromotionCannotBeTakenBack(t *testing.T) {
 	}{
 		"NoHistory": {
 			reason: "a Deployment may be told to keep nothing",
-			given:  func(w *world) { w.edit(func(d *appsv1.Deployment) { d.Spec.RevisionHistoryLimit = new(int32(0)) }) },
-			says:   "its history does not hold that revision",
+			given: func(w *world) {
+				w.editTarget(func(d *appsv1.Deployment) { d.Spec.RevisionHistoryLimit = new(int32(0)) })
+			},
+			says: "its history does not hold that revision",
 		},
 		"Configs": {
 			reason: "a template without the configs that it ran with is not what passed",
 			world:  func(t *testing.T) *world { return configured(t) },
-			change: func(w *world) { w.paint("green") }, says: "have another content by now",
+			change: func(w *world) { w.setColor("green") }, says: "have another content by now",
 		},
 		"Forbidden": {
 			reason: "a right that is missing holds nothing up", tune: func(r *Reconciler) { r.Live = forbidden{r.Live} },
@@ -190,12 +192,12 @@ func TestPromotionCannotBeTakenBack(t *testing.T) {
 					tc.tune(r)
 				}
 			}
-			o := w.regrets(&regret{late: true}, tune)
+			o := w.beginWithRollbackHook(&regret{late: true}, tune)
 			if tc.change != nil {
 				tc.change(w)
 			}
-			w.set(imageTwo)
-			w.settles(v1beta1.PhaseSucceeded, imageTwo)
+			w.setImage(imageTwo)
+			w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 			said := strings.Join(o.events(), "\n")
 			require.Equal(t, 1, strings.Count(said, "Rollback not possible"), "%s: %s", tc.reason, said)
 			require.Contains(t, said, tc.says, tc.reason)
@@ -224,9 +226,9 @@ func TestHistoryIsReadForNobodyElse(t *testing.T) {
 				}
 			})))
 			o := start(t, w.ns, w.clock, r, 0)
-			w.until(v1beta1.PhaseInitialized)
-			w.set(imageTwo)
-			w.settles(v1beta1.PhaseSucceeded, imageTwo)
+			w.awaitPhase(v1beta1.PhaseInitialized)
+			w.setImage(imageTwo)
+			w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 			reads, asked := o.Count("list", "replicasets"), r.turn(true)
 			if !tc.hook {
 				require.Zero(t, reads+asked, tc.reason)
@@ -247,7 +249,7 @@ func TestRecallCrashAfterAnyWrite(t *testing.T) {
 	run := func(t *testing.T, k int) int {
 		w := newWorld(t)
 		require.NoError(t, w.Create(t.Context(), w.canary(recallable)))
-		return w.survivesJudged(&regret{judge: w.judge}, k, func() { w.set(imageTwo) }, func() bool { return w.outcome() == want })
+		return w.crashAfterJudgedBy(&regret{judge: w.judge}, k, func() { w.setImage(imageTwo) }, func() bool { return w.outcome() == want })
 	}
 	crashAfterAny(t, 9, run)
 }
@@ -260,8 +262,8 @@ func TestDaemonSetRecallCrashAfterAnyWrite(t *testing.T) {
 		w := newNodal(t)
 		require.NoError(t, w.Create(t.Context(), w.canary(daemonic, recallable)))
 		var before primaryOf
-		change := func() { before = likeness(w.live("podinfo-primary")); w.set(imageTwo) }
-		writes := w.survivesJudged(&regret{judge: w.judge}, k, change, func() bool { return w.outcome() == want })
+		change := func() { before = likeness(w.live("podinfo-primary")); w.setImage(imageTwo) }
+		writes := w.crashAfterJudgedBy(&regret{judge: w.judge}, k, change, func() bool { return w.outcome() == want })
 		require.Equal(t, before, likeness(w.live("podinfo-primary")))
 		return writes
 	}

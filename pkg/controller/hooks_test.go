@@ -94,7 +94,7 @@ func (w *world) hooked(eventURL string, hooks ...v1beta1.CanaryWebhook) *operato
 	require.NoError(w, w.Create(w.Context(), w.canary(func(c *v1beta1.Canary) { c.Spec.Analysis.Webhooks = hooks })))
 	o := start(w.T, w.ns, w.clock, w.judge, 0, calling(eventURL))
 	w.tell(o)
-	w.until(v1beta1.PhaseInitialized)
+	w.awaitPhase(v1beta1.PhaseInitialized)
 	return o
 }
 
@@ -105,8 +105,8 @@ func TestEveryEventIsToldToHooks(t *testing.T) {
 	mine.Metadata = map[string]string{"team": "payments", "eventType": "never"}
 	o := w.hooked(r.URL+"/operators", mine)
 	began := time.Now().Add(-time.Minute)
-	w.set(imageTwo)
-	w.until(v1beta1.PhaseSucceeded)
+	w.setImage(imageTwo)
+	w.awaitPhase(v1beta1.PhaseSucceeded)
 	w.await("the last event is told", func() bool {
 		told := r.at("/mine")
 		return len(told) > 0 && told[len(told)-1].Metadata["eventMessage"] == "Promotion completed! Scaling down podinfo."+w.ns
@@ -148,10 +148,10 @@ func TestPostRolloutHooks(t *testing.T) {
 	t.Parallel()
 	w, r := newWorld(t), newReceiver(t)
 	o := w.hooked("", hook("clean", v1beta1.PostRolloutHook, r.URL+"/clean"), hook("report", v1beta1.PostRolloutHook, r.URL+"/report"))
-	w.set(imageTwo)
-	w.until(v1beta1.PhaseSucceeded)
-	w.hears(o, "Normal HookPassed Post-rollout check clean passed")
-	w.hears(o, "Normal HookPassed Post-rollout check report passed")
+	w.setImage(imageTwo)
+	w.awaitPhase(v1beta1.PhaseSucceeded)
+	w.awaitEvent(o, "Normal HookPassed Post-rollout check clean passed")
+	w.awaitEvent(o, "Normal HookPassed Post-rollout check report passed")
 	require.Equal(t, "Succeeded", r.at("/clean")[0].Phase)
 	require.Len(t, r.at("/report"), 1)
 
@@ -159,22 +159,22 @@ func TestPostRolloutHooks(t *testing.T) {
 	r.refuses["/clean"] = true
 	r.mu.Unlock()
 	w.judge.fail(100)
-	w.set(imageThree)
-	w.until(v1beta1.PhaseFailed)
-	w.hears(o, "Warning HookFailed Post-rollout hook clean failed 500 Internal Server Error: not clean")
+	w.setImage(imageThree)
+	w.awaitPhase(v1beta1.PhaseFailed)
+	w.awaitEvent(o, "Warning HookFailed Post-rollout hook clean failed 500 Internal Server Error: not clean")
 	require.Equal(t, "Failed", r.at("/clean")[1].Phase)
 	require.Len(t, r.at("/report"), 1, "the first that fails is the last that is called")
-	w.settles(v1beta1.PhaseFailed, imageTwo)
+	w.awaitSettled(v1beta1.PhaseFailed, imageTwo)
 }
 
 func TestPostRolloutHooksAreCalledWithoutAnalysis(t *testing.T) {
 	t.Parallel()
 	w, r := newWorld(t), newReceiver(t)
 	o := w.hooked("", hook("clean", v1beta1.PostRolloutHook, r.URL+"/clean"))
-	w.respec(func(c *v1beta1.Canary) { c.Spec.SkipAnalysis = true })
-	w.set(imageTwo)
-	w.until(v1beta1.PhaseSucceeded)
-	w.hears(o, "Post-rollout check clean passed")
+	w.editCanary(func(c *v1beta1.Canary) { c.Spec.SkipAnalysis = true })
+	w.setImage(imageTwo)
+	w.awaitPhase(v1beta1.PhaseSucceeded)
+	w.awaitEvent(o, "Post-rollout check clean passed")
 	require.Equal(t, "Succeeded", r.at("/clean")[0].Phase)
 }
 
@@ -192,9 +192,9 @@ func TestHooksNeverHoldARolloutUp(t *testing.T) {
 		r.Announcer.Calls = notify.NewQueue(notify.Limits{Workers: 1, Waiting: 2}, logr.Discard())
 	})
 	go func() { _ = o.reconcr.Announcer.Calls.Run(t.Context()) }()
-	w.until(v1beta1.PhaseInitialized)
-	w.set(imageTwo)
-	w.until(v1beta1.PhaseSucceeded)
+	w.awaitPhase(v1beta1.PhaseInitialized)
+	w.setImage(imageTwo)
+	w.awaitPhase(v1beta1.PhaseSucceeded)
 	w.await("what does not fit is dropped, and counted", func() bool { return o.reconcr.Announcer.Calls.Dropped() > 0 })
 	require.Zero(t, o.reconcr.Announcer.Queue.Dropped(), "alerts have a queue of their own")
 }

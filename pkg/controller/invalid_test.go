@@ -79,7 +79,7 @@ func mistakes() map[string]mistake {
 	}
 }
 
-func (w *world) sound(c *v1beta1.Canary) {
+func (w *world) requireValid(c *v1beta1.Canary) {
 	good := w.canary(every("40s"))
 	c.Spec = good.Spec
 }
@@ -89,33 +89,33 @@ func TestNewCanaryIsRefused(t *testing.T) {
 	w := newWorld(t)
 	o := w.run(mistakes()["Metric"].change)
 	for name, m := range mistakes() {
-		w.respec(func(c *v1beta1.Canary) { w.sound(c); m.change(c) })
-		w.told(v1beta1.ConditionValid, metav1.ConditionFalse, m.want)
-		w.hears(o, "Warning Invalid "+m.want)
+		w.editCanary(func(c *v1beta1.Canary) { w.requireValid(c); m.change(c) })
+		w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, m.want)
+		w.awaitEvent(o, "Warning Invalid "+m.want)
 		require.Empty(t, w.status().Phase, "%s: nothing has begun", name)
 		require.Equal(t, "none", w.weights(), name)
 		require.Empty(t, w.selector("podinfo"), name)
 		require.Equal(t, int32(2), *w.live("podinfo").Spec.Replicas, name)
 	}
-	w.respec(w.sound)
-	w.told(v1beta1.ConditionValid, metav1.ConditionTrue, "The spec is valid for provider istio.")
-	w.settles(v1beta1.PhaseInitialized, imageOne)
+	w.editCanary(w.requireValid)
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionTrue, "The spec is valid for provider istio.")
+	w.awaitSettled(v1beta1.PhaseInitialized, imageOne)
 }
 
 func TestRunningCanaryIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.begin(every("40s"))
-	w.set(imageTwo)
-	w.routed("50/50")
+	w.setImage(imageTwo)
+	w.awaitWeights("50/50")
 	for name, m := range mistakes() {
-		w.respec(func(c *v1beta1.Canary) { w.sound(c); m.change(c) })
-		w.told(v1beta1.ConditionValid, metav1.ConditionFalse, m.want)
+		w.editCanary(func(c *v1beta1.Canary) { w.requireValid(c); m.change(c) })
+		w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, m.want)
 		require.Equal(t, "50/50", w.weights(), "%s: users stay where they are", name)
 		require.Equal(t, v1beta1.PhaseProgressing, w.status().Phase, name)
 	}
-	w.respec(w.sound)
-	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	w.editCanary(w.requireValid)
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 	require.Equal(t, 1, count(o, "Normal AnalysisStarted"), "it went on and did not begin again")
 }
 
@@ -124,7 +124,7 @@ func TestRefusedCanaryCanGo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.run(mistakes()["Metric"].change, revert)
-	w.told(v1beta1.ConditionValid, metav1.ConditionFalse, "happiness")
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, "happiness")
 	w.delete("podinfo")
 	require.Equal(t, int32(2), *w.live("podinfo").Spec.Replicas)
 }
@@ -135,10 +135,10 @@ func TestTargetIsMissing(t *testing.T) {
 	require.NoError(t, w.Delete(t.Context(), w.live("podinfo")))
 	w.gone(&appsv1.Deployment{}, "podinfo")
 	o := w.run()
-	w.told(v1beta1.ConditionWaiting, metav1.ConditionTrue, "Deployment podinfo."+w.ns+" does not exist.")
-	w.hears(o, "Warning TargetMissing Deployment podinfo."+w.ns+" not found, waiting for it")
+	w.awaitCondition(v1beta1.ConditionWaiting, metav1.ConditionTrue, "Deployment podinfo."+w.ns+" does not exist.")
+	w.awaitEvent(o, "Warning TargetMissing Deployment podinfo."+w.ns+" not found, waiting for it")
 	require.NoError(t, w.Create(t.Context(), w.deployment()))
-	w.settles(v1beta1.PhaseInitialized, imageOne)
+	w.awaitSettled(v1beta1.PhaseInitialized, imageOne)
 	require.Equal(t, 1, count(o, "TargetMissing"), "it is said once")
 }
 
@@ -152,9 +152,9 @@ func TestTargetWithoutLabel(t *testing.T) {
 	odd.Spec.Template.Labels = map[string]string{"tier": "web"}
 	require.NoError(t, w.Create(t.Context(), odd))
 	o := w.run()
-	w.told(v1beta1.ConditionValid, metav1.ConditionFalse,
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse,
 		"spec.targetRef: deployment podinfo."+w.ns+" spec.selector.matchLabels must contain one of [app]")
-	w.hears(o, "Warning Invalid")
+	w.awaitEvent(o, "Warning Invalid")
 	require.Equal(t, "none", w.weights())
 	require.Empty(t, w.selector("podinfo"))
 	require.Equal(t, int32(2), *w.live("podinfo").Spec.Replicas)
@@ -162,7 +162,7 @@ func TestTargetWithoutLabel(t *testing.T) {
 	require.NoError(t, w.Delete(t.Context(), odd, client.GracePeriodSeconds(0)))
 	w.gone(&appsv1.Deployment{}, "podinfo")
 	require.NoError(t, w.Create(t.Context(), w.deployment()))
-	w.settles(v1beta1.PhaseInitialized, imageOne)
+	w.awaitSettled(v1beta1.PhaseInitialized, imageOne)
 }
 
 // TestPrimaryIsNoTarget has a Canary for what another one has made, under a Service of its own.
@@ -173,11 +173,11 @@ func TestPrimaryIsNoTarget(t *testing.T) {
 	require.NoError(t, w.Create(t.Context(), w.canary(func(c *v1beta1.Canary) {
 		c.Name, c.Spec.TargetRef.Name, c.Spec.Service.Name = "second", "podinfo-primary", "second"
 	})))
-	w.toldOf("second", v1beta1.ConditionValid, metav1.ConditionFalse,
+	w.awaitConditionOf("second", v1beta1.ConditionValid, metav1.ConditionFalse,
 		`spec.targetRef.name: deployment "podinfo-primary" is the primary of the Canary "podinfo"; name a workload of your own`)
 	require.Equal(t, int32(2), *w.live("podinfo-primary").Spec.Replicas, "users are with it")
-	w.set(imageTwo)
-	w.settles(v1beta1.PhaseSucceeded, imageTwo)
+	w.setImage(imageTwo)
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 }
 
 func TestTwoCanariesOfOneTarget(t *testing.T) {
@@ -187,14 +187,14 @@ func TestTwoCanariesOfOneTarget(t *testing.T) {
 	younger := w.canary(func(c *v1beta1.Canary) { c.Name = "zealot" })
 	require.NoError(t, w.Create(t.Context(), younger))
 	const collides = `spec.targetRef.name: Deployment "podinfo" already has the Canary "podinfo", which is older`
-	w.toldOf("zealot", v1beta1.ConditionValid, metav1.ConditionFalse, collides)
-	w.hears(o, "Warning Invalid "+collides)
+	w.awaitConditionOf("zealot", v1beta1.ConditionValid, metav1.ConditionFalse, collides)
+	w.awaitEvent(o, "Warning Invalid "+collides)
 	require.Equal(t, "100/0", w.weights())
 	require.Equal(t, v1beta1.PhaseInitialized, w.status().Phase)
 
-	w.collect()
+	w.garbageCollect()
 	w.delete("podinfo")
-	w.toldOf("zealot", v1beta1.ConditionValid, metav1.ConditionTrue, "")
+	w.awaitConditionOf("zealot", v1beta1.ConditionValid, metav1.ConditionTrue, "")
 	w.await("the younger takes over", func() bool { return w.named("zealot").Status.Phase == v1beta1.PhaseInitialized })
 	w.await("traffic is with the primary", func() bool { return w.weights() == "100/0" && w.selector("podinfo") == "podinfo-primary" })
 }

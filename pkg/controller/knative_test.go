@@ -174,8 +174,8 @@ func (k *knative) routed(want string) {
 func (k *knative) begin(change ...func(*v1beta1.Canary)) *operator {
 	k.Helper()
 	o := k.run(append([]func(*v1beta1.Canary){serverless}, change...)...)
-	k.until(v1beta1.PhaseInitialized)
-	k.routed("latest=0 podinfo-00001=100")
+	k.awaitPhase(v1beta1.PhaseInitialized)
+	k.awaitWeights("latest=0 podinfo-00001=100")
 	require.Equal(k, "podinfo-00001", k.promoted())
 	return o
 }
@@ -204,14 +204,14 @@ func knativeGood(t *testing.T) {
 	k.begin()
 	k.judge.hold(50)
 	k.deploy(imageTwo, "")
-	k.routed("podinfo-00002=50 podinfo-00001=50")
+	k.awaitWeights("podinfo-00002=50 podinfo-00001=50")
 	require.Equal(t, "podinfo-00001", k.promoted())
 	require.Equal(t, "r1-podinfo-00002", k.status().LastAppliedSpec, "it is Knative's own name")
 	k.judge.hold(100)
-	k.routed("podinfo-00002=100 podinfo-00001=0")
+	k.awaitWeights("podinfo-00002=100 podinfo-00001=0")
 	k.judge.goOn()
-	k.until(v1beta1.PhaseSucceeded)
-	k.routed("latest=0 podinfo-00002=100")
+	k.awaitPhase(v1beta1.PhaseSucceeded)
+	k.awaitWeights("latest=0 podinfo-00002=100")
 	require.Equal(t, "podinfo-00002", k.promoted())
 	k.untouched()
 }
@@ -247,16 +247,16 @@ func knativeBad(t *testing.T) {
 	k.judge.fail(-1)
 	k.judge.hold(50)
 	k.deploy(imageTwo, "")
-	k.routed("podinfo-00002=50 podinfo-00001=50")
+	k.awaitWeights("podinfo-00002=50 podinfo-00001=50")
 	k.judge.goOn()
-	k.until(v1beta1.PhaseFailed)
-	k.routed("latest=0 podinfo-00001=100")
+	k.awaitPhase(v1beta1.PhaseFailed)
+	k.awaitWeights("latest=0 podinfo-00001=100")
 	require.Equal(t, "podinfo-00001", k.promoted())
 
 	k.judge.fail(0)
 	k.deploy(imageOne, "") // Knative makes a third revision of the first template
-	k.until(v1beta1.PhaseSucceeded)
-	k.routed("latest=0 podinfo-00003=100")
+	k.awaitPhase(v1beta1.PhaseSucceeded)
+	k.awaitWeights("latest=0 podinfo-00003=100")
 }
 
 // knativeNeverReady gives up what Knative has given up.
@@ -264,7 +264,7 @@ func knativeNeverReady(t *testing.T) {
 	k := newKnative(t)
 	o := k.begin()
 	k.deploy(imageBad, "")
-	k.until(v1beta1.PhaseFailed)
+	k.awaitPhase(v1beta1.PhaseFailed)
 	require.Equal(t, "latest=0 podinfo-00001=100", k.traffic(), "nobody has met it")
 	k.await("it is told why", func() bool {
 		return strings.Contains(strings.Join(o.events(), "\n"), "RevisionFailed: container exits with 1")
@@ -276,13 +276,13 @@ func knativeNewRevision(t *testing.T) {
 	k := newKnative(t)
 	k.begin(every("5m"))
 	k.deploy(imageTwo, "")
-	k.routed("podinfo-00002=50 podinfo-00001=50")
+	k.awaitWeights("podinfo-00002=50 podinfo-00001=50")
 	k.deploy("podinfo:3", "")
 	k.await("it starts again", func() bool { return k.status().LastAppliedSpec == "r1-podinfo-00003" })
-	k.routed("podinfo-00003=50 podinfo-00001=50")
-	k.respec(every("10s"))
-	k.until(v1beta1.PhaseSucceeded)
-	k.routed("latest=0 podinfo-00003=100")
+	k.awaitWeights("podinfo-00003=50 podinfo-00001=50")
+	k.editCanary(every("10s"))
+	k.awaitPhase(v1beta1.PhaseSucceeded)
+	k.awaitWeights("latest=0 podinfo-00003=100")
 	require.Equal(t, "podinfo-00003", k.promoted())
 }
 
@@ -291,9 +291,9 @@ func knativePutBack(t *testing.T) {
 	k := newKnative(t)
 	k.begin(every("5m"))
 	k.deploy(imageTwo, "")
-	k.routed("podinfo-00002=50 podinfo-00001=50")
+	k.awaitWeights("podinfo-00002=50 podinfo-00001=50")
 	k.deploy(imageOne, "podinfo-00001")
-	k.routed("latest=0 podinfo-00001=100")
+	k.awaitWeights("latest=0 podinfo-00001=100")
 	k.await("nothing is rolled out any more", func() bool { return k.status().Phase != v1beta1.PhaseProgressing })
 	require.Equal(t, 0, k.status().FailedChecks, "it is no failure")
 	require.Equal(t, "podinfo-00001", k.promoted())
@@ -312,7 +312,7 @@ func knativeReverted(t *testing.T) {
 	k := newKnative(t)
 	k.begin(revert, every("5m"))
 	k.deploy(imageTwo, "")
-	k.routed("podinfo-00002=50 podinfo-00001=50")
+	k.awaitWeights("podinfo-00002=50 podinfo-00001=50")
 	k.delete("podinfo")
 	require.Empty(t, k.promoted())
 	k.givenBack()
@@ -320,7 +320,7 @@ func knativeReverted(t *testing.T) {
 
 func (k *knative) givenBack() {
 	k.Helper()
-	k.routed("latest=100")
+	k.awaitWeights("latest=100")
 	k.await("the note is gone", func() bool { return k.promoted() == "" })
 	k.await("nothing is ours", func() bool {
 		for _, e := range k.service().GetManagedFields() {
@@ -338,11 +338,11 @@ func knativeDrift(t *testing.T) {
 	k := newKnative(t)
 	o := k.begin(every("5m"))
 	k.deploy(imageTwo, "")
-	k.routed("podinfo-00002=50 podinfo-00001=50")
+	k.awaitWeights("podinfo-00002=50 podinfo-00001=50")
 	raw := []byte(`{"spec":{"traffic":[{"latestRevision":true,"percent":100}]}}`)
 	require.NoError(t, k.Patch(t.Context(), k.blank(), client.RawPatch(types.MergePatchType, raw), client.FieldOwner("kubectl-edit")))
-	k.routed("podinfo-00002=50 podinfo-00001=50")
-	k.hears(o, "Warning DriftCorrected Service podinfo was changed by somebody else, put back")
+	k.awaitWeights("podinfo-00002=50 podinfo-00001=50")
+	k.awaitEvent(o, "Warning DriftCorrected Service podinfo was changed by somebody else, put back")
 	require.Equal(t, 50, k.status().CanaryWeight, "the rollout is where it was")
 }
 
@@ -356,22 +356,22 @@ func knativeForgotten(t *testing.T) {
 	}
 	forget()
 	k.await("it is there again", func() bool { return k.promoted() == "podinfo-00001" })
-	k.until(v1beta1.PhaseInitialized)
+	k.awaitPhase(v1beta1.PhaseInitialized)
 	k.deploy(imageTwo, "")
-	k.routed("podinfo-00002=50 podinfo-00001=50")
+	k.awaitWeights("podinfo-00002=50 podinfo-00001=50")
 	forget()
 	k.await("it is there again", func() bool { return k.promoted() == "podinfo-00001" })
 	require.Equal(t, "podinfo-00002=50 podinfo-00001=50", k.traffic())
-	k.respec(every("10s"))
-	k.until(v1beta1.PhaseSucceeded)
-	k.routed("latest=0 podinfo-00002=100")
+	k.editCanary(every("10s"))
+	k.awaitPhase(v1beta1.PhaseSucceeded)
+	k.awaitWeights("latest=0 podinfo-00002=100")
 }
 
 // knativeOtherProvider is told when its provider is the operator's, which the API server cannot know.
 func knativeOtherProvider(t *testing.T) {
 	k := newKnative(t)
 	k.run(serverless, func(c *v1beta1.Canary) { c.Spec.Provider = "" })
-	k.told(v1beta1.ConditionValid, metav1.ConditionFalse,
+	k.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse,
 		"spec.provider: istio cannot divide requests between the revisions of a Service of serving.knative.dev/v1, this can: knative")
 	require.Empty(t, k.traffic(), "nothing was changed")
 	require.Empty(t, k.promoted())
@@ -384,7 +384,7 @@ func knativeOtherTarget(t *testing.T) {
 	require.True(t, apierrors.IsInvalid(err), "%v", err)
 	require.NoError(t, w.Create(t.Context(), w.canary()))
 	start(t, w.ns, w.clock, w.judge, 0, func(r *Reconciler) { r.Routers.Default = "knative" })
-	w.told(v1beta1.ConditionValid, metav1.ConditionFalse, "spec.targetRef: apps/v1 Deployment cannot be rolled out by provider knative")
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, "spec.targetRef: apps/v1 Deployment cannot be rolled out by provider knative")
 	require.Equal(t, int32(2), workload.SizeOf(w.live("podinfo")))
 }
 
@@ -395,7 +395,7 @@ func knativeRestart(t *testing.T) {
 	before := k.service().GetGeneration()
 	start(t, k.ns, k.clock, k.judge, 0)
 	k.deploy(imageTwo, "")
-	k.until(v1beta1.PhaseSucceeded)
+	k.awaitPhase(v1beta1.PhaseSucceeded)
 	require.Equal(t, before+5, k.service().GetGeneration(), "a template, two steps, the promotion and the way back")
 }
 
@@ -414,7 +414,7 @@ func knativeAdopted(t *testing.T) {
 	require.Equal(t, "latest=0 podinfo-00001=100", k.traffic())
 	require.Equal(t, v1beta1.PhaseSucceeded, k.status().Phase)
 	k.deploy(imageTwo, "")
-	k.routed("podinfo-00002=50 podinfo-00001=50")
-	k.until(v1beta1.PhaseSucceeded)
-	k.routed("latest=0 podinfo-00002=100")
+	k.awaitWeights("podinfo-00002=50 podinfo-00001=50")
+	k.awaitPhase(v1beta1.PhaseSucceeded)
+	k.awaitWeights("latest=0 podinfo-00002=100")
 }

@@ -36,7 +36,7 @@ func kumaDeleted(t *testing.T, p provider) {
 	require.Equal(t, []string{v1beta1.Finalizer}, s.finalizers(), "nobody else deletes the route")
 	require.Equal(t, s.ns+"/podinfo", s.way().GetAnnotations()[router.CanaryAnnotation])
 	require.Empty(t, s.way().GetOwnerReferences())
-	s.collect()
+	s.garbageCollect()
 	s.delete("podinfo")
 	require.Nil(t, s.way(), "the route goes before the Canary")
 	require.Positive(t, *s.live("podinfo").Spec.Replicas, "and the target has its replicas back")
@@ -48,7 +48,7 @@ func kumaDeleted(t *testing.T, p provider) {
 // kumaReverted hands all traffic to the target before the route goes.
 func kumaReverted(t *testing.T, p provider) {
 	s, _ := p.open(t)
-	s.respec(revert)
+	s.editCanary(revert)
 	phases := s.history()
 	s.delete("podinfo")
 	require.Nil(t, s.way())
@@ -72,7 +72,7 @@ func kumaEdited(t *testing.T, p provider) {
 	s, o := p.open(t)
 	s.reshare()
 	s.at("100/0")
-	s.hears(o, "Warning DriftCorrected TrafficRoute podinfo."+s.ns+" was changed by somebody else, put back")
+	s.awaitEvent(o, "Warning DriftCorrected TrafficRoute podinfo."+s.ns+" was changed by somebody else, put back")
 
 	u := s.way()
 	u.SetAnnotations(nil) // and with it whose it is
@@ -95,7 +95,7 @@ func kumaApart(t *testing.T, p provider) {
 	b, _ := p.open(t)
 	require.NotEqual(t, a.way().GetName(), b.way().GetName())
 	before := b.way().GetResourceVersion()
-	a.set(imageTwo)
+	a.setImage(imageTwo)
 	a.phase(v1beta1.PhaseSucceeded)
 	a.delete("podinfo")
 	require.Nil(t, a.way())
@@ -107,8 +107,8 @@ func kumaApart(t *testing.T, p provider) {
 // kumaRefused deletes a Canary that nobody can follow any more.
 func kumaRefused(t *testing.T, p provider) {
 	s, _ := p.open(t)
-	s.respec(func(c *v1beta1.Canary) { c.Spec.Analysis.StepWeight = 120 })
-	s.told(v1beta1.ConditionValid, metav1.ConditionFalse, "stepWeight")
+	s.editCanary(func(c *v1beta1.Canary) { c.Spec.Analysis.StepWeight = 120 })
+	s.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, "stepWeight")
 	require.Equal(t, []string{v1beta1.Finalizer}, s.finalizers(), "what is wrong with the spec does not delete the route")
 	s.delete("podinfo")
 	require.Nil(t, s.way())

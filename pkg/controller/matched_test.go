@@ -20,7 +20,7 @@ func TestMatchBesideWeights(t *testing.T) {
 		c.Spec.Analysis.Match = []v1beta1.HTTPMatchRequest{{Headers: map[string]v1beta1.StringMatch{"x-canary": {Exact: &insider}}}}
 	})
 	seen := map[string]bool{}
-	w.set(imageTwo)
+	w.setImage(imageTwo)
 	w.await("the rollout is over", func() bool {
 		http, _, err := unstructured.NestedSlice(w.route().Object, "spec", "http")
 		require.NoError(t, err)

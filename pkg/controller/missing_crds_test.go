@@ -43,18 +43,18 @@ func TestIstioComesLate(t *testing.T) {
 	o.launch(t, cfg, w.ns, w.clock, w.judge)
 
 	const missing = `provider "istio": the cluster does not serve networking.istio.io, install its custom resources`
-	w.told(v1beta1.ConditionValid, metav1.ConditionFalse, missing)
-	w.hears(o, "Warning Invalid "+missing)
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, missing)
+	w.awaitEvent(o, "Warning Invalid "+missing)
 	require.Empty(t, w.selector("podinfo"), "nothing is half made")
 	require.Equal(t, int32(2), workload.SizeOf(w.live("podinfo")))
 
 	kubetest.Install(t, cfg, istioCRDs())
-	w.told(v1beta1.ConditionValid, metav1.ConditionTrue, "The spec is valid for provider istio.")
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionTrue, "The spec is valid for provider istio.")
 	w.await("the primary is made", func() bool {
 		return c.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo-primary"}, w.deployment()) == nil
 	})
 	w.serves("podinfo-primary")
-	w.until(v1beta1.PhaseInitialized)
-	w.routed("100/0")
+	w.awaitPhase(v1beta1.PhaseInitialized)
+	w.awaitWeights("100/0")
 	require.Equal(t, 1, count(o, "Warning Invalid"), "it is said once")
 }

@@ -23,22 +23,22 @@ func TestLentRouteIsLedBackUnseen(t *testing.T) {
 	t.Parallel()
 	l := lendings()["VirtualService"]
 	s, o, before := l.open(t)
-	s.collect()
-	s.unseen(o)
-	s.again(0)
-	s.patient(s.home, func() string { return "users are not with their own again" }, func() any { return s.way() })
+	s.garbageCollect()
+	s.deleteWhileDown(o)
+	s.restart(0)
+	s.eventually(s.home, func() string { return "users are not with their own again" }, func() any { return s.way() })
 	require.Equal(t, l.weightless(s, before), l.weightless(s, s.way()), "weights are all that changed")
-	s.await("nothing is left on the target", func() bool { return s.free(2) })
+	s.await("nothing is left on the target", func() bool { return s.targetReleased(2) })
 }
 
 // TestHeirKeepsTheService gives a target back whose apex Service another Canary has by now.
 func TestHeirKeepsTheService(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.shop()
-	w.collect()
+	w.createShopService()
+	w.garbageCollect()
 	o := w.begin(func(c *v1beta1.Canary) { c.Spec.Service.Name = "shop" })
-	w.unseen(o)
+	w.deleteWhileDown(o)
 	other := w.deployment()
 	other.Name = "two"
 	for _, labels := range []map[string]string{other.Spec.Selector.MatchLabels, other.Spec.Template.Labels} {
@@ -48,11 +48,11 @@ func TestHeirKeepsTheService(t *testing.T) {
 	require.NoError(t, w.Create(t.Context(), w.canary(func(c *v1beta1.Canary) {
 		c.Name, c.Spec.TargetRef.Name, c.Spec.Service.Name = "two", "two", "shop"
 	})))
-	next := w.again(0)
+	next := w.restart(0)
 	w.await("the heir is initialised", func() bool { return w.named("two").Status.Phase == v1beta1.PhaseInitialized })
 	w.await("users go to its primary", func() bool { return w.selector("shop") == "two-primary" })
 	w.await("the heir is at rest", func() bool { return workload.SizeOf(w.live("two")) == 0 })
-	w.await("the target has its pods", func() bool { return w.free(2) })
+	w.await("the target has its pods", func() bool { return w.targetReleased(2) })
 	require.Zero(t, w.releaseOrphans(next, "podinfo"))
 	require.Equal(t, "two-primary", w.selector("shop"))
 }
@@ -66,8 +66,8 @@ func TestTargetIsLeftForAnother(t *testing.T) {
 	two.Name = "two"
 	two.Spec.Selector.MatchLabels["app"], two.Spec.Template.Labels["app"] = "two", "two"
 	require.NoError(t, w.Create(t.Context(), two))
-	w.respec(func(c *v1beta1.Canary) { c.Spec.TargetRef.Name = "two" })
-	w.await("it serves again", func() bool { return w.free(2) })
+	w.editCanary(func(c *v1beta1.Canary) { c.Spec.TargetRef.Name = "two" })
+	w.await("it serves again", func() bool { return w.targetReleased(2) })
 	require.Equal(t, 1, count(o, handback.ReasonGivenBack))
 }
 
@@ -77,10 +77,10 @@ func TestGoingCanaryLetsGo(t *testing.T) {
 	w := newWorld(t)
 	w.begin(func(c *v1beta1.Canary) { c.Finalizers = []string{"example.com/audit"} })
 	require.NoError(t, w.Delete(t.Context(), w.named("podinfo")))
-	w.await("the target has its pods while its primary serves", func() bool { return w.free(2) })
+	w.await("the target has its pods while its primary serves", func() bool { return w.targetReleased(2) })
 	require.Equal(t, int32(2), w.live("podinfo-primary").Status.AvailableReplicas)
 	require.False(t, w.named("podinfo").DeletionTimestamp.IsZero())
-	w.respec(func(c *v1beta1.Canary) { c.Finalizers = nil })
+	w.editCanary(func(c *v1beta1.Canary) { c.Finalizers = nil })
 	w.gone(&v1beta1.Canary{}, "podinfo")
 }
 
@@ -88,26 +88,26 @@ func TestGoingCanaryLetsGo(t *testing.T) {
 func TestRefusedCanaryHadNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.collect()
-	w.unseen(w.begin())
+	w.garbageCollect()
+	w.deleteWhileDown(w.begin())
 	require.NoError(t, w.Create(t.Context(), w.canary(func(c *v1beta1.Canary) {
 		c.Name, c.Spec.Analysis.StepWeight = "two", 120
 	})))
-	next := w.again(0)
-	w.toldOf("two", v1beta1.ConditionValid, metav1.ConditionFalse, "stepWeight")
+	next := w.restart(0)
+	w.awaitConditionOf("two", v1beta1.ConditionValid, metav1.ConditionFalse, "stepWeight")
 	require.Zero(t, w.releaseOrphans(next, "podinfo"), "the target has a Canary")
 	w.delete("two")
-	w.await("nobody has it any more", func() bool { return w.free(2) })
+	w.await("nobody has it any more", func() bool { return w.targetReleased(2) })
 }
 
 // TestStopInNamespaceThatGoes deletes a namespace with all that is in it, while no operator runs.
 func TestStopInNamespaceThatGoes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.collect()
-	w.unseen(w.begin())
+	w.garbageCollect()
+	w.deleteWhileDown(w.begin())
 	require.NoError(t, w.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.ns}}))
-	next := w.again(0)
+	next := w.restart(0)
 	w.await("what is there is given back", func() bool { return workload.SizeOf(w.live("podinfo")) == 2 && !carries(w.live("podinfo")) })
 	require.NoError(t, w.Delete(t.Context(), w.live("podinfo")))
 	w.gone(&appsv1.Deployment{}, "podinfo")

@@ -18,16 +18,16 @@ import (
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
-// unseen deletes the Canary while no operator runs, with all that goes with it.
-func (w *world) unseen(o *operator) {
+// deleteWhileDown deletes the Canary while no operator runs, with all that goes with it.
+func (w *world) deleteWhileDown(o *operator) {
 	w.Helper()
 	o.stop()
 	w.delete("podinfo")
 	w.gone(&appsv1.Deployment{}, "podinfo-primary")
 }
 
-// again starts the next process of the operator.
-func (w *world) again(crash int) *operator {
+// restart starts the next process of the operator.
+func (w *world) restart(crash int) *operator {
 	w.Helper()
 	return start(w.T, w.ns, w.clock, w.judge, crash)
 }
@@ -38,8 +38,8 @@ func carries(o metav1.Object) bool {
 	return ok
 }
 
-// free says that the target serves at a size, and that nothing of ours is on it.
-func (w *world) free(size int32) bool {
+// targetReleased says that the target serves at a size, and that nothing of ours is on it.
+func (w *world) targetReleased(size int32) bool {
 	w.Helper()
 	d := w.live("podinfo")
 	return !carries(d) && *d.Spec.Replicas == size && d.Status.AvailableReplicas == size
@@ -57,8 +57,8 @@ func (w *world) releaseOrphans(o *operator, name string) int {
 	return o.Writes() - before
 }
 
-// shop makes a Service of the user's that is not called as the target.
-func (w *world) shop() {
+// createShopService makes a Service of the user's that is not called as the target.
+func (w *world) createShopService() {
 	w.Helper()
 	s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "shop"}}
 	s.Spec = corev1.ServiceSpec{Selector: map[string]string{"app": "podinfo"}, Ports: []corev1.ServicePort{{Name: "http", Port: 9898}}}
@@ -78,12 +78,12 @@ func TestUnseenDeletion(t *testing.T) {
 		"Plain": {reason: "the target has the size that it was stopped at", size: 2},
 		"OwnService": {
 			reason: "a Service of the user's selects the target again", size: 2,
-			before: func(w *world) { w.own() },
+			before: func(w *world) { w.createApexService() },
 			also:   func(w *world) bool { return w.selector("podinfo") == "podinfo" },
 		},
 		"NamedService": {
 			reason: "also under another name than the target's", size: 2,
-			before: func(w *world) { w.shop() },
+			before: func(w *world) { w.createShopService() },
 			change: func(c *v1beta1.Canary) { c.Spec.Service.Name = "shop" },
 			also:   func(w *world) bool { return w.selector("shop") == "podinfo" },
 		},
@@ -95,13 +95,13 @@ func TestUnseenDeletion(t *testing.T) {
 		},
 		"ScaledByHand": {
 			reason: "somebody has helped themselves, and is not meddled with", size: 5,
-			between: func(w *world) { w.edit(scale(5)) },
+			between: func(w *world) { w.editTarget(scale(5)) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.collect()
+			w.garbageCollect()
 			if tc.before != nil {
 				tc.before(w)
 			}
@@ -109,12 +109,12 @@ func TestUnseenDeletion(t *testing.T) {
 				tc.change = func(*v1beta1.Canary) {}
 			}
 			o := w.begin(tc.change)
-			w.unseen(o)
+			w.deleteWhileDown(o)
 			if tc.between != nil {
 				tc.between(w)
 			}
-			next := w.again(0)
-			w.await(tc.reason, func() bool { return w.free(tc.size) && (tc.also == nil || tc.also(w)) })
+			next := w.restart(0)
+			w.await(tc.reason, func() bool { return w.targetReleased(tc.size) && (tc.also == nil || tc.also(w)) })
 			require.Equal(t, tc.between == nil, count(next, "Normal GivenBack Canary podinfo is gone, started again at size 2") == 1, "it is said")
 			require.Zero(t, w.releaseOrphans(next, "podinfo"), "it is over")
 		})
@@ -125,13 +125,13 @@ func TestUnseenDeletionOfDaemonSet(t *testing.T) {
 	t.Parallel()
 	w := newNodal(t)
 	before := w.live("podinfo").Spec.Template
-	w.collect()
+	w.garbageCollect()
 	o := w.begin()
 	require.True(t, carries(w.live("podinfo")))
 	o.stop()
 	w.delete("podinfo")
 	w.gone(&appsv1.DaemonSet{}, "podinfo-primary")
-	w.again(0)
+	w.restart(0)
 	w.await("it runs", func() bool { d := w.live("podinfo"); return d.Status.NumberAvailable == 2 && !carries(d) })
 	require.Equal(t, before, w.live("podinfo").Spec.Template, "as it was")
 }
@@ -140,12 +140,12 @@ func TestUnseenDeletionOfDaemonSet(t *testing.T) {
 func TestUnseenDeletionOfBoth(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.collect()
+	w.garbageCollect()
 	o := w.begin()
-	w.unseen(o)
+	w.deleteWhileDown(o)
 	require.NoError(t, w.Delete(t.Context(), w.live("podinfo")))
 	w.gone(&appsv1.Deployment{}, "podinfo")
-	require.Zero(t, w.releaseOrphans(w.again(0), "podinfo"))
+	require.Zero(t, w.releaseOrphans(w.restart(0), "podinfo"))
 }
 
 // TestUnseenDeletionUndone makes the Canary anew before the next operator comes.
@@ -158,11 +158,11 @@ func TestUnseenDeletionUndone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.collect()
-			w.unseen(w.begin())
+			w.garbageCollect()
+			w.deleteWhileDown(w.begin())
 			c := w.canary(change)
 			require.NoError(t, w.Create(t.Context(), c))
-			next := w.again(0)
+			next := w.restart(0)
 			w.await("it is initialised and its target carries its name", func() bool {
 				d := w.live("podinfo")
 				return w.named(c.Name).Status.Phase == v1beta1.PhaseInitialized && workload.SizeOf(d) == 0 && desired.RestoreInfo(d).UID == c.UID
@@ -189,14 +189,14 @@ func TestGivingBackSurvivesCrashes(t *testing.T) {
 func givenBack(t *testing.T, k int, seen bool) int {
 	t.Helper()
 	w := newWorld(t)
-	w.own()
+	w.createApexService()
 	w.scaledObject()
-	w.collect()
+	w.garbageCollect()
 	o := w.begin(ruled)
 	o.Reset()
 	if !seen {
-		w.unseen(o)
-		o = w.again(k)
+		w.deleteWhileDown(o)
+		o = w.restart(k)
 	} else {
 		o.CrashAfter(k)
 		w.delete("podinfo")
@@ -204,9 +204,9 @@ func givenBack(t *testing.T, k int, seen bool) int {
 	w.await("everything is the user's again", func() bool {
 		if k > 0 && died(o) {
 			o.stop()
-			o, k = w.again(0), 0
+			o, k = w.restart(0), 0
 		}
-		return w.free(2) && w.selector("podinfo") == "podinfo" && !workload.ScaledObjectPaused(w.scaled("podinfo"))
+		return w.targetReleased(2) && w.selector("podinfo") == "podinfo" && !workload.ScaledObjectPaused(w.scaled("podinfo"))
 	})
 	return o.Writes()
 }
@@ -215,10 +215,10 @@ func givenBack(t *testing.T, k int, seen bool) int {
 func TestForeignStopIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.collect()
+	w.garbageCollect()
 	o := w.begin()
 	note := w.live("podinfo").Annotations[workload.RestoreAnnotation]
-	w.unseen(o)
+	w.deleteWhileDown(o)
 	copied := w.deployment()
 	copied.Name, copied.Spec.Replicas = "copied", new(int32(0))
 	copied.Annotations = map[string]string{workload.RestoreAnnotation: note}
@@ -227,8 +227,8 @@ func TestForeignStopIsLeftAlone(t *testing.T) {
 	plain.Name, plain.Spec.Replicas = "plain", new(int32(0))
 	require.NoError(t, w.Create(t.Context(), plain))
 
-	next := w.again(0)
-	w.await("the target has its pods", func() bool { return w.free(2) })
+	next := w.restart(0)
+	w.await("the target has its pods", func() bool { return w.targetReleased(2) })
 	require.Zero(t, w.releaseOrphans(next, "podinfo"))
 	for _, name := range []string{"copied", "plain"} {
 		require.Zero(t, workload.SizeOf(w.live(name)), name)
@@ -242,18 +242,18 @@ func TestForeignStopIsLeftAlone(t *testing.T) {
 func TestStopOfOlderVersion(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.collect()
+	w.garbageCollect()
 	o := w.begin()
 	o.stop()
-	w.edit(func(d *appsv1.Deployment) { delete(d.Annotations, workload.RestoreAnnotation) })
+	w.editTarget(func(d *appsv1.Deployment) { delete(d.Annotations, workload.RestoreAnnotation) })
 	target, primary := w.live("podinfo"), w.live("podinfo-primary")
-	next := w.again(0)
+	next := w.restart(0)
 	w.await("it carries its size", func() bool { return desired.RestoreInfo(w.live("podinfo")).Size == 2 })
 	require.Equal(t, 1, next.Writes(), "%v", next.Calls())
 	require.Equal(t, target.Spec, w.live("podinfo").Spec, "no pod has to do with it")
 	require.Equal(t, primary.ResourceVersion, w.live("podinfo-primary").ResourceVersion)
 	next.stop()
-	last := w.again(0)
+	last := w.restart(0)
 	w.await("the Canary was looked at", func() bool { return last.passes() > 0 })
 	require.Zero(t, last.Writes(), "it is told once: %v", last.Calls())
 }
@@ -270,7 +270,7 @@ func TestStopKeepsItsSize(t *testing.T) {
 	require.NoError(t, w.Patch(t.Context(), primary, client.MergeFrom(before)))
 	w.await("it is larger", func() bool { return w.live("podinfo-primary").Status.AvailableReplicas == 3 })
 	passes := o.passes()
-	w.respec(func(c *v1beta1.Canary) { c.Annotations = map[string]string{"look": "again"} })
+	w.editCanary(func(c *v1beta1.Canary) { c.Annotations = map[string]string{"look": "again"} })
 	w.await("the Canary was looked at", func() bool { return o.passes() > passes })
 	require.Equal(t, int32(2), desired.RestoreInfo(w.live("podinfo")).Size)
 	require.Zero(t, o.Writes(), "%v", o.Calls())
@@ -283,12 +283,12 @@ func TestStartTakesTheStopAway(t *testing.T) {
 	w.begin(every("5m"))
 	require.True(t, carries(w.live("podinfo")))
 	require.False(t, carries(w.live("podinfo-primary")))
-	w.set(imageTwo)
-	w.routed("50/50")
+	w.setImage(imageTwo)
+	w.awaitWeights("50/50")
 	require.False(t, carries(w.live("podinfo")), "it runs")
-	w.respec(every("10s"))
-	w.settles(v1beta1.PhaseSucceeded, imageTwo)
-	w.stopped()
+	w.editCanary(every("10s"))
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
+	w.awaitTargetStopped()
 	require.Equal(t, int32(2), desired.RestoreInfo(w.live("podinfo")).Size)
 }
 
@@ -296,17 +296,17 @@ func TestStartTakesTheStopAway(t *testing.T) {
 func TestPrimaryLostUnseen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.edit(scale(3))
+	w.editTarget(scale(3))
 	o := w.begin()
 	o.stop()
 	require.NoError(t, w.Delete(t.Context(), w.live("podinfo-primary")))
 	w.gone(&appsv1.Deployment{}, "podinfo-primary")
-	w.again(0)
+	w.restart(0)
 	w.await("it is as large as it was", func() bool {
 		d := &appsv1.Deployment{}
 		err := w.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo-primary"}, d)
 		return err == nil && d.Status.AvailableReplicas == 3
 	})
-	w.settles(v1beta1.PhaseInitialized, imageOne)
+	w.awaitSettled(v1beta1.PhaseInitialized, imageOne)
 	require.Equal(t, int32(3), desired.RestoreInfo(w.live("podinfo")).Size, "it carries on")
 }

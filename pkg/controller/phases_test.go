@@ -27,42 +27,47 @@ func stages() map[string]stage {
 	all := map[string]stage{
 		"Initializing": {
 			reach: func(w *world) {
-				w.broken("podinfo-primary", imageOne)
+				w.breakPods("podinfo-primary", imageOne)
 				w.run(patiently)
-				w.until(v1beta1.PhaseInitializing)
+				w.awaitPhase(v1beta1.PhaseInitializing)
 			},
-			release: func(w *world) { w.mended("podinfo-primary", imageOne) },
+			release: func(w *world) { w.healPods("podinfo-primary", imageOne) },
 		},
 		"Initialized": {reach: func(w *world) { w.begin() }, release: nothing},
 		"Progressing": {
 			reach: func(w *world) {
 				w.begin(every("5m"))
-				w.set(imageTwo)
-				w.routed("50/50")
+				w.setImage(imageTwo)
+				w.awaitWeights("50/50")
 			},
-			release: func(w *world) { w.respec(every("10s")) },
+			release: func(w *world) { w.editCanary(every("10s")) },
 		},
 		"Promoting": {
 			reach: func(w *world) {
 				w.begin(patiently)
-				w.broken("podinfo-primary", imageTwo)
-				w.set(imageTwo)
+				w.breakPods("podinfo-primary", imageTwo)
+				w.setImage(imageTwo)
 				w.await("the primary was given it", func() bool { return image(w.live("podinfo-primary")) == imageTwo })
 			},
-			release: func(w *world) { w.mended("podinfo-primary", imageTwo) },
+			release: func(w *world) { w.healPods("podinfo-primary", imageTwo) },
 		},
 		"Finalising": {reach: finalise, release: nothing},
 		"Succeeded": {
-			reach:   func(w *world) { w.begin(); w.set(imageTwo); w.settles(v1beta1.PhaseSucceeded, imageTwo); w.stopped() },
+			reach: func(w *world) {
+				w.begin()
+				w.setImage(imageTwo)
+				w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
+				w.awaitTargetStopped()
+			},
 			release: nothing,
 		},
 		"Failed": {
 			reach: func(w *world) {
 				w.begin()
 				w.judge.fail(2)
-				w.set(imageTwo)
-				w.settles(v1beta1.PhaseFailed, imageOne)
-				w.stopped()
+				w.setImage(imageTwo)
+				w.awaitSettled(v1beta1.PhaseFailed, imageOne)
+				w.awaitTargetStopped()
 			},
 			release: nothing,
 		},
@@ -78,9 +83,9 @@ func stages() map[string]stage {
 func finalise(w *world) {
 	require.NoError(w, w.Create(w.Context(), w.canary()))
 	start(w.T, w.ns, w.clock, w.judge, 0, func(r *Reconciler) { r.Settle *= 20 })
-	w.until(v1beta1.PhaseInitialized)
-	w.set(imageTwo)
-	w.until(v1beta1.PhaseFinalising)
+	w.awaitPhase(v1beta1.PhaseInitialized)
+	w.setImage(imageTwo)
+	w.awaitPhase(v1beta1.PhaseFinalising)
 }
 
 // deed is what people do to a target, and how it ends whatever phase that was in.
@@ -92,17 +97,17 @@ type deed struct {
 
 func deeds() map[string]deed {
 	return map[string]deed{
-		"Edited":  {reason: "the newest revision is the one that counts", act: func(w *world) { w.set(imageThree) }, image: imageThree},
-		"PutBack": {reason: "the first revision is wanted again", act: func(w *world) { w.set(imageTwo); w.set(imageOne) }, image: imageOne},
+		"Edited":  {reason: "the newest revision is the one that counts", act: func(w *world) { w.setImage(imageThree) }, image: imageThree},
+		"PutBack": {reason: "the first revision is wanted again", act: func(w *world) { w.setImage(imageTwo); w.setImage(imageOne) }, image: imageOne},
 		"Scaled": {
 			reason: "a target without pods loses its rollout at most",
 			act: func(w *world) {
-				w.edit(scale(0))
+				w.editTarget(scale(0))
 				w.await("it has no pods, or was given some again", func() bool {
 					d := w.live("podinfo")
 					return d.Status.AvailableReplicas == 0 || workload.SizeOf(d) > 0
 				})
-				w.edit(scale(3))
+				w.editTarget(scale(3))
 			},
 		},
 		"MadeAnew": {
@@ -132,14 +137,14 @@ func TestTargetChangesInEveryPhase(t *testing.T) {
 				require.Equal(t, s.phase, w.status().Phase)
 				e.act(w)
 				s.release(w)
-				w.rests(e.image, e.reason)
+				w.awaitRest(e.image, e.reason)
 			})
 		}
 	}
 }
 
-// rests waits until nothing is rolled out any more.
-func (w *world) rests(want, reason string) {
+// awaitRest waits until nothing is rolled out any more.
+func (w *world) awaitRest(want, reason string) {
 	w.Helper()
 	is := func() bool {
 		s := w.status()
@@ -151,7 +156,7 @@ func (w *world) rests(want, reason string) {
 		return done && (want == "" || image(primary) == want) && primary.Status.AvailableReplicas > 0 &&
 			w.weights() == "100/0" && w.selector("podinfo") == "podinfo-primary" && *w.live("podinfo").Spec.Replicas == 0
 	}
-	w.patient(is, func() string { return reason }, func() any { return w.weights() + " " + w.selector("podinfo") })
+	w.eventually(is, func() string { return reason }, func() any { return w.weights() + " " + w.selector("podinfo") })
 }
 
 // TestSpecChangesInEveryPhase changes what can be changed about a Canary in every phase: it goes on by the new spec.
@@ -163,18 +168,18 @@ func TestSpecChangesInEveryPhase(t *testing.T) {
 			w := newWorld(t)
 			s.reach(w)
 			require.Equal(t, s.phase, w.status().Phase)
-			w.respec(func(c *v1beta1.Canary) { c.Spec.Suspend = true })
+			w.editCanary(func(c *v1beta1.Canary) { c.Spec.Suspend = true })
 			w.await("it halts", func() bool { return w.status().ObservedGeneration == w.named("podinfo").Generation })
 			if weight := w.status().CanaryWeight; w.weights() != "none" {
-				w.routed(fmt.Sprintf("%d/%d", 100-weight, weight)) // as had been decided before
+				w.awaitWeights(fmt.Sprintf("%d/%d", 100-weight, weight)) // as had been decided before
 			}
-			w.respec(func(c *v1beta1.Canary) { c.Spec.Service.Port = 8080 })
-			w.respec(func(c *v1beta1.Canary) { c.Spec.Analysis.Threshold = 7 })
-			w.respec(func(c *v1beta1.Canary) { c.Spec.Analysis.StepWeight, c.Spec.Analysis.StepWeights = 0, []int{30, 60} })
-			w.respec(every("11s"))
-			w.respec(func(c *v1beta1.Canary) { c.Spec.Suspend = false })
+			w.editCanary(func(c *v1beta1.Canary) { c.Spec.Service.Port = 8080 })
+			w.editCanary(func(c *v1beta1.Canary) { c.Spec.Analysis.Threshold = 7 })
+			w.editCanary(func(c *v1beta1.Canary) { c.Spec.Analysis.StepWeight, c.Spec.Analysis.StepWeights = 0, []int{30, 60} })
+			w.editCanary(every("11s"))
+			w.editCanary(func(c *v1beta1.Canary) { c.Spec.Suspend = false })
 			s.release(w)
-			w.rests("", "it comes to rest by the new spec")
+			w.awaitRest("", "it comes to rest by the new spec")
 			w.await("the Services have the new port", func() bool {
 				for _, name := range []string{"podinfo", "podinfo-primary", "podinfo-canary"} {
 					if w.service(name).Spec.Ports[0].Port != 8080 {
@@ -183,8 +188,8 @@ func TestSpecChangesInEveryPhase(t *testing.T) {
 				}
 				return true
 			})
-			w.set(imageThree)
-			w.rests(imageThree, "and the next rollout takes its steps")
+			w.setImage(imageThree)
+			w.awaitRest(imageThree, "and the next rollout takes its steps")
 		})
 	}
 }

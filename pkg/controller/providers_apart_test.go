@@ -52,7 +52,7 @@ func TestGloo(t *testing.T) {
 	t.Run("Settings", gloo.settings)
 }
 
-// settings are the user's Upstream's, and follow it.
+// colorOf are the user's Upstream's, and follow it.
 func (p provider) settings(t *testing.T) {
 	s, _ := p.open(t)
 	original := s.users[0]
@@ -77,7 +77,7 @@ func TestMissingIngress(t *testing.T) {
 		c.Spec.Provider = "nginx"
 		c.Spec.IngressRef = &v1beta1.IngressRef{APIVersion: "networking.k8s.io/v1", Kind: "Ingress", Name: "podinfo"}
 	})
-	s.told(v1beta1.ConditionValid, metav1.ConditionFalse, `spec.ingressRef.name: Ingress "podinfo" does not exist in namespace`)
+	s.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, `spec.ingressRef.name: Ingress "podinfo" does not exist in namespace`)
 	require.Equal(t, int32(2), workload.SizeOf(s.live("podinfo")), "users are served as before")
 	s.exemplify()
 	s.at("100/0")
@@ -88,8 +88,8 @@ func TestMissingIngress(t *testing.T) {
 func TestCopyFollowsItsOriginal(t *testing.T) {
 	t.Parallel()
 	s, _ := providers()["Nginx"].open(t)
-	s.respec(every("5m"))
-	s.set(imageTwo)
+	s.editCanary(every("5m"))
+	s.setImage(imageTwo)
 	s.at("50/50")
 	original := &networkingv1.Ingress{}
 	require.NoError(t, s.Get(t.Context(), client.ObjectKeyFromObject(s.users[0]), original))

@@ -102,21 +102,21 @@ func (s *setting) split() string {
 
 func (s *setting) at(want string) {
 	s.Helper()
-	s.patient(func() bool { return s.split() == want }, func() string { return "the route is not at " + want }, func() any { return s.way() })
+	s.eventually(func() bool { return s.split() == want }, func() string { return "the route is not at " + want }, func() any { return s.way() })
 }
 
 // phase waits for a phase, while the provider answers.
 func (s *setting) phase(want v1beta1.CanaryPhase) {
 	s.Helper()
 	is := func() bool { _ = s.split(); return s.status().Phase == want }
-	s.patient(is, func() string { return "phase " + string(want) + " was not reached" }, func() any { return s.way() })
+	s.eventually(is, func() string { return "phase " + string(want) + " was not reached" }, func() any { return s.way() })
 }
 
-// rests waits until the target is stopped, while the provider answers.
+// awaitRest waits until the target is stopped, while the provider answers.
 func (s *setting) rests() {
 	s.Helper()
 	is := func() bool { _ = s.split(); return *s.live("podinfo").Spec.Replicas == 0 }
-	s.patient(is, func() string { return "the target is not stopped" }, func() any { return s.way() })
+	s.eventually(is, func() string { return "the target is not stopped" }, func() any { return s.way() })
 }
 
 const keptNote = "example.com/note"
@@ -199,7 +199,7 @@ func (p provider) good(t *testing.T) {
 	s, _ := p.open(t)
 	s.annotate()
 	s.judge.hold(50)
-	s.set(imageTwo)
+	s.setImage(imageTwo)
 	s.at("50/50")
 	s.kept()
 	s.judge.hold(100)
@@ -218,7 +218,7 @@ func (p provider) bad(t *testing.T) {
 	s, _ := p.open(t)
 	s.judge.fail(-1)
 	s.judge.hold(50)
-	s.set(imageTwo)
+	s.setImage(imageTwo)
 	s.at("50/50")
 	s.judge.goOn()
 	s.phase(v1beta1.PhaseFailed)
@@ -231,14 +231,14 @@ func (p provider) bad(t *testing.T) {
 // drift has somebody change the weights in the middle: they are put back, and the rollout goes on from where it was.
 func (p provider) drift(t *testing.T) {
 	s, o := p.open(t)
-	s.respec(every("5m"))
-	s.set(imageTwo)
+	s.editCanary(every("5m"))
+	s.setImage(imageTwo)
 	s.at("50/50")
 	s.tamper()
 	s.at("50/50")
-	s.hears(o, "Warning DriftCorrected "+s.kind+" "+s.name(s.ns)+" was changed by somebody else, put back")
+	s.awaitEvent(o, "Warning DriftCorrected "+s.kind+" "+s.name(s.ns)+" was changed by somebody else, put back")
 	require.Equal(t, 50, s.status().CanaryWeight, "the rollout is where it was")
-	s.respec(every("10s"))
+	s.editCanary(every("10s"))
 	s.phase(v1beta1.PhaseSucceeded)
 	s.at("100/0")
 }

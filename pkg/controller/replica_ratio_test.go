@@ -22,10 +22,10 @@ func ratio(c *v1beta1.Canary) {
 	c.Spec.Analysis.StepWeights = []int{20, 80}
 }
 
-// five gives the target five pods that the apex Service can find.
-func (w *world) five() {
+// scaleToFive gives the target five pods that the apex Service can find.
+func (w *world) scaleToFive() {
 	w.Helper()
-	w.edit(func(d *appsv1.Deployment) {
+	w.editTarget(func(d *appsv1.Deployment) {
 		d.Spec.Replicas = new(int32(5))
 		d.Spec.Template.Labels[workload.ApexLabel] = "podinfo"
 	})
@@ -38,8 +38,8 @@ func (w *world) sizes() string {
 	return fmt.Sprintf("%d/%d", w.live("podinfo").Status.AvailableReplicas, w.live("podinfo-primary").Status.AvailableReplicas)
 }
 
-// behind is what the apex Service selects.
-func (w *world) behind() map[string]string {
+// apexSelector is what the apex Service selects.
+func (w *world) apexSelector() map[string]string {
 	w.Helper()
 	s := &corev1.Service{}
 	require.NoError(w, w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo"}, s))
@@ -49,10 +49,10 @@ func (w *world) behind() map[string]string {
 func TestReplicaRatioPromotes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.five()
+	w.scaleToFive()
 	w.begin(ratio)
 	w.judge.hold(20)
-	w.set(imageTwo)
+	w.setImage(imageTwo)
 	for _, step := range []struct {
 		sizes  string
 		actual int
@@ -61,41 +61,41 @@ func TestReplicaRatioPromotes(t *testing.T) {
 			s := w.status()
 			return w.sizes() == step.sizes && s.ActualWeight != nil && *s.ActualWeight == step.actual
 		})
-		require.Equal(t, map[string]string{workload.ApexLabel: "podinfo"}, w.behind(), "both sides stand behind the Service")
+		require.Equal(t, map[string]string{workload.ApexLabel: "podinfo"}, w.apexSelector(), "both sides stand behind the Service")
 		w.judge.hold(80)
 	}
 	w.judge.goOn()
-	w.until(v1beta1.PhaseSucceeded)
-	w.stopped()
+	w.awaitPhase(v1beta1.PhaseSucceeded)
+	w.awaitTargetStopped()
 	require.Equal(t, imageTwo, image(w.live("podinfo-primary")))
 	w.await("the primary has its size", func() bool { return w.sizes() == "0/5" })
-	require.Equal(t, map[string]string{"app": "podinfo-primary"}, w.behind())
+	require.Equal(t, map[string]string{"app": "podinfo-primary"}, w.apexSelector())
 	require.Zero(t, *w.status().ActualWeight)
 }
 
 func TestReplicaRatioGoesBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.five()
+	w.scaleToFive()
 	w.begin(ratio)
 	w.judge.failFrom(80, -1)
 	w.judge.hold(80)
-	w.set(imageTwo)
+	w.setImage(imageTwo)
 	w.await("the larger step", func() bool { return w.sizes() == "4/1" })
 	w.judge.goOn()
-	w.until(v1beta1.PhaseFailed)
+	w.awaitPhase(v1beta1.PhaseFailed)
 	w.await("the primary grows back first", func() bool { return w.live("podinfo-primary").Status.AvailableReplicas == 5 })
-	w.stopped()
+	w.awaitTargetStopped()
 	require.Equal(t, imageOne, image(w.live("podinfo-primary")))
-	w.await("users are with the primary", func() bool { return w.behind()["app"] == "podinfo-primary" })
+	w.await("users are with the primary", func() bool { return w.apexSelector()["app"] == "podinfo-primary" })
 }
 
 func TestReplicaRatioIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.run(ratio)
-	w.told(v1beta1.ConditionValid, metav1.ConditionFalse, "spec.analysis.replicaRatio: needs the label sluice.dev/apex: podinfo")
-	w.five()
-	w.told(v1beta1.ConditionValid, metav1.ConditionTrue, "The spec is valid for provider kubernetes.")
-	w.until(v1beta1.PhaseInitialized)
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, "spec.analysis.replicaRatio: needs the label sluice.dev/apex: podinfo")
+	w.scaleToFive()
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionTrue, "The spec is valid for provider kubernetes.")
+	w.awaitPhase(v1beta1.PhaseInitialized)
 }

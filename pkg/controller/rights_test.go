@@ -62,8 +62,8 @@ func TestRoutesMayNotBeListed(t *testing.T) {
 	o.launch(t, w.entitled(everythingBut("networking.istio.io")...), w.ns, w.clock, w.judge)
 
 	const missing = `the operator may not list destinationrules.networking.istio.io: grant its account`
-	w.told(v1beta1.ConditionValid, metav1.ConditionFalse, missing)
-	w.hears(o, "Warning Invalid "+missing)
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, missing)
+	w.awaitEvent(o, "Warning Invalid "+missing)
 	require.Equal(t, v1beta1.CanaryPhase(""), w.status().Phase, "nothing is initialised before a route can exist")
 	require.NoError(t, w.Create(t.Context(), other))
 	w.await("the worker is free for others", func() bool { return w.named("other").Status.Phase == v1beta1.PhaseInitialized })

@@ -21,7 +21,7 @@ func TestInitialise(t *testing.T) {
 	require.Equal(t, "podinfo-primary", w.selector("podinfo-primary"))
 	require.Equal(t, "podinfo", w.selector("podinfo-canary"))
 	require.Equal(t, "100/0", w.weights())
-	w.hears(o, "Normal Initialized Initialization done! podinfo."+w.ns)
+	w.awaitEvent(o, "Normal Initialized Initialization done! podinfo."+w.ns)
 }
 
 func TestGoodRevisionIsPromoted(t *testing.T) {
@@ -29,9 +29,9 @@ func TestGoodRevisionIsPromoted(t *testing.T) {
 	w := newWorld(t)
 	o := w.begin()
 	seen := w.history()
-	w.set(imageTwo)
-	w.until(v1beta1.PhaseSucceeded)
-	w.stopped()
+	w.setImage(imageTwo)
+	w.awaitPhase(v1beta1.PhaseSucceeded)
+	w.awaitTargetStopped()
 	require.Equal(t, imageTwo, image(w.live("podinfo-primary")))
 	require.Equal(t, "100/0", w.weights())
 	require.Equal(t, []string{
@@ -39,7 +39,7 @@ func TestGoodRevisionIsPromoted(t *testing.T) {
 	}, seen())
 	s := w.status()
 	require.Equal(t, s.LastAppliedSpec, s.LastPromotedSpec)
-	w.hears(o, "Normal Promoted")
+	w.awaitEvent(o, "Normal Promoted")
 	require.Equal(t, []string{
 		"Normal MetricsReachable all the metrics providers are available!",
 		"Normal Initialized Initialization done! podinfo." + w.ns,
@@ -58,13 +58,13 @@ func TestBadRevisionIsRolledBack(t *testing.T) {
 	w := newWorld(t)
 	o := w.begin()
 	w.judge.fail(-1)
-	w.set(imageTwo)
-	w.until(v1beta1.PhaseFailed)
-	w.stopped()
+	w.setImage(imageTwo)
+	w.awaitPhase(v1beta1.PhaseFailed)
+	w.awaitTargetStopped()
 	require.Equal(t, imageOne, image(w.live("podinfo-primary")))
 	require.Equal(t, "100/0", w.weights())
 	require.Equal(t, 2, w.status().FailedChecks)
-	w.hears(o, "Warning RolledBack Rolling back podinfo."+w.ns+" failed checks threshold reached 2")
+	w.awaitEvent(o, "Warning RolledBack Rolling back podinfo."+w.ns+" failed checks threshold reached 2")
 }
 
 func TestSettledCanaryCostsNothing(t *testing.T) {

@@ -22,14 +22,14 @@ func TestARealRolloutIsOneTrace(t *testing.T) {
 	}
 	require.NoError(t, w.Create(t.Context(), w.canary()))
 	o := start(t, w.ns, w.clock, w.judge, 0, traced)
-	w.until(v1beta1.PhaseInitialized)
+	w.awaitPhase(v1beta1.PhaseInitialized)
 	w.judge.hold(50)
-	w.set(imageTwo)
-	w.routed("50/50")
+	w.setImage(imageTwo)
+	w.awaitWeights("50/50")
 	o.stop()
 	w.judge.goOn()
 	start(t, w.ns, w.clock, w.judge, 0, traced)
-	w.until(v1beta1.PhaseSucceeded)
+	w.awaitPhase(v1beta1.PhaseSucceeded)
 	w.await("the rollout is written", func() bool { return len(into.GetSpans()) == 6 })
 
 	spans := into.GetSpans()

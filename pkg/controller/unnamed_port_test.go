@@ -39,8 +39,8 @@ func TestUnnamedPort(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.collect()
-			w.edit(func(d *appsv1.Deployment) {
+			w.garbageCollect()
+			w.editTarget(func(d *appsv1.Deployment) {
 				d.Spec.Template.Spec.Containers[0].Ports = []corev1.ContainerPort{{Name: "http", ContainerPort: 9898}, {Name: "grpc", ContainerPort: 9999}}
 			})
 			s := &corev1.Service{
@@ -59,8 +59,8 @@ func TestUnnamedPort(t *testing.T) {
 				return all
 			}
 			require.Equal(t, tc.want, ports(), tc.reason)
-			w.set(imageTwo)
-			w.until(v1beta1.PhaseSucceeded)
+			w.setImage(imageTwo)
+			w.awaitPhase(v1beta1.PhaseSucceeded)
 			require.Equal(t, tc.want, ports(), "and has it after a rollout")
 			w.delete("podinfo")
 			require.Equal(t, before, w.service("podinfo").Spec.Ports, "it is given back as it was")

@@ -38,13 +38,13 @@ func TestLentRouteSurvivesCrashes(t *testing.T) {
 func (l lending) lives(t *testing.T, fails, k int, ends v1beta1.CanaryPhase, want, reason string) int {
 	t.Helper()
 	s := l.enter(t)
-	s.collect()
+	s.garbageCollect()
 	before := l.lend(s)
 	s.judge.fail(fails)
 	require.NoError(t, s.Create(t.Context(), s.canary(l.refer, revert)))
 	o := start(t, s.ns, s.clock, s.judge, k)
 	stages := []stop{
-		{is: func() bool { return s.status().Phase == v1beta1.PhaseInitialized && s.split() == "100/0" }, then: func() { s.set(imageTwo) }},
+		{is: func() bool { return s.status().Phase == v1beta1.PhaseInitialized && s.split() == "100/0" }, then: func() { s.setImage(imageTwo) }},
 		{is: func() bool {
 			return s.status().Phase == ends && s.split() == "100/0" && image(s.live("podinfo-primary")) == want && workload.SizeOf(s.live("podinfo")) == 0
 		}, then: func() { require.NoError(t, s.Delete(t.Context(), s.named("podinfo"))) }},

@@ -25,7 +25,7 @@ func (s *setting) vanish() {
 		_ = s.split()
 		return apierrors.IsNotFound(s.Get(s.Context(), client.ObjectKey{Namespace: s.ns, Name: "podinfo"}, &v1beta1.Canary{}))
 	}
-	s.patient(is, func() string { return "the Canary does not go" }, func() any { return s.way() })
+	s.eventually(is, func() string { return "the Canary does not go" }, func() any { return s.way() })
 }
 
 // home says that everything is the user's again: the apex Service has the requests and leads to the target, which
@@ -41,19 +41,19 @@ func (s *setting) home() bool {
 // done.
 func (l lending) deleted(t *testing.T) {
 	s, _, before := l.open(t, every("5m"))
-	s.collect()
-	s.set(imageTwo)
+	s.garbageCollect()
+	s.setImage(imageTwo)
 	s.at("50/50")
 	s.vanish()
-	s.patient(s.home, func() string { return "users are not with their own again" }, func() any { return s.way() })
+	s.eventually(s.home, func() string { return "users are not with their own again" }, func() any { return s.way() })
 	require.Equal(t, l.weightless(s, before), l.weightless(s, s.way()))
 }
 
 // reverted has the Canary wait until the target has everything.
 func (l lending) reverted(t *testing.T) {
 	s, _, before := l.open(t, revert, every("5m"))
-	s.collect()
-	s.set(imageTwo)
+	s.garbageCollect()
+	s.setImage(imageTwo)
 	s.at("50/50")
 	phases := s.history()
 	s.vanish()
@@ -97,9 +97,9 @@ func (l lending) noApex(t *testing.T) {
 // calledOff is a Canary that need not be waited for any more, and lives on: nothing is given back.
 func (l lending) calledOff(t *testing.T) {
 	s, _, _ := l.open(t, revert)
-	s.respec(func(c *v1beta1.Canary) { c.Spec.RevertOnDeletion = false })
+	s.editCanary(func(c *v1beta1.Canary) { c.Spec.RevertOnDeletion = false })
 	s.await("the finalizer goes", func() bool { return len(s.named("podinfo").Finalizers) == 0 })
-	s.set(imageTwo)
+	s.setImage(imageTwo)
 	s.phase(v1beta1.PhaseSucceeded)
 	s.at("100/0")
 	require.Equal(t, "podinfo-primary", s.selector("podinfo"))
@@ -109,10 +109,10 @@ func (l lending) calledOff(t *testing.T) {
 // early goes before it has moved anything: the route is not ours to change.
 func (l lending) early(t *testing.T) {
 	s := l.enter(t)
-	s.broken("podinfo-primary", imageOne)
+	s.breakPods("podinfo-primary", imageOne)
 	before := l.lend(s)
 	s.run(l.refer)
-	s.collect()
+	s.garbageCollect()
 	s.await("the primary is made", func() bool { return s.status().Phase == v1beta1.PhaseInitializing && s.starting() })
 	require.NoError(t, s.Delete(t.Context(), s.named("podinfo")))
 	s.gone(&v1beta1.Canary{}, "podinfo")
@@ -144,9 +144,9 @@ func (l lending) abandoned(t *testing.T) {
 	both := func() bool {
 		return other.split() == "100/0" && s.split() == "100/0" && workload.SizeOf(s.live("podinfo")) == 0
 	}
-	s.patient(both, func() string { return "both routes are not moved" }, func() any { return other.way() })
+	s.eventually(both, func() string { return "both routes are not moved" }, func() any { return other.way() })
 	require.NoError(t, s.Delete(t.Context(), other.way()))
-	s.told(v1beta1.ConditionValid, metav1.ConditionFalse, `spec.service.routeRefs[1].name: `+l.kind+` "backstage" does not exist`)
+	s.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, `spec.service.routeRefs[1].name: `+l.kind+` "backstage" does not exist`)
 	s.vanish()
 	require.True(t, s.home(), "it is done before the Canary goes: %v", s.way())
 	require.Equal(t, l.weightless(s, before), l.weightless(s, s.way()))

@@ -50,10 +50,10 @@ func TestOlderSchema(t *testing.T) {
 		c.Spec.Service.GatewayRefs = []v1beta1.GatewayRef{{Name: "public"}}
 		c.Spec.Service.Timeout = "5s"
 	})
-	s.told(v1beta1.ConditionValid, metav1.ConditionFalse, ".spec.rules[0].timeouts: field not declared in schema")
+	s.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, ".spec.rules[0].timeouts: field not declared in schema")
 	require.Nil(t, s.way())
-	s.respec(func(c *v1beta1.Canary) { c.Spec.Service.Timeout = "" })
+	s.editCanary(func(c *v1beta1.Canary) { c.Spec.Service.Timeout = "" })
 	s.at("100/0")
 	s.phase(v1beta1.PhaseInitialized)
-	s.told(v1beta1.ConditionValid, metav1.ConditionTrue, "")
+	s.awaitCondition(v1beta1.ConditionValid, metav1.ConditionTrue, "")
 }

@@ -48,7 +48,7 @@ func (l lending) good(t *testing.T) {
 	require.NoError(t, s.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(theirs), client.FieldOwner("argocd")))
 	require.NoError(t, unstructured.SetNestedField(before.Object, "web", "metadata", "labels", "app"))
 	s.judge.hold(50)
-	s.set(imageTwo)
+	s.setImage(imageTwo)
 	for _, split := range []string{"50/50", "0/100"} {
 		s.at(split)
 		require.Equal(t, l.weightless(s, before), l.weightless(s, s.way()), "weights are all that changes")
@@ -71,7 +71,7 @@ func (l lending) bad(t *testing.T) {
 	s, _, before := l.open(t)
 	s.judge.fail(-1)
 	s.judge.hold(50)
-	s.set(imageTwo)
+	s.setImage(imageTwo)
 	s.at("50/50")
 	s.judge.goOn()
 	s.phase(v1beta1.PhaseFailed)
@@ -84,7 +84,7 @@ func (l lending) bad(t *testing.T) {
 // edited has people change the list that we apply as a whole, in the middle of a rollout: no edit is lost.
 func (l lending) edited(t *testing.T) {
 	s, _, _ := l.open(t, every("5m"))
-	s.set(imageTwo)
+	s.setImage(imageTwo)
 	s.at("50/50")
 	after := l.edit(s, func(u *unstructured.Unstructured) {
 		l.inRule(s, u, func(rule map[string]any) { rule["name"] = "the-rest" })
@@ -95,7 +95,7 @@ func (l lending) edited(t *testing.T) {
 		u.SetAnnotations(map[string]string{"example.com/owner": "shop", keptNote: "kept"})
 	})
 	s.await("the weights are ours again", func() bool { return strings.Contains(s.fieldsOf(kube.FieldManager), l.rules) })
-	s.respec(every("10s"))
+	s.editCanary(every("10s"))
 	s.at("0/100")
 	require.Equal(t, l.weightless(s, after), l.weightless(s, s.way()))
 	s.phase(v1beta1.PhaseSucceeded)
@@ -125,13 +125,13 @@ func (l lending) drift(t *testing.T) {
 	}
 	reweigh(0, 100)
 	s.at("100/0")
-	s.hears(o, "Warning DriftCorrected "+l.kind+" storefront was changed by somebody else, put back")
-	s.set(imageTwo)
+	s.awaitEvent(o, "Warning DriftCorrected "+l.kind+" storefront was changed by somebody else, put back")
+	s.setImage(imageTwo)
 	s.at("50/50")
 	reweigh(80, 20)
 	s.at("50/50")
 	require.Equal(t, 50, s.status().CanaryWeight, "the rollout is where it was")
-	s.respec(every("10s"))
+	s.editCanary(every("10s"))
 	s.phase(v1beta1.PhaseSucceeded)
 	s.at("100/0")
 	require.Equal(t, l.weightless(s, before), l.weightless(s, s.way()))
@@ -141,28 +141,28 @@ func (l lending) drift(t *testing.T) {
 func (l lending) missing(t *testing.T) {
 	s := l.enter(t)
 	s.run(l.refer)
-	s.told(v1beta1.ConditionValid, metav1.ConditionFalse, `spec.service.routeRefs[0].name: `+l.kind+` "storefront" does not exist in namespace`)
+	s.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, `spec.service.routeRefs[0].name: `+l.kind+` "storefront" does not exist in namespace`)
 	err := s.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "podinfo-primary"}, &appsv1.Deployment{})
 	require.True(t, apierrors.IsNotFound(err), "nothing is half made")
 	require.Equal(t, "podinfo", s.selector("podinfo"))
 	l.lend(s)
 	s.phase(v1beta1.PhaseInitialized)
 	s.at("100/0")
-	s.told(v1beta1.ConditionValid, metav1.ConditionTrue, "")
+	s.awaitCondition(v1beta1.ConditionValid, metav1.ConditionTrue, "")
 }
 
 // goes has the route deleted and made again in the middle of a rollout.
 func (l lending) goes(t *testing.T) {
 	s, _, _ := l.open(t, every("5m"))
-	s.set(imageTwo)
+	s.setImage(imageTwo)
 	s.at("50/50")
 	require.NoError(t, s.Delete(t.Context(), s.way()))
-	s.told(v1beta1.ConditionValid, metav1.ConditionFalse, `"storefront" does not exist in namespace`)
+	s.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, `"storefront" does not exist in namespace`)
 	require.Nil(t, s.way(), "what is the user's is not made again")
 	require.Equal(t, v1beta1.PhaseProgressing, s.status().Phase)
 	l.lend(s)
 	s.at("50/50")
-	s.respec(every("10s"))
+	s.editCanary(every("10s"))
 	s.phase(v1beta1.PhaseSucceeded)
 	s.at("100/0")
 }
@@ -179,7 +179,7 @@ func (l lending) noPart(t *testing.T) {
 	})
 	untouched := s.way().GetResourceVersion()
 	s.run(l.refer)
-	s.told(v1beta1.ConditionValid, metav1.ConditionFalse,
+	s.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse,
 		`spec.service.routeRefs[0]: no rule of `+l.kind+` "storefront" has both Services "podinfo-primary" and "podinfo-canary" among its backends`)
 	require.Equal(t, untouched, s.way().GetResourceVersion())
 	whole := &unstructured.Unstructured{}

@@ -116,7 +116,7 @@ func sides(u *unstructured.Unstructured) (primary, canary string) {
 func (l lending) enter(t *testing.T) *setting {
 	t.Helper()
 	s := &setting{world: newWorld(t), provider: l.provider}
-	s.own()
+	s.createApexService()
 	return s
 }
 
@@ -178,7 +178,7 @@ func (l lending) weightless(s *setting, u *unstructured.Unstructured) map[string
 	}
 }
 
-// edit is what a person does to a route with kubectl.
+// editTarget is what a person does to a route with kubectl.
 func (l lending) edit(s *setting, change func(u *unstructured.Unstructured)) *unstructured.Unstructured {
 	s.Helper()
 	var u *unstructured.Unstructured

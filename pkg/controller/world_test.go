@@ -112,23 +112,23 @@ func (w *world) run(change ...func(*v1beta1.Canary)) *operator {
 func (w *world) begin(change ...func(*v1beta1.Canary)) *operator {
 	w.Helper()
 	o := w.run(change...)
-	w.until(v1beta1.PhaseInitialized)
-	w.stopped()
+	w.awaitPhase(v1beta1.PhaseInitialized)
+	w.awaitTargetStopped()
 	return o
 }
 
-func (w *world) stopped() {
+func (w *world) awaitTargetStopped() {
 	w.Helper()
 	w.await("the target is stopped", func() bool { return *w.live("podinfo").Spec.Replicas == 0 })
 }
 
 // set changes the image of the target.
-func (w *world) set(image string) {
+func (w *world) setImage(image string) {
 	w.Helper()
-	w.edit(func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = image })
+	w.editTarget(func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = image })
 }
 
-func (w *world) edit(change func(*appsv1.Deployment)) {
+func (w *world) editTarget(change func(*appsv1.Deployment)) {
 	w.Helper()
 	d := w.live("podinfo")
 	before := d.DeepCopy()
@@ -156,8 +156,8 @@ func (w *world) await(what string, is func() bool) {
 	require.Eventually(w, is, patience, lookout, what)
 }
 
-// until waits for a phase, and says where the rollout hangs when it does not come.
-func (w *world) until(phase v1beta1.CanaryPhase) {
+// awaitPhase waits for a phase, and says where the rollout hangs when it does not come.
+func (w *world) awaitPhase(phase v1beta1.CanaryPhase) {
 	w.Helper()
 	deadline := time.Now().Add(patience)
 	for tick := time.NewTicker(lookout); w.status().Phase != phase; <-tick.C {

@@ -20,7 +20,13 @@ import (
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
 )
 
-// world is one namespace with a Deployment of podinfo in it, and who plays the rest of the cluster.
+// world is one namespace with a Deployment of podinfo in it, and who plays the rest of the cluster. A test reads as
+//
+//	given   newWorld; run a Canary, or begin: until it is initialised. createApexService, createAutoscaler …
+//	when    setImage, editTarget, editCanary, delete, breakPods, healPods; judge.fail and judge.hold; restart
+//	then    awaitPhase, awaitSettled, awaitWeights, awaitCondition, awaitEvent, await; live, status and weights read
+//
+// What only the tests of one file need is in that file.
 type world struct {
 	*testing.T
 	client.Client

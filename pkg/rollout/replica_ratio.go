@@ -51,10 +51,11 @@ func (p *Plan) Unreachable(size int32) []Remark {
 
 // share is the percentage of requests that the canary gets by the number of its pods.
 func share(canary, primary int32) int {
-	if canary+primary == 0 {
+	all := float64(canary) + float64(primary)
+	if all == 0 {
 		return 0
 	}
-	return int(math.Round(everything * float64(canary) / float64(canary+primary)))
+	return int(math.Round(everything * float64(canary) / all))
 }
 
 // sizeByWeight turns an intent into one that is reached by sizes. While the primary grows back, the canary stays behind

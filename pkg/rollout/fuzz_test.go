@@ -136,7 +136,7 @@ func (d *drawn) status() v1beta1.CanaryStatus {
 }
 
 func (d *drawn) workload() Workload {
-	w := Workload{Revision: d.revision(), Health: Health(d.byte() % 5), Replicas: int32(max(d.int(), 0)), Available: int32(max(d.int(), 0)), Reason: pick(d, "", "x")}
+	w := Workload{Revision: d.revision(), Health: Health(d.byte() % 5), Replicas: int32(atLeastZero(d.int())), Available: int32(atLeastZero(d.int())), Reason: pick(d, "", "x")}
 	if at := d.when(); at != nil {
 		w.Since = at.Time
 	}

@@ -211,7 +211,7 @@ func FuzzDecide(f *testing.F) {
 			if equality.Semantic.DeepEqual(next.Status, s.Status) {
 				require.Empty(t, next.Notices, "nothing is said of what is not stored")
 			}
-			s.Status, s.Now = next.Status, s.Now.Add(max(next.After, time.Second))
+			s.Status, s.Now = next.Status, s.Now.Add(min(max(next.After, time.Second), time.Hour))
 			requireApplicable(t, s)
 		}
 	})

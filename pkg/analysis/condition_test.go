@@ -139,7 +139,8 @@ func TestConditionsAreCompiledApart(t *testing.T) {
 	<-began
 	require.NoError(t, all.find(`result > 1.0`).err, "Another Canary does not wait for it.")
 	close(goOn)
-	require.Same(t, <-slow, <-slow, "Two with the same condition wait for one compilation.")
+	first, second := <-slow, <-slow
+	require.Same(t, first, second, "Two with the same condition wait for one compilation.")
 }
 
 // TestConditionsCompileQuickly has the slowest expressions that are allowed.

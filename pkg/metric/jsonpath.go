@@ -91,7 +91,8 @@ func (s *search) walk(from []any, n jsonpath.Node) ([]any, error) {
 		return s.all(from)
 	case *jsonpath.RecursiveNode:
 		var found []any
-		return found, s.descend(&found, from)
+		err := s.descend(&found, from)
+		return found, err
 	case *jsonpath.ArrayNode:
 		return s.slice(from, n.Params)
 	case *jsonpath.UnionNode:

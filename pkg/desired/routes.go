@@ -16,7 +16,7 @@ import (
 func userRoutes(routes []runtime.ApplyConfiguration) []runtime.ApplyConfiguration {
 	marked := slices.Clone(routes) // what was rendered is shared
 	for i, o := range marked {
-		if own, ok := o.(router.Object); ok && own.Lent() {
+		if own, ok := o.(router.Object); ok && own.UserOwned() {
 			marked[i] = kube.PartialOwned(own)
 		}
 	}
@@ -45,7 +45,7 @@ func DetachedRoute(f *Facts, ref v1beta1.OwnRoute) (detached []runtime.ApplyConf
 		return nil, err
 	}
 	for _, o := range routes {
-		if own, ok := o.(router.Object); ok && own.Lent() { // the others go with the Canary
+		if own, ok := o.(router.Object); ok && own.UserOwned() { // the others go with the Canary
 			detached = append(detached, kube.Partial(own))
 		}
 	}

@@ -70,7 +70,7 @@ func (r knative) Render(in Input) ([]runtime.ApplyConfiguration, error) {
 			Problem: fmt.Sprintf("Service %q has no annotation %s, which says what is promoted", service.GetName(), v1beta1.PrimaryRevisionAnnotation),
 		}
 	}
-	// Without an owner, by which it counts as lent: see Object.Lent.
+	// Without an owner, by which it counts as the user's: see Object.UserOwned.
 	u := &unstructured.Unstructured{Object: map[string]any{
 		"spec": map[string]any{"traffic": r.traffic(in, primary)},
 	}}

@@ -16,7 +16,7 @@ func TestKumaNamesWhatItLeaves(t *testing.T) {
 	c := podinfo(nil)
 	o := one(t, newKuma(t), input(c))
 	require.Equal(t, []router.Ref{{GroupVersionKind: o.GroupVersionKind(), Name: o.GetName()}}, u.ClusterScopedRoutes(c), "it is what is rendered")
-	require.False(t, router.Object{Unstructured: o}.Lent(), "it is not the user's")
+	require.False(t, router.Object{Unstructured: o}.UserOwned(), "it is not the user's")
 }
 
 func TestCanaryOf(t *testing.T) {

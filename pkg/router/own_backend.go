@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// Lent says that an object is the user's own: only the fields in it are set, and it is never made where it is missing.
+// UserOwned says that an object is the user's own: only the fields in it are set, and it is never made where it is missing.
 // What is ours has an owner, unless it is outside of namespaces, where it can't have one.
-func (o Object) Lent() bool { return o.GetNamespace() != "" && len(o.GetOwnerReferences()) == 0 }
+func (o Object) UserOwned() bool { return o.GetNamespace() != "" && len(o.GetOwnerReferences()) == 0 }
 
 // serviceOf is the name of the Service that a backend of the Gateway API or a destination of Istio leads to, empty if
 // that is none of the namespace's.

@@ -39,7 +39,7 @@ func live(t *testing.T, text string) *unstructured.Unstructured {
 	return u
 }
 
-func lent(kind string, objects ...*unstructured.Unstructured) router.Input {
+func withUserRoutes(kind string, objects ...*unstructured.Unstructured) router.Input {
 	in := router.Input{
 		Canary: podinfo(func(s *v1beta1.CanaryService) { s.RouteRefs = []v1beta1.OwnRoute{{Kind: kind, Name: "storefront"}} }),
 		Read:   map[router.Ref]*unstructured.Unstructured{},
@@ -54,14 +54,14 @@ func lent(kind string, objects ...*unstructured.Unstructured) router.Input {
 func TestOwnRouteKeepsAllButWeights(t *testing.T) {
 	for weight := range 101 {
 		found := live(t, ownHTTPRoute)
-		in := lent("HTTPRoute", found)
+		in := withUserRoutes("HTTPRoute", found)
 		in.Traffic.Weight = weight
 		applied, err := newGatewayAPI(t, "gatewayapi").Render(in)
 		require.NoError(t, err)
 		require.Equal(t, live(t, ownHTTPRoute), found, "what was read is not written to")
 		got := routertest.Objects(t, applied)
 		require.Len(t, got, 1)
-		require.True(t, applied[0].(router.Object).Lent())
+		require.True(t, applied[0].(router.Object).UserOwned())
 		want := live(t, strings.NewReplacer("weight: 9", "weight: "+itoa(100-weight),
 			"{name: podinfo-canary, port: 9898}", "{name: podinfo-canary, port: 9898, weight: "+itoa(weight)+"}").Replace(ownHTTPRoute))
 		require.Equal(t, map[string]any{"rules": want.Object["spec"].(map[string]any)["rules"]}, got[0].Object["spec"])
@@ -72,7 +72,7 @@ func TestOwnRouteKeepsAllButWeights(t *testing.T) {
 func itoa(n int) string { raw, _ := json.Marshal(n); return string(raw) }
 
 func TestOwnRouteContract(t *testing.T) {
-	in := lent("HTTPRoute", live(t, ownHTTPRoute))
+	in := withUserRoutes("HTTPRoute", live(t, ownHTTPRoute))
 	weights := func(t *testing.T, objects []*unstructured.Unstructured) map[string]int64 {
 		t.Helper()
 		rules, _, err := unstructured.NestedSlice(objects[0].Object, "spec", "rules")
@@ -103,7 +103,7 @@ func TestOwnRouteDestinations(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			in := lent("VirtualService", live(t, strings.NewReplacer("LIST", tc.list, "PRIMARY", tc.primary).Replace(route)))
+			in := withUserRoutes("VirtualService", live(t, strings.NewReplacer("LIST", tc.list, "PRIMARY", tc.primary).Replace(route)))
 			in.Traffic.Weight = 30
 			applied, err := newIstio(t).Render(in)
 			if !tc.part {
@@ -155,7 +155,7 @@ func TestOwnRouteRefuses(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			in := lent("HTTPRoute", live(t, ownHTTPRoute))
+			in := withUserRoutes("HTTPRoute", live(t, ownHTTPRoute))
 			tc.change(&in)
 			_, err := newGatewayAPI(t, "gatewayapi").Render(in)
 			var invalid *rollout.InvalidError

@@ -39,7 +39,7 @@ func Contract(t *testing.T, r router.Router, c *v1beta1.Canary, weights Weights,
 		require.Equal(t, objects, Objects(t, render(t, r, in)), "the same input must give the same objects")
 		for _, o := range objects {
 			declared(t, o, r, c)
-			if (router.Object{Unstructured: o}).Lent() {
+			if (router.Object{Unstructured: o}).UserOwned() {
 				borrowed(t, o, r.Reads(c))
 				continue
 			}

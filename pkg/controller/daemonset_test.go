@@ -55,7 +55,7 @@ func (w nodal) off() bool {
 	return w.live("podinfo").Spec.Template.Spec.NodeSelector[workload.ScaleToZero] == "true"
 }
 
-func (w nodal) set(image string) {
+func (w nodal) setImage(image string) {
 	w.Helper()
 	d := w.live("podinfo")
 	before := d.DeepCopy()

@@ -165,7 +165,7 @@ func (k *knative) traffic() string {
 	return strings.Join(shares, " ")
 }
 
-func (k *knative) routed(want string) {
+func (k *knative) awaitWeights(want string) {
 	k.Helper()
 	k.await("traffic is "+want, func() bool { return k.traffic() == want })
 }

@@ -1,6 +1,10 @@
 package controller
 
 import (
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/workload"
+
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,4 +72,31 @@ func TestRoutesMayNotBeListed(t *testing.T) {
 	require.NoError(t, w.Create(t.Context(), other))
 	w.await("the worker is free for others", func() bool { return w.named("other").Status.Phase == v1beta1.PhaseInitialized })
 	require.True(t, o.manager.GetCache().WaitForCacheSync(t.Context()), "readiness waits for nothing that never comes")
+}
+
+// TestTargetMayNotBeRead has a Canary deleted that is to give its target back, while the operator may not read that: whether
+// there is one it cannot know, so that the primary, which serves, must not go.
+func TestTargetMayNotBeRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.begin(revert).stop()
+	rules := append(everythingBut("apps"),
+		rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"*"}, Verbs: []string{"list", "watch", "create", "update", "patch"}})
+	o := &operator{Crasher: &kubetest.Crasher{}}
+	o.launch(t, w.entitled(rules...), w.ns, w.clock, w.judge)
+	require.NoError(t, w.Delete(t.Context(), w.canary()))
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, `cannot get resource "deployments"`)
+	passes := o.passes()
+	w.setImage(imageTwo)
+	w.await("it was looked at again", func() bool { return o.passes() > passes })
+	require.Equal(t, []string{v1beta1.Finalizer}, w.named("podinfo").Finalizers)
+	require.NotNil(t, w.live("podinfo-primary"))
+
+	role := &rbacv1.Role{}
+	require.NoError(t, w.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "operator-" + w.ns}, role))
+	role.Rules[len(role.Rules)-1].Verbs = []string{"*"}
+	require.NoError(t, w.Update(t.Context(), role))
+	w.setImage(imageOne)
+	w.gone(&v1beta1.Canary{}, "podinfo")
+	require.Equal(t, int32(2), workload.SizeOf(w.live("podinfo")))
 }

@@ -27,6 +27,7 @@ type Facts struct {
 
 	Kind            workload.Kind
 	Target, Primary workload.Object
+	TargetUnread    bool                    // it could not be read: nobody knows whether there is one
 	Previous        *corev1.PodTemplateSpec // that the primary returns to; nil: it does not
 	Autoscaler      workload.Object         // of the target
 	Apex            *corev1.Service

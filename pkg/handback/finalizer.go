@@ -83,7 +83,7 @@ func InTerminatingNamespace(f *desired.Facts) bool {
 
 // served says that nobody would be worse off without the Canary: it has taken nothing, or its target can answer.
 func served(f *desired.Facts) bool {
-	return f.Canary.Status.Phase == "" || f.Target == nil || f.Snapshot.Target.Health == rollout.Available
+	return f.Canary.Status.Phase == "" || f.Target == nil && !f.TargetUnread || f.Snapshot.Target.Health == rollout.Available
 }
 
 // beforeRelease is what is left to do for a Canary whose finalizer is about to go.

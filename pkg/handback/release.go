@@ -31,6 +31,9 @@ func (h *Handback) Release(ctx context.Context, c *v1beta1.Canary) (done bool, e
 	}
 	// Live, for the target: the cache may be of before it was stopped.
 	f, err := h.Reader.LiveTarget(ctx, c)
+	if err == nil && f.TargetUnread {
+		return false, f.Refused
+	}
 	// Without a target there is nobody to give anything back to.
 	if err != nil || f.Target == nil || stoppedForAnother(f) {
 		return err == nil, err

@@ -23,6 +23,7 @@ func (r *Reader) readTarget(ctx context.Context, f *desired.Facts, from pass) (e
 	}
 	o, err := fetch(ctx, f, from.targets, f.Canary.Spec.TargetRef.Name)
 	if err != nil || o == nil {
+		f.TargetUnread = err != nil
 		return err
 	}
 	if err := checkNotGenerated(f, o); err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/announce"
 )
 
-// File trace.go sends rollouts to an OpenTelemetry collector; what is in them is pkg/controller's.
+// File trace.go sends rollouts to an OpenTelemetry collector; what is in them is pkg/announce's.
 
 // newTracer has rollouts written to a collector while the manager runs. Without an endpoint there is none.
 //

@@ -73,6 +73,8 @@ const (
 	retryRejected = time.Minute
 	// lookDeadline bounds what one look at a Canary may take: a read that never ends holds a worker.
 	lookDeadline = 30 * time.Second
+	// listDeadline bounds the look whether a kind may be listed, for which others wait.
+	listDeadline = 2 * time.Second
 )
 
 // wire makes the parts that share what the Reconciler was given.

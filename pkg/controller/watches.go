@@ -82,7 +82,7 @@ func (r *Reconciler) permitted(ctx context.Context, kind schema.GroupVersionKind
 	if err != nil {
 		return fmt.Errorf("find out about %s: %w", kind.Kind, err)
 	}
-	ctx, stop := context.WithTimeout(ctx, lookDeadline)
+	ctx, stop := context.WithTimeout(ctx, listDeadline)
 	defer stop()
 	some := &metav1.PartialObjectMetadataList{}
 	some.SetGroupVersionKind(kind)

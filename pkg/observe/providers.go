@@ -26,7 +26,7 @@ type Routers struct {
 	// Watch starts to watch a kind. It is called once for each.
 	Watch func(context.Context, schema.GroupVersionKind) error
 	// Permitted asks, before a kind is watched, whether that may be listed: an informer that may not is never filled, and
-	// whoever reads from it waits for ever. An error is *NotPermittedError. Nil: nobody is asked.
+	// whoever reads from it waits for ever. The answer is a *NotPermittedError. Nil: nobody is asked.
 	Permitted func(context.Context, schema.GroupVersionKind) error
 
 	// Held while the cluster is asked: of many Canaries that begin at once one asks, and the others have its answer.
@@ -46,7 +46,7 @@ type denial struct {
 }
 
 // rediscover is how long an answer about what the cluster serves is good for, when something was missing in it.
-// It is less than unserved, so that who waits for an API is not given the same answer twice.
+// It is less than the time after which a Canary looks again for an API, so that who waits for an API is not given the same answer twice.
 const rediscover = 5 * time.Second
 
 // WatchKind has a kind watched that is no provider's.
@@ -178,7 +178,10 @@ func (r *Routers) watch(ctx context.Context, kind schema.GroupVersionKind) error
 			if r.denied == nil {
 				r.denied = map[schema.GroupVersionKind]denial{}
 			}
-			r.denied[kind] = denial{err: err, at: r.Now()}
+			// Another error may be of this one call, and says nothing to others.
+			if NotPermitted(err) {
+				r.denied[kind] = denial{err: err, at: r.Now()}
+			}
 			return err
 		}
 	}

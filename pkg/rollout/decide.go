@@ -39,7 +39,7 @@ func Decide(s Snapshot, f Findings) Decision {
 	return t.conclude()
 }
 
-// newTurn copies the status in depth: conditions and measurements are changed in place, and conclude compares the two.
+// newTransition copies the status in depth: conditions and measurements are changed in place, and conclude compares the two.
 func newTransition(s Snapshot) *transition {
 	t := &transition{Snapshot: s, stored: s.Status}
 	t.Status = bounded(s.Status)

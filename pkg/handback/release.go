@@ -82,10 +82,10 @@ func (h *Handback) StartTarget(ctx context.Context, f *desired.Facts) (bool, err
 	return changed, nil
 }
 
-// resumeScaler ends the pause of the target's scaler. One that is gone, or cannot be read, holds nobody.
+// resumeScaler ends the pause of the target's scaler. One that is gone, or that is no scaler, holds nobody.
 func (h *Handback) resumeScaler(ctx context.Context, f *desired.Facts) error {
 	source, err := h.Reader.Autoscaler(ctx, f)
-	if err != nil && !observe.UserError(err) {
+	if observe.IgnoreUserError(err) != nil {
 		return err
 	}
 	// Paused is at zero, which is our doing; a pause at another size is the user's.

@@ -19,7 +19,10 @@ import (
 func (r *Reader) readClusterScopedRoutes(ctx context.Context, f *desired.Facts, p pass) error {
 	if p.providerErr != nil {
 		f.NeedsFinalizer = controllerutil.ContainsFinalizer(f.Canary, v1beta1.Finalizer) // nobody knows what there is, so nothing is changed
-		return IgnoreUserError(p.providerErr)
+		if UserError(p.providerErr) {
+			return nil // it is told with the rest of the plan
+		}
+		return p.providerErr
 	}
 	u, ok := p.router.(router.ClusterScoped)
 	f.NeedsFinalizer = ok

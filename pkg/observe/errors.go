@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/kube"
@@ -33,9 +32,10 @@ func NotPermitted(err error) bool {
 	return errors.As(err, new(*NotPermittedError)) || apierrors.IsForbidden(err)
 }
 
-// IgnoreUserError drops what only the user could mend.
+// IgnoreUserError drops what is wrong with a spec, or with what it refers to, for who gives back: there is nobody to be told
+// any more. A right that is missing is kept: it may be granted, and what is owed is owed until then.
 func IgnoreUserError(err error) error {
-	if UserError(err) {
+	if UserError(err) && !NotPermitted(err) {
 		return nil
 	}
 	return client.IgnoreNotFound(err)

@@ -1,8 +1,6 @@
 package controller
 
 import (
-	"github.com/sluice-cd/sluice/pkg/workload"
-
 	"testing"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
+	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 // serves says of a Deployment what its controller would, which a server of its own does not have.

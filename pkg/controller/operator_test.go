@@ -2,9 +2,6 @@ package controller
 
 import (
 	"cmp"
-
-	"github.com/sluice-cd/sluice/pkg/observe"
-
 	"context"
 	"os"
 	"os/exec"
@@ -30,6 +27,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
 	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/observe"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )

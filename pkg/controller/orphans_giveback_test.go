@@ -1,12 +1,6 @@
 package controller
 
 import (
-	"github.com/sluice-cd/sluice/pkg/desired"
-
-	"github.com/sluice-cd/sluice/pkg/workload"
-
-	"github.com/sluice-cd/sluice/pkg/handback"
-
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +10,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/desired"
+	"github.com/sluice-cd/sluice/pkg/handback"
+	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 // TestLentRouteIsLedBackUnseen has a Canary go while no operator runs that moved users by a route of theirs.

@@ -1,10 +1,6 @@
 package controller
 
 import (
-	"github.com/sluice-cd/sluice/pkg/desired"
-
-	"github.com/sluice-cd/sluice/pkg/handback"
-
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,6 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/desired"
+	"github.com/sluice-cd/sluice/pkg/handback"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 

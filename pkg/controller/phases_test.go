@@ -1,8 +1,6 @@
 package controller
 
 import (
-	"github.com/sluice-cd/sluice/pkg/workload"
-
 	"fmt"
 	"testing"
 
@@ -11,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 // stage is how a world gets into a phase and is kept there, and what ends that.

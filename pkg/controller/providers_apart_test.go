@@ -1,8 +1,6 @@
 package controller
 
 import (
-	"github.com/sluice-cd/sluice/pkg/workload"
-
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,6 +18,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
 	"github.com/sluice-cd/sluice/pkg/router"
+	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 // elsewhere has the test run against a server of its own, for kinds that other tests need to be missing.

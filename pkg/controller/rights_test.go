@@ -1,19 +1,17 @@
 package controller
 
 import (
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/sluice-cd/sluice/pkg/workload"
-
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
+	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 // entitled is a connection as an account that has rules' rights in the namespace, and no others.

@@ -1,10 +1,6 @@
 package controller
 
 import (
-	"github.com/sluice-cd/sluice/pkg/desired"
-
-	"github.com/sluice-cd/sluice/pkg/observe"
-
 	"testing"
 	"time"
 
@@ -16,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/desired"
+	"github.com/sluice-cd/sluice/pkg/observe"
 	"github.com/sluice-cd/sluice/pkg/router"
 )
 

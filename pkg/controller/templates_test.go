@@ -1,8 +1,6 @@
 package controller
 
 import (
-	"github.com/sluice-cd/sluice/pkg/observe"
-
 	"net/http"
 	"testing"
 
@@ -13,6 +11,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/analysis"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
+	"github.com/sluice-cd/sluice/pkg/observe"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 

@@ -1,8 +1,6 @@
 package controller
 
 import (
-	"github.com/sluice-cd/sluice/pkg/workload"
-
 	"testing"
 	"time"
 
@@ -11,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 // TestLentRouteSurvivesCrashes kills the operator after its k-th write, for every k of a whole life: the Canary takes

@@ -1,8 +1,6 @@
 package controller
 
 import (
-	"github.com/sluice-cd/sluice/pkg/workload"
-
 	"fmt"
 	"testing"
 
@@ -15,6 +13,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube"
+	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 // vanish deletes the Canary and waits until it is gone, while the provider answers.

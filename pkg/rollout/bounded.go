@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"math"
+	"slices"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
@@ -17,7 +18,8 @@ func bounded(s v1beta1.CanaryStatus) v1beta1.CanaryStatus {
 		actual := min(max(*s.ActualWeight, 0), everything)
 		s.ActualWeight = &actual
 	}
-	if s.Analysis != nil {
+	// Copied only where something is wrong: every look at every Canary comes by here.
+	if s.Analysis != nil && slices.ContainsFunc(s.Analysis.Metrics, outOfBounds) {
 		s.Analysis = s.Analysis.DeepCopy()
 		for i := range s.Analysis.Metrics {
 			m := &s.Analysis.Metrics[i]
@@ -25,6 +27,10 @@ func bounded(s v1beta1.CanaryStatus) v1beta1.CanaryStatus {
 		}
 	}
 	return s
+}
+
+func outOfBounds(m v1beta1.MetricStatus) bool {
+	return m.Checks != atLeastZero(m.Checks) || m.Failures != atLeastZero(m.Failures) || m.PassesInRow != atLeastZero(m.PassesInRow)
 }
 
 // atLeastZero is a number of things, to which one can be added.

@@ -122,8 +122,12 @@ func (w *Workloads) Reconcile(ctx context.Context, req reconcile.Request) (recon
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	rs, err := w.replicaSet(ctx, d)
+	if err != nil && again(err) == nil {
+		// The ReplicaSet of a Deployment of this name that is gone was collected just now, which wakes nobody.
+		return reconcile.Result{RequeueAfter: 10 * time.Millisecond}, nil
+	}
 	if err != nil {
-		return reconcile.Result{}, again(err)
+		return reconcile.Result{}, err
 	}
 	pods, err := w.pods(ctx, d, rs)
 	if err != nil {

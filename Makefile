@@ -35,20 +35,28 @@ build: ## Build the programs into bin/
 	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 # The race detector needs a C compiler, and the reconciler's tests a real API server. Most of their time is spent
-# waiting for it, so that more of them run at once than there are cores. What repeats one test hundreds of times does so
-# without the detector, which makes it up to twenty times as slow: random runs, in which nothing happens at the same time,
-# and crashes after each write, of which it sees some with -short.
+# waiting for it, so that more of them run at once than there are cores. What takes long is run without the detector,
+# which makes it up to twenty times as slow: random runs, in which nothing happens at the same time, and the reconciler's
+# tests and pairs of fields, of which it sees a part with -short.
 .PHONY: test
-test: compiler ## Run all tests but the end-to-end ones, with the race detector
+test: compiler systems ## Run all tests but the end-to-end ones, with the race detector
 	SLUICE_KUBE_BINARY=$$(e2e/build/build kube); export SLUICE_KUBE_BINARY; \
 	go test -race -short -parallel 8 -timeout 40m $$(go list ./... | grep -v pkg/simulate); \
-	go test -parallel 8 -timeout 40m -run Crash ./pkg/controller; \
+	go test -parallel 10 -timeout 40m ./pkg/controller; \
+	go test -run EveryPair ./pkg/router; \
 	go test -timeout 40m ./pkg/simulate
 	cd e2e && go test $$(go list ./... | grep -v /suite)
 
 .PHONY: compiler
 compiler:
 	@command -v gcc >/dev/null || { apt-get update -qq && apt-get install -y -qq gcc libc6-dev; }
+
+# In runlevel 1 Debian starts no service of what it installs.
+.PHONY: systems
+systems: ## Install the monitoring systems that tests ask
+	@dpkg -s victoria-metrics graphite-carbon graphite-web >/dev/null 2>&1 || { apt-get update -qq && \
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends victoria-metrics graphite-carbon graphite-web >/dev/null; } || \
+	echo 'NOT INSTALLED: victoria-metrics, graphite-carbon and graphite-web. Tests that ask them are skipped.'
 
 .PHONY: lint
 lint: ## Run the linters, and see that both modules are tidy
@@ -64,10 +72,18 @@ generate: ## Write what is derived from the API's types
 	$$generator crd:allowDangerousTypes=true paths=./pkg/apis/... output:crd:artifacts:config=artifacts/crds
 	cp artifacts/crds/*.yaml kustomize/base/crds/
 	cp artifacts/crds/*.yaml charts/sluice/crds/
+	cp kustomize/policies/{author,actions}.yaml charts/sluice/policies/
+	go test ./pkg/observe -run TestStatusSchema -count=1 -update
 	go test ./pkg/apis/v1beta1 -run TestReference -count=1 -update
 
+.PHONY: sbom
+sbom: build ## List what the programs are made of, as SPDX, beside them
+	export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct); \
+	cd e2e && go run ./cmd/sbom -program ../bin/sluice -version '$(VERSION)' -dockerfile ../Dockerfile $(if $(BASE),-base $(BASE)) -out ../bin/sluice.spdx.json; \
+	go run ./cmd/sbom -program ../bin/loadtester -version '$(VERSION)' -dockerfile ../Dockerfile $(if $(TESTER_BASE),-base $(TESTER_BASE)) -out ../bin/loadtester.spdx.json
+
 .PHONY: images
-images: build ## Build the container images with buildah
+images: build sbom ## Build the container images with buildah, and list what is in them
 	$(BUILDAH) bud --isolation chroot $(if $(BASE),--build-arg BASE=$(BASE)) -t $(IMAGE) .
 	$(BUILDAH) bud --isolation chroot $(if $(TESTER_BASE),--build-arg BASE=$(TESTER_BASE)) --target loadtester -t $(TESTER_IMAGE) .
 
@@ -98,6 +114,20 @@ cluster-images: build ## Build the images and put them into the cluster
 .PHONY: e2e
 e2e: $(if $(KUBECONFIG),,cluster-up cluster-images) ## Run the end-to-end tests on a real cluster; RUN=pattern picks some
 	$(WITH_KUBECTL) cd e2e && go test ./suite/... -run '$(RUN)' -count=1 -timeout 60m -v
+
+# Fuzz targets that read what tenants write, or what they are answered.
+FUZZ     := pkg/metric:FuzzAnswers pkg/metric:FuzzPathAsTheLibrary pkg/rollout:FuzzDecide pkg/router:FuzzRender pkg/template:FuzzAsTheLibrary pkg/sequential:FuzzStored
+FUZZTIME ?= 1h
+
+.PHONY: attack
+attack: ## Try what a tenant could do to others, a line for each attempt; what needs a control plane is left to soak
+	cd e2e && go run ./cmd/attack
+
+.PHONY: soak
+soak: ## Try all of that, each fuzz target for FUZZTIME=1h, and comparisons under steady traffic
+	SLUICE_KUBE_BINARY=$$(e2e/build/build kube); export SLUICE_KUBE_BINARY; cd e2e && go run ./cmd/attack -full
+	for target in $(FUZZ); do go test ./$${target%%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10s; done
+	SOAK=1 $(MAKE) e2e RUN='TestE2E/Together/^(OnePointWorse|SlowTail|TwentyAlike)$$'
 
 .PHONY: bench
 bench: build ## Measure N rollouts at once; N=100

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,8 +33,9 @@ type flags struct {
 	// A regular expression. It looks at what the payload says, which is no proof: the token is for that.
 	namespace string
 	level     string
+	encoding  string
 	gates     string
-	token     string
+	token     *loadtest.Digest
 }
 
 // main ends with SIGTERM too, which is how a pod is told to: commands that run are ended before it goes.
@@ -47,7 +49,8 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	// The token is taken from the environment first, and then taken out of it.
+	// The token is taken from the environment first, and then taken out of it: commands inherit that. They can still read what
+	// this process began with, under /proc, which is what -token-sha256 is for.
 	f, err := parse(args, os.Getenv)
 	if err != nil {
 		return err
@@ -55,7 +58,7 @@ func run(ctx context.Context, args []string) error {
 	if err := os.Unsetenv(tokenVariable); err != nil { // commands inherit the environment
 		return err
 	}
-	log, err := logger(f.level)
+	log, err := logger(f.level, f.encoding)
 	if err != nil {
 		return err
 	}
@@ -74,7 +77,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	log.Info("listening", "address", l.Addr().String(), "timeout", f.timeout.String(), "token", f.token != "")
+	log.Info("listening", "address", l.Addr().String(), "timeout", f.timeout.String(), "token", f.token != nil)
 	// Both are given ctx: load tests go on when their call has been answered, but must not outlive the process.
 	return loadtest.New(ctx, o).Run(ctx, l)
 }
@@ -86,9 +89,12 @@ func parse(args []string, env func(string) string) (flags, error) {
 	// Names and defaults are the interface's; gates-configmap and token are ours.
 	set.DurationVar(&f.timeout, "timeout", time.Hour, "longest time that a command may run")
 	set.StringVar(&f.namespace, "namespace-regexp", "", "namespaces whose Canaries may call; empty allows all")
-	set.StringVar(&f.level, "log-level", "info", "debug, info, warn or error")
+	set.StringVar(&f.level, "log-level", "info", "debug, info, warn or error, and zap's other names of levels")
+	set.StringVar(&f.encoding, "zap-encoding", "json", "json or console")
+	set.Bool("zap-replace-globals", false, "accepted; there are no global loggers here")
 	set.StringVar(&f.gates, "gates-configmap", "", "ConfigMap of this namespace that open gates are kept in; empty keeps them in memory")
-	set.StringVar(&f.token, "token", "", "bearer token that callers must send; also "+tokenVariable)
+	token := set.String("token", "", "bearer token that callers must send; also "+tokenVariable)
+	digested, digest := false, set.String("token-sha256", "", "SHA-256 of that token instead of it, in hexadecimal: commands, which can read the flags, learn nothing from it")
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
@@ -96,15 +102,49 @@ func parse(args []string, env func(string) string) (flags, error) {
 	if set.NArg() > 0 {
 		return f, fmt.Errorf("unexpected argument %q", set.Arg(0))
 	}
-	f.token = cmp.Or(env(tokenVariable), f.token)
+	// A variable that is empty must not open the lock that it was to be.
+	set.Visit(func(given *flag.Flag) { digested = digested || given.Name == "token-sha256" })
+	plain := cmp.Or(env(tokenVariable), *token)
+	switch {
+	case plain != "" && digested:
+		return f, errors.New("-token-sha256: there is a token as well; give one of the two")
+	case plain != "":
+		f.token = loadtest.DigestOf(plain)
+	case digested:
+		var err error
+		if f.token, err = loadtest.ParseDigest(*digest); err != nil {
+			return f, fmt.Errorf("-token-sha256: %w", err)
+		}
+	}
 	return f, nil
 }
 
-// logger writes JSON, as the operator does, through the standard library: this program needs no more.
-func logger(level string) (logr.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
+// logger writes through the standard library: this program needs no more. Levels and encodings are named as zap does,
+// since manifests of this interface are written for it.
+func logger(level, encoding string) (logr.Logger, error) {
+	l, err := parseLevel(level)
+	if err != nil {
 		return logr.Discard(), fmt.Errorf("-log-level: %w", err)
 	}
-	return logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
+	options := &slog.HandlerOptions{Level: l}
+	switch encoding {
+	case "json":
+		return logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, options)), nil
+	case "console":
+		return logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, options)), nil
+	}
+	return logr.Discard(), fmt.Errorf("-zap-encoding: %q is neither json nor console", encoding)
+}
+
+// parseLevel knows the names that slog has not.
+func parseLevel(name string) (slog.Level, error) {
+	switch strings.ToLower(name) {
+	case "warning":
+		return slog.LevelWarn, nil
+	case "dpanic", "panic", "fatal":
+		return slog.LevelError, nil // nothing here is worse than an error
+	}
+	var l slog.Level
+	err := l.UnmarshalText([]byte(name))
+	return l, err
 }

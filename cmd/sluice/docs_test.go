@@ -42,7 +42,7 @@ func documented(t *testing.T, program string) map[string]string {
 	require.True(t, ok)
 	part, _, _ = strings.Cut(part, "\n# ")
 	rows := map[string]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `-([a-z-]+)`(.*)$").FindAllStringSubmatch(part, -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `-([a-z0-9-]+)`(.*)$").FindAllStringSubmatch(part, -1) {
 		rows[m[1]] = m[2]
 	}
 	return rows

@@ -105,13 +105,18 @@ func assemble(mgr manager.Manager, o *options) error {
 		// Both are told at once, so that nobody mends one mistake to meet the next.
 		// One after the other: what is wrong is told in a condition, which is one line.
 		Validate: func(c *v1beta1.Canary) error {
-			if err := analysis.Validate(c.Spec, analyst.Meter(c)); err != nil {
+			if err := analysis.Validate(c, analyst.Meter(c)); err != nil {
+				return err
+			}
+			if err := analysis.ValidateWords(c); err != nil {
 				return err
 			}
 			return templates.Permit(c)
 		},
 		Kinds:  workload.Kinds{LabelRules: workload.LabelRules{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()}},
 		Settle: settle,
+		Spread: true,
+		Hosts:  &observe.Hosts{Domain: o.domain(), Enforced: o.restrictHosts},
 
 		Tracking:  o.configTracking,
 		Namespace: o.namespace,

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // File options.go is the operator's command line. docs/operations/flags.md has all of it, and a test compares the two.
@@ -28,8 +29,13 @@ type options struct {
 	selectorLabels        string
 	labelPrefix           string
 	localRefs             bool
+	ambient               bool
+	allowAddresses        string
+	restrictHosts         bool
+	restrictJobs          bool
+	clusterDomain         string
 	threads               int
-	port                  int
+	port, securePort      int
 	logLevel, logEncoding string
 	leaderElection        bool
 	leaderNamespace       string
@@ -96,9 +102,10 @@ func (o *options) process(f *flag.FlagSet) {
 	f.Float64Var(&o.qps, "kubeconfig-qps", 300, "Requests per second to the API server.")
 	f.IntVar(&o.burst, "kubeconfig-burst", 750, "Requests to the API server at once.")
 	f.StringVar(&o.namespace, "namespace", "", "Namespace to watch; empty: all.")
-	// Many, since most of a pass is waiting for hooks and queries: ten slow webhooks must not stop everybody else.
+	// Many, since most of a pass is waiting for the API server.
 	f.IntVar(&o.threads, "threadiness", 128, "Canaries that are worked on at the same time.")
 	f.IntVar(&o.port, "port", 8080, "Port of /metrics, /healthz and /readyz.")
+	f.IntVar(&o.securePort, "metrics-secure-port", 0, "Port of /metrics over TLS, for tokens that may get /metrics; it is not on -port then. Zero: on -port, for everybody.")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error.")
 	f.StringVar(&o.logEncoding, "zap-encoding", "json", "json or console.")
 	f.BoolVar(&o.replace, "zap-replace-globals", false, "Accepted; there are no global loggers here.")
@@ -118,6 +125,11 @@ func (o *options) release(f *flag.FlagSet) {
 	f.StringVar(&o.labelPrefix, "include-label-prefix", "", "Prefixes of labels that the primary gets from the target; * for all.")
 	f.BoolVar(&o.configTracking, "enable-config-tracking", true, "Take a change of a ConfigMap or Secret that a target uses for a new revision.")
 	f.BoolVar(&o.localRefs, "no-cross-namespace-refs", false, "Refuse references to objects in other namespaces.")
+	f.BoolVar(&o.ambient, "allow-ambient-credentials", true, "Use the operator's own credentials for metrics of CloudWatch, and of Cloud Monitoring without a key.")
+	f.StringVar(&o.allowAddresses, "allow-addresses", "", "Loopback, link-local and metadata addresses that Canaries, MetricTemplates and AlertProviders may name: 127.0.0.1,169.254.20.0/24.")
+	f.BoolVar(&o.restrictHosts, "restrict-hosts", false, "Refuse hosts, and gateways of other namespaces, that the Canary's Namespace does not list in the annotations sluice.dev/allowed-hosts and sluice.dev/allowed-gateways.")
+	f.BoolVar(&o.restrictJobs, "restrict-jobs", false, "Refuse Jobs of MetricTemplates that contradict the Pod Security Standard restricted.")
+	f.StringVar(&o.clusterDomain, "cluster-domain", "", "Domain that Services of the cluster have names in; empty: the one that this pod looks names up in, else cluster.local.")
 	f.StringVar(&o.settle, "settle", "2s", "How long proxies are given to take routes that they do not report on.")
 }
 
@@ -149,6 +161,9 @@ func (o *options) check(rest []string) error {
 	if o.threads < 1 {
 		return fmt.Errorf("-threadiness: %d is not a number above zero", o.threads)
 	}
+	if _, err := o.addresses(); err != nil {
+		return err
+	}
 	if len(o.labels()) == 0 {
 		return errors.New("-selector-labels: no label is left to tell a workload's pods by")
 	}
@@ -169,6 +184,15 @@ func (o *options) notifier(threads *notify.Threads) (notify.Notifier, error) {
 	return nil, nil
 }
 
+// addresses are where requests may go whose address is not the operator's own.
+func (o *options) addresses() (*outbound.Addresses, error) {
+	to, err := outbound.NewAddresses(list(o.allowAddresses))
+	if err != nil {
+		return nil, fmt.Errorf("-allow-addresses: %w", err)
+	}
+	return to, nil
+}
+
 func (o *options) labels() []string   { return list(o.selectorLabels) }
 func (o *options) prefixes() []string { return list(o.labelPrefix) }
 
@@ -181,6 +205,35 @@ func list(text string) []string {
 		}
 	}
 	return items
+}
+
+// domain is what names of the cluster's Services end in.
+func (o *options) domain() string {
+	if o.clusterDomain != "" {
+		return o.clusterDomain
+	}
+	text, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil {
+		return "cluster.local"
+	}
+	return searched(string(text))
+}
+
+// searched is the cluster's domain in a resolver's configuration: pods are given NAMESPACE.svc.DOMAIN, svc.DOMAIN and DOMAIN to
+// search in.
+func searched(text string) string {
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0] != "search" {
+			continue
+		}
+		for _, word := range words[1:] {
+			if domain, ok := strings.CutPrefix(word, "svc."); ok {
+				return domain
+			}
+		}
+	}
+	return "cluster.local"
 }
 
 // leader is the namespace of the lease.

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -94,6 +98,14 @@ func TestParseTakesInstallationsFlags(t *testing.T) {
 	}
 }
 
+func TestDomain(t *testing.T) {
+	require.Equal(t, "corp.internal", searched("nameserver 10.0.0.10\nsearch team-a.svc.corp.internal svc.corp.internal corp.internal example.com\noptions ndots:5\n"))
+	require.Equal(t, "cluster.local", searched("nameserver 10.0.0.10\nsearch example.com\n"), "outside a cluster")
+	o, err := parse([]string{"-cluster-domain=corp.internal"}, nothing, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, "corp.internal", o.domain())
+}
+
 func TestParseRefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason string
@@ -112,6 +124,22 @@ func TestParseRefuses(t *testing.T) {
 			require.ErrorContains(t, err, tc.says, tc.reason)
 		})
 	}
+}
+
+// TestLogIsReadable has times be such, and no stack beside an error of a pass.
+func TestLogIsReadable(t *testing.T) {
+	o, err := parse(nil, nothing, io.Discard)
+	require.NoError(t, err)
+	var said bytes.Buffer
+	log, err := logger(o, &said)
+	require.NoError(t, err)
+	log.Error(errors.New("conflict"), "pass failed")
+	line := map[string]any{}
+	require.NoError(t, json.Unmarshal(said.Bytes(), &line))
+	at, err := time.Parse(time.RFC3339, line["ts"].(string))
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now(), at, time.Minute)
+	require.NotContains(t, line, "stacktrace")
 }
 
 func TestLoggerNamesTheFlag(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -47,21 +48,29 @@ func connect(o *options) (*rest.Config, error) {
 	return config, nil
 }
 
-// logger has JSON as its default, as installations collect it; levels and encodings are named as zap does.
-func logger(o *options) (logr.Logger, error) {
+// logger has JSON as its default, as installations collect it; levels and encodings are named as zap does. An error of a pass says
+// by itself what was attempted: a stack is there for a panic only. Writers take the place of standard error.
+func logger(o *options, to ...io.Writer) (logr.Logger, error) {
 	level, err := zapcore.ParseLevel(o.logLevel)
 	if err != nil {
 		return logr.Logger{}, fmt.Errorf("-log-level: %w", err)
 	}
-	encode := logzap.JSONEncoder()
+	readable := func(c *zapcore.EncoderConfig) {
+		c.EncodeTime = zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00")
+	}
+	encode := logzap.JSONEncoder(readable)
 	switch o.logEncoding {
 	case "json":
 	case "console":
-		encode = logzap.ConsoleEncoder()
+		encode = logzap.ConsoleEncoder(readable)
 	default:
 		return logr.Logger{}, fmt.Errorf("-zap-encoding: %q is neither json nor console", o.logEncoding)
 	}
-	return logzap.New(logzap.Level(level), encode), nil
+	set := []logzap.Opts{logzap.Level(level), encode, logzap.StacktraceLevel(zapcore.PanicLevel)}
+	for _, w := range to {
+		set = append(set, logzap.WriteTo(w))
+	}
+	return logzap.New(set...), nil
 }
 
 // The library's recorder drops what goes beyond 25 events of one object, which a single rollout with many
@@ -81,7 +90,12 @@ func newAnnouncer(mgr manager.Manager, o *options, t *announce.Telemetry) (*anno
 	events := record.NewBroadcasterWithCorrelatorOptions(record.CorrelatorOptions{BurstSize: eventBurst, MaxEvents: eventAlike})
 	// Events of core/v1, as `kubectl describe` and scripts of installations read them.
 	events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: clients.CoreV1().Events("")})
+	to, err := o.addresses()
+	if err != nil {
+		return nil, err
+	}
 	h := &announce.Announcer{
+		Addresses: to,
 		Events:    events.NewRecorder(mgr.GetScheme(), corev1.EventSource{Component: "sluice"}),
 		Telemetry: t,
 		Providers: mgr.GetClient(),
@@ -91,11 +105,11 @@ func newAnnouncer(mgr manager.Manager, o *options, t *announce.Telemetry) (*anno
 		Threads:   notify.NewThreads(),
 		EventURL:  o.eventURL,
 	}
-	// Two queues: a chat service that is slow must not delay the hooks that programs wait for.
-	if h.Queue, err = newQueue(mgr, t, "alerts"); err != nil {
+	// Two queues: a chat service that is slow must not delay the hooks that programs wait for. A hook may take an hour.
+	if h.Queue, err = newQueue(mgr, t, "alerts", notify.Limits{}); err != nil {
 		return nil, err
 	}
-	if h.Calls, err = newQueue(mgr, t, "hooks"); err != nil {
+	if h.Calls, err = newQueue(mgr, t, "hooks", notify.Limits{Deadline: time.Hour}); err != nil {
 		return nil, err
 	}
 	if h.Tracer, err = newTracer(mgr, o); err != nil {
@@ -107,8 +121,8 @@ func newAnnouncer(mgr manager.Manager, o *options, t *announce.Telemetry) (*anno
 }
 
 // newQueue is a queue that works while the manager runs.
-func newQueue(mgr manager.Manager, t *announce.Telemetry, name string) (*notify.Queue, error) {
-	q := notify.NewQueue(notify.Limits{}, mgr.GetLogger().WithName(name))
+func newQueue(mgr manager.Manager, t *announce.Telemetry, name string, l notify.Limits) (*notify.Queue, error) {
+	q := notify.NewQueue(l, mgr.GetLogger().WithName(name))
 	// Its length and what it lost are exported under its name.
 	t.Watch(name, q)
 	return q, mgr.Add(manager.RunnableFunc(q.Run))
@@ -122,9 +136,15 @@ func newAnalyst(mgr manager.Manager, o *options, t *announce.Telemetry, library 
 		return nil, fmt.Errorf("set up the client of metrics: %w", err)
 	}
 	a := analysis.New(o.metricsServer, o.provider)
+	to, err := o.addresses()
+	if err != nil {
+		return nil, err
+	}
+	a.Restrict(to, o.eventURL)
 	// The package knows no metrics of ours; it tells who does.
 	a.Observe, a.Failed = t.Observe, t.QueryFailed
-	a.Library, a.Cluster = library, raw
+	a.Library, a.Cluster, a.Identity, a.Local = library, raw, o.ambient, o.localRefs
+	a.RestrictJobs = o.restrictJobs
 	return a, nil
 }
 

@@ -37,10 +37,12 @@ func install(ctx context.Context, c client.Client, root string) error {
 			return err
 		}
 	}
-	if err := create(ctx, c, filepath.Join(root, "kustomize", "base", "rbac.yaml"), "ClusterRole"); err != nil {
-		return err
+	for _, dir := range []string{"base", "components/secrets"} {
+		if err := create(ctx, c, filepath.Join(root, "kustomize", dir, "rbac.yaml"), "ClusterRole"); err != nil {
+			return err
+		}
 	}
-	for _, object := range []client.Object{routes(), binding("sluice"), binding(routesRole)} {
+	for _, object := range []client.Object{routes(), binding("sluice"), binding("sluice-secrets"), binding(routesRole)} {
 		if err := c.Create(ctx, object); err != nil {
 			return err
 		}

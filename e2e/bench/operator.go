@@ -30,7 +30,7 @@ func (o *Operator) start(ctx context.Context) (time.Duration, error) {
 	o.address = addresses[0]
 	_, port, _ := strings.Cut(o.address, ":")
 	began := time.Now()
-	o.process, err = launch(o.dir, operator, nil, o.program, "-kubeconfig="+o.kubeconfig, "-mesh-provider=istio", "-port="+port)
+	o.process, err = launch(o.dir, operator, nil, o.program, "-kubeconfig="+o.kubeconfig, "-mesh-provider=istio", "-allow-addresses=127.0.0.1", "-port="+port)
 	if err != nil {
 		return 0, err
 	}

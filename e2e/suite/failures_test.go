@@ -42,7 +42,7 @@ func imageMissing(s *scene) {
 	failed := s.reach("Failed", since)
 	require.Less(s.t, failed.At.Sub(since), 100*time.Second, "the deadline is 120 seconds")
 	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Failed 0"))
-	s.said(since, "Rolling back podinfo."+s.namespace+" *Image*", "Canary failed! Scaling down podinfo."+s.namespace)
+	s.said(since, "Rolling back podinfo."+s.namespace+" *Image*", "Canary failed! Scaling down podinfo."+s.namespace+"*")
 	s.t.Logf("failed %.1f s after the image was set", failed.At.Sub(since).Seconds())
 	s.only(users, "3.1.0", time.Time{})
 	s.lossless(users)

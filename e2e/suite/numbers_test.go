@@ -3,6 +3,7 @@ package suite
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,8 +38,8 @@ const observed = `
     metrics:
     - {name: request-success-rate, interval: 60s, thresholdRange: {min: 0}, dryRun: true}
     - {name: request-duration, interval: 60s, thresholdRange: {min: 0}, dryRun: true}
-    - {name: request-success-rate, interval: 60s, baseline: primary, dryRun: true}
-    - {name: request-duration, interval: 60s, baseline: primary, dryRun: true}
+    - {name: request-success-rate, baseline: primary, dryRun: true}
+    - {name: request-duration, baseline: primary, dryRun: true}
 `
 
 // builtins sends known requests to both sides: to the primary from outside, through the gateway, and to the canary
@@ -149,7 +150,7 @@ func (s *scene) checkRate(p *party, at time.Time) {
 func (s *scene) checkCounts(p *party, at time.Time) {
 	s.t.Helper()
 	counts := map[string]float64{}
-	for _, f := range s.prometheus(s.text("request-success-rate#2", p), at) {
+	for _, f := range s.prometheus(s.compared("request-success-rate#2", p), at) {
 		counts[string(f.Metric["count"])] = float64(f.Value)
 	}
 	require.Len(s.t, counts, 2)
@@ -160,6 +161,12 @@ func (s *scene) checkCounts(p *party, at time.Time) {
 		require.LessOrEqual(s.t, counts[name], sent*most+exact, name)
 	}
 	require.InDelta(s.t, p.good()/p.total(), counts["success"]/counts["total"], exact)
+}
+
+// compared is the text of a comparison, which counts what is new since the check before, looking back as far as the others.
+func (s *scene) compared(metric string, p *party) string {
+	s.t.Helper()
+	return regexp.MustCompile(`offset \d+s`).ReplaceAllString(s.text(metric, p), fmt.Sprintf("offset %.0fs", lookback.Seconds()))
 }
 
 // extrapolation is the most by which a count is multiplied: at each end of its time Prometheus adds less than 1.1
@@ -175,7 +182,7 @@ func (s *scene) extrapolation(p *party, at time.Time) float64 {
 // bucket of the answer that it falls upon.
 func (s *scene) checkDurations(p *party, at time.Time) {
 	s.t.Helper()
-	buckets, most := s.prometheus(s.text("request-duration#2", p), at), s.extrapolation(p, at)
+	buckets, most := s.prometheus(s.compared("request-duration#2", p), at), s.extrapolation(p, at)
 	var bounds []float64
 	for _, b := range buckets {
 		bound, err := strconv.ParseFloat(string(b.Metric[model.BucketLabel]), 64)

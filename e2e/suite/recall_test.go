@@ -46,7 +46,7 @@ func promotionTakenBack(s *scene) {
 	require.NoError(s.t, walk.Sequence(s.rows(since), takenBack()...))
 	s.said(since, "Rollback check stop passed",
 		"Rolling back podinfo."+s.namespace+" manual webhook invoked, returning podinfo-primary."+s.namespace+" to the promoted revision",
-		"podinfo-primary."+s.namespace+" is back at the promoted revision", "Canary failed! Scaling down podinfo."+s.namespace)
+		"podinfo-primary."+s.namespace+" is back at the promoted revision", "Canary failed! Scaling down podinfo."+s.namespace+"*")
 	s.runs("podinfo-primary", "3.1.0", 1)
 	require.Equal(s.t, served, s.serving("podinfo-primary"), "not a copy of it: the very same template")
 	s.stopped()

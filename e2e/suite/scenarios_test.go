@@ -2,6 +2,7 @@ package suite
 
 import (
 	"maps"
+	"os"
 	"strings"
 	"time"
 
@@ -20,9 +21,13 @@ type scenario struct {
 func scenarios() map[string]scenario {
 	all := map[string]scenario{}
 	for _, some := range []map[string]scenario{
-		strategies(), changes(), failures(), strangers(), audiences(), gates(), kinds(), judgements(), listeners(), roads(), recalls(), ownRoutes(), proxyless(),
+		strategies(), changes(), failures(), strangers(), audiences(), gates(), hands(), kinds(), judgements(), listeners(), roads(), recalls(), ownRoutes(), proxyless(),
 	} {
 		maps.Copy(all, some)
+	}
+	// They need steady traffic for minutes, which nothing may disturb: `make soak` plays them by themselves.
+	if os.Getenv("SOAK") != "" {
+		maps.Copy(all, comparisons())
 	}
 	return all
 }

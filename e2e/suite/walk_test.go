@@ -140,7 +140,7 @@ func promote(s *scene, users *traffic.Client) {
 	s.runs("podinfo-primary", "3.1.1", 2)
 	s.only(users, "3.1.1", time.Now())
 	s.said(since,
-		"New revision detected! Scaling up podinfo.test",
+		"New revision detected! Scaling up podinfo.test*podinfo:3.1.1 is to replace podinfo:3.1.0",
 		"Starting canary analysis for podinfo.test",
 		"Pre-rollout check acceptance-test passed",
 		"Advance podinfo.test canary weight 10",
@@ -150,7 +150,7 @@ func promote(s *scene, users *traffic.Client) {
 		"Advance podinfo.test canary weight 50",
 		"Copying podinfo.test template spec to podinfo-primary.test",
 		"Routing all traffic to primary",
-		"Promotion completed! Scaling down podinfo.test",
+		"Promotion completed! Scaling down podinfo.test*podinfo:3.1.1 serves all requests",
 	)
 }
 
@@ -164,13 +164,13 @@ func rollBack(s *scene, users *traffic.Client) {
 	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 10", "Failed 0"))
 	require.EqualValues(s.t, 5, s.status("failedChecks"))
 	s.said(since,
-		"New revision detected! Scaling up podinfo.test",
+		"New revision detected! Scaling up podinfo.test*podinfo:3.1.2 is to replace podinfo:3.1.1",
 		"Starting canary analysis for podinfo.test",
 		"Pre-rollout check acceptance-test passed",
 		"Advance podinfo.test canary weight 10",
 		"Halt podinfo.test advancement success rate * < 99%",
 		"Rolling back podinfo.test failed checks threshold reached 5",
-		"Canary failed! Scaling down podinfo.test",
+		"Canary failed! Scaling down podinfo.test*podinfo:3.1.2 was rolled back; podinfo:3.1.1 serves all requests",
 	)
 	require.Equal(s.t, 5, walk.Said(s.texts(since), "Halt podinfo.test advancement success rate * < 99%"))
 	s.stopped()
@@ -200,9 +200,9 @@ func chatted(s *scene, since time.Time) {
 	want := []struct{ color, text string }{
 		{"good", "New Deployment detected, initialization completed."},
 		{"good", "New revision detected, progressing canary analysis."},
-		{"good", "Canary analysis completed successfully, promotion finished."},
+		{"good", "Canary analysis completed successfully, promotion finished. podinfo:3.1.1 serves all requests."},
 		{"good", "New revision detected, progressing canary analysis."},
-		{"danger", "Failed checks threshold reached 5"},
+		{"danger", "Failed checks threshold reached 5. podinfo:3.1.2 was rolled back; podinfo:3.1.1 serves all requests."},
 	}
 	var posts []walk.Post
 	require.Eventually(s.t, func() bool {
@@ -236,7 +236,7 @@ func printed(s *scene, screen func() []string) {
 	s.t.Helper()
 	lines := screen()
 	s.t.Log("kubectl get canary --watch:\n" + strings.Join(lines, "\n"))
-	require.Equal(s.t, "NAME STATUS WEIGHT LASTTRANSITIONTIME", strings.Join(strings.Fields(lines[0]), " "))
+	require.Equal(s.t, "NAME STATUS WEIGHT LASTTRANSITIONTIME WAITING SINCE IMAGE", strings.Join(strings.Fields(lines[0]), " "))
 	var rows []walk.Row
 	for _, line := range lines {
 		row, ok := walk.ParseRow(line, time.Time{})
@@ -280,7 +280,7 @@ func walkBlueGreen(s *scene) {
 		want = append(want, fmt.Sprintf("Advance podinfo.test canary iteration %d/3", i+1))
 	}
 	s.said(since, append(want, "Routing all traffic to canary", "Copying podinfo.test template spec to podinfo-primary.test",
-		"Routing all traffic to primary", "Promotion completed! Scaling down podinfo.test")...)
+		"Routing all traffic to primary", "Promotion completed! Scaling down podinfo.test*")...)
 	primary := &appsv1.Deployment{}
 	s.get("podinfo-primary", primary)
 	require.EqualValues(s.t, 2, primary.Status.AvailableReplicas)

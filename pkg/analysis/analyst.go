@@ -1,13 +1,12 @@
-// Package analysis answers the questions of a rollout: it calls webhooks and asks for metrics.
-//
-//	Hooks ──┬── all agreed ─▶ Opening        told, and their answers ignored
-//	Metrics ┴─▶ one Finding each, in the order they were asked
+// Package analysis answers the questions of a rollout: it calls webhooks and asks for metrics. A Pool has an Analyst
+// answer them beside the passes, and keeps what was found (pool.go).
 //
 // A metric goes this way:
 //
 //	source     built in, query or template → whom to ask, and what       source.go, library.go
 //	evaluate   one value: range, then conditions in CEL                  measure.go, thresholds.go, condition.go
-//	compare    two workloads: counts or values, then a test of them      compare.go, sample.go, proportion.go, ranksum.go
+//	compare    two workloads: counts of a window, which the rollout      compare.go, sample.go
+//	           adds to its evidence; or values, and a test of them       ranksum.go
 //	outcome    verdict, or what a missing value means; the measurement   outcome.go
 //
 // All of one round run at the same time, each within its own timeout, so that a round takes as long
@@ -20,13 +19,13 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/metric"
+	"github.com/sluice-cd/sluice/pkg/outbound"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
@@ -43,61 +42,48 @@ type Analyst struct {
 	Failed func(system string)
 	// Library reads templates and Secrets. Without one, metrics and hooks that refer to any fail.
 	Library Library
+	// Local says that metrics read no objects of other namespaces than the Canary's.
+	Local bool
+	// RestrictJobs refuses Jobs that contradict the Pod Security Standard restricted.
+	RestrictJobs bool
+	// Identity says that the operator's own credentials may be used where a template of a vendor's has none.
+	Identity bool
 	// Cluster is the Kubernetes API, for metrics that are measured through it. Without it they fail.
 	Cluster metric.Cluster
 
 	pool  *metric.Pool
 	hooks *caller
+	own   []string // addresses of hooks that the operator's flags name
 	now   func() time.Time
 }
 
 // New makes an Analyst. The parameters are the operator's defaults, see the fields of the same names.
 func New(metricsServer, provider string) *Analyst {
-	return &Analyst{MetricsServer: metricsServer, Provider: provider, pool: metric.NewPool(), hooks: newCaller(), now: time.Now}
+	return &Analyst{MetricsServer: metricsServer, Provider: provider, pool: metric.NewPool(nil), hooks: newCaller(nil), now: time.Now}
 }
 
-// Answer finds one answer to each question, in the order Hooks, Metrics. Once ctx is done its answers say
-// that they were broken off: they must not be judged by then.
-func (a *Analyst) Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Questions) rollout.Findings {
+// Restrict has what Canaries and templates name dialled at those addresses only. It comes before the first question.
+// The addresses that are the operator's own, by its flags, may be anywhere.
+func (a *Analyst) Restrict(to *outbound.Addresses, own ...string) {
+	a.pool, a.own = metric.NewPool(to), own
+	waits := *a.hooks
+	a.hooks = newCaller(to)
+	a.hooks.minWait, a.hooks.maxWait = waits.minWait, waits.maxWait
+}
+
+// Round is who answers the questions of one round of a Canary, several at the same time.
+func (a *Analyst) Round(c *v1beta1.Canary) Answer {
 	// One for all metrics, and thrown away after: the next round reads templates and Secrets as they are then.
 	shared := newRound()
-	found := make(rollout.Findings, len(q.Hooks)+len(q.Metrics))
-	// Each writes to a place of its own, so that no lock is needed and the order is that of the questions.
-	hooked, measured := found[:len(q.Hooks)], found[len(q.Hooks):]
-	var asking, measuring sync.WaitGroup
-	for i, h := range q.Hooks {
-		asking.Go(func() { hooked[i] = a.hook(ctx, c, h) })
+	return func(ctx context.Context, q rollout.Question) rollout.Finding {
+		switch {
+		case q.Hook != nil:
+			return a.hook(ctx, c, *q.Hook)
+		case q.Metric != nil:
+			return a.measure(ctx, shared, c, q)
+		}
+		return a.systems(ctx, c)
 	}
-	for i, m := range q.Metrics {
-		measuring.Go(func() { measured[i] = a.measure(ctx, shared, c, m) })
-	}
-	asking.Wait()
-	// After the hooks only: a canary that failed its test gets no load. Metrics are not waited for.
-	if agreed(hooked) {
-		a.tell(ctx, c, q.Opening)
-	}
-	measuring.Wait()
-	if q.Systems {
-		found = append(found, a.systems(ctx, c))
-	}
-	return found
-}
-
-// tell calls hooks whose answers do not count: a load test that does not start fails the check that
-// follows, with a better message.
-// It waits for all of them all the same, each within its timeout: a call that outlives its round could not be ended.
-func (a *Analyst) tell(ctx context.Context, c *v1beta1.Canary, hooks []v1beta1.CanaryWebhook) {
-	log := logr.FromContextOrDiscard(ctx)
-	var all sync.WaitGroup
-	for _, h := range hooks {
-		all.Go(func() {
-			if err := a.ask(ctx, c, h); err != nil {
-				// Not an event: nobody has to do anything yet.
-				log.V(1).Info("hook told of the first step did not agree", "hook", h.Name, "reason", err.Error())
-			}
-		})
-	}
-	all.Wait()
 }
 
 // panicked is the error of a check that panicked, for its deferred function: what servers answer and users write may be
@@ -109,14 +95,4 @@ func panicked(ctx context.Context, why any) error {
 	err := fmt.Errorf("panic: %v", why)
 	logr.FromContextOrDiscard(ctx).Error(err, "check panicked", "stack", string(debug.Stack()))
 	return err
-}
-
-// agreed says that nothing keeps the first step from being taken: a rollback hook that agrees does.
-func agreed(f rollout.Findings) bool {
-	for _, one := range f {
-		if (one.Verdict == v1beta1.Passed) == (one.Moment == v1beta1.RollbackHook) {
-			return false
-		}
-	}
-	return true
 }

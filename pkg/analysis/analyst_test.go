@@ -2,7 +2,6 @@ package analysis
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"net/http"
 	"strings"
@@ -28,10 +27,10 @@ func rate(least float64) v1beta1.CanaryMetric {
 	return v1beta1.CanaryMetric{Name: "request-success-rate", Interval: "1m", ThresholdRange: &v1beta1.ThresholdRange{Min: &least}}
 }
 
-func TestAnswerInOrder(t *testing.T) {
+func TestAnswer(t *testing.T) {
 	hook := &recorder{}
 	url := serve(t, hook.ServeHTTP)
-	found := impatient(serve(t, measuring("100"))).Answer(t.Context(), podinfo(), rollout.Questions{
+	found := ask(t.Context(), impatient(serve(t, measuring("100"))), podinfo(), checks{
 		Hooks:   append(typed(v1beta1.PreRolloutHook, hooks(url, "smoke", "acceptance")), hooks(url, "load")...),
 		Metrics: []v1beta1.CanaryMetric{rate(99), {Name: "errors", Query: "q", Threshold: 100}},
 	})
@@ -39,17 +38,12 @@ func TestAnswerInOrder(t *testing.T) {
 		require.Equal(t, i >= 3, f.Measurement != nil, "Metrics are measured, hooks are not.")
 		found[i].Measurement = nil
 	}
-	require.Equal(t, rollout.Findings{
-		{Name: "smoke", Moment: v1beta1.PreRolloutHook, Verdict: v1beta1.Passed},
-		{Name: "acceptance", Moment: v1beta1.PreRolloutHook, Verdict: v1beta1.Passed},
-		{Name: "load", Moment: v1beta1.RolloutHook, Verdict: v1beta1.Passed},
-		{Name: "request-success-rate", Verdict: v1beta1.Passed},
-		{Name: "errors", Verdict: v1beta1.Passed},
-	}, found, "One answer to each question, in their order, and nothing said about what passed.")
+	passed := rollout.Finding{Verdict: v1beta1.Passed}
+	require.Equal(t, []rollout.Finding{passed, passed, passed, passed, passed}, found, "One answer to each question, and nothing said about what passed.")
 }
 
 func TestAnswerToNothing(t *testing.T) {
-	require.Empty(t, New("", "istio").Answer(t.Context(), podinfo(), rollout.Questions{}), "Nothing asked, nothing found.")
+	require.Empty(t, ask(t.Context(), New("", "istio"), podinfo(), checks{}), "Nothing asked, nothing found.")
 }
 
 func TestAnswerMessages(t *testing.T) {
@@ -57,21 +51,21 @@ func TestAnswerMessages(t *testing.T) {
 		reason string
 		server http.HandlerFunc // Prometheus
 		hook   http.HandlerFunc
-		ask    func(url string) rollout.Questions
+		ask    func(url string) checks
 		want   string // %s is the server's host
 	}{
 		"PreRollout": {
 			reason: "The interface's text for a failed pre-rollout check.",
 			hook:   saying(500, "token not found"),
-			ask: func(url string) rollout.Questions {
-				return rollout.Questions{Hooks: typed(v1beta1.PreRolloutHook, hooks(url, "acceptance-test"))}
+			ask: func(url string) checks {
+				return checks{Hooks: typed(v1beta1.PreRolloutHook, hooks(url, "acceptance-test"))}
 			},
 			want: "Halt podinfo.test advancement pre-rollout check acceptance-test failed 500 Internal Server Error: token not found",
 		},
 		"Rollout": {
 			reason: "The interface's text for a failed check during the rollout.",
 			hook:   saying(403, "not now"),
-			ask:    func(url string) rollout.Questions { return rollout.Questions{Hooks: hooks(url, "load-test")} },
+			ask:    func(url string) checks { return checks{Hooks: hooks(url, "load-test")} },
 			want:   "Halt podinfo.test advancement external check load-test failed 403 Forbidden: not now",
 		},
 		"SuccessRate": {
@@ -96,14 +90,14 @@ func TestAnswerMessages(t *testing.T) {
 			reason: "No data most often means that nobody asks the canary.",
 			server: measuring("NaN"),
 			ask:    asking(rate(99)),
-			want: "Halt advancement no values found for istio metric request-success-rate probably podinfo.test is not receiving traffic: " +
-				`prometheus "%s": query returned no data: the result is not a number`,
+			want: "Halt advancement no values found for istio metric request-success-rate probably podinfo.test is not receiving traffic: no requests were counted in the last 1m " +
+				`(prometheus "%s": query returned no data: the result is not a number)`,
 		},
 		"NoTrafficDuration": {
 			reason: "The same for durations, in the words of the interface.",
 			server: measuring("NaN"),
 			ask:    asking(v1beta1.CanaryMetric{Name: "request-duration", Threshold: 500}),
-			want:   "Halt advancement no values found for istio metric request-duration probably podinfo.test is not receiving traffic",
+			want:   "Halt advancement no values found for istio metric request-duration probably podinfo.test is not receiving traffic: no requests were counted in the last 1m",
 		},
 		"NoValues": {
 			reason: "The operator cannot know what a query of the user's own is about.",
@@ -148,7 +142,7 @@ func TestAnswerMessages(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			server, hook := serve(t, orOK(tc.server)), serve(t, orOK(tc.hook))
-			found := impatient(server).Answer(t.Context(), podinfo(), tc.ask(hook))
+			found := ask(t.Context(), impatient(server), podinfo(), tc.ask(hook))
 			require.Len(t, found, 1)
 			require.Equal(t, v1beta1.Failed, found[0].Verdict, tc.reason)
 			want := strings.ReplaceAll(tc.want, "%s", strings.TrimPrefix(server, "http://"))
@@ -157,8 +151,8 @@ func TestAnswerMessages(t *testing.T) {
 	}
 }
 
-func asking(m v1beta1.CanaryMetric) func(string) rollout.Questions {
-	return func(string) rollout.Questions { return rollout.Questions{Metrics: []v1beta1.CanaryMetric{m}} }
+func asking(m v1beta1.CanaryMetric) func(string) checks {
+	return func(string) checks { return checks{Metrics: []v1beta1.CanaryMetric{m}} }
 }
 
 func orOK(h http.HandlerFunc) http.HandlerFunc {
@@ -168,42 +162,12 @@ func orOK(h http.HandlerFunc) http.HandlerFunc {
 	return h
 }
 
-func TestOpening(t *testing.T) {
-	cases := map[string]struct {
-		reason string
-		pre    []http.HandlerFunc // one hook each
-		told   http.HandlerFunc
-		want   []string // hooks of Opening that were told
-		passed bool
-	}{
-		"NothingBefore":    {reason: "Without a check before it the step begins.", want: []string{"load"}, passed: true},
-		"AllAgreed":        {reason: "It begins once all agreed.", pre: []http.HandlerFunc{saying(200, ""), saying(200, "")}, want: []string{"load"}, passed: true},
-		"OneDidNot":        {reason: "A canary that failed its test gets no load.", pre: []http.HandlerFunc{saying(200, ""), saying(500, "")}},
-		"AnswerIsIgnored":  {reason: "What the load test answers is judged at the step, not before it.", told: saying(500, ""), want: []string{"load"}, passed: true},
-		"SilenceIsIgnored": {reason: "So is that it does not answer.", told: hangUp, want: []string{"load"}, passed: true},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			q := rollout.Questions{}
-			for i, h := range tc.pre {
-				q.Hooks = append(q.Hooks, typed(v1beta1.PreRolloutHook, hooks(serve(t, h), fmt.Sprint(i)))...)
-			}
-			load := &recorder{answ: tc.told}
-			q.Opening = hooks(serve(t, load.ServeHTTP), "load")
-			found := impatient("").Answer(t.Context(), podinfo(), q)
-			require.Len(t, found, len(tc.pre), "Opening has no findings.")
-			require.Equal(t, tc.passed, agreed(found), tc.reason)
-			require.Equal(t, tc.want, load.names(), tc.reason)
-		})
-	}
-}
-
 // TestOneRoundIsParallel lets every check wait until all the others have been asked too: were there an
 // order among them, none would ever be answered.
 func TestOneRoundIsParallel(t *testing.T) {
-	const checks = 12
+	const twelve = 12
 	var asked sync.WaitGroup
-	asked.Add(checks)
+	asked.Add(twelve)
 	together := func(answer http.HandlerFunc) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			asked.Done()
@@ -212,12 +176,12 @@ func TestOneRoundIsParallel(t *testing.T) {
 		}
 	}
 	hook, server := serve(t, together(saying(200, ""))), serve(t, together(measuring("100")))
-	q := rollout.Questions{Hooks: hooks(hook, "a", "b")}
-	for range checks - 2 {
+	q := checks{Hooks: hooks(hook, "a", "b")}
+	for range twelve - 2 {
 		q.Metrics = append(q.Metrics, rate(99))
 	}
-	found := impatient(server).Answer(t.Context(), podinfo(), q)
-	require.Len(t, found, checks)
+	found := ask(t.Context(), impatient(server), podinfo(), q)
+	require.Len(t, found, twelve)
 	require.True(t, agreed(found), "found %v", found)
 }
 
@@ -226,12 +190,12 @@ func TestSlowHookHoldsUpNobodyElse(t *testing.T) {
 	slow := hooks(serve(t, stalled), "slow")
 	slow[0].Timeout = "1h"
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan rollout.Findings)
-	go func() { ended <- a.Answer(ctx, podinfo(), rollout.Questions{Hooks: slow}) }()
+	ended := make(chan []rollout.Finding)
+	go func() { ended <- ask(ctx, a, podinfo(), checks{Hooks: slow}) }()
 
 	other := podinfo()
 	other.Name = "other"
-	found := a.Answer(t.Context(), other, rollout.Questions{Hooks: hooks(serve(t, saying(200, "")), "quick")})
+	found := ask(t.Context(), a, other, checks{Hooks: hooks(serve(t, saying(200, "")), "quick")})
 	require.True(t, agreed(found), "Another Canary's checks are answered meanwhile.")
 
 	cancel()
@@ -241,7 +205,7 @@ func TestSlowHookHoldsUpNobodyElse(t *testing.T) {
 func TestMetricsServer(t *testing.T) {
 	c := podinfo()
 	c.Spec.MetricsServer = serve(t, measuring("50"))
-	found := New(serve(t, measuring("100")), "istio").Answer(t.Context(), c, asking(rate(99))(""))
+	found := ask(t.Context(), New(serve(t, measuring("100")), "istio"), c, asking(rate(99))(""))
 	require.Equal(t, v1beta1.Failed, found[0].Verdict, "The Canary's own server is asked.")
 	require.Equal(t, "Halt podinfo.test advancement success rate 50.00% < 99%", found[0].Message)
 }
@@ -301,7 +265,7 @@ func TestQueries(t *testing.T) {
 			if tc.change != nil {
 				tc.change(c)
 			}
-			New(server, "istio").Answer(t.Context(), c, asking(tc.metric)(""))
+			ask(t.Context(), New(server, "istio"), c, asking(tc.metric)(""))
 			for _, part := range tc.want {
 				require.Contains(t, asked, part, tc.reason)
 			}
@@ -312,7 +276,7 @@ func TestQueries(t *testing.T) {
 func TestUnknownProviderHasNoBuiltins(t *testing.T) {
 	c := podinfo()
 	c.Spec.Provider = "isto"
-	found := New(serve(t, measuring("100")), "istio").Answer(t.Context(), c, asking(rate(99))(""))
+	found := ask(t.Context(), New(serve(t, measuring("100")), "istio"), c, asking(rate(99))(""))
 	require.Equal(t, `Prometheus query failed: there are no built-in metrics for provider "isto"`, found[0].Message,
 		"No provider is ever taken for another.")
 }
@@ -348,14 +312,14 @@ func TestObserve(t *testing.T) {
 		defer mu.Unlock()
 		seen[c.Name+"/"+metric] = value
 	}
-	a.Answer(t.Context(), podinfo(), rollout.Questions{Metrics: []v1beta1.CanaryMetric{rate(99), {Name: "errors", Query: "q"}}})
+	ask(t.Context(), a, podinfo(), checks{Metrics: []v1beta1.CanaryMetric{rate(99), {Name: "errors", Query: "q"}}})
 	require.Equal(t, map[string]float64{"podinfo/request-success-rate": 42, "podinfo/errors": 42}, seen,
 		"What was measured is told, whether it passed or not.")
 
 	clear(seen)
 	c := podinfo()
 	c.Spec.MetricsServer = serve(t, measuring("NaN"))
-	a.Answer(t.Context(), c, asking(rate(99))(""))
+	ask(t.Context(), a, c, asking(rate(99))(""))
 	require.Empty(t, seen, "What was not measured is not a zero.")
 }
 
@@ -377,7 +341,7 @@ func TestFailed(t *testing.T) {
 				require.Equal(t, "prometheus", system)
 				failed++
 			}
-			a.Answer(t.Context(), podinfo(), rollout.Questions{Metrics: []v1beta1.CanaryMetric{rate(99)}})
+			ask(t.Context(), a, podinfo(), checks{Metrics: []v1beta1.CanaryMetric{rate(99)}})
 			require.Equal(t, tc.want, failed, tc.reason)
 		})
 	}

@@ -5,23 +5,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
+	"time"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/metric"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/sequential"
 )
 
-// File compare.go holds the canary against the primary. Why this is a test and not a difference of two numbers is in
-// docs/decisions/0013-verdicts-by-statistics.md.
+// File compare.go asks about the canary and the primary. What is counted of both is a stratum, of which the rollout makes
+// its evidence: docs/decisions/0020-verdicts-over-a-rollout.md. Single values are tested here, once, at the end.
 
-// What a comparison needs that its metric leaves out.
+// What a comparison of single values needs.
 const (
-	defaultConfidence = 0.95
-	// Below these hardly a difference could be told from chance, see docs/concepts/analysis.md#measured.
-	minEvents = 100 // of proportions
-	minValues = 20  // of a distribution
-	// With fewer, p has to be so many times smaller: a canary that fails every request needs no hundred of them.
+	// Below this hardly a difference could be told from chance, see docs/concepts/analysis.md#measured.
+	minValues = 20
+	// With fewer, p has to be so many times smaller.
 	certainty = 50
 )
 
@@ -32,54 +32,41 @@ const (
 	lower        = "lower"
 )
 
-// evidence is what both sides together say.
-type evidence struct {
-	canary, primary float64 // events or values of each side
-	p               float64 // probability of it, or of worse, were both sides alike; not computed for an empty side
-	shown           string  // what was found, for people
-	number          float64 // the canary's own number, where it has one
-	numbered        bool
-}
-
-// compare holds the canary against the primary, over the same time: both are asked at once.
+// compare asks about the canary and the primary at once, over the same window.
 func (a *Analyst) compare(ctx context.Context, s *source, o outcome) outcome {
 	sampler, ok := s.system.(metric.Sampler)
 	if !ok {
 		return o.decided(v1beta1.Failed, s.kind.failed(s.metric,
 			errors.New("this monitoring system returns one number, and a comparison needs counts, buckets or values")))
 	}
-	var (
-		both  sync.WaitGroup
-		sides [2]side
-	)
-	for i, target := range []string{s.canary.Spec.TargetRef.Name, s.canary.PrimaryWorkload()} {
-		both.Go(func() { sides[i] = s.sample(ctx, sampler, target) })
+	var canary, primary, before side
+	var all sync.WaitGroup
+	ask := func(into *side, target string, at time.Time) {
+		all.Go(func() { *into = s.sample(ctx, sampler, target, at) })
 	}
-	both.Wait()
-	canary, primary := sides[0], sides[1]
+	ask(&canary, s.canary.Spec.TargetRef.Name, s.window.End)
+	ask(&primary, s.canary.PrimaryWorkload(), s.window.End)
+	if s.window.First {
+		ask(&before, s.canary.PrimaryWorkload(), s.window.Begin)
+	}
+	all.Wait()
 	// The measurement shows one query; the primary's differs in the name of the workload.
 	o.query = canary.query
-	switch {
-	case canary.err != nil:
+	if errors.Is(canary.err, metric.ErrNoData) && !errors.Is(canary.err, metric.ErrNaN) {
+		o = s.unanswered(o, canary.err)
+	} else if canary.err != nil {
 		return s.failedSide(o, canary.err)
+	}
+	switch {
 	case errors.Is(primary.err, metric.ErrNoData) && !errors.Is(primary.err, metric.ErrNaN):
 		// A primary without requests leaves nothing to compare with, and is not the canary's fault.
 	case primary.err != nil:
 		return s.failedSide(o, primary.err)
 	}
-	e, err := examine(s.metric, canary.samples, primary.samples)
-	if err != nil {
-		return s.unanswered(o, err)
+	if testOf(s.metric) == distribution && !bucketed(canary.samples) && !bucketed(primary.samples) {
+		return s.rank(o, canary, primary)
 	}
-	// As many as a canary without series has: whether its series stand still or are missing says the same of it.
-	if e.canary == 0 {
-		return s.unanswered(o, metric.ErrNoData)
-	}
-	// Only a share is a number that the metric has without a comparison too; a rank is none that anybody could plot.
-	if e.numbered {
-		a.observe(s, e.number)
-	}
-	return s.conclude(o, e)
+	return a.count(s, o, canary.samples, primary.samples, before.samples)
 }
 
 // side is what one workload was found to be.
@@ -91,7 +78,7 @@ type side struct {
 
 // sample asks about one workload. Both are asked by the same query, so that whatever is wrong with it is wrong
 // with both sides.
-func (s *source) sample(ctx context.Context, from metric.Sampler, target string) (found side) {
+func (s *source) sample(ctx context.Context, from metric.Sampler, target string, at time.Time) (found side) {
 	defer func() {
 		if err := panicked(ctx, recover()); err != nil {
 			found.err = err
@@ -101,7 +88,7 @@ func (s *source) sample(ctx context.Context, from metric.Sampler, target string)
 	if err != nil {
 		return side{err: err}
 	}
-	samples, err := from.Samples(ctx, query)
+	samples, err := from.Samples(ctx, query, at)
 	return side{query: query, samples: samples, err: err}
 }
 
@@ -114,113 +101,156 @@ func (s *source) failedSide(o outcome, err error) outcome {
 	return s.unanswered(o, err)
 }
 
-// examine reads the samples of both sides and tests them.
-func examine(m v1beta1.CanaryMetric, canary, primary []metric.Sample) (evidence, error) {
-	if testOf(m) == proportions {
-		return contrast(canary, primary)
-	}
-	groups, err := arrange(canary, primary)
+// count makes a stratum of the counts of both sides. What was found of the primary before is left out where it can't be
+// used: all it does is to make the evidence for the canary begin one window earlier.
+func (a *Analyst) count(s *source, o outcome, canary, primary, before []metric.Sample) outcome {
+	counted, err := s.counted(canary, primary, before)
 	if err != nil {
-		return evidence{}, err
+		if counted, err = s.counted(canary, primary, nil); err != nil {
+			return s.unanswered(o, err)
+		}
 	}
-	return rank(groups, m.Worse == lower), nil
-}
-
-// contrast compares shares of good events.
-func contrast(canary, primary []metric.Sample) (evidence, error) {
-	c, err := tally(canary)
-	if err != nil {
-		return evidence{}, fmt.Errorf("canary: %w", err)
+	// What nobody counted is counted with the next window, whose time begins where the evidence ends.
+	if counted.Canary.Events+counted.Primary.Events == 0 {
+		return s.unanswered(o, metric.ErrNoData)
 	}
-	p, err := tally(primary)
-	if err != nil {
-		return evidence{}, fmt.Errorf("primary: %w", err)
+	o.stratum = counted
+	// As many as a canary without series has: whether its series stand still or are missing says the same of it.
+	if counted.Canary.Events == 0 {
+		return s.unanswered(o, metric.ErrNoData)
 	}
-	e := evidence{canary: c.all, primary: p.all}
-	if min(c.all, p.all) == 0 {
-		e.shown = fmt.Sprintf("%v of %v", c.good, c.all)
-		return e, nil
-	}
-	e.p = c.worse(p)
-	e.number, e.numbered = c.share(), true
-	e.shown = fmt.Sprintf("%.2f%% (%.0f of %.0f), primary %.2f%% (%.0f of %.0f), p = %.3g",
-		c.share(), c.good, c.all, p.share(), p.good, p.all, e.p)
-	return e, nil
-}
-
-// rank compares values by their order.
-func rank(groups []group, lower bool) evidence {
-	word := "higher"
-	if lower {
-		word, groups = "lower", reversed(groups)
-	}
-	r := ranked(groups)
-	e := evidence{canary: r.n, primary: r.m}
-	if min(r.n, r.m) == 0 {
-		e.shown = fmt.Sprintf("%.0f values", r.n)
-		return e
-	}
-	e.p = r.higher()
-	e.shown = fmt.Sprintf("%s in %.1f%% of pairs (%.0f values, primary %.0f), p = %.3g", word, 100*r.u/(r.n*r.m), r.n, r.m, e.p)
-	return e
-}
-
-// conclude turns evidence into a verdict. It is one-sided: a canary that is better for certain passes.
-func (s *source) conclude(o outcome, e evidence) outcome {
-	o.value = e.shown
-	least, alpha := s.least(), 1-confidence(s.metric)
-	few := e.canary < least || e.primary < least
-	if few {
-		alpha /= certainty
-	}
-	// Of a side without values no p was computed.
-	if min(e.canary, e.primary) > 0 && e.p <= alpha {
-		return o.decided(v1beta1.Failed, s.halt(fmt.Sprintf("%s <= %.3g", e.shown, alpha)))
-	}
-	if few && (e.canary < least || !s.over()) {
-		return o.decided(v1beta1.Inconclusive, s.halt(fmt.Sprintf(
-			"cannot be compared yet: %.0f of the canary and %.0f of the primary, %.0f of each are needed", e.canary, e.primary, least)))
+	o.value = fmt.Sprintf("%d of the canary, %d of the primary", counted.Canary.Events, counted.Primary.Events)
+	// Only a share is a number that the metric has without a comparison too.
+	if len(counted.Bounds) == 0 {
+		a.observe(s, 100*float64(counted.Canary.Events-counted.Canary.Bad[0])/float64(counted.Canary.Events))
 	}
 	return o.decided(v1beta1.Passed, "")
 }
 
-// over says that all requests go to the canary, so that there is nothing to compare with any more, and that what was
-// compared before had passed. A metric that has the name of another has its number behind that in the status.
-func (s *source) over() bool {
-	spec, status := s.canary.Spec.Analysis, s.canary.Status
-	if status.CanaryWeight < 100 || status.Analysis == nil || spec != nil && len(spec.Match) > 0 {
-		return false
+// counted reads the answers of both sides.
+func (s *source) counted(canary, primary, before []metric.Sample) (*rollout.Stratum, error) {
+	n := &rollout.Stratum{Title: s.kind.title(s.metric)}
+	n.Begin, n.End = s.window.Begin.Unix(), s.window.End.Unix()
+	read, err := s.reader(n, canary, primary)
+	if err != nil {
+		return nil, err
 	}
-	passed := false
-	for _, m := range status.Analysis.Metrics {
-		if name, _, _ := strings.Cut(m.Name, "#"); name != s.metric.Name || len(m.Measurements) == 0 {
-			continue
+	for _, one := range []struct {
+		name    string
+		to      *sequential.Counts
+		samples []metric.Sample
+	}{{"canary", &n.Canary, canary}, {"primary", &n.Primary, primary}, {"primary before", &n.Before, before}} {
+		if *one.to, err = read(one.samples); err != nil {
+			return nil, fmt.Errorf("%s: %w", one.name, err)
 		}
-		if m.Measurements[0].Verdict != v1beta1.Passed { // the newest
-			return false
-		}
-		passed = true
 	}
-	return passed
+	return n, nil
 }
 
-// least is how many events or values a side must have.
-func (s *source) least() float64 {
+// reader says how the counts of one side are read, and how people speak of them.
+func (s *source) reader(n *rollout.Stratum, canary, primary []metric.Sample) (func([]metric.Sample) (sequential.Counts, error), error) {
+	if testOf(s.metric) == proportions {
+		n.Bad = "events bad"
+		if s.kind == &successRate {
+			n.Bad = "requests failed"
+		}
+		return tally, nil
+	}
+	both := make([]map[float64]int64, 2)
+	for i, samples := range [][]metric.Sample{canary, primary} {
+		var err error
+		if both[i], err = buckets(samples); err != nil {
+			return nil, fmt.Errorf("%s: %w", []string{"canary", "primary"}[i], err)
+		}
+		if len(both[i]) == 0 { // nobody asked that side
+			both[i] = nil
+		}
+	}
+	n.Bounds = sequential.Shared(orOther(both[0], both[1]), orOther(both[1], both[0]))
+	if len(n.Bounds) == 0 {
+		return nil, errors.New("canary and primary have no bucket in common but +Inf, in which everything is")
+	}
+	n.Bad = "values above %s"
+	beyond := sequential.Slower
 	switch {
-	case s.metric.MinSamples > 0:
-		return float64(s.metric.MinSamples)
-	case testOf(s.metric) == proportions:
-		return minEvents
+	case s.metric.Worse == lower:
+		n.Bad, beyond = "values up to %s", sequential.Faster
+	case s.kind == &latency:
+		n.Bad, n.Unit = "requests slower than %s", metric.BoundUnit(s.provider)
 	}
-	return minValues
+	return func(samples []metric.Sample) (sequential.Counts, error) {
+		histogram, err := buckets(samples)
+		if err != nil {
+			return sequential.Counts{}, err
+		}
+		return beyond(ascending(histogram), n.Bounds)
+	}, nil
 }
 
-// confidence is how sure a comparison has to be before it fails. The schema holds it to more than a half.
-func confidence(m v1beta1.CanaryMetric) float64 {
-	if m.Confidence == nil {
-		return defaultConfidence
+func orOther(one, other map[float64]int64) map[float64]int64 {
+	if one == nil {
+		return other
 	}
-	return *m.Confidence
+	return one
+}
+
+// rank compares single values by their order, once, in the last step that compares. Until then they are not judged.
+func (s *source) rank(o outcome, canary, primary side) outcome {
+	if canary.err != nil {
+		return o // what its policy says
+	}
+	c, err := values(canary.samples)
+	if err != nil {
+		return s.unanswered(o, fmt.Errorf("canary: %w", err))
+	}
+	p, err := values(primary.samples)
+	if err != nil {
+		return s.unanswered(o, fmt.Errorf("primary: %w", err))
+	}
+	if !s.window.Last {
+		o.value = fmt.Sprintf("%d values, primary %d, not compared before the last step", len(c), len(p))
+		return o.decided(v1beta1.Passed, "")
+	}
+	word, groups := "higher", grouped(c, p)
+	if s.metric.Worse == lower {
+		word, groups = "lower", reversed(groups)
+	}
+	return s.conclude(o, ranked(groups), word)
+}
+
+// conclude takes the verdict on single values. It is one-sided: a canary that is better for certain passes.
+func (s *source) conclude(o outcome, r ranks, word string) outcome {
+	least := float64(cmp.Or(s.metric.MinSamples, minValues))
+	promised := rollout.Promise(s.metric, s.metrics())
+	alpha := (1 - promised.Confidence) / float64(promised.Metrics)
+	few := r.n < least || r.m < least
+	if few {
+		alpha /= certainty
+	}
+	o.value = fmt.Sprintf("%.0f values", r.n)
+	// Of a side without values no p is computed.
+	if min(r.n, r.m) > 0 {
+		p := r.higher()
+		o.value = fmt.Sprintf("%s in %.1f%% of pairs (%.0f values, primary %.0f), p = %.3g", word, 100*r.u/(r.n*r.m), r.n, r.m, p)
+		if p <= alpha {
+			o.final = true
+			return o.decided(v1beta1.Failed, s.halt(fmt.Sprintf("%s <= %.3g", o.value, alpha)))
+		}
+	}
+	if few {
+		return o.decided(v1beta1.Inconclusive, s.halt(fmt.Sprintf(
+			"cannot be compared yet: %.0f values of the canary and %.0f of the primary, %.0f of each are needed", r.n, r.m, least)))
+	}
+	o.final = true
+	return o.decided(v1beta1.Passed, "")
+}
+
+// metrics are all of the Canary, which share what they may be wrong by.
+func (s *source) metrics() []v1beta1.CanaryMetric {
+	if s.canary.Spec.Analysis == nil {
+		return nil
+	}
+	return s.canary.Spec.Analysis.Metrics
 }
 
 // testOf is the test of a comparison. Of the built-in success rate there are counts, of anything else values.

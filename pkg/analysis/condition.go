@@ -17,7 +17,7 @@ import (
 
 const (
 	// maxConditions is more expressions than a cluster has. They come from Canaries: their number must be bounded.
-	maxConditions = 512
+	maxConditions = 2048
 	// maxExpression is the greatest length of an expression, in bytes, as the schema has it.
 	maxExpression = 4096
 	// maxDepth is how deep an expression may be nested: the time to find out its type grows faster than the square of that.
@@ -40,8 +40,11 @@ const (
 type conditions struct {
 	number, list *cel.Env
 
-	mu    sync.Mutex
-	known *lru.Cache // by expression: a function that returns its *condition, and compiles it the first time
+	mu sync.Mutex
+	// By namespace, and there by expression: a function that returns its *condition, and compiles it the first time. Each
+	// namespace has its own, so that nobody's are forgotten for those of another.
+	known map[string]*lru.Cache
+	kept  int // in all of them
 }
 
 // condition is one expression. A reading that does not compile is nil.
@@ -76,7 +79,7 @@ func newConditions() (*conditions, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare conditions: %w", err)
 	}
-	return &conditions{number: number, list: list, known: lru.New(maxConditions)}, nil
+	return &conditions{number: number, list: list, known: map[string]*lru.Cache{}}, nil
 }
 
 // test is a function of expressions that tells something about a number.
@@ -91,19 +94,41 @@ func test(name string, is func(float64) bool) cel.EnvOption {
 		})))
 }
 
-// find is the condition of an expression, compiled now or before. The one that was not asked for the longest is forgotten
-// first.
-func (c *conditions) find(expression string) *condition {
+// find is the condition of an expression of a namespace, compiled now or before. Of the namespace with the most the one
+// that was not asked for the longest is forgotten first.
+func (c *conditions) find(namespace, expression string) *condition {
 	c.mu.Lock()
-	known, ok := c.known.Get(expression)
+	own := c.known[namespace]
+	if own == nil {
+		own = lru.New(0) // bounded by forget
+		c.known[namespace] = own
+	}
+	known, ok := own.Get(expression)
 	if !ok {
 		// Many Canaries with the same condition have it compiled once.
 		known = sync.OnceValue(func() *condition { return c.compile(expression) })
-		c.known.Add(expression, known)
+		own.Add(expression, known)
+		if c.kept++; c.kept > maxConditions {
+			c.forget(namespace)
+		}
 	}
 	// Compiled outside the lock: who has another condition does not wait for this one.
 	c.mu.Unlock()
 	return known.(func() *condition)()
+}
+
+// forget makes room. Among namespaces with equally many it is the one that asks for more.
+func (c *conditions) forget(asking string) {
+	largest := asking
+	for namespace, own := range c.known {
+		if n, most := own.Len(), c.known[largest].Len(); n > most || n == most && largest != asking && namespace < largest {
+			largest = namespace
+		}
+	}
+	c.known[largest].RemoveOldest()
+	if c.kept--; c.known[largest].Len() == 0 {
+		delete(c.known, largest)
+	}
 }
 
 // compile keeps what is wrong only where neither reading makes sense of the expression. A list and a number have

@@ -42,7 +42,7 @@ func TestCondition(t *testing.T) {
 	require.NoError(t, err)
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, err := all.find(tc.expression).holds(t.Context(), tc.values)
+			got, err := all.find("test", tc.expression).holds(t.Context(), tc.values)
 			require.NoError(t, err, tc.reason)
 			require.Equal(t, tc.want, got, tc.reason)
 		})
@@ -73,10 +73,10 @@ func TestConditionRefuses(t *testing.T) {
 	require.NoError(t, err)
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			err := all.find(tc.expression).err
+			err := all.find("test", tc.expression).err
 			require.ErrorContains(t, err, tc.want, tc.reason)
 			require.NotContains(t, err.Error(), "\n", "Conditions of an object are one line.")
-			again, err := all.find(tc.expression).holds(t.Context(), []float64{1})
+			again, err := all.find("test", tc.expression).holds(t.Context(), []float64{1})
 			require.Error(t, err, "It is not evaluated either.")
 			require.False(t, again)
 		})
@@ -102,7 +102,7 @@ func TestConditionFailsWhileItRuns(t *testing.T) {
 	require.NoError(t, err)
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := all.find(tc.expression).holds(tc.ctx, tc.values)
+			_, err := all.find("test", tc.expression).holds(tc.ctx, tc.values)
 			require.ErrorContains(t, err, tc.want, tc.reason)
 		})
 	}
@@ -111,13 +111,31 @@ func TestConditionFailsWhileItRuns(t *testing.T) {
 func TestConditionsAreKept(t *testing.T) {
 	all, err := newConditions()
 	require.NoError(t, err)
-	first := all.find(`result > 1.0`)
-	require.Same(t, first, all.find(`result > 1.0`), "Compiling takes long, every pass asks for it.")
+	first := all.find("test", `result > 1.0`)
+	require.Same(t, first, all.find("test", `result > 1.0`), "Compiling takes long, every pass asks for it.")
 	for i := range 3 * maxConditions {
-		all.find(fmt.Sprintf("result > %d", i))
-		require.Same(t, first, all.find(`result > 1.0`), "What is in use stays, whatever others write.")
+		all.find("test", fmt.Sprintf("result > %d", i))
+		require.Same(t, first, all.find("test", `result > 1.0`), "What is in use stays, whatever others write.")
 	}
-	require.LessOrEqual(t, all.known.Len(), maxConditions, "Expressions come from Canaries: what is kept is bounded.")
+	require.LessOrEqual(t, all.kept, maxConditions, "Expressions come from Canaries: what is kept is bounded.")
+}
+
+// TestConditionsOfTenants has a namespace that writes more expressions than are kept.
+func TestConditionsOfTenants(t *testing.T) {
+	all, err := newConditions()
+	require.NoError(t, err)
+	victims := []*condition{all.find("victim", `result > 1.0`), all.find("victim", `result > 2.0`)}
+	for i := range 2 * maxConditions {
+		all.find("attacker", fmt.Sprintf("result > %d", i))
+	}
+	require.LessOrEqual(t, all.kept, maxConditions)
+	require.Same(t, victims[0], all.find("victim", `result > 1.0`), "Nobody's conditions are forgotten for another's.")
+	require.Same(t, victims[1], all.find("victim", `result > 2.0`))
+	for i := range 2 * maxConditions {
+		all.find(fmt.Sprintf("namespace-%d", i), `result > 1.0`)
+	}
+	require.LessOrEqual(t, all.kept, maxConditions, "However many namespaces there are.")
+	require.LessOrEqual(t, len(all.known), maxConditions+1)
 }
 
 // TestConditionsAreCompiledApart has a condition whose compilation does not end, for as long as the test wants.
@@ -134,10 +152,10 @@ func TestConditionsAreCompiledApart(t *testing.T) {
 	require.NoError(t, err)
 	slow := make(chan *condition)
 	for range 2 {
-		go func() { slow <- all.find(`wait()`) }()
+		go func() { slow <- all.find("test", `wait()`) }()
 	}
 	<-began
-	require.NoError(t, all.find(`result > 1.0`).err, "Another Canary does not wait for it.")
+	require.NoError(t, all.find("test", `result > 1.0`).err, "Another Canary does not wait for it.")
 	close(goOn)
 	first, second := <-slow, <-slow
 	require.Same(t, first, second, "Two with the same condition wait for one compilation.")
@@ -157,7 +175,7 @@ func TestConditionsCompileQuickly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			require.LessOrEqual(t, len(expression), maxExpression)
 			began := time.Now()
-			require.NoError(t, all.find(expression).err)
+			require.NoError(t, all.find("test", expression).err)
 			require.Less(t, time.Since(began), 20*time.Second, "A hundred times what it takes.")
 		})
 	}
@@ -166,7 +184,7 @@ func TestConditionsCompileQuickly(t *testing.T) {
 func BenchmarkCondition(b *testing.B) {
 	all, err := newConditions()
 	require.NoError(b, err)
-	c := all.find(`result >= 99.0 && !isNaN(result)`)
+	c := all.find("test", `result >= 99.0 && !isNaN(result)`)
 	b.ReportAllocs()
 	for b.Loop() {
 		if ok, err := c.holds(b.Context(), []float64{99.9}); !ok || err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -14,13 +15,14 @@ import (
 // credentials are how a hook's request shows who it comes from.
 type credentials struct {
 	header  http.Header
+	own     bool             // the address is the operator's, and may be anywhere
 	secrets outbound.Secrets // of the request
 }
 
 // credentials reads the credentials of a hook. They are read anew for each call, so that a changed Secret counts at once
 // and is kept nowhere.
 func (a *Analyst) credentials(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook) (credentials, error) {
-	cr := credentials{header: http.Header{}}
+	cr := credentials{header: http.Header{}, own: slices.Contains(a.own, h.URL)}
 	cr.secrets.AddURL(h.URL)
 	for name, value := range h.Headers {
 		cr.header.Set(name, value)

@@ -8,78 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"gonum.org/v1/gonum/stat/combin"
 	"gonum.org/v1/gonum/stat/distuv"
 )
-
-// TestFisherCounted adds up all tables of small sides one by one, which takes no formula but that for combinations.
-func TestFisherCounted(t *testing.T) {
-	for n := 1; n <= 9; n++ {
-		for m := 1; m <= 9; m++ {
-			for s := 0; s <= n; s++ {
-				for r := 0; r <= m; r++ {
-					ways := 0.0
-					for k := max(0, s+r-m); k <= s; k++ {
-						ways += float64(combin.Binomial(n, k) * combin.Binomial(m, s+r-k))
-					}
-					got := fisher(proportion{float64(s), float64(n)}, proportion{float64(r), float64(m)})
-					require.InDelta(t, ways/float64(combin.Binomial(n+m, s+r)), got, 1e-12, "%d of %d against %d of %d", s, n, r, m)
-				}
-			}
-		}
-	}
-}
-
-// TestWorseKeepsItsLevel computes, without any chance in it, how often the test raises an alarm about two sides that
-// are equally good, for every share of good events.
-func TestWorseKeepsItsLevel(t *testing.T) {
-	for _, size := range []struct{ n, m float64 }{{5, 5}, {10, 40}, {40, 10}, {30, 30}, {60, 60}} {
-		for _, good := range []float64{0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99} {
-			canary, primary := distuv.Binomial{N: size.n, P: good}, distuv.Binomial{N: size.m, P: good}
-			alarms := 0.0
-			for s := 0.0; s <= size.n; s++ {
-				for r := 0.0; r <= size.m; r++ {
-					if (proportion{s, size.n}).worse(proportion{r, size.m}) <= level {
-						alarms += canary.Prob(s) * primary.Prob(r)
-					}
-				}
-			}
-			require.LessOrEqual(t, alarms, level, "n = %v, m = %v, %v of all are good", size.n, size.m, good)
-		}
-	}
-}
-
-// TestWorseFallsWithFailures has one more failure of the canary never look better, and one more of the primary never
-// look worse for the canary.
-func TestWorseFallsWithFailures(t *testing.T) {
-	const n, m = 400, 900
-	for _, r := range []float64{0, 300, 880, 899, 900} {
-		before := -1.0
-		for s := 0.0; s <= n; s++ {
-			p := (proportion{s, n}).worse(proportion{r, m})
-			require.GreaterOrEqual(t, p, before-1e-8, "%v of %v against %v of %v", s, n, r, m)
-			before = p
-		}
-	}
-	before := 2.0
-	for r := 0.0; r <= m; r++ {
-		p := (proportion{350, n}).worse(proportion{r, m})
-		require.LessOrEqual(t, p, before+1e-8, "the primary %v of %v", r, m)
-		before = p
-	}
-}
-
-// TestSidesOfATable has successes and failures, and the two sides, change places, which leaves the same table.
-func TestSidesOfATable(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	for range 500 {
-		n, m := float64(1+r.IntN(2000)), float64(1+r.IntN(2000))
-		canary, primary := proportion{float64(r.IntN(int(n) + 1)), n}, proportion{float64(r.IntN(int(m) + 1)), m}
-		failed := func(p proportion) proportion { return proportion{p.all - p.good, p.all} }
-		require.InEpsilon(t, fisher(canary, primary)+1, fisher(failed(primary), failed(canary))+1, 1e-9, "%v %v", canary, primary)
-		require.InDelta(t, pooledZ(canary, primary), pooledZ(failed(primary), failed(canary)), 1e-9, "%v %v", canary, primary)
-	}
-}
 
 // orders runs through all ways to give n of n+m places to the canary.
 func orders(n, m int, visit func(canary uint)) {

@@ -17,10 +17,10 @@ import (
 
 // hook asks one webhook. A rollback hook that agrees has passed as well: what that means is the rollout's affair.
 func (a *Analyst) hook(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook) rollout.Finding {
-	f := rollout.Finding{Name: h.Name, Moment: h.Moment(), Verdict: v1beta1.Passed}
+	f := rollout.Finding{Verdict: v1beta1.Passed}
 	if err := a.ask(ctx, c, h); err != nil {
 		f.Verdict = v1beta1.Failed
-		f.Message = bounded(fmt.Sprintf(refusals[f.Moment], c.Name, c.Namespace, h.Name)+err.Error(), maxMessage)
+		f.Message = bounded(fmt.Sprintf(refusals[h.Moment()], c.Name, c.Namespace, h.Name)+err.Error(), maxMessage)
 	}
 	return f
 }
@@ -79,7 +79,7 @@ func (a *Analyst) call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 	if err != nil {
 		return err
 	}
-	within, cancel := context.WithTimeout(ctx, timeout)
+	within, cancel := context.WithTimeout(outbound.For(ctx, c.Namespace), timeout)
 	defer cancel()
 	p.Name, p.Namespace, p.Checksum = c.Name, c.Namespace, checksum(c.Status)
 	body, err := json.Marshal(p)
@@ -91,7 +91,7 @@ func (a *Analyst) call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 		return err
 	}
 	secrets = sent.secrets
-	return a.hooks.call(within, h, body, sent)
+	return a.hooks.call(within, h, timeout, body, sent)
 }
 
 // payload is what a hook is sent.

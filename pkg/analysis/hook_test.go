@@ -49,6 +49,17 @@ func TestHookAnswers(t *testing.T) {
 	}
 }
 
+func TestHooksAreQuotedInPart(t *testing.T) {
+	for name, text := range map[string]string{"Letters": "a", "Accents": "é", "Longest": "🐢"} {
+		t.Run(name, func(t *testing.T) {
+			err := New("", "istio").ask(t.Context(), podinfo(), v1beta1.CanaryWebhook{Name: "x", URL: serve(t, saying(500, strings.Repeat(text, 3000)))})
+			require.EqualError(t, err, "500 Internal Server Error: "+strings.Repeat(text, 160)+"…")
+			err = New("", "istio").ask(t.Context(), podinfo(), v1beta1.CanaryWebhook{Name: "x", URL: serve(t, saying(500, strings.Repeat(text, 160)))})
+			require.EqualError(t, err, "500 Internal Server Error: "+strings.Repeat(text, 160))
+		})
+	}
+}
+
 func huge(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(code)
@@ -202,9 +213,11 @@ func TestHookTimeout(t *testing.T) {
 			require.ErrorContains(t, impatient("").ask(tc.ctx, podinfo(), tc.hook), tc.want, tc.reason)
 		})
 	}
-	d, err := hookTimeoutOf(v1beta1.CanaryWebhook{})
-	require.NoError(t, err)
-	require.Equal(t, 10*time.Second, d, "The interface's default.")
+	for text, want := range map[string]time.Duration{"": 10 * time.Second, "1h": time.Hour, "24h": time.Hour} {
+		d, err := hookTimeoutOf(v1beta1.CanaryWebhook{Timeout: text})
+		require.NoError(t, err)
+		require.Equal(t, want, d, "10s by default, and an hour at most: %q", text)
+	}
 }
 
 func askingForPatience(w http.ResponseWriter, r *http.Request) {

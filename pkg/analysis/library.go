@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/metric"
@@ -45,6 +46,9 @@ func (a *Analyst) library() Library {
 	return a.Library
 }
 
+// readTimeout bounds how long a template and its Secret may take to be read, for which all metrics of a round wait.
+const readTimeout = 10 * time.Second
+
 // entry is a template as it was read, with the Secret that belongs to it.
 type entry struct {
 	template *v1beta1.MetricTemplate
@@ -77,6 +81,8 @@ func (r *round) once(ref v1beta1.CrossNamespaceRef, read func() (*entry, error))
 
 // look reads a template, and its Secret as it is now.
 func (a *Analyst) look(ctx context.Context, c *v1beta1.Canary, ref v1beta1.CrossNamespaceRef) (*entry, error) {
+	ctx, stop := context.WithTimeout(ctx, readTimeout)
+	defer stop()
 	template, err := a.library().Template(ctx, c, ref)
 	if err != nil {
 		return nil, fmt.Errorf("error: %w", err)

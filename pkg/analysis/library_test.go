@@ -66,7 +66,7 @@ func referring(name string) v1beta1.CanaryMetric {
 // one asks an Analyst for one metric.
 func one(t *testing.T, a *Analyst, m v1beta1.CanaryMetric) rollout.Finding {
 	t.Helper()
-	found := a.Answer(t.Context(), podinfo(), rollout.Questions{Metrics: []v1beta1.CanaryMetric{m}})
+	found := ask(t.Context(), a, podinfo(), checks{Metrics: []v1beta1.CanaryMetric{m}})
 	require.Len(t, found, 1)
 	require.NotNil(t, found[0].Measurement, "Every metric leaves a measurement.")
 	require.Equal(t, found[0].Verdict, found[0].Measurement.Verdict)
@@ -174,12 +174,12 @@ func TestRoundSharesTemplates(t *testing.T) {
 	s := &shelf{templates: map[string]v1beta1.MetricTemplateSpec{"test/here": template(serve(t, measuring("1")), "errors")}}
 	a := impatient("")
 	a.Library = s
-	q := rollout.Questions{}
+	q := checks{}
 	for range 10 {
 		q.Metrics = append(q.Metrics, referring("here"))
 	}
-	require.True(t, agreed(a.Answer(t.Context(), podinfo(), q)))
+	require.True(t, agreed(ask(t.Context(), a, podinfo(), q)))
 	require.Equal(t, []string{"template test/here"}, s.reads, "Ten metrics of one template read it once.")
-	a.Answer(t.Context(), podinfo(), q)
+	ask(t.Context(), a, podinfo(), q)
 	require.Len(t, s.reads, 2, "The next round reads it again: it may have changed.")
 }

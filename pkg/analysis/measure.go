@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/metric"
@@ -16,24 +17,25 @@ import (
 // File measure.go is the way of one metric from the question to the finding; compare.go has what baseline adds.
 
 // measure asks for one metric and says what it means.
-func (a *Analyst) measure(ctx context.Context, r *round, c *v1beta1.Canary, m v1beta1.CanaryMetric) (f rollout.Finding) {
+func (a *Analyst) measure(ctx context.Context, r *round, c *v1beta1.Canary, q rollout.Question) (f rollout.Finding) {
+	m := *q.Metric
 	s, o := &source{kind: cmp.Or(kindOf(m), &inline)}, outcome{}
 	defer func() {
 		if err := panicked(ctx, recover()); err != nil {
-			f = o.lacking(m, err, s.kind.failed(m, err)).finding(m, s.secrets, a.now())
+			f = o.lacking(m, err, s.kind.failed(m, err)).finding(s.secrets, a.now())
 		}
 	}()
-	s, err := a.source(ctx, r, c, m)
+	s, err := a.source(ctx, r, c, q)
 	o.limit = accepted(m, s.kind)
 	switch {
 	case err != nil:
 		o = s.unasked(o, err)
-	case m.Baseline != "":
+	case s.window != nil:
 		o = a.compare(ctx, s, o)
 	default:
 		o = a.evaluate(ctx, s, o)
 	}
-	return o.finding(m, s.secrets, a.now())
+	return o.finding(s.secrets, a.now())
 }
 
 // unasked is the outcome of a metric that nobody was asked for.
@@ -107,7 +109,7 @@ func (s *source) values(ctx context.Context, query string) ([]float64, error) {
 		}
 		return []float64{v}, err
 	}
-	found, err := sampler.Samples(ctx, query)
+	found, err := sampler.Samples(ctx, query, time.Time{})
 	if err != nil {
 		return nil, err
 	}
@@ -146,14 +148,14 @@ func (s *source) verdict(ctx context.Context, values []float64) (v1beta1.Verdict
 	// Failure is looked at before success: where both hold, the canary is not let through.
 	success, failure := s.metric.SuccessCondition, s.metric.FailureCondition
 	value := numbers(values)
-	failed, err := met(ctx, failure, values)
+	failed, err := s.met(ctx, failure, values)
 	if err != nil {
 		return v1beta1.Failed, fmt.Sprintf("%s failureCondition %s: %v", value, failure, err)
 	}
 	if failed {
 		return v1beta1.Failed, fmt.Sprintf("%s meets failureCondition %s", value, failure)
 	}
-	passed, err := met(ctx, success, values)
+	passed, err := s.met(ctx, success, values)
 	switch {
 	case err != nil:
 		return v1beta1.Failed, fmt.Sprintf("%s successCondition %s: %v", value, success, err)
@@ -166,7 +168,7 @@ func (s *source) verdict(ctx context.Context, values []float64) (v1beta1.Verdict
 }
 
 // met says whether a condition is given and holds.
-func met(ctx context.Context, expression string, values []float64) (bool, error) {
+func (s *source) met(ctx context.Context, expression string, values []float64) (bool, error) {
 	if expression == "" {
 		return false, nil
 	}
@@ -174,7 +176,7 @@ func met(ctx context.Context, expression string, values []float64) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	return all.find(expression).holds(ctx, values)
+	return all.find(s.canary.Namespace, expression).holds(ctx, values)
 }
 
 // limited says that values have a range to be in, beside what conditions say.

@@ -30,6 +30,8 @@ type outcome struct {
 	query, value, limit string
 	verdict             v1beta1.Verdict
 	message             string // of anything but a value that is accepted
+	stratum             *rollout.Stratum
+	final               bool // this was the one look
 }
 
 // decided is an outcome with a verdict.
@@ -48,29 +50,14 @@ func (o outcome) lacking(m v1beta1.CanaryMetric, err error, message string) outc
 	case errors.Is(err, metric.ErrNoData):
 		policy = m.OnNoData
 	}
-	return o.decided(verdictOf(policy), message)
-}
-
-// verdictOf is the verdict that a policy stands for; what is left out is a failure.
-func verdictOf(p v1beta1.ResultPolicy) v1beta1.Verdict {
-	switch p {
-	case v1beta1.ResultPass:
-		return v1beta1.Passed
-	case v1beta1.ResultWait:
-		return v1beta1.Waiting
-	case v1beta1.ResultInconclusive:
-		return v1beta1.Inconclusive
-	default:
-		return v1beta1.Failed
-	}
+	return o.decided(policy.Verdict(), message)
 }
 
 // finding is what the rollout is told. Everything in it is bounded, on one line, and shows no secret.
-func (o outcome) finding(m v1beta1.CanaryMetric, secrets outbound.Secrets, at time.Time) rollout.Finding {
+func (o outcome) finding(secrets outbound.Secrets, at time.Time) rollout.Finding {
 	// Hidden before it is cut, or half a secret would be left at the end.
 	clean := func(text string, most int) string { return bounded(line(secrets.Hide(text)), most) }
 	f := rollout.Finding{
-		Name:    m.Name,
 		Verdict: o.verdict,
 		Measurement: &v1beta1.Measurement{
 			Time:    metav1.NewTime(at),
@@ -80,6 +67,7 @@ func (o outcome) finding(m v1beta1.CanaryMetric, secrets outbound.Secrets, at ti
 			Verdict: o.verdict,
 			Message: clean(o.message, maxMessage),
 		},
+		Stratum: o.stratum, Final: o.final,
 	}
 	if o.verdict != v1beta1.Passed {
 		f.Message = f.Measurement.Message
@@ -116,7 +104,8 @@ func numbers(values []float64) string {
 // accepted is what a metric accepts, in the order in which that is looked at.
 func accepted(m v1beta1.CanaryMetric, k *kind) string {
 	if m.Baseline != "" {
-		return fmt.Sprintf("not worse than the primary, confidence %v", confidence(m))
+		p := rollout.Promise(m, nil)
+		return fmt.Sprintf("not worse than the primary, confidence %v, margin %v", p.Confidence, p.Margin)
 	}
 	var parts []string
 	limits := k.limits(m)

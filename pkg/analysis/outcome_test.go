@@ -41,7 +41,7 @@ func TestAccepted(t *testing.T) {
 		"Anything":   {reason: "A range without ends.", metric: v1beta1.CanaryMetric{Query: "q", ThresholdRange: &v1beta1.ThresholdRange{}}, want: ""},
 		"Conditions": {reason: "Conditions as they were written.", metric: v1beta1.CanaryMetric{Query: "q", SuccessCondition: "result < 1", FailureCondition: "result > 2"}, want: "result < 1 and not (result > 2)"},
 		"All":        {reason: "Everything that counts.", metric: v1beta1.CanaryMetric{Query: "q", Threshold: 5, SuccessCondition: "result < 1"}, want: "<= 5 and result < 1"},
-		"Comparison": {reason: "A comparison has no number.", metric: v1beta1.CanaryMetric{Query: "q", Baseline: "primary", Confidence: new(0.99)}, want: "not worse than the primary, confidence 0.99"},
+		"Comparison": {reason: "A comparison has no number.", metric: v1beta1.CanaryMetric{Query: "q", Baseline: "primary", Confidence: new(0.99)}, want: "not worse than the primary, confidence 0.99, margin 0.01"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestAccepted(t *testing.T) {
 
 func TestFindingIsBounded(t *testing.T) {
 	long := strings.Repeat("ä€ ", 4000)
-	f := outcome{query: long, value: long, limit: long, message: long, verdict: v1beta1.Failed}.finding(v1beta1.CanaryMetric{Name: "x"}, nil, time.Now())
+	f := outcome{query: long, value: long, limit: long, message: long, verdict: v1beta1.Failed}.finding(nil, time.Now())
 	for what, text := range map[string]struct {
 		text string
 		most int

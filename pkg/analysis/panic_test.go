@@ -4,12 +4,12 @@ import (
 	"context"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/metric"
-	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // broken panics wherever an Analyst asks somebody else, as decoders do on answers that nobody has thought of.
@@ -29,7 +29,9 @@ func (broken) Do(context.Context, string, string, []byte) ([]byte, error) {
 
 func (broken) Query(context.Context, string) (float64, error) { panic("no number") }
 
-func (broken) Samples(context.Context, string) ([]metric.Sample, error) { panic("no samples") }
+func (broken) Samples(context.Context, string, time.Time) ([]metric.Sample, error) {
+	panic("no samples")
+}
 
 func (broken) RoundTrip(*http.Request) (*http.Response, error) {
 	panic("no answer to s3cret-token")
@@ -48,7 +50,7 @@ func TestPanicFailsACheck(t *testing.T) {
 	cases := map[string]struct {
 		reason  string
 		analyst func(a *Analyst)
-		ask     rollout.Questions
+		ask     checks
 		want    string
 	}{
 		"Metric": {
@@ -65,11 +67,11 @@ func TestPanicFailsACheck(t *testing.T) {
 		},
 		"Hook": {
 			reason: "What a hook answers.", analyst: func(a *Analyst) { a.hooks.strict.Transport = broken{} },
-			ask: rollout.Questions{Hooks: []v1beta1.CanaryWebhook{hook}}, want: "external check gate failed panic: no answer to ***",
+			ask: checks{Hooks: []v1beta1.CanaryWebhook{hook}}, want: "external check gate failed panic: no answer to ***",
 		},
 		"HookSecret": {
 			reason: "What a hook is shown.", analyst: func(a *Analyst) { a.Library = broken{} },
-			ask:  rollout.Questions{Hooks: []v1beta1.CanaryWebhook{{Name: "gate", URL: "http://gate.example", SecretRef: &v1beta1.SecretRef{Name: "keys"}}}},
+			ask:  checks{Hooks: []v1beta1.CanaryWebhook{{Name: "gate", URL: "http://gate.example", SecretRef: &v1beta1.SecretRef{Name: "keys"}}}},
 			want: "external check gate failed panic: no secret",
 		},
 	}
@@ -77,7 +79,7 @@ func TestPanicFailsACheck(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := impatient(serve(t, measuring("100")))
 			tc.analyst(a)
-			found := a.Answer(t.Context(), podinfo(), tc.ask)
+			found := ask(t.Context(), a, podinfo(), tc.ask)
 			require.Len(t, found, 1)
 			require.Equal(t, v1beta1.Failed, found[0].Verdict, tc.reason)
 			require.Contains(t, found[0].Message, tc.want, tc.reason)
@@ -87,7 +89,7 @@ func TestPanicFailsACheck(t *testing.T) {
 
 func TestPanicOfOneSide(t *testing.T) {
 	s := &source{canary: podinfo(), metric: rate(99), kind: &successRate, template: "up"}
-	require.EqualError(t, s.sample(t.Context(), broken{}, "podinfo").err, "panic: no samples", "Both sides are asked in goroutines of their own.")
+	require.EqualError(t, s.sample(t.Context(), broken{}, "podinfo", time.Time{}).err, "panic: no samples", "Both sides are asked in goroutines of their own.")
 }
 
 func TestPanicOfProbe(t *testing.T) {
@@ -95,14 +97,7 @@ func TestPanicOfProbe(t *testing.T) {
 	a.Library = broken{}
 	c := podinfo()
 	c.Spec.Analysis = &v1beta1.CanaryAnalysis{Metrics: []v1beta1.CanaryMetric{referring("here")}}
-	found := a.Answer(t.Context(), c, rollout.Questions{Systems: true})
+	found := ask(t.Context(), a, c, checks{Systems: true})
 	require.Len(t, found, 1)
 	require.Equal(t, v1beta1.Failed, found[0].Verdict)
-}
-
-func TestPanicOfOpening(t *testing.T) {
-	a := impatient("")
-	a.Library = broken{}
-	hook := v1beta1.CanaryWebhook{Name: "load", URL: "http://gate.example", SecretRef: &v1beta1.SecretRef{Name: "keys"}}
-	require.Empty(t, a.Answer(t.Context(), podinfo(), rollout.Questions{Opening: []v1beta1.CanaryWebhook{hook}}), "Its answer does not count.")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
@@ -32,7 +33,7 @@ func (a *Analyst) Probe(ctx context.Context, c *v1beta1.Canary) error {
 // probe goes as far as a check would, short of asking for the number: nobody has asked the canary yet, so that there
 // would be none.
 func (a *Analyst) probe(ctx context.Context, r *round, c *v1beta1.Canary, m v1beta1.CanaryMetric) error {
-	s, err := a.source(ctx, r, c, m)
+	s, err := a.source(ctx, r, c, rollout.Question{Metric: &m})
 	if err != nil {
 		return err
 	}
@@ -48,15 +49,25 @@ func (a *Analyst) probe(ctx context.Context, r *round, c *v1beta1.Canary, m v1be
 	return nil
 }
 
+// probeTimeout bounds a probe, which goes through the metrics one after the other.
+const probeTimeout = time.Minute
+
 // systems is what a probe found.
 func (a *Analyst) systems(ctx context.Context, c *v1beta1.Canary) (f rollout.Finding) {
 	defer func() {
 		if err := panicked(ctx, recover()); err != nil {
-			f = rollout.Finding{Verdict: v1beta1.Failed, Message: err.Error()}
+			f = failure(err)
 		}
 	}()
+	ctx, stop := context.WithTimeout(ctx, probeTimeout)
+	defer stop()
 	if err := a.Probe(ctx, c); err != nil {
-		return rollout.Finding{Verdict: v1beta1.Failed, Message: err.Error()}
+		return failure(err)
 	}
 	return rollout.Finding{Verdict: v1beta1.Passed}
+}
+
+// failure is the finding of a question that came to nothing, on one line of bounded length.
+func failure(err error) rollout.Finding {
+	return rollout.Finding{Verdict: v1beta1.Failed, Message: bounded(line(err.Error()), maxMessage)}
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/sluice-cd/sluice/pkg/metric"
+	"github.com/sluice-cd/sluice/pkg/sequential"
 )
 
 // File sample.go reads the answers of two workloads into what the tests take: counts, values, or buckets of both.
@@ -20,63 +21,40 @@ const (
 
 // tally reads the counts of a side. Nothing at all is a side without events, and so is a total without successes one
 // in which everything failed: a series of successes exists from the first of them on.
-func tally(samples []metric.Sample) (proportion, error) {
-	counts := map[string]float64{}
+func tally(samples []metric.Sample) (sequential.Counts, error) {
+	counts := map[string]int64{}
 	for _, s := range samples {
 		name := s.Labels[countLabel]
 		if name != "success" && name != "total" {
-			return proportion{}, fmt.Errorf("the label count of an element is %q, neither success nor total", name)
+			return sequential.Counts{}, fmt.Errorf("the label count of an element is %q, neither success nor total", name)
 		}
 		// To add them up here could count requests twice, where a query lists parts and their sum.
 		if _, twice := counts[name]; twice {
-			return proportion{}, fmt.Errorf("there are several elements with count %q; add them up in the query", name)
+			return sequential.Counts{}, fmt.Errorf("there are several elements with count %q; add them up in the query", name)
 		}
 		n, err := whole(s.Value)
 		if err != nil {
-			return proportion{}, fmt.Errorf("count %q: %w", name, err)
+			return sequential.Counts{}, fmt.Errorf("count %q: %w", name, err)
 		}
 		counts[name] = n
 	}
 	if _, ok := counts["total"]; !ok && len(samples) > 0 {
-		return proportion{}, fmt.Errorf("there is no element with count %q", "total")
+		return sequential.Counts{}, fmt.Errorf("there is no element with count %q", "total")
 	}
+	all := counts["total"]
 	// What is extrapolated from two series can cross by a fraction.
-	return proportion{good: min(counts["success"], counts["total"]), all: counts["total"]}, nil
+	return sequential.Counts{Events: all, Bad: []int64{max(all-counts["success"], 0)}}, nil
 }
 
-// whole rounds a count: increase() extrapolates to the ends of its interval, and so returns fractions.
-func whole(v float64) (float64, error) {
+// whole rounds a count: a query may extrapolate to the ends of its interval, and so return fractions.
+func whole(v float64) (int64, error) {
 	if math.IsNaN(v) {
 		return 0, metric.ErrNaN
 	}
-	if math.IsInf(v, 0) || v < 0 {
+	if math.IsInf(v, 0) || v < 0 || v > sequential.MaxEvents {
 		return 0, fmt.Errorf("%v is not a count", v)
 	}
-	return math.Round(v), nil
-}
-
-// arrange puts the values of both sides into groups, in ascending order.
-func arrange(canary, primary []metric.Sample) ([]group, error) {
-	if !bucketed(canary) && !bucketed(primary) {
-		c, err := values(canary)
-		if err != nil {
-			return nil, fmt.Errorf("canary: %w", err)
-		}
-		p, err := values(primary)
-		if err != nil {
-			return nil, fmt.Errorf("primary: %w", err)
-		}
-		return grouped(c, p), nil
-	}
-	c, err := buckets(canary)
-	if err != nil {
-		return nil, fmt.Errorf("canary: %w", err)
-	}
-	p, err := buckets(primary)
-	if err != nil {
-		return nil, fmt.Errorf("primary: %w", err)
-	}
-	return merged(c, p)
+	return int64(math.Round(v)), nil
 }
 
 // bucketed says that the elements are buckets of a histogram. One label is enough to expect it of all.
@@ -101,8 +79,8 @@ func values(samples []metric.Sample) ([]float64, error) {
 }
 
 // buckets reads a histogram: how many values are at most as large as each bound.
-func buckets(samples []metric.Sample) (map[float64]float64, error) {
-	upTo := map[float64]float64{}
+func buckets(samples []metric.Sample) (map[float64]int64, error) {
+	upTo := map[float64]int64{}
 	for _, s := range samples {
 		text, has := s.Labels[bucketLabel]
 		bound, err := strconv.ParseFloat(text, 64)
@@ -123,27 +101,12 @@ func buckets(samples []metric.Sample) (map[float64]float64, error) {
 	return upTo, nil
 }
 
-// merged makes groups of the bounds that both sides have: a new revision may measure in other buckets.
-func merged(canary, primary map[float64]float64) ([]group, error) {
-	if len(canary) == 0 || len(primary) == 0 {
-		// Only the sizes: that is too few on one side, and is said so.
-		return []group{{canary: canary[math.Inf(1)], primary: primary[math.Inf(1)]}}, nil
+// ascending evens out counts that were extrapolated one by one, and so can decrease by a fraction.
+func ascending(upTo map[float64]int64) map[float64]int64 {
+	least := int64(0)
+	for _, bound := range slices.Sorted(maps.Keys(upTo)) {
+		least = max(least, upTo[bound])
+		upTo[bound] = least
 	}
-	var groups []group
-	var before group
-	for _, bound := range slices.Sorted(maps.Keys(canary)) {
-		// What is between two bounds of which one side knows none goes into the next bucket that both have.
-		if _, shared := primary[bound]; !shared {
-			continue
-		}
-		// Counts that are extrapolated one by one can decrease by a fraction.
-		upTo := group{canary: max(before.canary, canary[bound]), primary: max(before.primary, primary[bound])}
-		groups = append(groups, group{canary: upTo.canary - before.canary, primary: upTo.primary - before.primary})
-		before = upTo
-	}
-	// All values would be ties, and every canary as good as its primary.
-	if len(groups) < 2 {
-		return nil, fmt.Errorf("canary and primary have no bucket in common but +Inf, in which everything is")
-	}
-	return groups, nil
+	return upTo
 }

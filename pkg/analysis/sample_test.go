@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-cd/sluice/pkg/metric"
+	"github.com/sluice-cd/sluice/pkg/sequential"
 )
 
 func counted(name string, v float64) metric.Sample {
@@ -29,15 +30,15 @@ func TestTally(t *testing.T) {
 	cases := map[string]struct {
 		reason  string
 		samples []metric.Sample
-		want    proportion
+		want    sequential.Counts
 		err     string
 	}{
-		"Counts":      {reason: "Successes among all.", samples: []metric.Sample{counted("success", 98), counted("total", 100)}, want: proportion{98, 100}},
-		"AnyOrder":    {reason: "Labels tell them apart, not places.", samples: []metric.Sample{counted("total", 100), counted("success", 98)}, want: proportion{98, 100}},
-		"Fractions":   {reason: "What was extrapolated is rounded.", samples: []metric.Sample{counted("success", 97.6), counted("total", 100.4)}, want: proportion{98, 100}},
-		"Crossed":     {reason: "Extrapolation can put more successes than events.", samples: []metric.Sample{counted("success", 100.7), counted("total", 100.2)}, want: proportion{100, 100}},
-		"AllFailed":   {reason: "Without a success there is no series of them.", samples: []metric.Sample{counted("total", 40)}, want: proportion{0, 40}},
-		"Nothing":     {reason: "A side may have no events.", want: proportion{}},
+		"Counts":      {reason: "Successes among all.", samples: []metric.Sample{counted("success", 98), counted("total", 100)}, want: sequential.Counts{Events: 100, Bad: []int64{2}}},
+		"AnyOrder":    {reason: "Labels tell them apart, not places.", samples: []metric.Sample{counted("total", 100), counted("success", 98)}, want: sequential.Counts{Events: 100, Bad: []int64{2}}},
+		"Fractions":   {reason: "What was extrapolated is rounded.", samples: []metric.Sample{counted("success", 97.6), counted("total", 100.4)}, want: sequential.Counts{Events: 100, Bad: []int64{2}}},
+		"Crossed":     {reason: "Extrapolation can put more successes than events.", samples: []metric.Sample{counted("success", 100.7), counted("total", 100.2)}, want: sequential.Counts{Events: 100, Bad: []int64{0}}},
+		"AllFailed":   {reason: "Without a success there is no series of them.", samples: []metric.Sample{counted("total", 40)}, want: sequential.Counts{Events: 40, Bad: []int64{40}}},
+		"Nothing":     {reason: "A side may have no events.", want: sequential.Counts{Bad: []int64{0}}},
 		"NoTotal":     {reason: "Successes among nobody knows how many.", samples: []metric.Sample{counted("success", 98)}, err: `there is no element with count "total"`},
 		"OtherLabel":  {reason: "Any other word is a mistake.", samples: []metric.Sample{counted("failure", 2), counted("total", 100)}, err: `the label count of an element is "failure", neither success nor total`},
 		"NoLabel":     {reason: "So is none.", samples: plain(5), err: `the label count of an element is "", neither success nor total`},
@@ -45,7 +46,7 @@ func TestTally(t *testing.T) {
 		"Negative":    {reason: "Nothing is counted below zero.", samples: []metric.Sample{counted("total", -1)}, err: `count "total": -1 is not a count`},
 		"Infinite":    {reason: "Nor without end.", samples: []metric.Sample{counted("total", math.Inf(1))}, err: `count "total": +Inf is not a count`},
 		"NotANumber":  {reason: "Nor by what is no number.", samples: []metric.Sample{counted("total", math.NaN())}, err: `count "total": query returned no data: the result is not a number`},
-		"ManyOfThem2": {reason: "Great counts are kept as they are.", samples: []metric.Sample{counted("success", 1e12), counted("total", 2e12)}, want: proportion{1e12, 2e12}},
+		"ManyOfThem2": {reason: "Great counts are kept as they are.", samples: []metric.Sample{counted("success", 1e9), counted("total", 2e9)}, want: sequential.Counts{Events: 2e9, Bad: []int64{1e9}}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -60,79 +61,34 @@ func TestTally(t *testing.T) {
 	}
 }
 
-func TestArrange(t *testing.T) {
+func TestBuckets(t *testing.T) {
 	cases := map[string]struct {
-		reason          string
-		canary, primary []metric.Sample
-		want            []group
-		err             string
+		reason  string
+		samples []metric.Sample
+		want    map[float64]int64
+		err     string
 	}{
-		"Values": {
-			reason: "Values are sorted, equal ones grouped.", canary: plain(3, 1, 2), primary: plain(2, 9),
-			want: []group{{1, 0}, {1, 1}, {1, 0}, {0, 1}},
-		},
-		"Buckets": {
-			reason:  "Buckets count up; groups are what is between them. Order means nothing.",
-			canary:  []metric.Sample{upTo("+Inf", 10), upTo("0.1", 4), upTo("0.5", 9)},
-			primary: []metric.Sample{upTo("0.1", 40), upTo("0.5", 60), upTo("+Inf", 60)},
-			want:    []group{{4, 40}, {5, 20}, {1, 0}},
-		},
-		"OtherBuckets": {
-			reason:  "Only bounds of both sides can be compared; they are numbers, however they are written.",
-			canary:  []metric.Sample{upTo("0.10", 4), upTo("0.3", 5), upTo("0.5", 9), upTo("+Inf", 10)},
-			primary: []metric.Sample{upTo("0.1", 40), upTo("5e-1", 60), upTo("1", 65), upTo("+Inf", 70)},
-			want:    []group{{4, 40}, {5, 20}, {1, 10}},
-		},
-		"Decreasing": {
-			reason:  "Each bucket is extrapolated by itself, so that a larger one can come out smaller.",
-			canary:  []metric.Sample{upTo("0.1", 5.6), upTo("0.5", 5.2), upTo("+Inf", 7)},
-			primary: []metric.Sample{upTo("0.1", 1), upTo("0.5", 2), upTo("+Inf", 3)},
-			want:    []group{{6, 1}, {0, 1}, {1, 1}},
-		},
-		"NoPrimary": {
-			reason: "A side without requests leaves nothing to compare with.",
-			canary: []metric.Sample{upTo("0.1", 4), upTo("+Inf", 10)}, want: []group{{10, 0}},
-		},
-		"NoBucketInCommon": {
-			reason:  "Where everything is in one bucket there is no order.",
-			canary:  []metric.Sample{upTo("0.1", 4), upTo("+Inf", 10)},
-			primary: []metric.Sample{upTo("0.2", 4), upTo("+Inf", 10)},
-			err:     "canary and primary have no bucket in common but +Inf, in which everything is",
-		},
-		"NoInfinity": {
-			reason: "Then nobody knows how many there are.", canary: []metric.Sample{upTo("0.1", 4)}, primary: []metric.Sample{upTo("+Inf", 4)},
-			err: `canary: there is no bucket with le "+Inf"`,
-		},
-		"NotABound": {
-			reason: "A bound is a number.", canary: []metric.Sample{upTo("+Inf", 4)}, primary: []metric.Sample{upTo("fast", 4)},
-			err: `primary: the label le of an element is "fast", not a number`,
-		},
-		"NoBound": {
-			reason: "Buckets and values do not mix.", canary: []metric.Sample{upTo("+Inf", 4), {Value: 3}}, primary: []metric.Sample{upTo("+Inf", 4)},
-			err: `canary: the label le of an element is "", not a number`,
-		},
-		"TwiceTheBound": {
-			reason: "Series that were not added up.", canary: []metric.Sample{upTo("1", 4), upTo("1.0", 4)}, primary: []metric.Sample{upTo("+Inf", 4)},
-			err: `canary: there are several buckets with le "1.0"; add them up in the query, by (le)`,
-		},
-		"NotACount": {
-			reason: "Buckets hold counts.", canary: []metric.Sample{upTo("+Inf", -4)}, primary: []metric.Sample{upTo("+Inf", 4)},
-			err: `canary: bucket "+Inf": -4 is not a count`,
-		},
-		"NotANumber": {
-			reason: "What is no number has no place in an order.", canary: plain(1), primary: plain(math.NaN()),
-			err: "primary: query returned no data: the result is not a number",
-		},
+		"Buckets":       {reason: "In any order, and their bounds are numbers, however they are written.", samples: []metric.Sample{upTo("+Inf", 10), upTo("0.10", 4), upTo("5e-1", 9)}, want: map[float64]int64{0.1: 4, 0.5: 9, math.Inf(1): 10}},
+		"Decreasing":    {reason: "Each bucket is extrapolated by itself, so that a larger one can come out smaller.", samples: []metric.Sample{upTo("0.1", 5.6), upTo("0.5", 5.2), upTo("+Inf", 7)}, want: map[float64]int64{0.1: 6, 0.5: 6, math.Inf(1): 7}},
+		"NoInfinity":    {reason: "Then nobody knows how many there are.", samples: []metric.Sample{upTo("0.1", 4)}, err: `there is no bucket with le "+Inf"`},
+		"NotABound":     {reason: "A bound is a number.", samples: []metric.Sample{upTo("fast", 4)}, err: `the label le of an element is "fast", not a number`},
+		"NoBound":       {reason: "Buckets and values do not mix.", samples: []metric.Sample{upTo("+Inf", 4), {Value: 3}}, err: `the label le of an element is "", not a number`},
+		"TwiceTheBound": {reason: "Series that were not added up.", samples: []metric.Sample{upTo("1", 4), upTo("1.0", 4)}, err: `there are several buckets with le "1.0"; add them up in the query, by (le)`},
+		"NotACount":     {reason: "Buckets hold counts.", samples: []metric.Sample{upTo("+Inf", -4)}, err: `bucket "+Inf": -4 is not a count`},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, err := arrange(tc.canary, tc.primary)
+			got, err := buckets(tc.samples)
 			if tc.err != "" {
 				require.EqualError(t, err, tc.err, tc.reason)
 				return
 			}
 			require.NoError(t, err, tc.reason)
-			require.Equal(t, tc.want, got, tc.reason)
+			require.Equal(t, tc.want, ascending(got), tc.reason)
 		})
 	}
+}
+
+func TestGrouped(t *testing.T) {
+	require.Equal(t, []group{{1, 0}, {1, 1}, {1, 0}, {0, 1}}, grouped([]float64{3, 1, 2}, []float64{2, 9}), "Values are sorted, equal ones grouped.")
 }

@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,6 +30,8 @@ func TestVerdictsOfSeries(t *testing.T) {
 		series  []string
 		verdict v1beta1.Verdict
 		message string // part of it
+		at      int64  // end of the window of a comparison
+		value   string // of a comparison
 	}{
 		"AllFail":   {reason: "0 % is a rate.", metric: rate, series: []string{requests("podinfo", "500", "0+15x20")}, verdict: v1beta1.Failed, message: "Halt podinfo.test advancement success rate 0.00% < 99%"},
 		"AllGood":   {reason: "There are no failures.", metric: rate, series: []string{requests("podinfo", "200", "0+15x20")}, verdict: v1beta1.Passed},
@@ -39,16 +42,18 @@ func TestVerdictsOfSeries(t *testing.T) {
 		"Worse": {
 			reason: "Ten pods that fail once each, of 100 requests, beside a primary that never does.", metric: compared,
 			series:  []string{requests("podinfo", "200", "0x16 90"), requests("podinfo", "500", "_x17 10"), requests("podinfo-primary", "200", "0+250x17")},
-			verdict: v1beta1.Failed, message: "success rate 90.00% (90 of 100), primary 100.00% (1000 of 1000)",
+			verdict: v1beta1.Passed, at: 255, value: "100 of the canary, 1000 of the primary",
 		},
-		"Same":         {reason: "As good as the primary.", metric: compared, series: []string{requests("podinfo", "200", "0+30x20"), requests("podinfo-primary", "200", "0+250x20")}, verdict: v1beta1.Passed},
-		"ComparedIdle": {reason: "A canary that nobody asks has no data.", metric: compared, series: []string{requests("podinfo", "200", "9x20"), requests("podinfo-primary", "200", "0+250x20")}, verdict: v1beta1.Failed, message: silent},
+		"Same":         {reason: "As good as the primary.", metric: compared, series: []string{requests("podinfo", "200", "0+30x20"), requests("podinfo-primary", "200", "0+250x20")}, at: 300, verdict: v1beta1.Passed, value: "120 of the canary, 1000 of the primary"},
+		"ComparedIdle": {reason: "A canary that nobody asks has no data.", metric: compared, series: []string{requests("podinfo", "200", "9x20"), requests("podinfo-primary", "200", "0+250x20")}, at: 300, verdict: v1beta1.Failed, message: silent},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			f := one(t, impatient(metrictest.Serve(t, tc.series...)), tc.metric)
+			all := checks{Metrics: []v1beta1.CanaryMetric{tc.metric}, at: time.Unix(tc.at, 0)}
+			f := ask(t.Context(), impatient(metrictest.Serve(t, tc.series...)), podinfo(), all)[0]
 			require.Equal(t, tc.verdict, f.Verdict, "%s %v", tc.reason, f.Measurement)
 			require.Contains(t, f.Message, tc.message, tc.reason)
+			require.True(t, tc.value == "" || tc.value == f.Measurement.Value, f.Measurement.Value)
 		})
 	}
 }

@@ -31,6 +31,7 @@ type source struct {
 	template string // of the query
 	promql   bool   // the system understands PromQL
 	secrets  outbound.Secrets
+	window   *rollout.Window // whose events a comparison counts; nil: it is none
 
 	vendor string              // of the system: prometheus
 	failed func(vendor string) // hears of a query that came to nothing
@@ -46,8 +47,9 @@ type setupError struct {
 func (s *setupError) Error() string { return s.text }
 
 // source finds whom to ask. A template goes before a query, and that before what is built in.
-func (a *Analyst) source(ctx context.Context, r *round, c *v1beta1.Canary, m v1beta1.CanaryMetric) (*source, error) {
-	s := &source{canary: c, metric: m, provider: a.Meter(c), kind: kindOf(m), vendor: "prometheus", failed: a.Failed}
+func (a *Analyst) source(ctx context.Context, r *round, c *v1beta1.Canary, q rollout.Question) (*source, error) {
+	m := *q.Metric
+	s := &source{canary: c, metric: m, window: q.Window, provider: a.Meter(c), kind: kindOf(m), vendor: "prometheus", failed: a.Failed}
 	switch {
 	case m.TemplateRef != nil:
 		return s, a.refer(ctx, r, s)
@@ -65,28 +67,42 @@ func (a *Analyst) source(ctx context.Context, r *round, c *v1beta1.Canary, m v1b
 		s.template = builtin
 	}
 	address := cmp.Or(c.Spec.MetricsServer, a.MetricsServer)
-	server, err := a.pool.Prometheus(address)
+	ask := a.pool.Prometheus
+	if address == a.MetricsServer {
+		ask = a.pool.Own
+	}
+	server, err := ask(address)
 	if err != nil {
 		return s, &setupError{text: fmt.Sprintf("Error building Prometheus client for %s %v", shown(address), err), final: true}
 	}
 	s.system, s.promql = server, true
+	s.countExactly()
 	// An error of the client may repeat the address, and so may the server's answer.
 	s.secrets.AddURL(address)
 	return s, nil
 }
 
+// countExactly has a comparison count what is in its window, and nothing else.
+func (s *source) countExactly() {
+	if s.window != nil && s.promql {
+		s.template = metric.Exact(s.template)
+	}
+}
+
 // shown is an address without its secrets.
 func shown(address string) string {
 	u, err := url.Parse(address)
-	if err != nil {
+	if err != nil || u.Host == "" {
 		return "the metrics server"
 	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+	var secrets outbound.Secrets
+	secrets.AddURL(address)
+	return secrets.Hide((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String())
 }
 
 // builtin is what a metric without a query of its own asks for: a number to judge, or what that is computed from.
 func (s *source) builtin() (string, error) {
-	if s.metric.Baseline != "" {
+	if s.window != nil {
 		return metric.BuiltinSamples(s.provider, s.metric.Name)
 	}
 	return metric.Builtin(s.provider, s.metric.Name)
@@ -97,6 +113,11 @@ func (a *Analyst) refer(ctx context.Context, r *round, s *source) error {
 	ref := *s.metric.TemplateRef
 	// Filled in first: it is part of the key by which the round shares a template.
 	ref.Namespace = cmp.Or(ref.Namespace, s.canary.Namespace)
+	if ref.Namespace != s.canary.Namespace {
+		if err := foreignWords(s.vars(s.canary.Spec.TargetRef.Name)); err != nil {
+			return &setupError{text: fmt.Sprintf("Metric template %s.%s error: %v", ref.Name, ref.Namespace, err), final: true}
+		}
+	}
 	e, err := r.once(ref, func() (*entry, error) { return a.look(ctx, s.canary, ref) })
 	if err != nil {
 		return &setupError{text: fmt.Sprintf("Metric template %s.%s %v", ref.Name, ref.Namespace, err)}
@@ -104,6 +125,7 @@ func (a *Analyst) refer(ctx context.Context, r *round, s *source) error {
 	spec := e.template.Spec
 	s.vendor = string(spec.Provider.Type)
 	s.template, s.secrets, s.promql = spec.Query, e.secrets, spec.Provider.Type == "prometheus"
+	s.countExactly()
 	if spec.Provider.Type == "job" {
 		s.kind = &work
 	}
@@ -111,7 +133,7 @@ func (a *Analyst) refer(ctx context.Context, r *round, s *source) error {
 	if err := metric.Check(spec); err != nil {
 		return s.unmade(ref, spec, err)
 	}
-	if s.system, err = metric.New(spec.Provider, a.settings(s, e)); err != nil {
+	if s.system, err = metric.New(spec.Provider, a.settings(ctx, s, e)); err != nil {
 		return s.unmade(ref, spec, err)
 	}
 	return nil
@@ -124,22 +146,27 @@ func (s *source) unmade(ref v1beta1.CrossNamespaceRef, spec v1beta1.MetricTempla
 }
 
 // settings are what a monitoring system needs to know beside its address.
-func (a *Analyst) settings(s *source, e *entry) metric.Settings {
+func (a *Analyst) settings(ctx context.Context, s *source, e *entry) metric.Settings {
 	vars := s.vars(s.canary.Spec.TargetRef.Name)
 	var job []byte
 	if raw := e.template.Spec.Job; raw != nil {
 		job = raw.Raw
 	}
 	return metric.Settings{
-		Secret:    e.secret,
-		Interval:  lookback(vars.Interval),
-		Namespace: s.canary.Namespace,
-		Vars:      vars,
-		Web:       e.template.Spec.Web,
-		Job:       s.job(job), // without one in the template as well: an Analysis of keptn belongs to a round too
-		Cluster:   a.Cluster,
-		Pool:      a.pool,
-		Now:       a.now,
+		Secret:     e.secret,
+		Interval:   lookback(vars.Interval),
+		Namespace:  s.canary.Namespace,
+		Vars:       vars,
+		Web:        e.template.Spec.Web,
+		Quote:      e.template.Spec.QuoteAnswers,
+		Job:        s.job(job), // without one in the template as well: an Analysis of keptn belongs to a round too
+		Cluster:    a.Cluster,
+		Waiting:    func() { leaveSlot(ctx) },
+		Pool:       a.pool,
+		Now:        a.now,
+		Identity:   a.Identity,
+		Restricted: a.RestrictJobs,
+		Local:      a.Local,
 	}
 }
 
@@ -221,7 +248,7 @@ func (s *source) vars(target string) metric.Vars {
 		Backend:   backend,
 		Ingress:   c.Spec.TargetRef.Name,
 		Route:     c.Spec.TargetRef.Name,
-		Interval:  cmp.Or(s.metric.Interval, defaultInterval),
+		Interval:  s.interval(),
 		Variables: s.metric.TemplateVariables,
 	}
 	if ref := c.Spec.IngressRef; ref != nil {
@@ -234,6 +261,14 @@ func (s *source) vars(target string) metric.Vars {
 		v.Route = name
 	}
 	return v
+}
+
+// interval is how far a query looks back, as PromQL writes it.
+func (s *source) interval() string {
+	if w := s.window; w != nil {
+		return fmt.Sprintf("%ds", int64(w.End.Sub(w.Begin).Seconds()))
+	}
+	return cmp.Or(s.metric.Interval, defaultInterval)
 }
 
 // Meter is the provider whose series tell of a Canary's traffic. In a mesh of Linkerd's that is Linkerd, also of those

@@ -21,7 +21,7 @@ func TestRounds(t *testing.T) {
 		c.UID, c.Status.NextCheck = "0d1c", &begun
 		change(c, &m)
 		template := &v1beta1.MetricTemplate{Spec: v1beta1.MetricTemplateSpec{Provider: v1beta1.MetricProvider{Type: "keptn"}}}
-		return impatient("").settings(&source{canary: c, metric: m, kind: &custom}, &entry{template: template}).Job
+		return impatient("").settings(t.Context(), &source{canary: c, metric: m, kind: &custom}, &entry{template: template}).Job
 	}
 	first := job(func(*v1beta1.Canary, *v1beta1.CanaryMetric) {})
 	require.Equal(t, map[string]string{"app.kubernetes.io/managed-by": "sluice"}, first.Labels)
@@ -121,6 +121,6 @@ func TestIntervals(t *testing.T) {
 		m.Interval = text
 		s := &source{canary: podinfo(), metric: m, kind: &custom}
 		e := &entry{template: &v1beta1.MetricTemplate{}}
-		require.Equal(t, want, impatient("").settings(s, e).Interval, text)
+		require.Equal(t, want, impatient("").settings(t.Context(), s, e).Interval, text)
 	}
 }

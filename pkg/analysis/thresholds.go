@@ -78,16 +78,18 @@ type kind struct {
 
 var (
 	successRate = kind{
-		unit:   percent,
-		lower:  true,
-		title:  func(v1beta1.CanaryMetric) string { return "success rate" },
-		silent: func(s *source, err error) string { return fmt.Sprintf("%s: %v", s.noTraffic(), err) },
+		unit:  percent,
+		lower: true,
+		title: func(v1beta1.CanaryMetric) string { return "success rate" },
+		silent: func(s *source, err error) string {
+			return fmt.Sprintf("%s: %s (%v)", s.noTraffic(), s.noRequests(), err)
+		},
 		failed: func(_ v1beta1.CanaryMetric, err error) string { return fmt.Sprintf("Prometheus query failed: %v", err) },
 	}
 	latency = kind{
 		unit:   milliseconds,
 		title:  func(v1beta1.CanaryMetric) string { return "request duration" },
-		silent: func(s *source, _ error) string { return s.noTraffic() },
+		silent: func(s *source, _ error) string { return s.noTraffic() + ": " + s.noRequests() },
 		failed: successRate.failed,
 	}
 	inline = kind{
@@ -136,6 +138,9 @@ func (s *source) noTraffic() string {
 	return fmt.Sprintf("Halt advancement no values found for %s metric %s probably %s.%s is not receiving traffic",
 		s.provider, s.metric.Name, s.canary.Spec.TargetRef.Name, s.canary.Namespace)
 }
+
+// noRequests says what it means that a built-in metric has no value.
+func (s *source) noRequests() string { return "no requests were counted in the last " + s.interval() }
 
 // limits are the range of a metric, or what its older threshold stands for. A metric with conditions needs neither:
 // a threshold that was left out is no limit then.

@@ -15,13 +15,17 @@ import (
 // Its error is a *rollout.InvalidError with the field's path and, for a condition that does not compile, the place in
 // it. What was compiled is kept, so that asking again costs next to nothing. The meter is the provider whose
 // series tell of the Canary's traffic.
-func Validate(spec v1beta1.CanarySpec, meter string) error {
+func Validate(c *v1beta1.Canary, meter string) error {
+	spec := c.Spec
 	if spec.Analysis == nil {
 		return nil
 	}
 	for i, m := range spec.Analysis.Metrics {
 		field := fmt.Sprintf("spec.analysis.metrics[%d]", i)
-		for _, check := range []func(string, v1beta1.CanaryMetric) error{validateConditions, validateComparison, validateQuery} {
+		if err := validateConditions(c.Namespace, field, m); err != nil {
+			return err
+		}
+		for _, check := range []func(string, v1beta1.CanaryMetric) error{validateComparison, validateQuery} {
 			if err := check(field, m); err != nil {
 				return err
 			}
@@ -39,7 +43,7 @@ func Validate(spec v1beta1.CanarySpec, meter string) error {
 }
 
 // validateConditions compiles both conditions, each in the place where it stands.
-func validateConditions(field string, m v1beta1.CanaryMetric) error {
+func validateConditions(namespace, field string, m v1beta1.CanaryMetric) error {
 	for _, c := range []struct{ name, expression string }{
 		{"successCondition", m.SuccessCondition},
 		{"failureCondition", m.FailureCondition},
@@ -51,7 +55,7 @@ func validateConditions(field string, m v1beta1.CanaryMetric) error {
 		if err != nil {
 			return err
 		}
-		if err := all.find(c.expression).err; err != nil {
+		if err := all.find(namespace, c.expression).err; err != nil {
 			return invalid(field+"."+c.name, "does not compile: "+err.Error())
 		}
 	}

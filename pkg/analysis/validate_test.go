@@ -97,7 +97,7 @@ func TestValidate(t *testing.T) {
 				Metrics: []v1beta1.CanaryMetric{fine, tc.metric}, Webhooks: []v1beta1.CanaryWebhook{tc.hook},
 			}}
 			tc.meter = cmp.Or(tc.meter, "istio")
-			err := Validate(spec, tc.meter)
+			err := Validate(&v1beta1.Canary{Spec: spec}, tc.meter)
 			if tc.field == "" {
 				require.NoError(t, err, tc.reason)
 				return
@@ -107,10 +107,10 @@ func TestValidate(t *testing.T) {
 			require.Equal(t, tc.field, invalid.Field, tc.reason)
 			require.Contains(t, invalid.Problem, tc.problem, tc.reason)
 			require.NotContains(t, invalid.Problem, "\n", "It ends in a condition.")
-			require.EqualError(t, Validate(spec, tc.meter), err.Error(), "And says the same each time.")
+			require.EqualError(t, Validate(&v1beta1.Canary{Spec: spec}, tc.meter), err.Error(), "And says the same each time.")
 		})
 	}
-	require.NoError(t, Validate(v1beta1.CanarySpec{}, "istio"), "Without an analysis there is nothing to judge.")
+	require.NoError(t, Validate(&v1beta1.Canary{}, "istio"), "Without an analysis there is nothing to judge.")
 }
 
 // BenchmarkValidate is what every look at a Canary with ten conditions costs.
@@ -121,7 +121,7 @@ func BenchmarkValidate(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := Validate(spec, "istio"); err != nil {
+		if err := Validate(&v1beta1.Canary{Spec: spec}, "istio"); err != nil {
 			b.Fatal(err)
 		}
 	}

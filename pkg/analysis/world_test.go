@@ -1,11 +1,13 @@
 package analysis
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // podinfo is a Canary in the middle of a rollout.
@@ -57,7 +60,6 @@ func stalled(_ http.ResponseWriter, r *http.Request) {
 type recorder struct {
 	mu   sync.Mutex
 	sent []payload
-	answ http.HandlerFunc
 }
 
 func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -69,19 +71,6 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	r.sent = append(r.sent, p)
 	r.mu.Unlock()
-	if r.answ != nil {
-		r.answ(w, req)
-	}
-}
-
-func (r *recorder) names() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var all []string
-	for _, p := range r.sent {
-		all = append(all, p.Metadata["as"])
-	}
-	return all
 }
 
 // impatient is an Analyst that waits only a moment between attempts.
@@ -116,4 +105,50 @@ func TestTurnsTakeTurns(t *testing.T) {
 		require.Equal(t, want, rec.Code)
 	}
 	require.Equal(t, 3, calls())
+}
+
+// checks are questions, and their answers are looked at in this order.
+type checks struct {
+	Hooks   []v1beta1.CanaryWebhook
+	Metrics []v1beta1.CanaryMetric
+	Systems bool
+	at      time.Time // at which the windows of comparisons end; zero: some time
+	early   bool      // not the last step that compares
+}
+
+func (c checks) end() time.Time {
+	if c.at.IsZero() {
+		return time.Unix(1_800_000_000, 0)
+	}
+	return c.at
+}
+
+// ask has an analyst answer all checks of a round at the same time.
+func ask(ctx context.Context, a *Analyst, c *v1beta1.Canary, all checks) []rollout.Finding {
+	var asked []rollout.Question
+	for i := range all.Hooks {
+		asked = append(asked, rollout.Question{Hook: &all.Hooks[i]})
+	}
+	for i := range all.Metrics {
+		q := rollout.Question{Metric: &all.Metrics[i]}
+		if q.Metric.Baseline != "" {
+			q.Window = &rollout.Window{Begin: all.end().Add(-time.Minute), End: all.end(), Last: !all.early}
+		}
+		asked = append(asked, q)
+	}
+	if all.Systems {
+		asked = append(asked, rollout.Question{})
+	}
+	answer, found := a.Round(c), make([]rollout.Finding, len(asked))
+	var round sync.WaitGroup
+	for i, q := range asked {
+		round.Go(func() { found[i] = answer(ctx, q) })
+	}
+	round.Wait()
+	return found
+}
+
+// agreed says that all passed.
+func agreed(found []rollout.Finding) bool {
+	return !slices.ContainsFunc(found, func(f rollout.Finding) bool { return f.Verdict != v1beta1.Passed })
 }

@@ -16,7 +16,7 @@ func TestFields(t *testing.T) {
 	c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Name: "podinfo", Namespace: "test"}}
 	c.Spec.TargetRef.Kind, c.Spec.TargetRef.Name = "Deployment", "podinfo"
 	c.Spec.Analysis = &v1beta1.CanaryAnalysis{StepWeight: 10, MaxWeight: 50}
-	plan := rollout.Plan{Strategy: rollout.Canary, Threshold: 5, Deadline: time.Minute, Steps: []rollout.Step{{Weight: 10}, {Weight: 50}}}
+	plan := rollout.Plan{Routing: "Weight step: 10 max: 50", Threshold: 5, Deadline: time.Minute, Steps: []rollout.Step{{Weight: 10}, {Weight: 50}}}
 	detailed := []notify.Field{
 		{Name: "Target", Value: "Deployment/podinfo.test"},
 		{Name: "Failed checks threshold", Value: "5"},

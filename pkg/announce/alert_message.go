@@ -2,6 +2,8 @@ package announce
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,7 +63,7 @@ func (h *Announcer) fields(c *v1beta1.Canary, p rollout.Plan, a rollout.Alert) [
 		notify.Field{Name: "Target", Value: fmt.Sprintf("%s/%s.%s", ref.Kind, ref.Name, c.Namespace)},
 		notify.Field{Name: "Failed checks threshold", Value: fmt.Sprint(p.Threshold)},
 		notify.Field{Name: "Progress deadline", Value: fmt.Sprintf("%vs", p.Deadline.Seconds())},
-		notify.Field{Name: "Traffic routing", Value: p.Routing(c.Spec.Analysis)},
+		notify.Field{Name: "Traffic routing", Value: p.Routing},
 	)
 }
 
@@ -144,13 +146,33 @@ func metricLines(metrics []notify.Metric) string {
 		if m.Value == "" {
 			line += "no value"
 		}
-		line += m.Value
+		line += rounded(m.Value)
 		if m.Limit != "" {
 			line += ", accepted " + m.Limit
 		}
 		lines = append(lines, line)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// rounded is a number with as many digits as people compare; what is none stays as it is.
+func rounded(value string) string {
+	v, err := strconv.ParseFloat(value, 64)
+	if err != nil {
+		return value
+	}
+	digits := 2
+	if math.Abs(v) < 1 {
+		digits = 4
+	}
+	short := strconv.FormatFloat(v, 'f', digits, 64)
+	if strings.Contains(short, ".") {
+		short = strings.TrimRight(strings.TrimRight(short, "0"), ".")
+	}
+	if len(short) < len(value) && short != "0" && short != "-0" {
+		return short
+	}
+	return value
 }
 
 // reasonOf is why a rollout failed, or what it waits for. Good news needs no reason.
@@ -160,8 +182,7 @@ func reasonOf(s v1beta1.CanaryStatus, a rollout.Alert) string {
 		return ""
 	case s.Phase == v1beta1.PhaseFailed:
 		// What comes before the cause says that it failed, which the alert says itself.
-		_, why, _ := strings.Cut(condition(s, v1beta1.ConditionPromoted), "Cause: ")
-		return strings.TrimSuffix(why, ".")
+		return s.Cause
 	}
 	return strings.TrimSuffix(condition(s, v1beta1.ConditionWaiting), ".")
 }

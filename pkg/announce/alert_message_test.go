@@ -34,7 +34,7 @@ func TestMessagesSayWhatIsNeeded(t *testing.T) {
 		return s
 	}
 	bad := at(v1beta1.PhaseFailed, 0, 0)
-	bad.Conditions[0].Message = "Canary analysis failed, Deployment scaled to zero. Cause: 2 failed checks."
+	bad.Cause = "2 failed checks"
 	bad.Analysis = judged(v1beta1.Measurement{Verdict: v1beta1.Failed, Value: "97.5", Limit: ">= 99"}, v1beta1.Measurement{Verdict: v1beta1.Passed},
 		v1beta1.Measurement{Verdict: v1beta1.Failed})
 	lines := notify.Field{Name: "Images", Value: "app: podinfo:1 → podinfo:2\nlog: l:1\nold: o:1 → none"}

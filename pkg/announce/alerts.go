@@ -76,8 +76,8 @@ func (h *Announcer) alert(n News, is rolloutRecord, a rollout.Alert) {
 	for _, wanted := range c.Spec.Analysis.Alerts {
 		if notify.Severity(wanted.Severity).Wants(m.Severity) {
 			h.Queue.Enqueue(notify.Job{
-				Key: c.Namespace + "/" + c.Name,
-				Do:  func(ctx context.Context) error { return h.deliver(ctx, c, wanted, m) },
+				Namespace: c.Namespace, Name: c.Name,
+				Do: func(ctx context.Context) error { return h.deliver(ctx, c, wanted, m) },
 			})
 		}
 	}
@@ -116,7 +116,7 @@ func (h *Announcer) provider(ctx context.Context, c *v1beta1.Canary, a v1beta1.C
 func (h *Announcer) send(ctx context.Context, p *v1beta1.AlertProvider, m notify.Message) error {
 	o := notify.Options{
 		Address: p.Spec.Address, Proxy: p.Spec.Proxy, CA: p.Spec.CABundle, Channel: p.Spec.Channel, Username: p.Spec.Username,
-		Template: p.Spec.Template, Threads: h.Threads,
+		Template: p.Spec.Template, Threads: h.Threads, Addresses: h.Addresses,
 	}
 	if p.Spec.SecretRef != nil {
 		if err := h.secret(ctx, client.ObjectKey{Namespace: p.Namespace, Name: p.Spec.SecretRef.Name}, &o); err != nil {

@@ -75,18 +75,19 @@ func (a anything) plan() rollout.Plan {
 	return p
 }
 
-func (a anything) findings(q rollout.Questions) rollout.Findings {
-	var found rollout.Findings
-	verdict := func() v1beta1.Verdict {
-		return v1beta1.Verdict(a.one("Passed", "Failed", "Failed", "Waiting", "Inconclusive"))
+// decide takes a decision, by whatever is found.
+func (a anything) decide(s rollout.Snapshot) rollout.Decision {
+	found := rollout.Findings{Answers: map[string]rollout.Finding{}}
+	d := rollout.Decide(s, found)
+	for !d.Questions.Empty() {
+		found.Round = d.Questions.Round
+		for _, q := range d.Questions.Asked {
+			verdict := v1beta1.Verdict(a.one("Passed", "Failed", "Failed", "Waiting", "Inconclusive"))
+			found.Answers[q.Key] = rollout.Finding{Verdict: verdict, Message: "no"}
+		}
+		d = rollout.Decide(s, found)
 	}
-	for _, h := range q.Hooks {
-		found = append(found, rollout.Finding{Name: h.Name, Moment: h.Type, Verdict: verdict(), Message: "no"})
-	}
-	for _, m := range q.Metrics {
-		found = append(found, rollout.Finding{Name: m.Name, Verdict: verdict(), Message: "no"})
-	}
-	return found
+	return d
 }
 
 // due is how bad an end is: a hook that asks for one has somebody who knows, and the return of an old failure is
@@ -106,7 +107,7 @@ func TestEveryWayToFailAlerts(t *testing.T) {
 	for seed := range uint64(60_000) {
 		a := anything{rand.New(rand.NewPCG(seed, 7))}
 		s := a.snapshot()
-		d := rollout.Decide(s, a.findings(rollout.Ask(s)))
+		d := a.decide(s)
 		if d.Status.Phase != v1beta1.PhaseFailed || s.Status.Phase == v1beta1.PhaseFailed {
 			continue
 		}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/outbound"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
@@ -36,10 +37,11 @@ type Announcer struct {
 	Local     bool            // references to other namespaces are refused
 	Threads   *notify.Threads // of Slack bots; nil: they make none
 
-	Hooks    Hooks         // calls webhooks that are told; nil: none are
-	Calls    *notify.Queue // of those calls, so that a slow hook delays no alert; nil: Queue
-	EventURL string        // is told of the events of Canaries without event hooks; empty: nobody is
-	Tracer   *Tracer       // nil: nothing is traced
+	Hooks     Hooks               // calls webhooks that are told; nil: none are
+	Calls     *notify.Queue       // of those calls, so that a slow hook delays no alert; nil: Queue
+	Addresses *outbound.Addresses // that AlertProviders may have dialled; nil: all
+	EventURL  string              // is told of the events of Canaries without event hooks; empty: nobody is
+	Tracer    *Tracer             // nil: nothing is traced
 
 	history rolloutHistory
 }
@@ -60,8 +62,11 @@ type News struct {
 func (h *Announcer) Announce(ctx context.Context, n News) {
 	after := n.Canary.Status
 	if n.Before.Phase != after.Phase {
-		log.FromContext(ctx).Info("phase changed", "from", n.Before.Phase, "to", after.Phase,
-			"revision", after.LastAppliedSpec, "weight", after.CanaryWeight)
+		about := []any{"from", n.Before.Phase, "to", after.Phase, "revision", after.LastAppliedSpec, "image", after.Image, "weight", after.CanaryWeight}
+		if after.Cause != "" {
+			about = append(about, "cause", after.Cause)
+		}
+		log.FromContext(ctx).Info("phase changed", about...)
 	}
 	// Once for each decision, and first: all that follows is about the rollouts that it tells apart.
 	was, is := h.history.recordDecision(n)
@@ -152,7 +157,7 @@ func eventType(n rollout.Notice) string {
 // condition is what one of the conditions says.
 func condition(s v1beta1.CanaryStatus, kind string) string {
 	if c := meta.FindStatusCondition(s.Conditions, kind); c != nil {
-		return c.Message
+		return c.Message //nolint:forbidigo // shown to people as it is
 	}
 	return ""
 }

@@ -26,6 +26,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // asked is one query of a dashboard or an alert.
@@ -110,6 +111,7 @@ func exercised(t *testing.T) *prometheus.Registry {
 	t.Helper()
 	seen := journey()
 	c := newsOf(seen[0], seen[1]).Canary
+	c.Status.WaitingFor = string(rollout.WaitInterval)
 	told, into := newTelemetry(t, *c)
 	var p rolloutHistory
 	for i := range seen[1:] {
@@ -250,5 +252,5 @@ func TestAlertRulesSayWhatToDo(t *testing.T) {
 			require.NotEmpty(t, r.Annotations["description"], r.Alert)
 		}
 	}
-	require.Len(t, names, 8)
+	require.Len(t, names, 11)
 }

@@ -96,10 +96,9 @@ func (h *Announcer) enqueue(c *v1beta1.Canary, do func(context.Context) error) {
 	if q == nil {
 		q = h.Queue
 	}
-	// By the Canary's name, so that a receiver hears of its events in the order in which they happened.
 	q.Enqueue(notify.Job{
-		Key: c.Namespace + "/" + c.Name,
-		Do:  func(ctx context.Context) error { return notify.Final(do(ctx)) },
+		Namespace: c.Namespace, Name: c.Name,
+		Do: func(ctx context.Context) error { return notify.Final(do(ctx)) },
 	})
 }
 

@@ -129,6 +129,7 @@ func replaced(before, after v1beta1.CanaryStatus) bool {
 // outcomeOf is how the rollout of the status before ended with the status after, if it did.
 //
 //	Waiting → Failed, same revision          called off: back at what has failed before
+//	under way → Failed, failed before        called off: put to another revision that has failed before
 //	under way → Failed                       failed
 //	Finalising → Succeeded                   succeeded
 //	under way → Succeeded                    called off: back at what was promoted
@@ -146,6 +147,9 @@ func outcomeOf(before, after v1beta1.CanaryStatus) outcome {
 	case v1beta1.PhaseFailed:
 		if before.Phase == v1beta1.PhaseWaiting && before.LastAppliedSpec == after.LastAppliedSpec {
 			return calledOff // back at a revision that has failed before
+		}
+		if rollout.FailedBefore(before, after.LastAppliedSpec) {
+			return calledOff // by another one that has failed before
 		}
 		return failed
 	case v1beta1.PhaseSucceeded:

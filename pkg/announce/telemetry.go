@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // Telemetry is what the operator tells Prometheus. What describes a Canary as it is gets read off the cache
@@ -20,7 +21,8 @@ type Telemetry struct {
 
 	// Made for each scrape.
 	total, status, weight *prometheus.Desc
-	since                 *prometheus.Desc
+	since, expected       *prometheus.Desc
+	waiting               *prometheus.Desc
 	depth, dropped        *prometheus.Desc
 	// Kept from one scrape to the next. The second half has no counterpart with other operators of this API.
 	info                *prometheus.GaugeVec
@@ -87,7 +89,7 @@ func (t *Telemetry) shared() {
 
 // Describe implements prometheus.Collector.
 func (t *Telemetry) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{t.total, t.status, t.weight, t.since, t.depth, t.dropped} {
+	for _, d := range []*prometheus.Desc{t.total, t.status, t.weight, t.since, t.expected, t.waiting, t.depth, t.dropped} {
 		ch <- d
 	}
 }
@@ -130,9 +132,20 @@ func (t *Telemetry) Collect(ch chan<- prometheus.Metric) {
 func (t *Telemetry) collectOne(ch chan<- prometheus.Metric, c *v1beta1.Canary) {
 	target, weight := c.Spec.TargetRef.Name, float64(c.Status.CanaryWeight)
 	ch <- prometheus.MustNewConstMetric(t.status, prometheus.GaugeValue, statusOf(c.Status.Phase), target, c.Namespace)
-	ch <- prometheus.MustNewConstMetric(t.weight, prometheus.GaugeValue, weight, target, c.Namespace)
-	ch <- prometheus.MustNewConstMetric(t.weight, prometheus.GaugeValue, 100-weight, c.PrimaryWorkload(), c.Namespace)
+	// Of a workload that does not exist there is no series: users meet the target until there is a primary.
+	first := c.Status.Phase == "" || c.Status.Phase == v1beta1.PhaseInitializing && c.Status.LastPromotedSpec == ""
+	if first {
+		weight = 100
+	}
+	if rollout.Wait(c.Status.WaitingFor) != rollout.WaitTarget {
+		ch <- prometheus.MustNewConstMetric(t.weight, prometheus.GaugeValue, weight, target, c.Namespace)
+	}
+	if !first {
+		ch <- prometheus.MustNewConstMetric(t.weight, prometheus.GaugeValue, 100-weight, c.PrimaryWorkload(), c.Namespace)
+	}
 	t.collectSince(ch, c)
+	t.collectExpected(ch, c)
+	t.collectWaiting(ch, c)
 }
 
 func statusOf(phase v1beta1.CanaryPhase) float64 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // What others have no metric for: how long rollouts take and where, and whether the operator can do its work.
@@ -16,6 +17,10 @@ func (t *Telemetry) own() {
 	target := []string{"name", "namespace"}
 	t.since = prometheus.NewDesc("sluice_canary_phase_start_timestamp_seconds",
 		"Unix time at which the present phase of a Canary began.", append(target[:2:2], "phase"), nil)
+	t.expected = prometheus.NewDesc("sluice_canary_phase_expected_seconds",
+		"Seconds that the present phase of a rollout takes at most if nothing is wrong; of phases that wait for nobody.", append(target[:2:2], "phase"), nil)
+	t.waiting = prometheus.NewDesc("sluice_canary_waiting",
+		"What a Canary waits for, as in its condition Waiting; always 1.", append(target[:2:2], "reason"), nil)
 	t.depth = prometheus.NewDesc("sluice_queue_depth", "Messages and calls that wait.", []string{"queue"}, nil)
 	t.dropped = prometheus.NewDesc("sluice_queue_dropped_total", "Messages and calls that were lost.", []string{"queue"}, nil)
 	t.rollouts = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sluice_rollout_duration_seconds",
@@ -49,6 +54,42 @@ func (t *Telemetry) collectSince(ch chan<- prometheus.Metric, c *v1beta1.Canary)
 	}
 	at := float64(since.UnixMilli()) / 1000
 	ch <- prometheus.MustNewConstMetric(t.since, prometheus.GaugeValue, at, c.Spec.TargetRef.Name, c.Namespace, string(c.Status.Phase))
+}
+
+func (t *Telemetry) collectWaiting(ch chan<- prometheus.Metric, c *v1beta1.Canary) {
+	if why := c.Status.WaitingFor; why != "" && rollout.Wait(why) != rollout.WaitNothing {
+		ch <- prometheus.MustNewConstMetric(t.waiting, prometheus.GaugeValue, 1, c.Spec.TargetRef.Name, c.Namespace, why)
+	}
+}
+
+func (t *Telemetry) collectExpected(ch chan<- prometheus.Metric, c *v1beta1.Canary) {
+	if d := expected(c); d > 0 {
+		ch <- prometheus.MustNewConstMetric(t.expected, prometheus.GaugeValue, d.Seconds(), c.Spec.TargetRef.Name, c.Namespace, string(c.Status.Phase))
+	}
+}
+
+// expected is how long the present phase takes at most if nothing is wrong. Zero: it is none of a rollout, waits for a person, or
+// the spec cannot be followed, which is told otherwise.
+func expected(c *v1beta1.Canary) time.Duration {
+	can := rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.MatchedWeighted | rollout.Sticky
+	if c.Spec.Provider == "kubernetes" {
+		can = 0
+	}
+	plan, err := rollout.Compile(c.Spec, can)
+	if err != nil {
+		return 0
+	}
+	switch c.Status.Phase {
+	case v1beta1.PhaseProgressing:
+		// Each check may be repeated until the threshold is reached.
+		return time.Duration(plan.Length()+plan.Threshold)*plan.Interval + plan.Deadline
+	case v1beta1.PhasePromoting:
+		return time.Duration(len(plan.StepsBack))*plan.Interval + plan.Deadline
+	case v1beta1.PhaseInitializing, v1beta1.PhaseFinalising, v1beta1.PhaseTerminating:
+		return plan.Deadline
+	default:
+		return 0
+	}
 }
 
 // spent counts the time in a phase that ended, or whose clock was set back.

@@ -101,7 +101,7 @@ func TestOutcomesAreCounted(t *testing.T) {
 
 func TestQueuesAreTold(t *testing.T) {
 	told, into := newTelemetry(t)
-	q := notify.NewQueue(notify.Limits{Workers: 1, Waiting: 2}, logr.Discard())
+	q := notify.NewQueue(notify.Limits{OwnRoom: 1, SharedRoom: 1}, logr.Discard())
 	told.Watch("alerts", q)
 	told.Watch("hooks", notify.NewQueue(notify.Limits{}, logr.Discard()))
 	for range 5 {

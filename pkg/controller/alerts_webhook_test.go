@@ -56,7 +56,7 @@ func TestAProgramIsToldOfARollout(t *testing.T) {
 		Text: "info: New revision detected, progressing canary analysis.", Phase: "Progressing", Severity: "info",
 		Revision: revision, Rollout: string(w.named("podinfo").UID) + "/" + revision, Images: change,
 	}, first)
-	require.Equal(t, "info: Canary analysis completed successfully, promotion finished.", last.Text)
+	require.Equal(t, "info: Canary analysis completed successfully, promotion finished. podinfo:2 serves all requests.", last.Text)
 	require.Equal(t, first.Rollout, last.Rollout)
 	require.Equal(t, change, last.Images, "the primary runs it by now, and what it ran before is still told")
 	require.True(t, last.Final)
@@ -65,7 +65,7 @@ func TestAProgramIsToldOfARollout(t *testing.T) {
 	w.setImage(imageThree)
 	w.awaitPhase(v1beta1.PhaseFailed)
 	bad := heard(5)[4]
-	require.Equal(t, "error: Failed checks threshold reached 2", bad.Text)
+	require.Equal(t, "error: Failed checks threshold reached 2. podinfo:3 was rolled back; podinfo:2 serves all requests.", bad.Text)
 	require.True(t, bad.Final)
 	require.NotEqual(t, first.Rollout, bad.Rollout, "another rollout is another story")
 	require.Equal(t, []notify.Image{{Container: "podinfod", Old: imageTwo, New: imageThree}}, bad.Images)

@@ -112,7 +112,7 @@ func TestAlertsReachThoseWhoAskForThem(t *testing.T) {
 	want := []string{
 		"New Deployment detected, initialization completed.",
 		"New revision detected, progressing canary analysis.",
-		"Failed checks threshold reached 2",
+		"Failed checks threshold reached 2. podinfo:2 was rolled back; podinfo:1 serves all requests.",
 	}
 	w.await("all messages arrive, whatever becomes of another channel", func() bool { return len(all.texts()) == len(want) })
 	require.Equal(t, want, all.texts())

@@ -1,7 +1,11 @@
 package controller
 
 import (
+	"context"
+	"fmt"
+	"reflect"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
@@ -170,4 +174,193 @@ func TestPrimaryComesBackAtItsSize(t *testing.T) {
 		err := w.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo-primary"}, again)
 		return err == nil && again.UID != primary.UID && again.Status.AvailableReplicas == 3
 	})
+}
+
+// autoscaler is the target's as it is now.
+func (w *world) autoscaler() *autoscalingv2.HorizontalPodAutoscaler {
+	w.Helper()
+	h := &autoscalingv2.HorizontalPodAutoscaler{}
+	require.NoError(w, w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo"}, h))
+	return h
+}
+
+// least is the minimum of the target's autoscaler, and whether it is led.
+func (w *world) least() string {
+	w.Helper()
+	h := w.autoscaler()
+	_, led := workload.LeadOf(h)
+	return fmt.Sprintf("%d %t", *h.Spec.MinReplicas, led)
+}
+
+// scales has the target's autoscaler want a number of pods, as its controller does: within its bounds, and not of a target that
+// is stopped. It says how often it has taken pods away.
+func (w *world) scales(wants int32) (fights func() int) {
+	w.Helper()
+	ctx, cancel := context.WithCancel(w.Context())
+	done, n := make(chan struct{}), 0
+	go func() {
+		defer close(done)
+		for tick := time.NewTicker(lookout); ; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			h, d := &autoscalingv2.HorizontalPodAutoscaler{}, &appsv1.Deployment{}
+			key := client.ObjectKey{Namespace: w.ns, Name: "podinfo"}
+			if w.Get(ctx, key, d) != nil || w.Get(ctx, key, h) != nil || *d.Spec.Replicas == 0 {
+				continue
+			}
+			if size := min(max(wants, *h.Spec.MinReplicas), h.Spec.MaxReplicas); size != *d.Spec.Replicas {
+				before := d.DeepCopy()
+				d.Spec.Replicas = &size
+				err := w.Patch(ctx, d, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+				if err == nil && size < *before.Spec.Replicas {
+					n++
+				}
+			}
+		}
+	}()
+	stop := func() int { cancel(); <-done; return n }
+	w.Cleanup(func() { stop() })
+	return stop
+}
+
+// primaryOfFour has the primary be larger than its target's autoscaler wants the canary to be.
+func primaryOfFour(c *v1beta1.Canary) {
+	scaled(c)
+	c.Spec.AutoscalerRef.PrimaryScalerReplicas = &v1beta1.ScalerReplicas{MinReplicas: new(int32(4))}
+	c.Spec.Analysis.StepWeight, c.Spec.Analysis.StepWeights = 0, []int{10, 60}
+}
+
+// beginBesideAutoscaler has a target of four pods, and an autoscaler that lets it have one, at the first step of a rollout.
+func (w *world) beginBesideAutoscaler() *operator {
+	w.Helper()
+	w.editTarget(scale(4))
+	w.await("the target has its size", func() bool { return w.live("podinfo").Status.AvailableReplicas == 4 })
+	w.createAutoscaler()
+	o := w.begin(primaryOfFour)
+	w.judge.hold(10)
+	w.setImage(imageTwo)
+	return o
+}
+
+// TestAutoscalerIsLed rolls out beside an autoscaler that wants one pod: it is led by its minimum, which it has back at the end.
+func TestAutoscalerIsLed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.beginBesideAutoscaler()
+	w.await("the canary begins", func() bool { return *w.live("podinfo").Spec.Replicas > 0 })
+	require.Equal(t, int32(1), *w.live("podinfo").Spec.Replicas, "with its share")
+	fights := w.scales(1)
+	w.awaitWeights("90/10")
+	w.await("it may have what its next step needs", func() bool { return w.least() == "3 true" })
+	require.Equal(t, [2]int32{4, 4}, w.autoscalerBounds(), "the primary's is a copy of what it was")
+	w.judge.goOn()
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
+	w.await("it is given back", func() bool { return w.least() == "1 false" })
+	w.awaitTargetStopped()
+	require.Zero(t, fights(), "nobody has fought: %v", o.events())
+}
+
+// TestAutoscalerOfAnotherManager has somebody put the minimum back, as a tool that follows Git does.
+func TestAutoscalerOfAnotherManager(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.beginBesideAutoscaler()
+	w.await("it is led", func() bool { return w.least() == "3 true" })
+	h := w.autoscaler()
+	before := h.DeepCopy()
+	h.Spec.MinReplicas = new(int32(1))
+	require.NoError(t, w.Patch(t.Context(), h, client.MergeFrom(before), client.FieldOwner("flux")))
+	w.scales(1)
+	w.awaitEvent(o, "Warning StrategyAdjusted The minimum of HorizontalPodAutoscaler podinfo")
+	w.judge.goOn()
+	w.await("one pod is enough", func() bool {
+		require.Equal(t, int32(1), *w.autoscaler().Spec.MinReplicas, "it is left")
+		return w.status().CanaryWeight == 60
+	})
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
+	w.await("nothing of ours stays", func() bool { return w.least() == "1 false" })
+}
+
+// TestAutoscalerWithAMaximum has a canary that can be given fewer pods than its share.
+func TestAutoscalerWithAMaximum(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	h := w.createAutoscaler()
+	h.Spec.MaxReplicas = 2
+	require.NoError(t, w.Update(t.Context(), h))
+	o := w.begin(func(c *v1beta1.Canary) {
+		scaled(c)
+		c.Spec.AutoscalerRef.PrimaryScalerReplicas = &v1beta1.ScalerReplicas{MinReplicas: new(int32(8))}
+	})
+	require.Equal(t, [2]int32{8, 8}, w.autoscalerBounds(), "the primary's has what the Canary says")
+	w.awaitEvent(o, "Warning StrategyAdjusted By spec.autoscalerRef.primaryScalerReplicas the primary can have 8 pods, but HorizontalPodAutoscaler podinfo gives the canary 2 at most")
+	primary := w.live("podinfo-primary")
+	before := primary.DeepCopy()
+	scale(8)(primary)
+	require.NoError(t, w.Patch(t.Context(), primary, client.MergeFrom(before)))
+	w.await("it is as large", func() bool { return w.live("podinfo-primary").Status.AvailableReplicas == 8 })
+	fights := w.scales(1)
+	w.setImage(imageTwo)
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
+	require.Zero(t, fights(), "it is not set to what its autoscaler takes away again")
+	require.Equal(t, "1 false", w.least())
+}
+
+// TestScaledObjectIsLed is the same of KEDA's, which may have no minimum and an idle size.
+func TestScaledObjectIsLed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.scaledObject()
+	u := w.scaled("podinfo")
+	require.NoError(t, unstructured.SetNestedField(u.Object, int64(0), "spec", "idleReplicaCount"))
+	require.NoError(t, w.Update(t.Context(), u))
+	bounds := func() any {
+		spec, _, _ := unstructured.NestedMap(w.scaled("podinfo").Object, "spec")
+		return []any{spec["minReplicaCount"], spec["idleReplicaCount"]}
+	}
+	w.begin(ruled, every("5m"))
+	w.setImage(imageTwo)
+	w.awaitWeights("50/50")
+	w.await("as many as the next step needs, and never idle", func() bool { return reflect.DeepEqual([]any{int64(2), nil}, bounds()) })
+	w.editCanary(every("10s"))
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
+	w.await("it is as it was", func() bool { return reflect.DeepEqual([]any{int64(1), int64(0)}, bounds()) })
+	require.Equal(t, map[string]string{"autoscaling.keda.sh/paused-replicas": "0"}, w.scaled("podinfo").GetAnnotations())
+}
+
+// TestLedAutoscalerIsGivenBack takes the Canary away in mid-rollout.
+func TestLedAutoscalerIsGivenBack(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		reason string
+		change func(*v1beta1.Canary)
+		goes   func(w *world, o *operator)
+	}{
+		"Deleted":  {reason: "it is given back with the target", goes: func(w *world, _ *operator) { w.delete("podinfo") }},
+		"Reverted": {reason: "the target has its users first", change: revert, goes: func(w *world, _ *operator) { w.delete("podinfo") }},
+		"Unseen":   {reason: "the note stands on it", goes: func(w *world, o *operator) { w.deleteWhileDown(o); w.restart(0) }},
+		"Unnamed":  {reason: "the Canary does without it", goes: func(w *world, _ *operator) { w.editCanary(func(c *v1beta1.Canary) { c.Spec.AutoscalerRef = nil }) }},
+		"Renamed": {reason: "the Canary has another, which is led as well", goes: func(w *world, _ *operator) {
+			w.withAutoscaler("another")
+			w.editCanary(func(c *v1beta1.Canary) { c.Spec.AutoscalerRef.Name = "another" })
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.garbageCollect()
+			w.createAutoscaler()
+			if tc.change == nil {
+				tc.change = func(*v1beta1.Canary) {}
+			}
+			o := w.begin(scaled, every("5m"), tc.change)
+			w.setImage(imageTwo)
+			w.await("it is led", func() bool { return w.least() == "2 true" })
+			tc.goes(w, o)
+			w.await(tc.reason, func() bool { return w.least() == "1 false" })
+		})
+	}
 }

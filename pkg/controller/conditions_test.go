@@ -111,8 +111,8 @@ func (w *world) healPods(deployment, image string) {
 	w.pods.FaultOf(w, deployment, image, kubetest.None)
 }
 
-// hasty has a rollout give up soon: in three seconds, at the pace of tests.
-func hasty(c *v1beta1.Canary) { c.Spec.ProgressDeadlineSeconds = new(int32(120)) }
+// hasty has a rollout give up soon: in ten seconds, at the pace of tests, which what starts at once has on a busy machine, too.
+func hasty(c *v1beta1.Canary) { c.Spec.ProgressDeadlineSeconds = new(int32(400)) }
 
 // every sets the interval of the analysis.
 func every(interval string) func(*v1beta1.Canary) {

@@ -7,11 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
@@ -193,6 +195,49 @@ func TestTrackingIsTurned(t *testing.T) {
 			require.Equal(t, "blue", w.colorOf("settings-primary"), "it takes effect with the next rollout")
 		})
 	}
+}
+
+// TestRightToSecrets takes the right to Secrets from an operator, and gives it back. Neither is a change of any target;
+// the next revision shares the Secret, and the one after has a copy again.
+func TestRightToSecrets(t *testing.T) {
+	t.Parallel()
+	w := configured(t)
+	shared := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "shared", Annotations: map[string]string{workload.TrackingAnnotation: "disabled"}}}
+	require.NoError(t, w.Create(t.Context(), shared))
+	w.editTarget(func(d *appsv1.Deployment) {
+		d.Spec.Template.Spec.Volumes = append(d.Spec.Template.Spec.Volumes, corev1.Volume{Name: "shared", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "shared"}}})
+	})
+	w.begin().stop()
+	idle := func(o *operator) {
+		w.await("the Canary was looked at", func() bool { return o.passes() > 0 })
+		require.Zero(t, o.Writes(), "%v", o.Calls())
+		require.Equal(t, v1beta1.PhaseInitialized, w.status().Phase)
+	}
+	secret := func() string { return w.live("podinfo-primary").Spec.Template.Spec.Volumes[0].Secret.SecretName }
+
+	without := &operator{Crasher: &kubetest.Crasher{}}
+	rules := append(everythingBut(""), rbacv1.PolicyRule{
+		APIGroups: []string{""}, Resources: []string{"services", "configmaps", "pods", "events"}, Verbs: []string{"*"},
+	})
+	without.launch(t, w.entitled(rules...), w.ns, w.clock, w.judge)
+	idle(without)
+	require.True(t, without.manager.GetCache().WaitForCacheSync(t.Context()), "readiness waits for nothing that never comes")
+	require.Equal(t, "token-primary", secret())
+	w.setImage(imageTwo)
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
+	require.Equal(t, "token", secret(), "what can't be copied is shared")
+	require.Empty(t, (*w.status().TrackedConfigs)["secret/token"])
+	require.Contains(t, *w.status().TrackedConfigs, "secret/token")
+	without.stop()
+
+	again := start(t, w.ns, w.clock, w.judge, 0)
+	w.await("the Canary was looked at", func() bool { return again.passes() > 0 })
+	require.Zero(t, again.Writes(), "%v", again.Calls())
+	require.Equal(t, v1beta1.PhaseSucceeded, w.status().Phase)
+	w.setImage(imageOne)
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageOne)
+	require.Equal(t, "token-primary", secret())
+	require.Len(t, (*w.status().TrackedConfigs)["secret/token"], 16)
 }
 
 func TestConfigsGoWithTheirCanary(t *testing.T) {

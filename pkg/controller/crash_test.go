@@ -57,16 +57,13 @@ func TestCrashAfterAnyWrite(t *testing.T) {
 }
 
 // crashAfterAny runs something with a crash after its k-th write, for every k: run returns how many there were, and
-// does not crash where k is zero. They are to be at least so many. With -short only every fourth k is tried, which is enough to look for data races.
+// does not crash where k is zero. They are to be at least so many.
 func crashAfterAny(t *testing.T, least int, run func(t *testing.T, k int) int) {
 	t.Helper()
-	writes, stride := run(t, 0), 1
+	writes := run(t, 0)
 	t.Logf("%d writes in a whole run", writes)
 	require.GreaterOrEqual(t, writes, least, "it was watched")
-	if testing.Short() {
-		stride = 4
-	}
-	for k := 1; k <= writes; k += stride {
+	for k := 1; k <= writes; k++ {
 		t.Run(fmt.Sprintf("After%02d", k), func(t *testing.T) {
 			t.Parallel()
 			run(t, k)

@@ -40,6 +40,16 @@ func TestApexIsGivenBack(t *testing.T) {
 			another: []corev1.ServicePort{port("http", 80, 9898)},
 			want:    []corev1.ServicePort{port("http", 80, 9898)},
 		},
+		"AnotherControllersByKubectl": {
+			reason: "what the user has applied tells what they were",
+			ports:  []corev1.ServicePort{port("web", 80, 9898)},
+			change: func(s *corev1.Service) {
+				s.Annotations = map[string]string{corev1.LastAppliedConfigAnnotation: `{"spec":{"selector":{"app":"podinfo"},"ports":[{"name":"web","port":80,"targetPort":9898}]}}`}
+			},
+			canary:  onPort(9898, intstr.FromInt32(9898)),
+			another: []corev1.ServicePort{port("http", 9898, 9898)},
+			want:    []corev1.ServicePort{port("web", 80, 9898)},
+		},
 		"SamePort": {
 			reason: "a port of the same number leads to where it led",
 			ports:  []corev1.ServicePort{port("web", 80, 9898)},
@@ -109,6 +119,7 @@ func TestApexIsGivenBack(t *testing.T) {
 				w.await(tc.reason, func() bool { return w.selector("podinfo") == "podinfo" && w.targetReleased(2) })
 				s = w.service("podinfo")
 				require.Equal(t, tc.want, s.Spec.Ports, tc.reason)
+				delete(s.Annotations, corev1.LastAppliedConfigAnnotation)
 				require.Empty(t, s.Annotations, "nothing of ours stays")
 			})
 		}

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/sluice-cd/sluice/pkg/analysis"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/workload"
@@ -27,22 +28,23 @@ type regret struct {
 	asked int  // in Promoting
 }
 
-func (r *regret) Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Questions) rollout.Findings {
-	found := r.judge.Answer(ctx, c, q)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i, h := range q.Hooks {
-		found[i].Moment = h.Moment()
+func (r *regret) Round(c *v1beta1.Canary) analysis.Answer {
+	answer := r.judge.Round(c)
+	return func(ctx context.Context, q rollout.Question) rollout.Finding {
+		if q.Hook == nil || q.Hook.Moment() != v1beta1.RollbackHook {
+			return answer(ctx, q)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		promoting := c.Status.Phase == v1beta1.PhasePromoting
-		if h.Moment() == v1beta1.RollbackHook && promoting {
+		if promoting {
 			r.asked++
 		}
-		early := r.late && c.Status.CanaryWeight > 50
-		if h.Moment() == v1beta1.RollbackHook && (r.off || early || !promoting) {
-			found[i].Verdict = v1beta1.Failed
+		if early := r.late && c.Status.CanaryWeight > 50; r.off || early || !promoting {
+			return rollout.Finding{Verdict: v1beta1.Failed}
 		}
+		return rollout.Finding{Verdict: v1beta1.Passed}
 	}
-	return found
 }
 
 // turn has the hook agree from now on, or not, and says how often it was asked in Promoting.

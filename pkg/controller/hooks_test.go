@@ -109,7 +109,7 @@ func TestEveryEventIsToldToHooks(t *testing.T) {
 	w.awaitPhase(v1beta1.PhaseSucceeded)
 	w.await("the last event is told", func() bool {
 		told := r.at("/mine")
-		return len(told) > 0 && told[len(told)-1].Metadata["eventMessage"] == "Promotion completed! Scaling down podinfo."+w.ns
+		return len(told) > 0 && told[len(told)-1].Metadata["eventMessage"] == "Promotion completed! Scaling down podinfo."+w.ns+": podinfo:2 serves all requests"
 	})
 	require.Len(t, r.at("/mine"), len(o.events()))
 
@@ -129,7 +129,7 @@ func TestEveryEventIsToldToHooks(t *testing.T) {
 		require.Contains(t, e, said[i], "events are told in their order")
 	}
 	last := r.at("/mine")[len(said)-1]
-	require.Equal(t, "Promotion completed! Scaling down podinfo."+w.ns, last.Metadata["eventMessage"])
+	require.Equal(t, "Promotion completed! Scaling down podinfo."+w.ns+": podinfo:2 serves all requests", last.Metadata["eventMessage"])
 	require.Equal(t, "Succeeded", last.Phase, "the phase is that of the status")
 	require.Empty(t, r.at("/operators"), "a Canary's own hooks replace the operator's")
 }
@@ -189,7 +189,7 @@ func TestHooksNeverHoldARolloutUp(t *testing.T) {
 	slow.Timeout = "1h"
 	require.NoError(t, w.Create(t.Context(), w.canary(func(c *v1beta1.Canary) { c.Spec.Analysis.Webhooks = []v1beta1.CanaryWebhook{slow} })))
 	o := start(t, w.ns, w.clock, w.judge, 0, calling(""), func(r *Reconciler) {
-		r.Announcer.Calls = notify.NewQueue(notify.Limits{Workers: 1, Waiting: 2}, logr.Discard())
+		r.Announcer.Calls = notify.NewQueue(notify.Limits{OwnRoom: 1, SharedRoom: 1}, logr.Discard())
 	})
 	go func() { _ = o.reconcr.Announcer.Calls.Run(t.Context()) }()
 	w.awaitPhase(v1beta1.PhaseInitialized)

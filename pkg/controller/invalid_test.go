@@ -32,7 +32,7 @@ func TestServerRefuses(t *testing.T) {
 		"Steps": {
 			reason: "a rollout without a step leads nowhere",
 			change: func(c *v1beta1.Canary) { c.Spec.Analysis.StepWeight = 0 },
-			want:   "exactly one of the fields in [iterations stepWeight stepWeights] must be set",
+			want:   "exactly one of the fields in [iterations stepWeight stepWeights steps] must be set",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestTargetIsMissing(t *testing.T) {
 	require.NoError(t, w.Delete(t.Context(), w.live("podinfo")))
 	w.gone(&appsv1.Deployment{}, "podinfo")
 	o := w.run()
-	w.awaitCondition(v1beta1.ConditionWaiting, metav1.ConditionTrue, "Deployment podinfo."+w.ns+" does not exist.")
+	w.awaitCondition(v1beta1.ConditionWaiting, metav1.ConditionTrue, "Waiting for Deployment "+w.ns+"/podinfo, which does not exist.")
 	w.awaitEvent(o, "Warning TargetMissing Deployment podinfo."+w.ns+" not found, waiting for it")
 	require.NoError(t, w.Create(t.Context(), w.deployment()))
 	w.awaitSettled(v1beta1.PhaseInitialized, imageOne)

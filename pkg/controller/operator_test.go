@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -71,10 +72,10 @@ func (p paced) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.
 // judge answers a rollout's questions as a test wants it.
 type judge struct {
 	mu    sync.Mutex
-	fails int // checks to fail from now on; below zero: all
-	from  int // weight from which on they fail
-	holds int // weight from which on nothing is answered; zero: none
-	asked int
+	fails int           // checks to fail from now on; below zero: all
+	from  int           // weight from which on they fail
+	holds int           // weight from which on no metric is answered; zero: none
+	turns chan struct{} // closed when holds becomes another; nil: nobody waits for that
 }
 
 func (j *judge) fail(n int) { j.failFrom(0, n) }
@@ -93,33 +94,51 @@ func (j *judge) hold(weight int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.holds = weight
+	if j.turns != nil {
+		close(j.turns)
+		j.turns = nil
+	}
 }
 
 func (j *judge) goOn() { j.hold(0) }
 
-func (j *judge) Answer(_ context.Context, c *v1beta1.Canary, q rollout.Questions) rollout.Findings {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.asked++
-	var found rollout.Findings
-	for _, h := range q.Hooks {
-		found = append(found, rollout.Finding{Name: h.Name, Verdict: v1beta1.Passed})
-	}
-	for _, m := range q.Metrics {
-		if j.holds > 0 && c.Status.CanaryWeight >= j.holds {
-			break // silence is no consent
+func (j *judge) Round(c *v1beta1.Canary) analysis.Answer {
+	return func(ctx context.Context, q rollout.Question) rollout.Finding {
+		if q.Metric != nil {
+			j.wait(ctx, c.Status.CanaryWeight)
 		}
-		f := rollout.Finding{Name: m.Name, Verdict: v1beta1.Passed}
-		if j.fails != 0 && c.Status.CanaryWeight >= j.from {
-			j.fails = max(j.fails-1, -1)
-			f.Verdict, f.Message = v1beta1.Failed, "Halt advancement success rate 97.50% < 99%"
+		if ctx.Err() != nil {
+			return rollout.Finding{} // nobody asks any more: no check has failed
 		}
-		found = append(found, f)
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		if q.Metric == nil || j.fails == 0 || c.Status.CanaryWeight < j.from {
+			return rollout.Finding{Verdict: v1beta1.Passed}
+		}
+		j.fails = max(j.fails-1, -1)
+		return rollout.Finding{Verdict: v1beta1.Failed, Message: "Halt advancement success rate 97.50% < 99%"}
 	}
-	if q.Systems {
-		found = append(found, rollout.Finding{Verdict: v1beta1.Passed})
+}
+
+// wait returns when a rollout at a weight is not held, or nobody asks any more.
+func (j *judge) wait(ctx context.Context, weight int) {
+	for {
+		j.mu.Lock()
+		if j.holds == 0 || weight < j.holds {
+			j.mu.Unlock()
+			return
+		}
+		if j.turns == nil {
+			j.turns = make(chan struct{})
+		}
+		turns := j.turns
+		j.mu.Unlock()
+		select {
+		case <-turns:
+		case <-ctx.Done():
+			return
+		}
 	}
-	return found
 }
 
 // operator is one process of the operator, as a test runs it.
@@ -128,6 +147,8 @@ type operator struct {
 	manager ctrl.Manager
 	reconcr *Reconciler
 	metrics *prometheus.Registry
+	workers int    // zero: 4
+	beside  string // another namespace that it works in; empty: none
 	stop    func() // and wait until it has ended
 	said    []string
 }
@@ -146,14 +167,14 @@ func start(t *testing.T, ns string, tell clock, a Analyst, crash int, tune ...fu
 // launch runs the operator against a server.
 func (o *operator) launch(t *testing.T, cfg *rest.Config, ns string, tell clock, a Analyst, tune ...func(*Reconciler)) {
 	t.Helper()
-	o.manager = manage(t, o.Wrap(cfg), ns)
+	o.manager = manage(t, o.Wrap(cfg), ns, o.beside)
 	o.metrics = prometheus.NewRegistry()
 	o.reconcr = assemble(t, o.manager, tell, a, o.metrics)
 	o.reconcr.Namespace = ns
 	for _, f := range tune {
 		f(o.reconcr)
 	}
-	require.NoError(t, o.reconcr.setup(o.manager, 4, func(r reconcile.Reconciler) reconcile.Reconciler { return paced{r} }))
+	require.NoError(t, o.reconcr.setup(o.manager, cmp.Or(o.workers, 4), func(r reconcile.Reconciler) reconcile.Reconciler { return paced{r} }))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -164,11 +185,14 @@ func (o *operator) launch(t *testing.T, cfg *rest.Config, ns string, tell clock,
 	t.Cleanup(o.stop)
 }
 
-func manage(t testing.TB, cfg *rest.Config, ns string) ctrl.Manager {
+func manage(t testing.TB, cfg *rest.Config, ns, beside string) ctrl.Manager {
 	t.Helper()
 	cfg.UserAgent = "sluice/test"
 	o, err := ManagerOptions(ns)
 	require.NoError(t, err)
+	if beside != "" {
+		o.Cache.DefaultNamespaces[beside] = cache.Config{}
+	}
 	o.Logger = logr.Discard()
 	o.Controller = config.Controller{SkipNameValidation: new(true)}
 	o.Metrics = metricsserver.Options{BindAddress: "0"}
@@ -195,7 +219,7 @@ func assemble(t testing.TB, mgr ctrl.Manager, tell clock, a Analyst, into promet
 		Routers:  &observe.Routers{Default: "istio", Discovery: d, Now: tell.now},
 		Kinds:    workload.Kinds{LabelRules: workload.LabelRules{SelectorLabels: []string{"app"}}},
 		Tracking: true,
-		Validate: func(c *v1beta1.Canary) error { return analysis.Validate(c.Spec, cmp.Or(c.Spec.Provider, "istio")) },
+		Validate: func(c *v1beta1.Canary) error { return analysis.Validate(c, cmp.Or(c.Spec.Provider, "istio")) },
 		Settle:   2 * time.Second,
 	}
 	r.Use(mgr, tell.now)

@@ -7,6 +7,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -116,9 +117,12 @@ func TestStopIsPutBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.begin()
-	d := w.live("podinfo")
-	d.Annotations = map[string]string{"team": "web"}
-	require.NoError(t, w.Update(t.Context(), d, client.FieldOwner("kubectl-replace")))
+	// Its controller may be writing its status.
+	require.NoError(t, retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		d := w.live("podinfo")
+		d.Annotations = map[string]string{"team": "web"}
+		return w.Update(t.Context(), d, client.FieldOwner("kubectl-replace"))
+	}))
 	w.await("it carries its size again", func() bool { return desired.RestoreInfo(w.live("podinfo")).Size == 2 })
 	require.Equal(t, "web", w.live("podinfo").Annotations["team"])
 }

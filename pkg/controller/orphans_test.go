@@ -233,7 +233,7 @@ func TestForeignStopIsLeftAlone(t *testing.T) {
 		require.Zero(t, w.live(name).Generation-1, "nobody has changed %s", name)
 	}
 	require.True(t, carries(w.live("copied")))
-	require.Empty(t, handback.StoppedFor(plain), "what says nothing wakes nobody")
+	require.Empty(t, handback.NotedFor(plain), "what says nothing wakes nobody")
 }
 
 // TestStopOfOlderVersion has a target at zero that carries nothing: it is told once what it is to come back with.

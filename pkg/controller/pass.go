@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/sluice-cd/sluice/pkg/announce"
@@ -16,19 +17,16 @@ import (
 	"github.com/sluice-cd/sluice/pkg/router"
 )
 
+// safetyLook is when a rollout that waits for an event is looked at all the same. It is read from the cache, and costs no
+// request where nothing is to be done.
+const safetyLook = 3 * time.Minute
+
 // pass is one look at a Canary: what was read, and what that calls for.
 type pass struct {
 	*desired.Facts
 	objects desired.Objects
 	after   time.Duration // when to look again; zero: an event will tell
-}
-
-// questions are what a decision needs to know. A Canary that is refused asks nothing.
-func (p *pass) questions() rollout.Questions {
-	if p.Refused != nil {
-		return rollout.Questions{}
-	}
-	return rollout.Ask(p.Snapshot)
+	refused []*kube.RefusedError
 }
 
 // decide takes the decision, by what was found out.
@@ -36,42 +34,67 @@ func (p *pass) decide(found rollout.Findings) rollout.Decision {
 	if p.Refused == nil {
 		return rollout.Decide(p.Snapshot, found)
 	}
+	// What may not be read says nothing about the spec.
+	if missing := new(observe.NotPermittedError); apierrors.IsForbidden(p.Refused) && !errors.As(p.Refused, &missing) {
+		d := rollout.Fail(p.Snapshot, p.Refused.Error())
+		d.After = retryRejected
+		return d
+	}
 	d := rollout.Refuse(p.Snapshot, p.Refused)
 	// Neither an API that is installed nor a right that is granted makes an event: these are tried again.
 	switch missing := new(router.NotServedError); {
 	case errors.As(p.Refused, &missing):
 		d.After = retryNotServed
-	case kube.Rejected(p.Refused), observe.NotPermitted(p.Refused):
+	case observe.NotPermitted(p.Refused):
 		d.After = retryRejected
 	}
 	return d
 }
 
-// requeue is when to look again: when the decision said so, and no later than when the routes may be trusted, if something
-// only waits for that to be stopped.
-func (p *pass) requeue() reconcile.Result {
-	s := p.Snapshot
-	if len(p.objects.Stop) == 0 || s.Routed || s.Settles.IsZero() {
-		return reconcile.Result{RequeueAfter: p.after}
-	}
-	// No event comes when the settle delay is over: without this the target would run until something else happens.
-	until := max(s.Settles.Sub(s.Now), time.Millisecond)
-	if p.after > 0 {
-		until = min(until, p.after)
-	}
-	return reconcile.Result{RequeueAfter: until}
+// asks says whether a round goes on under another status.
+func (p *pass) asks(s v1beta1.CanaryStatus, round string) bool {
+	next := p.Snapshot
+	next.Status = s
+	return p.Refused == nil && rollout.Decide(next, rollout.Findings{}).Questions.Round == round
 }
 
-// refuse makes a fact of an error that only the user can mend.
-func (p *pass) refuse(changed bool, err error) (bool, error) {
-	switch {
-	case observe.UserError(err), kube.Rejected(err):
-		p.Refused = err
-		return false, nil
-	case errors.Is(err, kube.ErrMissing):
-		return true, nil // a target went away between two reads
+// requeue is when to look again: when the decision said so, and no later than when the routes may be trusted, if something
+// only waits for that to be stopped, and when what was refused is tried again.
+func (p *pass) requeue() reconcile.Result {
+	s := p.Snapshot
+	until := func(at time.Time) time.Duration {
+		if at.IsZero() {
+			return 0
+		}
+		return max(at.Sub(s.Now), time.Millisecond)
 	}
-	return changed, err
+	p.after = rollout.Sooner(p.after, p.SchemaAfter)
+	// No event comes when the settle delay is over: without this the target would run until something else happens.
+	if (len(p.objects.Stop) > 0 || len(p.Prune) > 0 || p.Replaced != nil && p.Replaced.Delete) && !s.Routed {
+		p.after = rollout.Sooner(p.after, until(s.Settles))
+	}
+	for _, r := range p.refused {
+		p.after = rollout.Sooner(p.after, until(r.Again))
+	}
+	for _, r := range s.Refused {
+		// What may not be read is looked at again by the next pass.
+		if r.Verb == "get" || r.Verb == "list" {
+			p.after = rollout.Sooner(p.after, retryRejected)
+		}
+	}
+	// An event that is lost must not leave a rollout standing. A settled one waits for nothing but a new revision.
+	if !p.Canary.Status.Phase.Settled() {
+		p.after = rollout.Sooner(p.after, safetyLook)
+	}
+	return reconcile.Result{RequeueAfter: p.after}
+}
+
+// refuse makes facts of what was refused.
+func (p *pass) refuse(refused []*kube.RefusedError) {
+	p.refused = append(p.refused, refused...)
+	for _, r := range refused {
+		p.Snapshot.Refuse(rollout.Refusal{Object: r.Object, Verb: r.Verb, Text: r.Text, MovesTraffic: r.MovesTraffic})
+	}
 }
 
 // news is what a decision made of what was seen. Of the workloads that is their templates: messages tell of images.

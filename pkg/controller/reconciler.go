@@ -7,7 +7,8 @@
 //	due       would this pass write or ask anything? no ─▶ nothing is requested at all
 //	refresh   the target live, and the Canary unless its status is ours; the cache must know our own writes
 //	converge  apply, then, once routed, stop;  changed ─▶ the pass ends
-//	decide    ask, answer, decide, record;  stored ─▶ announce, and the next pass begins
+//	decide    by the answers that are there;  some are missing ─▶ the pool asks, the pass ends, the last answer wakes
+//	          the Canary;  decided and stored ─▶ announce, and the next pass begins
 //
 // The first two run on the cache alone, so that a Canary at rest costs no request, and every event
 // about it may wake it for nothing.
@@ -20,21 +21,23 @@ import (
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/sluice-cd/sluice/pkg/analysis"
 	"github.com/sluice-cd/sluice/pkg/announce"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/desired"
 	"github.com/sluice-cd/sluice/pkg/handback"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/observe"
-	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 // Analyst answers the questions of a rollout.
 type Analyst interface {
-	Answer(ctx context.Context, c *v1beta1.Canary, q rollout.Questions) rollout.Findings
+	// Round is who answers the questions of one round of a Canary.
+	Round(c *v1beta1.Canary) analysis.Answer
 }
 
 // Reconciler brings Canaries forward.
@@ -52,6 +55,10 @@ type Reconciler struct {
 	Now       func() time.Time
 	// Tracking has ConfigMaps and Secrets of the target's pods be part of its revision.
 	Tracking bool
+	// Hosts refuses routes for hosts of others; nil: nothing is refused.
+	Hosts *observe.Hosts
+	// Spread has checks that came due while no operator worked begin one after the other.
+	Spread bool
 	// Namespace is the only one that is watched; empty: all are.
 	Namespace string
 
@@ -59,6 +66,7 @@ type Reconciler struct {
 	reader   *observe.Reader
 	renderer *desired.Renderer
 	handback *handback.Handback
+	pool     *analysis.Pool
 }
 
 const (
@@ -71,6 +79,8 @@ const (
 	retryNotServed = 10 * time.Second
 	// retryRejected is when to try again what the API server rejected: permissions change without an event.
 	retryRejected = time.Minute
+	// firstTry and lastTry are when a pass that failed is made again, at first and in the end.
+	firstTry, lastTry = 5 * time.Millisecond, time.Minute
 	// lookDeadline bounds what one look at a Canary may take: a read that never ends holds a worker.
 	lookDeadline = 30 * time.Second
 	// listDeadline bounds the look whether a kind may be listed, for which others wait.
@@ -83,8 +93,12 @@ func (r *Reconciler) wire() {
 		r.reader = &observe.Reader{
 			Client: r.Client, Live: r.Live, Applier: r.Applier, Routers: r.Routers, Kinds: r.Kinds, Settle: r.Settle, Now: r.Now,
 			Validate: r.Validate, AlertRemarks: r.Announcer.AlertRemarks, Tracking: r.Tracking,
+			Hosts: r.Hosts,
 		}
 		r.renderer = &desired.Renderer{Kinds: r.Kinds}
+		r.pool = analysis.NewPool(r.Analyst.Round)
+		r.pool.Spread = r.Spread
+		r.pool.Took = r.Announcer.Telemetry.RoundTook
 		r.handback = &handback.Handback{
 			Client: r.Client, Live: r.Live, Reader: r.reader, Applier: r.Applier, Canaries: r.Canaries, Kinds: r.Kinds,
 			Events: r.Announcer.Events, Forget: r.forget,
@@ -98,6 +112,7 @@ func (r *Reconciler) forget(c *v1beta1.Canary) {
 	r.Canaries.Forget(c)
 	r.reader.Forget(c)
 	r.renderer.Forget(c)
+	r.pool.Forget(c.UID)
 	r.Announcer.Telemetry.Forget(c)
 }
 
@@ -106,6 +121,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1beta1.Canary) (reconcil
 	r.wire()
 	// Others may keep it from going. To follow it would stop the target again, which is being given back.
 	if handback.Gone(c) {
+		r.pool.Forget(c.UID)
 		return reconcile.Result{}, nil
 	}
 	// An older status calls for an older step: what was applied since would be taken back.
@@ -145,15 +161,27 @@ func (r *Reconciler) look(ctx context.Context, c *v1beta1.Canary, live *observe.
 	}
 	p := &pass{Facts: f}
 	if p.objects, err = r.renderer.Objects(f); err != nil {
-		// What was rendered so far is not applied: see converge.
-		_, err = p.refuse(false, err)
-		return p, err
+		if !observe.UserError(err) {
+			return p, err
+		}
+		f.Refused = err // what was rendered so far is not applied: see converge
+		return p, nil
 	}
 	switch {
 	case f.Refused != nil:
 		return p, nil
 	case p.objects.Unroutable != "":
 		f.Snapshot.Trouble = p.objects.Unroutable
+		return p, nil
+	}
+	if err := r.reader.Objects(ctx, f, p.objects.All()); err != nil {
+		return p, err
+	}
+	if err := p.objects.Adopt(f); err != nil {
+		if !observe.UserError(err) {
+			return p, err
+		}
+		f.Refused = err
 		return p, nil
 	}
 	return p, r.reader.Routed(ctx, f, p.objects.Routes)
@@ -178,7 +206,7 @@ func (r *Reconciler) refresh(ctx context.Context, c *v1beta1.Canary) (*v1beta1.C
 
 // advance makes passes until one of them leaves nothing to do right now.
 func (r *Reconciler) advance(ctx context.Context, c *v1beta1.Canary, live *observe.LiveReader) (reconcile.Result, error) {
-	// The target is read once for all of them, unless a slow hook comes between: see observe.LiveReader.
+	// The target is read once for all of them, unless they take long: see observe.LiveReader.
 	for range passesPerCall {
 		p, err := r.look(ctx, c, live)
 		if err != nil {
@@ -210,14 +238,16 @@ func (r *Reconciler) take(ctx context.Context, p *pass) (*v1beta1.Canary, error)
 	// Also where what was to be changed turned out to be another by now: that has had its event.
 	p.after = retryStale
 	// Before anything is taken, so that a Canary cannot be deleted between the first write and its finalizer.
-	if changed, err := r.handback.Finalize(ctx, p.Facts, p.objects); changed || err != nil {
+	done, err := r.handback.Finalize(ctx, p.Facts, p.objects)
+	if done.Changed || err != nil {
 		return nil, err
 	}
+	p.refuse(done.Refused)
 	if changed, err := r.converge(ctx, p); changed || err != nil {
 		return nil, err
 	}
 	// After converge, since only a write that was rejected tells that the namespace goes.
-	if handback.InTerminatingNamespace(p.Facts) {
+	if handback.InTerminatingNamespace(p.Canary, p.refused) {
 		return nil, r.Canaries.SetFinalizer(ctx, p.Canary, false)
 	}
 	return r.decide(ctx, p)
@@ -225,19 +255,23 @@ func (r *Reconciler) take(ctx context.Context, p *pass) (*v1beta1.Canary, error)
 
 // due says, from the cache alone, whether a pass would write or ask anything.
 func (r *Reconciler) due(ctx context.Context, p *pass) (bool, error) {
-	if handback.Due(p.Facts, p.objects) {
-		return true, nil
+	done, err := r.handback.Due(ctx, p.Facts, p.objects)
+	if done.Changed || err != nil {
+		return true, err
 	}
+	p.refuse(done.Refused)
 	if due, err := r.convergeDue(ctx, p); due || err != nil {
 		return due, err
 	}
-	if !p.questions().Empty() {
-		return true, nil
-	}
-	// Nothing has to be asked, so that this is the very decision that a pass in earnest would come to.
-	d := p.decide(nil)
+	found := r.pool.Findings(p.Canary.UID)
+	d := p.decide(found)
 	p.after = d.After
-	return statusChanged(p.Canary.Status, d.Status), nil
+	if !d.Questions.Empty() {
+		// What is under way wakes the Canary by itself.
+		return !r.pool.UnderWay(p.Canary.UID, d.Questions), nil
+	}
+	// Where there are findings still, nobody asks for them any more: that is for a pass in earnest to say.
+	return statusChanged(p.Canary.Status, d.Status) || found.Round != "", nil
 }
 
 // convergeDue says whether converge would write.
@@ -247,55 +281,91 @@ func (r *Reconciler) convergeDue(ctx context.Context, p *pass) (bool, error) {
 	if p.Refused != nil {
 		return handback.Unroutable(p.Facts) && p.Target != nil && workload.SizeOf(p.Target) == 0, nil
 	}
-	due, err := r.Applier.Pending(ctx, p.Canary, p.objects.Apply...)
-	if due || err != nil || !p.Snapshot.Routed {
-		return p.refuse(due, err)
-	}
-	return p.refuse(r.Applier.Pending(ctx, p.Canary, p.objects.Stop...))
+	return r.follow(p, func(chains ...kube.Chain) (kube.Outcome, error) {
+		return r.Applier.PendingChains(ctx, p.Canary, chains...)
+	}, func() (kube.Outcome, error) { return r.handback.PruneDue(ctx, p.Facts) })
 }
 
-// converge makes first, and breaks only once the traffic has moved.
+// converge makes first, and breaks only once the traffic has moved. What is refused becomes a fact.
 func (r *Reconciler) converge(ctx context.Context, p *pass) (bool, error) {
 	switch {
 	case p.Refused != nil && handback.Unroutable(p.Facts) && p.Target != nil:
 		// It has to answer before the finalizer goes, since no routes can be rendered to lead users anywhere.
-		return r.handback.StartTarget(ctx, p.Facts)
+		changed, err := r.handback.StartTarget(ctx, p.Facts)
+		if no := new(kube.RefusedError); errors.As(err, &no) {
+			p.refuse([]*kube.RefusedError{no})
+			err = nil
+		}
+		return changed, err
 	case p.Refused != nil:
 		return false, nil
 	}
-	// Routed was read before this. A change of Apply ends the pass, so that what was read still holds for Stop.
-	changed, err := r.Applier.Apply(ctx, p.Canary, p.objects.Apply...)
-	if changed || err != nil || !p.Snapshot.Routed {
-		return p.refuse(changed, err)
-	}
-	return p.refuse(r.Applier.Apply(ctx, p.Canary, p.objects.Stop...))
+	return r.follow(p, func(chains ...kube.Chain) (kube.Outcome, error) {
+		return r.Applier.ApplyChains(ctx, p.Canary, chains...)
+	}, func() (kube.Outcome, error) { return r.handback.Prune(ctx, p.Facts) })
 }
 
-// decide asks what has to be known, decides, stores that, and only then tells anybody.
-func (r *Reconciler) decide(ctx context.Context, p *pass) (*v1beta1.Canary, error) {
-	var found rollout.Findings
-	if q := p.questions(); !q.Empty() {
-		asked := time.Now()
-		found = r.Analyst.Answer(ctx, p.Canary, q)
-		r.Announcer.Telemetry.RoundTook(time.Since(asked))
-		// Calls that were cut short because this process ends have failed, and would be counted against the canary.
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		// Hooks may take minutes. The next step's interval begins when it is taken, not when they were asked.
-		p.Snapshot.Now = r.Now()
+// follow makes what must be there, and then, once the routes are in effect, what must not run, and prunes what is no longer
+// called for. A change ends it: what was read before would not hold for the rest. Routed was read before this, but for what is
+// refused now.
+func (r *Reconciler) follow(p *pass, visit func(...kube.Chain) (kube.Outcome, error), prune func() (kube.Outcome, error)) (changed bool, err error) {
+	if handback.Held(p.Facts, p.refused) {
+		return false, nil
 	}
+	made, err := visit(p.objects.Apply...)
+	if made.Changed || err != nil {
+		return made.Changed, err
+	}
+	p.refuse(made.Refused)
+	if !p.Snapshot.Routed {
+		return false, nil
+	}
+	stopped, err := visit(p.objects.Stop)
+	p.refuse(stopped.Refused)
+	if stopped.Changed || err != nil || len(p.refused) > 0 {
+		return stopped.Changed, err
+	}
+	pruned, err := prune()
+	p.refuse(pruned.Refused)
+	return pruned.Changed, err
+}
+
+// decide decides, stores that, and only then tells anybody. What has to be known first is asked beside the passes.
+func (r *Reconciler) decide(ctx context.Context, p *pass) (*v1beta1.Canary, error) {
+	found := r.pool.Findings(p.Canary.UID)
 	d := p.decide(found)
 	p.after = d.After
+	if !d.Questions.Empty() {
+		r.pool.Ask(p.Canary, d.Questions)
+		return nil, nil
+	}
 	if !statusChanged(p.Canary.Status, d.Status) {
+		r.pool.Forget(p.Canary.UID)
 		return nil, nil
 	}
 	after := p.Canary.DeepCopy()
 	after.Status = d.Status
-	if err := r.Canaries.PatchStatus(ctx, p.Canary, after); err != nil {
+	// The answers stay where this fails, so that nobody is asked twice.
+	if err := r.store(ctx, p.Canary, after); err != nil {
 		return nil, err
+	}
+	// What is only noted while answers are missing leaves them to be waited for.
+	if !p.asks(after.Status, found.Round) {
+		r.pool.Forget(p.Canary.UID)
 	}
 	// After PatchStatus, which fails where another decision was faster: what is told has happened, and is told once.
 	r.Announcer.Announce(ctx, p.news(after, d.Notices))
 	return after, nil
+}
+
+// store stores the status of a decision. Where the server drops a field, what is left of the decision is stored, and the next
+// pass says so and sends that field no more.
+func (r *Reconciler) store(ctx context.Context, before, after *v1beta1.Canary) error {
+	err := r.Canaries.PatchStatus(ctx, before, after)
+	if dropped := new(kube.DroppedError); errors.As(err, &dropped) && r.reader.Schema != nil {
+		log.FromContext(ctx).Error(err, "the definition of Canaries is older than the operator")
+		r.reader.Schema.Dropped(dropped.Fields)
+		return nil
+	}
+	return err
 }

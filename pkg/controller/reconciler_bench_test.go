@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
+	"github.com/sluice-cd/sluice/pkg/observe"
 )
 
 // rig is a reconciler without a queue: a benchmark looks at the Canary itself, and moves the clock.
@@ -29,7 +30,8 @@ type rig struct {
 func newRig(b *testing.B, change func(*v1beta1.Canary)) *rig {
 	g := &rig{B: b, made: &kubetest.Crasher{}, key: client.ObjectKey{Namespace: kubetest.Namespace(b), Name: "podinfo"}}
 	kubetest.Deployments(b, g.key.Namespace)
-	mgr := manage(b, g.made.Wrap(kubetest.Config(b)), g.key.Namespace)
+	mgr := manage(b, g.made.Wrap(kubetest.Config(b)), g.key.Namespace, "")
+	require.NoError(b, observe.IndexNames(mgr.GetFieldIndexer()))
 	g.r = assemble(b, mgr, clock{}, &judge{}, prometheus.NewRegistry())
 	g.r.Now = func() time.Time { return time.Now().Add(g.ahead) }
 	g.r.Applier.Now, g.r.Canaries.Now, g.r.Routers.Now = g.r.Now, g.r.Now, g.r.Now
@@ -42,6 +44,8 @@ func newRig(b *testing.B, change func(*v1beta1.Canary)) *rig {
 		return err
 	}
 	go func() { _ = mgr.GetCache().Start(b.Context()) }()
+	g.r.wire()
+	go func() { _ = g.r.pool.Run(b.Context()) }()
 	w := &world{ns: g.key.Namespace}
 	require.NoError(b, mgr.GetClient().Create(b.Context(), w.deployment()))
 	require.NoError(b, mgr.GetClient().Create(b.Context(), w.canary(change)))

@@ -1,13 +1,17 @@
 package controller
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
@@ -83,7 +87,8 @@ func TestTargetMayNotBeRead(t *testing.T) {
 	o := &operator{Crasher: &kubetest.Crasher{}}
 	o.launch(t, w.entitled(rules...), w.ns, w.clock, w.judge)
 	require.NoError(t, w.Delete(t.Context(), w.canary()))
-	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, `cannot get resource "deployments"`)
+	w.awaitCondition(v1beta1.ConditionReconciled, metav1.ConditionFalse, `cannot get resource "deployments"`)
+	w.awaitEvent(o, "Warning ReconcileFailed")
 	passes := o.passes()
 	w.setImage(imageTwo)
 	w.await("it was looked at again", func() bool { return o.passes() > passes })
@@ -97,4 +102,45 @@ func TestTargetMayNotBeRead(t *testing.T) {
 	w.setImage(imageOne)
 	w.gone(&v1beta1.Canary{}, "podinfo")
 	require.Equal(t, int32(2), workload.SizeOf(w.live("podinfo")))
+}
+
+// TestRightsOfManyTenants has an operator with the rights that the overlay for many tenants leaves it, in all namespaces: it rolls
+// out a target that uses a Secret, at a host that its Namespace lists.
+func TestRightsOfManyTenants(t *testing.T) {
+	t.Parallel()
+	w := configured(t)
+	text, err := os.ReadFile("../../kustomize/base/rbac.yaml")
+	require.NoError(t, err)
+	first, _, _ := strings.Cut(string(text), "---")
+	role := &rbacv1.ClusterRole{}
+	require.NoError(t, yaml.Unmarshal([]byte(first), role))
+	for _, r := range role.Rules {
+		for _, kept := range []string{"secrets", "jobs", "pods/log"} {
+			require.NotContains(t, r.Resources, kept, "it is a component")
+		}
+	}
+	role.Name = "tenants-" + w.ns
+	role.Rules = append(role.Rules, rbacv1.PolicyRule{ // of kustomize/istio
+		APIGroups: []string{"networking.istio.io"}, Resources: []string{"virtualservices", "destinationrules"},
+		Verbs: []string{"get", "list", "watch", "create", "patch", "delete"},
+	})
+	require.NoError(t, w.Create(t.Context(), role))
+	require.NoError(t, w.Create(t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: role.Name}},
+	}))
+	cfg := rest.CopyConfig(kubetest.Config(t))
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: role.Name}
+	w.giveHosts("shop.example.com", "")
+	require.NoError(t, w.Create(t.Context(), w.canary(func(c *v1beta1.Canary) { c.Spec.Service.Hosts = []string{"shop.example.com"} })))
+	o := &operator{Crasher: &kubetest.Crasher{}}
+	o.launch(t, cfg, w.ns, w.clock, w.judge, restricting(true))
+	w.awaitSettled(v1beta1.PhaseInitialized, imageOne)
+	w.awaitTargetStopped()
+	w.setImage(imageTwo)
+	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
+	require.False(t, meta.IsStatusConditionFalse(w.status().Conditions, v1beta1.ConditionReconciled), "nothing was refused")
+	require.Equal(t, "token", w.live("podinfo-primary").Spec.Template.Spec.Volumes[0].Secret.SecretName)
+	require.Equal(t, "blue", w.colorOf("settings-primary"), "ConfigMaps are copied as ever")
 }

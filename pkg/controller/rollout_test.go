@@ -1,11 +1,9 @@
 package controller
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -43,13 +41,13 @@ func TestGoodRevisionIsPromoted(t *testing.T) {
 	require.Equal(t, []string{
 		"Normal MetricsReachable all the metrics providers are available!",
 		"Normal Initialized Initialization done! podinfo." + w.ns,
-		"Normal NewRevision New revision detected! Scaling up podinfo." + w.ns,
+		"Normal NewRevision New revision detected! Scaling up podinfo." + w.ns + ": podinfo:2 is to replace podinfo:1",
 		"Normal AnalysisStarted Starting canary analysis for podinfo." + w.ns,
 		"Normal Advanced Advance podinfo." + w.ns + " canary weight 50",
 		"Normal Advanced Advance podinfo." + w.ns + " canary weight 100",
 		"Normal PromotionStarted Copying podinfo." + w.ns + " template spec to podinfo-primary." + w.ns,
 		"Normal RoutedToPrimary Routing all traffic to primary",
-		"Normal Promoted Promotion completed! Scaling down podinfo." + w.ns,
+		"Normal Promoted Promotion completed! Scaling down podinfo." + w.ns + ": podinfo:2 serves all requests",
 	}, o.events())
 }
 
@@ -82,9 +80,7 @@ func TestWhatTheServerRefusesIsSaid(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.run(func(c *v1beta1.Canary) { c.Spec.Service.PortName = "Not_A_Port_Name" })
-	w.await("the refusal is on the Canary", func() bool {
-		valid := meta.FindStatusCondition(w.status().Conditions, v1beta1.ConditionValid)
-		return valid != nil && valid.Status == metav1.ConditionFalse && strings.Contains(valid.Message, "Not_A_Port_Name")
-	})
+	w.awaitCondition(v1beta1.ConditionReconciled, metav1.ConditionFalse, "Not_A_Port_Name")
+	w.awaitCondition(v1beta1.ConditionWaiting, metav1.ConditionTrue, "Not_A_Port_Name")
 	require.Equal(t, int32(2), *w.live("podinfo").Spec.Replicas, "users are served as before")
 }

@@ -44,7 +44,7 @@ func TestCanaryDoesNotStart(t *testing.T) {
 			w.setImage(imageBad)
 			w.awaitPhase(v1beta1.PhaseFailed)
 			why := w.inNamespace(tc.want)
-			w.awaitCondition(v1beta1.ConditionPromoted, metav1.ConditionFalse, "Canary analysis failed, Deployment scaled to zero. Cause: "+why)
+			w.awaitCondition(v1beta1.ConditionPromoted, metav1.ConditionFalse, "Canary analysis failed, Deployment scaled to zero. podinfo:bad was rolled back; podinfo:1 serves all requests. Cause: "+why)
 			w.awaitEvent(o, "Warning RolledBack Rolling back podinfo."+w.ns+" "+why)
 			w.awaitTargetStopped()
 			require.Zero(t, count(o, "Normal Advanced"), "nobody met it: %s", tc.reason)
@@ -57,11 +57,12 @@ func TestCanaryDoesNotStart(t *testing.T) {
 func TestPodsOfOthersDoNotCount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	o := w.begin(hasty)
+	o := w.begin()
 	w.pods.Fault(t, imageBad, kubetest.NeverReady)
 	w.setImage(imageBad)
-	w.await("the canary has its pods", func() bool { return w.live("podinfo").Status.UpdatedReplicas == 2 })
+	w.await("the canary has a pod", func() bool { return w.live("podinfo").Status.UpdatedReplicas > 0 })
 	w.crashingJob()
+	w.editCanary(hasty)
 	w.awaitPhase(v1beta1.PhaseFailed)
 	w.awaitEvent(o, "Warning RolledBack Rolling back podinfo."+w.ns+" progress deadline exceeded podinfo."+w.ns+": its pods are not ready")
 }
@@ -98,7 +99,7 @@ func TestPrimaryDoesNotStart(t *testing.T) {
 	w.setImage(imageTwo)
 	w.awaitPhase(v1beta1.PhaseFailed)
 	w.awaitCondition(v1beta1.ConditionPromoted, metav1.ConditionFalse,
-		"Promotion failed, primary not ready: Deployment keeps serving all traffic. Cause: podinfo-primary."+w.ns+": ")
+		"Promotion failed, primary not ready: Deployment keeps serving all traffic. podinfo:2 serves all requests. Cause: podinfo-primary."+w.ns+": ")
 	w.awaitEvent(o, "Warning PromotionFailed Promotion of podinfo."+w.ns+" failed, primary not ready: podinfo-primary."+w.ns)
 	w.awaitWeights("0/100")
 	require.Equal(t, int32(2), w.live("podinfo").Status.AvailableReplicas, "the canary runs at the primary's size")

@@ -46,9 +46,7 @@ func (s *shelf) answer(m v1beta1.CanaryMetric) rollout.Finding {
 	s.Helper()
 	a := analysis.New("http://127.0.0.1:1", "istio")
 	a.Library = s.templates
-	found := a.Answer(s.Context(), s.canary(), rollout.Questions{Metrics: []v1beta1.CanaryMetric{m}})
-	require.Len(s, found, 1)
-	return found[0]
+	return a.Round(s.canary())(s.Context(), rollout.Question{Metric: &m})
 }
 
 func referring(name, namespace string) v1beta1.CanaryMetric {

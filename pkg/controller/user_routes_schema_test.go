@@ -50,7 +50,7 @@ func TestOlderSchema(t *testing.T) {
 		c.Spec.Service.GatewayRefs = []v1beta1.GatewayRef{{Name: "public"}}
 		c.Spec.Service.Timeout = "5s"
 	})
-	s.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, ".spec.rules[0].timeouts: field not declared in schema")
+	s.awaitCondition(v1beta1.ConditionReconciled, metav1.ConditionFalse, ".spec.rules[0].timeouts: field not declared in schema")
 	require.Nil(t, s.way())
 	s.editCanary(func(c *v1beta1.Canary) { c.Spec.Service.Timeout = "" })
 	s.at("100/0")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -27,6 +29,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/handback"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/observe"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/router"
 )
 
@@ -43,19 +46,24 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, workers int) error {
 func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile.Reconciler) reconcile.Reconciler) error {
 	r.wire()
 	requests := &requests{Reconciler: r}
-	if err := errors.Join(observe.IndexNames(mgr.GetFieldIndexer()), handback.IndexStopped(mgr.GetFieldIndexer())); err != nil {
+	if err := errors.Join(observe.IndexNames(mgr.GetFieldIndexer()), handback.IndexNotes(mgr.GetFieldIndexer())); err != nil {
+		return err
+	}
+	answers, err := r.answers(mgr)
+	if err != nil {
 		return err
 	}
 	// MetricTemplates are not among them: a changed one counts from the next check on, which comes by itself.
 	built, err := ctrl.NewControllerManagedBy(mgr).
 		Named("canary").
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: backOff()}).
 		Watches(&v1beta1.Canary{}, debounced(requests.canaries())).
 		Watches(&v1beta1.AlertProvider{}, r.alerting()).
 		Watches(&appsv1.Deployment{}, debounced(r.concerning())).
 		Watches(&appsv1.DaemonSet{}, debounced(r.concerning())).
 		Watches(&corev1.Service{}, debounced(r.concerning())).
 		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, debounced(r.concerning())).
+		WatchesRawSource(answers).
 		Build(between(requests))
 	if err != nil {
 		return fmt.Errorf("build the controller: %w", err)
@@ -70,7 +78,32 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 		return built.Watch(source.Kind(mgr.GetCache(), obj, debounced(r.concerning())))
 	}
 	r.Routers.Permitted = r.permitted
+	if err := r.readSchema(mgr, built); err != nil {
+		return err
+	}
+	r.readHosts(mgr, built)
 	return r.watchAround(mgr, built)
+}
+
+// answers has questions answered while the manager runs, and wakes a Canary when it has all of its answers.
+func (r *Reconciler) answers(mgr ctrl.Manager) (source.Source, error) {
+	events := make(chan event.GenericEvent)
+	r.pool.Wake = func(ctx context.Context, key types.NamespacedName) {
+		c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+		select {
+		case events <- event.GenericEvent{Object: c}:
+		case <-ctx.Done():
+		}
+	}
+	run := func(ctx context.Context) error {
+		return r.pool.Run(logr.NewContext(ctx, mgr.GetLogger().WithName("analysis")))
+	}
+	return source.Channel(events, &handler.EnqueueRequestForObject{}), mgr.Add(manager.RunnableFunc(run))
+}
+
+// backOff is when a pass that failed is made again. A canary may be failing meanwhile, so that it is never long.
+func backOff() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstTry, lastTry)
 }
 
 // permitted looks whether a kind may be listed where the operator watches.
@@ -85,7 +118,9 @@ func (r *Reconciler) permitted(ctx context.Context, kind schema.GroupVersionKind
 	some.SetGroupVersionKind(kind)
 	err = r.Live.List(ctx, some, client.Limit(1), client.InNamespace(r.Namespace))
 	if apierrors.IsForbidden(err) {
-		return &observe.NotPermittedError{Verb: "list", Resource: mapping.Resource.GroupResource().String()}
+		return &observe.NotPermittedError{
+			Verb: "list", Resource: mapping.Resource.GroupResource().String(), ReadOnly: kind == observe.NamespaceKind,
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("list %s: %w", mapping.Resource.GroupResource(), err)
@@ -98,7 +133,7 @@ func (r *Reconciler) permitted(ctx context.Context, kind schema.GroupVersionKind
 // matter to another that is refused because of them, and takes over when they go.
 func (r *Reconciler) concerning() handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
-		woken := append(r.claimed(ctx, obj), handback.StoppedFor(obj)...)
+		woken := append(r.claimed(ctx, obj), handback.NotedFor(obj)...)
 		o := metav1.GetControllerOf(obj)
 		if o != nil && o.Kind == "Canary" && o.APIVersion == v1beta1.GroupVersion.String() {
 			woken = append(woken, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: obj.GetNamespace(), Name: o.Name}})
@@ -144,10 +179,20 @@ func alerts(c *v1beta1.Canary, provider client.ObjectKey) bool {
 }
 
 // requests is what the queue calls: names of Canaries, whether these are there or gone.
-type requests struct{ *Reconciler }
+type requests struct {
+	*Reconciler
+	failures failures
+}
 
-// Reconcile brings the named Canary forward, or gives back what one that is gone still owes.
+// Reconcile brings the named Canary forward, or gives back what one that is gone still owes. An error that lasts is told
+// on the Canary.
 func (r *requests) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	result, err := r.reconcile(ctx, req)
+	r.tellFailure(ctx, req.NamespacedName, err)
+	return result, err
+}
+
+func (r *requests) reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	// First: a new Canary of this name begins when the one before owes nothing any more.
 	if done, err := r.handback.ReleaseOrphans(ctx, req.NamespacedName); err != nil && !errors.Is(err, kube.ErrStale) {
 		return reconcile.Result{}, err
@@ -164,6 +209,14 @@ func (r *requests) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 	if err != nil {
 		return reconcile.Result{}, err // when it is tried again is the queue's to say
 	}
+	// After it: what cannot be given back keeps no rollout.
+	done, err := r.handback.ReleaseFormer(ctx, req.NamespacedName)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if !done {
+		result.RequeueAfter = rollout.Sooner(result.RequeueAfter, retryStale)
+	}
 	return result, nil
 }
 
@@ -176,6 +229,8 @@ func (r *requests) canaries() handler.EventHandler {
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
 			// Before the request is in the queue, or it would find nothing that is left to do.
 			if c, ok := e.Object.(*v1beta1.Canary); ok {
+				// At once, whoever has the workers.
+				r.pool.Forget(c.UID)
 				r.handback.RememberDeleted(c.DeepCopy())
 				for _, previous := range r.handback.PreviousOwner(ctx, c) {
 					q.Add(previous)

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/observe"
 )
 
 // watchAround watches what targets refer to, and what refers to them.
@@ -30,6 +31,11 @@ func (r *Reconciler) watchAround(mgr ctrl.Manager, built controller.Controller) 
 		return nil
 	}
 	for _, kind := range []string{"ConfigMap", "Secret"} {
+		if kind == "Secret" && r.secretsHidden() {
+			mgr.GetLogger().Info("no right to Secrets: they are not tracked, and sides share them")
+			r.reader.SecretsHidden = true
+			continue
+		}
 		// Nothing but metadata: the content of every Secret of the cluster would be in memory else.
 		head := &metav1.PartialObjectMetadata{}
 		head.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
@@ -38,6 +44,13 @@ func (r *Reconciler) watchAround(mgr ctrl.Manager, built controller.Controller) 
 		}
 	}
 	return nil
+}
+
+// secretsHidden says that Secrets may not be listed. It is asked once: an informer that may not list is never filled. A right that
+// is given later counts from the next start on. A server that does not answer says nothing about rights.
+func (r *Reconciler) secretsHidden() bool {
+	ctx := context.Background() //nolint:forbidigo // nobody waits for a start; it has a deadline of its own
+	return observe.NotPermitted(r.permitted(ctx, corev1.SchemeGroupVersion.WithKind("Secret")))
 }
 
 // configuring wakes the Canaries whose targets refer to a config, and the one that a copy was made for.

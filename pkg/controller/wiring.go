@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube"
+	"github.com/sluice-cd/sluice/pkg/observe"
 )
 
 // ManagerOptions are what the reconciler needs of its manager: the kinds, and what is cached of them. Namespace is the
@@ -29,7 +30,11 @@ func ManagerOptions(namespace string) (ctrl.Options, error) {
 		// The library's would be asked for each object that is read from the cache.
 		MapperProvider: kube.Mapper,
 		// Of an object's record of owners, which is often larger than the object, our own part is kept.
-		Cache: cache.Options{DefaultTransform: kube.TrimManagedFields},
+		Cache: cache.Options{
+			DefaultTransform:         kube.TrimManagedFields,
+			ByObject:                 map[client.Object]cache.ByObject{observe.NewDefinition(): cachedDefinition()},
+			DefaultWatchErrorHandler: new(watchErrors).handle,
+		},
 		Client: client.Options{Cache: &client.CacheOptions{
 			Unstructured: true, // routes are read as what they are watched as
 			// Read when they are needed: a cluster has more of these than of all else, and Secrets are kept nowhere.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,7 +79,8 @@ func (o *witness) follow(events <-chan watch.Event) {
 // scene is what the cluster looked like at one moment.
 type scene struct {
 	apex  string              // what the apex Service selects; empty: there is none
-	split map[string]int64    // percent by workload, of a VirtualService
+	leads map[string]string   // what each Service selects
+	split map[string]int64    // percent by Service, of a VirtualService
 	runs  map[string]workings // by workload
 }
 
@@ -87,7 +89,14 @@ type workings struct {
 }
 
 // asked says whether requests reach a workload, in a mesh or outside of it.
-func (s scene) asked(workload string) bool { return s.apex == workload || s.split[workload] > 0 }
+func (s scene) asked(workload string) bool {
+	for service, percent := range s.split {
+		if percent > 0 && cmp.Or(s.leads[service], strings.TrimSuffix(service, "-canary")) == workload {
+			return true
+		}
+	}
+	return s.apex == workload
+}
 
 // testify goes through all versions in order and tells what was wrong with any.
 func (o *witness) testify() []string {
@@ -116,6 +125,11 @@ func (s scene) after(e sighting) scene {
 	case *appsv1.DaemonSet:
 		s.runs = s.with(e, workings{wanted: workload.SizeOf(obj), able: obj.Status.NumberAvailable})
 	case *corev1.Service:
+		s.leads = maps.Clone(s.leads)
+		if s.leads == nil {
+			s.leads = map[string]string{}
+		}
+		s.leads[obj.Name] = obj.Spec.Selector["app"]
 		if obj.Name == "podinfo" {
 			s.apex = obj.Spec.Selector["app"]
 		}
@@ -153,7 +167,7 @@ func splitOf(route *unstructured.Unstructured) map[string]int64 {
 		for _, t := range targets {
 			host, _, _ := unstructured.NestedString(t.(map[string]any), "destination", "host")
 			weight, _, _ := unstructured.NestedInt64(t.(map[string]any), "weight")
-			split[strings.TrimSuffix(host, "-canary")] = weight
+			split[host] = weight
 		}
 	}
 	return split

@@ -3,6 +3,7 @@ package desired
 import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
@@ -18,32 +19,52 @@ func (r *Renderer) addScaler(f *Facts, o *Objects) error {
 		if err != nil {
 			return err
 		}
-		o.Apply = append(o.Apply, made)
+		o.apply(made)
 		return nil
 	}
 	if u, ok := f.Autoscaler.(*unstructured.Unstructured); ok {
-		o.Apply = append(o.Apply, r.Kinds.ScaledObject(u, f.Canary, f.Intent.AutoscalerMinimum))
+		o.apply(r.Kinds.ScaledObject(u, f.Canary, f.Intent.AutoscalerMinimum))
 	}
 	return nil
 }
 
-// resumeScaler lets go of the target's scaler before the target is started; one that is still paused would stop it again.
-func resumeScaler(f *Facts, o *Objects) {
-	if canPause(f) && f.Intent.Canary && workload.ScaledObjectPaused(f.Autoscaler) {
-		o.Apply = append(o.Apply, UserFields(workload.PauseScaledObject(f.Autoscaler, false)))
+// ledScaler has the target's scaler let the canary run with what the intent calls for, before the target is started: one that
+// is still paused, or wants fewer pods, would stop it again.
+func ledScaler(f *Facts) []runtime.ApplyConfiguration {
+	if f.Autoscaler == nil || !f.Intent.Canary {
+		return nil
 	}
+	least := f.Intent.TargetMinimum
+	// Users have never left the target: its size is its own matter.
+	if f.Canary.Status.LastPromotedSpec == "" {
+		least = 0
+	}
+	if led := workload.LeadScaler(f.Autoscaler, f.Canary, least); led != nil {
+		return []runtime.ApplyConfiguration{UserFields(led)}
+	}
+	return nil
 }
 
-// pauseScaler pauses the target's scaler before the target is stopped; one that is not would start it again.
+// pauseScaler pauses KEDA's scaler, with its own bounds, before the target is stopped: one that is not paused would start it
+// again.
 func pauseScaler(f *Facts, o *Objects) {
-	if canPause(f) && !f.Intent.Canary && !workload.ScaledObjectPaused(f.Autoscaler) {
-		o.Stop = append(o.Stop, UserFields(workload.PauseScaledObject(f.Autoscaler, true)))
+	if _, keda := f.Autoscaler.(*unstructured.Unstructured); keda {
+		restScaler(f, o)
 	}
 }
 
-// canPause says that the target's scaler is one that acts on a target without pods.
-func canPause(f *Facts) bool {
-	// Kubernetes' own rests by itself at zero replicas.
-	_, ok := f.Autoscaler.(*unstructured.Unstructured)
-	return ok
+// restoreScaler gives Kubernetes' own its minimum back after the target is stopped: until then it would act on that.
+func restoreScaler(f *Facts, o *Objects) {
+	if _, own := f.Autoscaler.(*autoscalingv2.HorizontalPodAutoscaler); own {
+		restScaler(f, o)
+	}
+}
+
+func restScaler(f *Facts, o *Objects) {
+	if f.Intent.Canary {
+		return
+	}
+	if rested := workload.RestScaler(f.Autoscaler); rested != nil {
+		o.stop(UserFields(rested))
+	}
 }

@@ -1,8 +1,6 @@
 package desired
 
 import (
-	"maps"
-
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -16,10 +14,11 @@ func (r *Renderer) addBudgets(f *Facts, o *Objects) error {
 	if len(f.Budgets) == 0 {
 		return nil
 	}
-	wanted, err := r.unprotected(f)
+	sides, err := r.Kinds.Sides(f.Workloads())
 	if err != nil {
 		return err
 	}
+	wanted := unprotected(f, sides)
 	// Copies whose original is gone go as well, and names that are taken are left to who has them.
 	for i := range f.Budgets {
 		b := &f.Budgets[i]
@@ -35,34 +34,28 @@ func (r *Renderer) addBudgets(f *Facts, o *Objects) error {
 		if source == nil || source.Name != b.Name {
 			continue
 		}
-		made, err := r.Kinds.Budget(source, f.Target, f.Canary)
+		made, err := r.Kinds.Budget(source, sides, f.Canary)
 		if err != nil {
 			return err
 		}
-		o.Apply = append(o.Apply, made)
+		o.apply(made)
 	}
 	return nil
 }
 
 // unprotected are the budgets that the primary lacks a copy of, by the name that the copy has.
-func (r *Renderer) unprotected(f *Facts) (map[string]*policyv1.PodDisruptionBudget, error) {
-	key, value, err := r.Kinds.SelectorLabel(f.Target)
-	if err != nil {
-		return nil, err
-	}
-	pods := maps.Clone(workload.SummaryOf(f.Target).Template.Labels)
-	pods[key] = value + v1beta1.PrimarySuffix
+func unprotected(f *Facts, sides workload.Sides) map[string]*policyv1.PodDisruptionBudget {
 	wanted := map[string]*policyv1.PodDisruptionBudget{}
 	for i := range f.Budgets {
 		b := &f.Budgets[i]
 		switch {
 		case metav1.IsControlledBy(b, f.Canary) || b.DeletionTimestamp != nil:
-		case workload.SelectorMatches(b.Spec.Selector, pods):
+		case sides.ProtectsPrimary(b, f.Target):
 			// Where we have made copies before, they are to go now.
-			return map[string]*policyv1.PodDisruptionBudget{}, nil
-		case r.Kinds.ProtectsOnlyTarget(b, f.Target):
+			return map[string]*policyv1.PodDisruptionBudget{}
+		case sides.ProtectsOnlyTarget(b, f.Target):
 			wanted[b.Name+v1beta1.PrimarySuffix] = b
 		}
 	}
-	return wanted, nil
+	return wanted
 }

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/desired"
+	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/router"
 	"github.com/sluice-cd/sluice/pkg/workload"
@@ -50,6 +53,7 @@ type output struct {
 	Stop       []any    `json:"stop,omitempty"`
 	Delete     []string `json:"delete,omitempty"`
 	Routes     []string `json:"routes,omitempty"` // names
+	Chains     []string `json:"chains,omitempty"` // names, of those of several objects
 	Unroutable string   `json:"unroutable,omitempty"`
 	Error      string   `json:"error,omitempty"`
 }
@@ -139,21 +143,46 @@ func check(t *testing.T, name string) {
 func render(t *testing.T, r *desired.Renderer, f *desired.Facts) string {
 	t.Helper()
 	objects, err := r.Objects(f)
-	out := output{Apply: plain(t, objects.Apply), Stop: plain(t, objects.Stop), Unroutable: objects.Unroutable}
+	out := output{Apply: plain(t, distinct(objects.Apply...)), Stop: plain(t, distinct(objects.Stop)), Unroutable: objects.Unroutable}
+	for _, chain := range objects.Apply {
+		if len(chain) > 1 {
+			out.Chains = append(out.Chains, strings.Join(names(t, distinct(chain)), " -> "))
+		}
+	}
 	if err != nil {
 		out.Error = err.Error()
 	}
 	for _, o := range objects.Delete {
 		out.Delete = append(out.Delete, o.GetName())
 	}
-	for _, one := range plain(t, objects.Routes) {
-		head, _ := one.(map[string]any)
-		meta, _ := head["metadata"].(map[string]any)
-		out.Routes = append(out.Routes, head["kind"].(string)+" "+meta["name"].(string))
-	}
+	out.Routes = names(t, objects.Routes)
 	text, err := yaml.Marshal(out)
 	require.NoError(t, err)
 	return string(text)
+}
+
+// distinct are the objects of chains, each once.
+func distinct(chains ...kube.Chain) (all []runtime.ApplyConfiguration) {
+	for _, link := range slices.Concat(chains...) {
+		same := func(o runtime.ApplyConfiguration) bool { return reflect.DeepEqual(o, link.Object) }
+		if !slices.ContainsFunc(all, same) {
+			all = append(all, link.Object)
+		}
+	}
+	return all
+}
+
+func names(t *testing.T, objs []runtime.ApplyConfiguration) (all []string) {
+	t.Helper()
+	for _, one := range plain(t, objs) {
+		head, _ := one.(map[string]any)
+		if inner, ok := head["partial"].(map[string]any); ok {
+			head = inner
+		}
+		meta, _ := head["metadata"].(map[string]any)
+		all = append(all, head["kind"].(string)+" "+meta["name"].(string))
+	}
+	return all
 }
 
 // plain are objects as the API server would be sent them. One of which only some fields are ours says so.

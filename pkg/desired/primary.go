@@ -3,7 +3,10 @@ package desired
 import (
 	"cmp"
 
+	"k8s.io/apimachinery/pkg/runtime"
+
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
@@ -22,19 +25,21 @@ func (r *Renderer) addPrimary(f *Facts, o *Objects) error {
 	if !f.CopiesReady {
 		return nil
 	}
+	copies := make([]runtime.ApplyConfiguration, 0, len(f.Copies)+1)
 	for _, made := range f.Copies {
 		one, err := r.Kinds.CopyConfig(made.Source, made.Name, made.Sum, f.Canary)
 		if err != nil {
 			return err
 		}
-		o.Apply = append(o.Apply, one)
+		copies = append(copies, one)
 	}
 	if !f.Promotes() {
+		o.apply(copies...)
 		return nil
 	}
 	// What this process saw last may be newer than what the target was stopped with: an autoscaler acts in between.
 	size := primarySize(f, cmp.Or(f.RememberedSize, RestoreInfo(f.Target).Size))
-	model := workload.PrimaryOptions{Revision: f.Intent.Primary, Replicas: &size, Configs: f.Configs}
+	model := workload.PrimaryOptions{Revision: f.Intent.Primary, Replicas: &size, Configs: f.Configs, Live: f.Primary}
 	// Before rendering: without the annotations of another controller the same template would replace all pods.
 	live, err := adoptedAnnotations(f)
 	if err != nil {
@@ -45,7 +50,7 @@ func (r *Renderer) addPrimary(f *Facts, o *Objects) error {
 	if err != nil {
 		return err
 	}
-	o.Apply = append(o.Apply, primary)
+	o.apply(append(copies, primary)...)
 	return nil
 }
 
@@ -63,7 +68,11 @@ func primarySize(f *Facts, before int32) int32 {
 		// Its autoscaler has chosen; and one that is made again is not resized while it starts.
 		return max(workload.SizeOf(f.Primary), 1)
 	}
-	return max(workload.SizeOf(f.Target), s.PrimaryReplicas, 1)
+	wanted := rollout.WantedSize(s)
+	if s.Promoting == s.LastPromotedSpec {
+		wanted = 0 // it returns to what it was
+	}
+	return max(workload.SizeOf(f.Target), s.PrimaryReplicas, wanted, 1)
 }
 
 // adoptedAnnotations are what is on the pods of a primary that another controller made, if it runs already what it is to run.
@@ -87,11 +96,11 @@ func addPreviousPrimary(f *Facts, o *Objects) error {
 	}
 	// It is there, with a size of its own, which is kept: nothing that is remembered counts.
 	size := primarySize(f, 0)
-	model := workload.PrimaryOptions{Revision: f.Intent.Primary, Replicas: &size, PreviousTemplate: f.Previous}
+	model := workload.PrimaryOptions{Revision: f.Intent.Primary, Replicas: &size, PreviousTemplate: f.Previous, Live: f.Primary}
 	primary, err := f.Kind.Primary(targetOrLike(f), f.Canary, model)
 	if err != nil {
 		return err
 	}
-	o.Apply = append(o.Apply, primary)
+	o.apply(primary)
 	return nil
 }

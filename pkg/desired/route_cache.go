@@ -31,6 +31,7 @@ type routesKey struct {
 	// A router is made anew for each look, from what the cluster serves: it is another one only when that is.
 	router      router.Router
 	generation  int64
+	target      v1beta1.TargetRef // of a spec that names another one
 	labels      map[string]string
 	annotations map[string]string
 	traffic     rollout.Traffic
@@ -42,7 +43,7 @@ type routesKey struct {
 
 func keyOf(r router.Router, in router.Input) routesKey {
 	k := routesKey{
-		router: r, generation: in.Canary.Generation,
+		router: r, generation: in.Canary.Generation, target: in.Canary.Spec.TargetRef,
 		labels: maps.Clone(in.Canary.Labels), annotations: maps.Clone(in.Canary.Annotations),
 		traffic: in.Traffic, leaving: in.Leaving, ports: in.Ports, revision: in.Revision,
 	}

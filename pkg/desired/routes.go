@@ -1,8 +1,6 @@
 package desired
 
 import (
-	"slices"
-
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -12,15 +10,17 @@ import (
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
-// userRoutes has the user's own among the routes applied to as such.
-func userRoutes(routes []runtime.ApplyConfiguration) []runtime.ApplyConfiguration {
-	marked := slices.Clone(routes) // what was rendered is shared
-	for i, o := range marked {
+// links are the routes after the Services that they lead to. What is the user's own is applied to as such. Of each other
+// they only need to be there: where one cannot be changed, the weights in another one still count.
+func links(services kube.Chain, routes []runtime.ApplyConfiguration) kube.Chain {
+	chain := services
+	for _, o := range routes {
 		if own, ok := o.(router.Object); ok && own.UserOwned() {
-			marked[i] = kube.PartialOwned(own)
+			o = kube.PartialOwned(own)
 		}
+		chain = append(chain, kube.Link{Object: o, Existing: true, Traffic: true})
 	}
-	return marked
+	return chain
 }
 
 // leaving says that the target has been given everything, on its way back: from here on it is asked for by the apex
@@ -71,7 +71,9 @@ func (r *Renderer) addRoutes(f *Facts, o *Objects) error {
 	if err != nil {
 		return err
 	}
-	o.Apply = append(o.Apply, userRoutes(routes)...)
+	if len(routes) > 0 {
+		o.Apply = append(o.Apply, links(o.services.ledTo(*f.Intent.Traffic), routes))
+	}
 	// As they were rendered: the provider's are told by their type, which being applied as the user's would cover.
 	o.Routes = append(o.Routes, routes...)
 	return nil
@@ -83,8 +85,8 @@ func (r *Renderer) render(f *Facts, traffic rollout.Traffic) ([]runtime.ApplyCon
 		Revision: canaryRevision(f), Ports: map[string]int32{}, Read: f.RouteSources,
 	}
 	// The ports of whichever side there is: a rollout whose target was deleted still has to move its users.
-	if like := targetOrLike(f); like != nil {
-		for _, p := range workload.Ports(f.Canary, like) {
+	if _, single := f.SelfVersioned(); !single && (f.Target != nil || f.Primary != nil) {
+		for _, p := range workload.ApexPorts(f.Canary, f.Workloads(), f.Intent.Apex, usersApex(f)) {
 			in.Ports[*p.Name] = *p.Port
 		}
 	}

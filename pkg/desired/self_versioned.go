@@ -26,7 +26,7 @@ func addPromotion(f *Facts, s workload.SelfVersioned, o *Objects) error {
 	if err != nil {
 		return err
 	}
-	o.Apply = append(o.Apply, UserFields(mark))
+	o.apply(UserFields(mark))
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/sluice-cd/sluice/pkg/kube"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
@@ -11,18 +12,22 @@ import (
 func addTarget(f *Facts, o *Objects) {
 	have, want := workload.SizeOf(f.Target), f.Intent.TargetMinimum
 	switch {
+	case rollout.SizeUnnoted(f.Snapshot):
+		return // noted before it is lost
 	case !f.Intent.Canary:
 		stopTarget(f, have, o)
 	case have >= want:
 		// Larger than needed: left to the autoscaler, or the person, who wants that.
 	case have == 0 && f.Primary == nil:
 		// A target that was at zero before there was a primary is meant to be.
-	case have == 0 && !f.Intent.Exact:
-		// Where weights divide requests it starts as large as the primary; where sizes do, its size is its share.
-		o.Apply = append(o.Apply, sized(f, max(want, workload.SizeOf(f.Primary))))
+	case have == 0 && f.Intent.StartFull:
+		o.apply(append(ledScaler(f), sized(f, f.Snapshot.Target.AtMost(max(want, workload.SizeOf(f.Primary)))))...)
+		return
 	default:
-		o.Apply = append(o.Apply, sized(f, want))
+		o.apply(append(ledScaler(f), sized(f, want))...)
+		return
 	}
+	o.apply(ledScaler(f)...)
 }
 
 // sized is the target at a size, and nothing else of it.
@@ -44,18 +49,21 @@ func addSizes(f *Facts, o *Objects) {
 	i := f.Intent
 	// Merged: an apply of the size alone would take away the rest of the primary, which is ours.
 	if f.Primary != nil && i.PrimaryMinimum > 0 && workload.SizeOf(f.Primary) < i.PrimaryMinimum {
-		o.Apply = append(o.Apply, kube.PartialMerge(workload.PrimaryReplicas(f.Primary, i.PrimaryMinimum)))
+		o.apply(kube.PartialMerge(workload.PrimaryReplicas(f.Primary, i.PrimaryMinimum)))
+	}
+	if most := i.PrimaryMaximum; f.Primary != nil && most > 0 && workload.SizeOf(f.Primary) > most {
+		o.stop(kube.PartialMerge(workload.PrimaryReplicas(f.Primary, most)))
 	}
 	// Not exact: sizes are the least that is needed, and whoever wants more may have it.
-	if !i.Exact || f.Primary == nil || f.Target == nil {
+	if !i.Exact || f.Primary == nil || f.Target == nil || rollout.SizeUnnoted(f.Snapshot) {
 		return
 	}
 	// Both in Stop, which is applied only once the apex Service is known to lead to both sides.
 	if workload.SizeOf(f.Primary) > i.PrimaryMinimum && f.Snapshot.Target.Available >= i.TargetMinimum {
-		o.Stop = append(o.Stop, kube.PartialMerge(workload.PrimaryReplicas(f.Primary, i.PrimaryMinimum)))
+		o.stop(kube.PartialMerge(workload.PrimaryReplicas(f.Primary, i.PrimaryMinimum)))
 	}
 	if workload.SizeOf(f.Target) > i.TargetMinimum && f.Snapshot.Primary.Available >= i.PrimaryMinimum {
-		o.Stop = append(o.Stop, sized(f, i.TargetMinimum))
+		o.stop(sized(f, i.TargetMinimum))
 	}
 }
 
@@ -84,11 +92,14 @@ func stopTarget(f *Facts, have int32, o *Objects) {
 	if have == 0 && next.String() == now.String() {
 		return
 	}
-	o.Stop = append(o.Stop, UserFields(f.Kind.Scale(f.Target, 0, &next)))
+	o.stop(UserFields(f.Kind.Scale(f.Target, 0, &next)))
 }
 
 // FullSize is the size at which the target serves everybody: that of the primary, as long as there is one.
 func FullSize(f *Facts) int32 {
+	if most := f.Intent.PrimaryMaximum; most > 0 {
+		return most // which the primary is about to have
+	}
 	// One at least, since nothing that is given back can be of use at zero.
 	size := max(f.Canary.Status.PrimaryReplicas, 1)
 	if f.Primary != nil {

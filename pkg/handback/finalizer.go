@@ -3,6 +3,7 @@ package handback
 import (
 	"context"
 	"errors"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,31 +23,61 @@ func hasFinalizer(c *v1beta1.Canary) bool {
 	return controllerutil.ContainsFinalizer(c, v1beta1.Finalizer)
 }
 
-// Due says that Finalize has something to do.
-func Due(f *desired.Facts, o desired.Objects) bool {
-	return len(obsolete(f, o)) > 0 || finalizerWrong(f)
+// Due says what Finalize would come to, from the cache alone and from what was refused a moment ago.
+func (h *Handback) Due(ctx context.Context, f *desired.Facts, o desired.Objects) (kube.Outcome, error) {
+	var due kube.Outcome
+	for _, obj := range obsolete(f, o) {
+		pending, err := h.Applier.DeletePending(ctx, f.Canary, obj)
+		due.Changed = due.Changed || pending
+		if err := due.Refuse(err); err != nil {
+			return due, err
+		}
+	}
+	if due.Changed || !finalizerWrong(f) || len(due.Refused) > 0 && hasFinalizer(f.Canary) {
+		return due, nil
+	}
+	err := h.Canaries.FinalizerRefused(f.Canary)
+	due.Changed = err == nil
+	err = due.Refuse(err)
+	return due, err
 }
 
 // Finalize deletes what nothing calls for any more. Then it puts the finalizer on a Canary that is to give its target
 // back, or has what nothing else would delete, and takes it off once that is done, or no longer asked for.
-func (h *Handback) Finalize(ctx context.Context, f *desired.Facts, o desired.Objects) (changed bool, err error) {
+func (h *Handback) Finalize(ctx context.Context, f *desired.Facts, o desired.Objects) (done kube.Outcome, err error) {
 	// First. As long as one of them is there the Canary stays, and with it whoever would delete it.
 	for _, obj := range obsolete(f, o) {
-		c, err := h.Applier.Delete(ctx, f.Canary, obj)
-		changed = changed || c
-		if err != nil {
-			return changed, err
+		changed, err := h.Applier.Delete(ctx, f.Canary, obj)
+		done.Changed = done.Changed || changed
+		if err := done.Refuse(err); err != nil {
+			return done, err
 		}
 	}
-	if changed || !finalizerWrong(f) {
-		return changed, nil
+	if done.Changed || !finalizerWrong(f) || len(done.Refused) > 0 && hasFinalizer(f.Canary) {
+		return done, nil
 	}
 	if hasFinalizer(f.Canary) {
-		if changed, err := h.beforeRelease(ctx, f); changed || err != nil {
-			return changed, err
+		changed, err := h.beforeRelease(ctx, f)
+		if changed || err != nil {
+			done.Changed = changed
+			err = done.Refuse(err)
+			return done, err
 		}
 	}
-	return true, h.Canaries.SetFinalizer(ctx, f.Canary, !hasFinalizer(f.Canary))
+	err = h.Canaries.SetFinalizer(ctx, f.Canary, !hasFinalizer(f.Canary))
+	done.Changed = err == nil
+	err = done.Refuse(err)
+	return done, err
+}
+
+// Held says that what was refused keeps a Canary as it is: one without its finalizer takes nothing, and one on its way out
+// must not take again what was given back.
+func Held(f *desired.Facts, refused []*kube.RefusedError) bool {
+	if len(refused) == 0 || !finalizerWrong(f) {
+		return false
+	}
+	phase := f.Canary.Status.Phase
+	return !f.Canary.DeletionTimestamp.IsZero() || phase == "" || phase == v1beta1.PhaseInitializing
 }
 
 // obsolete is what is to be deleted. Routes that nobody else would delete are in use as long as a Canary is followed,
@@ -77,8 +108,10 @@ func Unroutable(f *desired.Facts) bool {
 
 // InTerminatingNamespace says that the whole namespace goes: nothing can be made in it any more, so that nothing can be
 // given back.
-func InTerminatingNamespace(f *desired.Facts) bool {
-	return Unroutable(f) && apierrors.HasStatusCause(f.Refused, corev1.NamespaceTerminatingCause)
+func InTerminatingNamespace(c *v1beta1.Canary, refused []*kube.RefusedError) bool {
+	return !c.DeletionTimestamp.IsZero() && hasFinalizer(c) && slices.ContainsFunc(refused, func(r *kube.RefusedError) bool {
+		return apierrors.HasStatusCause(r, corev1.NamespaceTerminatingCause)
+	})
 }
 
 // served says that nobody would be worse off without the Canary: it has taken nothing, or its target can answer.

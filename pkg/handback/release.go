@@ -6,14 +6,15 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/desired"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/observe"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
@@ -28,6 +29,12 @@ const ReasonGivenBack = "GivenBack"
 func (h *Handback) Release(ctx context.Context, c *v1beta1.Canary) (done bool, err error) {
 	if c.Status.Phase == v1beta1.PhaseTerminated {
 		return true, nil // done by the way it went
+	}
+	// Users have not met the target yet: it is the one before that something was taken from.
+	if rollout.RoutingKept(c.Status) {
+		was := c.Status.Replaces
+		c = c.WithTarget(*was)
+		c.Status.Phase, c.Status.Target, c.Status.Replaces = v1beta1.PhaseSucceeded, was, nil
 	}
 	// Live, for the target: the cache may be of before it was stopped.
 	f, err := h.Reader.LiveTarget(ctx, c)
@@ -49,7 +56,7 @@ func (h *Handback) Release(ctx context.Context, c *v1beta1.Canary) (done bool, e
 		}
 	}
 	if changed, err := h.StartTarget(ctx, f); changed || err != nil {
-		h.announceStart(ctx, f, changed)
+		announceStart(ctx, h, f, changed)
 		return false, err
 	}
 	if f.Primary != nil && f.Snapshot.Primary.Available > 0 && !served(f) {
@@ -82,18 +89,20 @@ func (h *Handback) StartTarget(ctx context.Context, f *desired.Facts) (bool, err
 	return changed, nil
 }
 
-// resumeScaler ends the pause of the target's scaler. One that is gone, or that is no scaler, holds nobody.
+// resumeScaler ends what the target's scaler was kept at. One that is gone, or that is no scaler, holds nobody.
 func (h *Handback) resumeScaler(ctx context.Context, f *desired.Facts) error {
 	source, err := h.Reader.Autoscaler(ctx, f)
 	if observe.IgnoreUserError(err) != nil {
 		return err
 	}
-	// Paused is at zero, which is our doing; a pause at another size is the user's.
-	if err != nil || source == nil || !workload.ScaledObjectPaused(source) {
+	if err != nil || source == nil {
 		return nil
 	}
-	resumed := desired.UserFields(workload.PauseScaledObject(source, false))
-	if _, err := h.Applier.Apply(ctx, f.Canary, resumed); err != nil && !errors.Is(err, kube.ErrMissing) {
+	resumed := workload.FreeScaler(source)
+	if resumed == nil {
+		return nil
+	}
+	if _, err := h.Applier.Apply(ctx, f.Canary, desired.UserFields(resumed)); err != nil && !errors.Is(err, kube.ErrMissing) {
 		return fmt.Errorf("let go of autoscaler %q: %w", source.GetName(), err)
 	}
 	return nil
@@ -112,7 +121,11 @@ func (h *Handback) giveBackRouting(ctx context.Context, f *desired.Facts) (chang
 	if changed, err := h.releaseSelfVersioned(ctx, f); changed || err != nil {
 		return changed, err
 	}
-	return false, h.restoreApex(ctx, f)
+	// The Service before the routes that lead to it.
+	if err := h.restoreApex(ctx, f); err != nil {
+		return false, err
+	}
+	return false, h.giveBackAdopted(ctx, f)
 }
 
 // restoreApex restores an apex Service that was there before the Canary.
@@ -122,25 +135,25 @@ func (h *Handback) restoreApex(ctx context.Context, f *desired.Facts) error {
 	if err != nil || apex == nil || metav1.IsControlledBy(apex, f.Canary) || f.Target == nil {
 		return err
 	}
-	if adopted, err := h.Kinds.Adopted(apex, f.Target); err != nil || !adopted {
+	if adopted, err := h.Kinds.Adopted(apex, f.Workloads()); err != nil || !adopted {
 		return err
 	}
-	err = h.restoreService(ctx, apex, f.Target)
-	if !kube.Rejected(err) {
+	err = h.restoreService(ctx, f, apex)
+	if !kube.Rejected(err) || apierrors.IsForbidden(err) {
 		return err
 	}
 	// Its owner has changed it since, so that its ports of then do not fit any more: it keeps those of now.
 	kept := apex.DeepCopy()
 	delete(kept.Annotations, workload.OriginalPortsAnnotation)
-	return h.restoreService(ctx, kept, f.Target)
+	return h.restoreService(ctx, f, kept)
 }
 
-func (h *Handback) restoreService(ctx context.Context, apex *corev1.Service, target client.Object) error {
-	original, err := h.Kinds.Restore(apex, target)
+func (h *Handback) restoreService(ctx context.Context, f *desired.Facts, apex *corev1.Service) error {
+	original, err := h.Kinds.Restore(apex, f.Workloads())
 	if err != nil {
 		return err
 	}
-	if err := h.Applier.Restore(ctx, original); err != nil {
+	if err := h.Applier.Restore(ctx, f.Canary, original); err != nil {
 		return fmt.Errorf("give service %q back: %w", apex.Name, err)
 	}
 	return nil
@@ -166,7 +179,7 @@ func (h *Handback) clearRestoreInfo(ctx context.Context, f *desired.Facts) (done
 }
 
 // announceStart says, on the workload itself, that it has its pods back: its Canary is not there to say it on.
-func (h *Handback) announceStart(ctx context.Context, f *desired.Facts, changed bool) {
+func announceStart(ctx context.Context, h *Handback, f *desired.Facts, changed bool) {
 	if !changed {
 		return
 	}

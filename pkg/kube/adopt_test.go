@@ -131,15 +131,3 @@ func TestAlreadyOwned(t *testing.T) {
 	_, err = b.Delete(t.Context(), other, get(b, &corev1.Service{}, "podinfo"))
 	require.ErrorAs(t, err, &taken, "nor is it deleted")
 }
-
-func TestBeingDeleted(t *testing.T) {
-	b := newBench(t)
-	b.apply(b.service())
-	svc := &corev1.Service{}
-	edit(b, svc, "podinfo", func(s *corev1.Service) { s.Finalizers = []string{"example.com/wait"} })
-	require.NoError(t, b.user.Delete(t.Context(), svc))
-	b.watched(get(b, svc, "podinfo"))
-	_, err := b.Apply(t.Context(), b.owner, b.service())
-	require.EqualError(t, err, `Service "`+b.ns+`/podinfo" is being deleted`, "what we would write now would not last")
-	edit(b, svc, "podinfo", func(s *corev1.Service) { s.Finalizers = nil })
-}

@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
@@ -44,8 +43,8 @@ type Applier struct {
 // to be older than our last write: either way what was read before this call is
 // out of date, and nothing should be decided on it.
 //
-// Objects of somebody else are left alone with an AlreadyOwnedError. A Partial object that
-// is not there is ErrMissing.
+// Objects of somebody else, and those that the server refuses, are a RefusedError. A Partial object that is not there is
+// ErrMissing.
 func (a *Applier) Apply(ctx context.Context, owner *v1beta1.Canary, objs ...runtime.ApplyConfiguration) (changed bool, err error) {
 	for _, obj := range objs {
 		c, err := a.apply(ctx, owner, obj)
@@ -57,7 +56,8 @@ func (a *Applier) Apply(ctx context.Context, owner *v1beta1.Canary, objs ...runt
 	return changed, nil
 }
 
-// Pending says whether Apply would say changed, from the cache alone.
+// Pending says whether Apply would say changed, from the cache alone. What was refused a moment ago is a RefusedError here
+// too: it is not due yet.
 func (a *Applier) Pending(ctx context.Context, owner *v1beta1.Canary, objs ...runtime.ApplyConfiguration) (bool, error) {
 	for _, obj := range objs {
 		p, err := a.planFor(ctx, owner, obj)
@@ -84,34 +84,6 @@ func (a *Applier) Fresh(ctx context.Context, objs ...runtime.ApplyConfiguration)
 	return true, nil
 }
 
-// Delete deletes an object that the owner controls. It says changed as long as
-// the cache still holds the object, and asks the server only once.
-func (a *Applier) Delete(ctx context.Context, owner *v1beta1.Canary, obj client.Object) (changed bool, err error) {
-	gvk, err := apiutil.GVKForObject(obj, a.Client.Scheme())
-	if err != nil {
-		return false, err
-	}
-	r := ref{kind: gvk, key: client.ObjectKeyFromObject(obj)}
-	live, err := a.cached(ctx, r)
-	if err != nil || live == nil {
-		a.records.update(r, func(m *record) { *m = record{} })
-		return false, err
-	}
-	if live.GetDeletionTimestamp() != nil || a.records.get(r).deleted == live.GetUID() {
-		return true, nil
-	}
-	if err := checkController(r, owner, live); err != nil {
-		return false, err
-	}
-	uid := live.GetUID()
-	err = a.Client.Delete(ctx, live, client.Preconditions{UID: &uid}, client.PropagationPolicy("Background"))
-	if err = conflict(ctx, a.Live, r, uid, "", err); err != nil && !apierrors.IsNotFound(err) && !errors.Is(err, ErrStale) {
-		return false, fmt.Errorf("delete %s: %w", r, err)
-	}
-	a.records.update(r, func(m *record) { *m = record{owner: owner.UID, deleted: uid} })
-	return true, nil
-}
-
 // Forget drops what is remembered of a Canary's objects, for when it is gone.
 func (a *Applier) Forget(owner *v1beta1.Canary) { a.records.forget(owner.UID) }
 
@@ -127,7 +99,7 @@ func (a *Applier) apply(ctx context.Context, owner *v1beta1.Canary, obj runtime.
 	}
 	if p.live != nil && !p.partial && appliedHash(p.live) == "" {
 		if moved, err := a.ownership().adopt(ctx, p.ref); err != nil || moved {
-			return moved, err
+			return moved, a.refused(ctx, owner, p, err)
 		}
 	}
 	return a.write(ctx, owner, p)
@@ -146,8 +118,13 @@ func (a *Applier) write(ctx context.Context, owner *v1beta1.Canary, p *plan) (bo
 			return true, nil
 		}
 	}
+	if p.update {
+		if err = conflict(ctx, a.Live, p.ref, uidOf(p.live), resourceVersionOf(p.live), err); errors.Is(err, ErrStale) || apierrors.IsAlreadyExists(err) || p.live != nil && apierrors.IsNotFound(err) {
+			return true, nil
+		}
+	}
 	if err != nil {
-		return false, fmt.Errorf("apply %s: %w", p.ref, err)
+		return false, a.refused(ctx, owner, p, fmt.Errorf("apply %s: %w", p.ref, err))
 	}
 	if err := a.recordWrite(owner, p, sent); err != nil {
 		return true, err

@@ -2,6 +2,8 @@ package kube
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,19 +29,21 @@ type CanaryWriter struct {
 // back, so that StatusSeen can tell a cached Canary from before. A decision taken on
 // an older Canary is ErrStale.
 func (w *CanaryWriter) PatchStatus(ctx context.Context, before, after *v1beta1.Canary) error {
-	if err := PatchStatus(ctx, w.Client, before, after); err != nil {
+	err := PatchStatus(ctx, w.Client, before, after)
+	if err != nil && !errors.As(err, new(*DroppedError)) {
 		return conflict(ctx, w.Live, canaryRef(before), before.UID, before.ResourceVersion, err)
 	}
 	w.records.update(canaryRef(after), func(m *record) {
 		m.owner, m.written, m.writtenAt, m.stored = after.UID, after.ResourceVersion, w.Now(), after.UID
 	})
-	return nil
+	return err
 }
 
 // Forget drops what is remembered of a Canary that is gone.
 func (w *CanaryWriter) Forget(c *v1beta1.Canary) { w.records.forget(c.UID) }
 
-// SetFinalizer puts our finalizer on a Canary, or takes it off. One that is gone needs neither.
+// SetFinalizer puts our finalizer on a Canary, or takes it off. One that is gone needs neither. What the server does not
+// take is a RefusedError.
 func (w *CanaryWriter) SetFinalizer(ctx context.Context, c *v1beta1.Canary, held bool) error {
 	to := c.DeepCopy()
 	turn := controllerutil.RemoveFinalizer
@@ -49,14 +53,33 @@ func (w *CanaryWriter) SetFinalizer(ctx context.Context, c *v1beta1.Canary, held
 	if !turn(to, v1beta1.Finalizer) {
 		return nil
 	}
+	if err := w.FinalizerRefused(c); err != nil {
+		return err
+	}
+	r := canaryRef(c)
 	// With the lock, since a merge patch replaces the list: one that somebody else has just put on would be lost.
 	patch := client.MergeFromWithOptions(c, client.MergeFromWithOptimisticLock{})
-	err := conflict(ctx, w.Live, canaryRef(c), c.UID, c.ResourceVersion, w.Client.Patch(ctx, to, patch))
+	err := conflict(ctx, w.Live, r, c.UID, c.ResourceVersion, w.Client.Patch(ctx, to, patch))
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("patch finalizers of Canary %q: %w", client.ObjectKeyFromObject(c), err)
+		err = fmt.Errorf("patch finalizers of Canary %q: %w", client.ObjectKeyFromObject(c), err)
+		e := &RefusedError{Object: r.name(c), Verb: "patch", Exists: true, cause: err}
+		return w.records.refuse(ctx, c.UID, r, e, remembered{sum: finalizers, uid: c.UID}, w.Now())
+	}
+	w.records.update(r, func(m *record) { m.refused, m.trouble = nil, trouble{} })
+	return nil
+}
+
+// FinalizerRefused is the RefusedError of a change of a Canary's finalizers that is not to be tried again yet; nil: it is
+// to be tried.
+func (w *CanaryWriter) FinalizerRefused(c *v1beta1.Canary) error {
+	if e := w.records.notYet(canaryRef(c), finalizers, c.UID, w.Now()); e != nil {
+		return e
 	}
 	return nil
 }
+
+// finalizers is what a change of a Canary's finalizers is known by among the writes that are refused.
+var finalizers = [sha256.Size]byte{}
 
 // StatusStoredLast says whether it was this process that stored the status of a Canary last, as far as is known. Nobody
 // else does while it is in charge, so that a cached one whose status was seen need not be read again to be acted on.

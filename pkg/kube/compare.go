@@ -32,10 +32,7 @@ func (c comparer) matches(p *plan, live client.Object) (bool, *snapshot, error) 
 	if err != nil {
 		return false, nil, err
 	}
-	values := want
-	if metadataOnly(p.kind) {
-		values = without(want, "data", "binaryData", "stringData", "immutable", "type")
-	}
+	values := watched(p.ref, want)
 	m, fields := matcher{typed: c.scheme.Recognizes(p.kind)}, ownedFields(live)
 	if m.matchesMap(have, values) && p.ownsDesired(fields, want) {
 		return true, nil, nil
@@ -44,11 +41,40 @@ func (c comparer) matches(p *plan, live client.Object) (bool, *snapshot, error) 
 	return false, l, err
 }
 
+// sameContent says whether every desired field is on an object with its value, whoever owns it.
+func (c comparer) sameContent(p *plan, live client.Object) (bool, error) {
+	if p.merge {
+		ok, _, err := matchesMerge(p, live)
+		return ok, err
+	}
+	want, err := c.normalize(p.ref, p.want)
+	if err != nil {
+		return false, err
+	}
+	have, err := asMap(live)
+	if err != nil {
+		return false, err
+	}
+	want = watched(p.ref, comparedFields(want))
+	if meta, ok := want["metadata"].(map[string]any); ok {
+		want["metadata"] = without(meta, "ownerReferences")
+	}
+	return matcher{typed: c.scheme.Recognizes(p.kind)}.matchesMap(have, want), nil
+}
+
+// watched are those of the desired fields that the operator watches of a kind.
+func watched(r ref, want map[string]any) map[string]any {
+	if !metadataOnly(r.kind) {
+		return want
+	}
+	return without(want, "data", "binaryData", "stringData", "immutable", "type")
+}
+
 // ownsDesired says whether the desired fields are ours as far as they must be. A cache may have dropped the record of
 // owners, which is then taken for complete; only of a PartialOwned object a missing record means that somebody took it
 // all.
 func (p *plan) ownsDesired(fields *fieldpath.Set, want map[string]any) bool {
-	if !p.owned && (p.partial || fields == nil) {
+	if !p.owned && (p.partial || p.update || fields == nil) {
 		return true
 	}
 	return covers(fields, want)

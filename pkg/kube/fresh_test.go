@@ -66,7 +66,7 @@ func TestStaleCache(t *testing.T) {
 	fresh, err := b.Fresh(t.Context(), wider)
 	require.NoError(t, err)
 	require.False(t, fresh, "the cache does not show our write")
-	at, err := b.ChangedAt(t.Context(), wider)
+	_, at, err := b.AppliedTimes(t.Context(), wider)
 	require.NoError(t, err)
 	require.True(t, at.IsZero(), "nor when it was")
 
@@ -82,7 +82,7 @@ func TestStaleCache(t *testing.T) {
 	thaw()
 	b.caughtUp(wider)
 	b.quiet("the cache has it now", wider)
-	at, err = b.ChangedAt(t.Context(), wider)
+	_, at, err = b.AppliedTimes(t.Context(), wider)
 	require.NoError(t, err)
 	require.Equal(t, kube.AppliedAt(get(b, &corev1.Service{}, "podinfo")), at)
 }

@@ -29,6 +29,12 @@ func ownedFields(obj client.Object) *fieldpath.Set {
 	return fields
 }
 
+// SetsReplicas says that the size of a workload is as we have set it last.
+func SetsReplicas(obj client.Object) bool {
+	fields := ownedFields(obj)
+	return fields != nil && fields.Has(fieldpath.MakePathOrDie("spec", "replicas"))
+}
+
 func fieldsOf(e metav1.ManagedFieldsEntry) (*fieldpath.Set, error) {
 	fields := &fieldpath.Set{}
 	if err := fields.FromJSON(e.FieldsV1.GetRawReader()); err != nil {

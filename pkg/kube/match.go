@@ -36,7 +36,7 @@ func (m matcher) matchesMap(have, want map[string]any) bool {
 // ours are looked up by their key; any other list is ours as a whole, and an
 // item that was added to it is as wrong as one that was changed.
 func (m matcher) matchesList(field string, have, want []any) bool {
-	listKeys := m.keys(field)
+	listKeys := m.keysOf(field, want)
 	if listKeys == nil && len(have) != len(want) {
 		return false
 	}
@@ -79,6 +79,24 @@ func (m matcher) keys(field string) []string {
 		return []string{"port", "containerPort", "protocol"}
 	}
 	return nil
+}
+
+// keysOf are the keys of a list in which each item has its own. A list that repeats them is ours as a whole.
+func (m matcher) keysOf(field string, want []any) []string {
+	keys := m.keys(field)
+	if keys == nil || repeats(want, keys) {
+		return nil
+	}
+	return keys
+}
+
+func repeats(items []any, keys []string) bool {
+	for i, item := range items {
+		if slices.ContainsFunc(items[i+1:], func(other any) bool { return sameKey(other, item, keys) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // sameKey says whether two items have the sameKey key.
@@ -142,7 +160,7 @@ func (m matcher) extract(field string, have, want any) any {
 }
 
 func (m matcher) extractList(field string, have, want []any) any {
-	keys := m.keys(field)
+	keys := m.keysOf(field, want)
 	if keys == nil {
 		return have
 	}

@@ -15,6 +15,9 @@ import (
 
 // send writes a plan in the way that it asks for.
 func (a *Applier) send(ctx context.Context, p *plan, body map[string]any) (*unstructured.Unstructured, error) {
+	if p.update {
+		return a.update(ctx, p, body)
+	}
 	if !p.merge {
 		return a.serverSideApply(ctx, body)
 	}

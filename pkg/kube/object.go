@@ -23,6 +23,22 @@ import (
 // a space, and when that was last changed.
 const AppliedAnnotation = "sluice.dev/applied"
 
+// OriginalAnnotation is the annotation on what was there before its Canary and was taken over: what it was like, as JSON.
+const OriginalAnnotation = "sluice.dev/original"
+
+// firstAppliedAnnotation is when this content was first applied, where it has been applied again since: somebody had
+// changed it.
+const firstAppliedAnnotation = "sluice.dev/first-applied"
+
+// FirstAppliedAt is when what we want of the object was first applied. It is zero for an object that is not ours.
+func FirstAppliedAt(obj client.Object) time.Time {
+	at, err := time.Parse(time.RFC3339Nano, obj.GetAnnotations()[firstAppliedAnnotation])
+	if err != nil {
+		return AppliedAt(obj)
+	}
+	return at
+}
+
 // AppliedAt is when we last changed the object: created it, changed what we
 // want of it, or put back what somebody else had changed. It is zero for an
 // object that is not ours.
@@ -74,19 +90,34 @@ func NewWatched(s *runtime.Scheme, gvk schema.GroupVersionKind) (client.Object, 
 		return &metav1.PartialObjectMetadata{TypeMeta: typeMeta(gvk)}, nil
 	}
 	if !s.Recognizes(gvk) {
-		u := &unstructured.Unstructured{}
+		// Every look reads its objects in this form, and the setters cost more than all else of it.
+		return &unstructured.Unstructured{Object: map[string]any{"apiVersion": gvk.GroupVersion().String(), "kind": gvk.Kind}}, nil
+	}
+	return newTyped[client.Object](s, gvk)
+}
+
+// newWatchedList is a list of what NewWatched makes, so that it is answered by the same watch.
+func newWatchedList(s *runtime.Scheme, gvk schema.GroupVersionKind) (client.ObjectList, error) {
+	gvk.Kind += "List"
+	if !s.Recognizes(gvk) {
+		u := &unstructured.UnstructuredList{}
 		u.SetGroupVersionKind(gvk)
 		return u, nil
 	}
+	return newTyped[client.ObjectList](s, gvk)
+}
+
+// newTyped is an empty value of a kind that the scheme has a type for.
+func newTyped[T runtime.Object](s *runtime.Scheme, gvk schema.GroupVersionKind) (T, error) {
+	var none T
 	obj, err := s.New(gvk)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	typed, ok := obj.(client.Object)
-	if !ok {
-		return nil, fmt.Errorf("%s is not the kind of an object", gvk)
+	if typed, ok := obj.(T); ok {
+		return typed, nil
 	}
-	return typed, nil
+	return none, fmt.Errorf("the type of %s is not that of an object or a list", gvk)
 }
 
 func metadataOnly(gvk schema.GroupVersionKind) bool {
@@ -258,8 +289,15 @@ func appliedHash(obj client.Object) string {
 	return sum
 }
 
-// setApplied writes the annotation into content.
-func setApplied(content map[string]any, sum string, now time.Time) error {
+// setApplied writes the annotations into content, which is applied over what is live.
+func setApplied(content map[string]any, sum string, live client.Object, now time.Time) error {
 	value := sum + " " + now.UTC().Format(time.RFC3339Nano)
-	return unstructured.SetNestedField(content, value, "metadata", "annotations", AppliedAnnotation)
+	if err := unstructured.SetNestedField(content, value, "metadata", "annotations", AppliedAnnotation); err != nil {
+		return err
+	}
+	if live == nil || appliedHash(live) != sum {
+		return nil
+	}
+	first := FirstAppliedAt(live).UTC().Format(time.RFC3339Nano)
+	return unstructured.SetNestedField(content, first, "metadata", "annotations", firstAppliedAnnotation)
 }

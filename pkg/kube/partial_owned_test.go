@@ -133,13 +133,13 @@ func TestPartialOwnedIsNotOverwritten(t *testing.T) {
 	require.ErrorIs(t, err, kube.ErrMissing, "what is the user's is never made by us")
 }
 
-func TestPartialOwnedChangedAt(t *testing.T) {
+func TestPartialOwnedAppliedTimes(t *testing.T) {
 	b := newBench(t)
 	route := b.storefront()
 	at := func() time.Time {
 		b.t.Helper()
 		b.watched(get(b, anyVirtualService(), "podinfo"))
-		at, err := b.ChangedAt(t.Context(), virtualService(b, 0))
+		_, at, err := b.AppliedTimes(t.Context(), virtualService(b, 0))
 		require.NoError(t, err)
 		return at
 	}

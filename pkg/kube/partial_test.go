@@ -109,7 +109,7 @@ func TestRestore(t *testing.T) {
 		return corev1ac.Service("podinfo", b.ns).
 			WithSpec(corev1ac.ServiceSpec().WithSelector(map[string]string{"app": "podinfo"}))
 	}
-	require.NoError(t, b.Restore(t.Context(), original()))
+	require.NoError(t, b.Restore(t.Context(), b.owner, original()))
 	back := get(b, &corev1.Service{}, "podinfo")
 	require.Equal(t, svc.Spec.Selector, back.Spec.Selector)
 	require.Len(t, back.Spec.Ports, 1, "our second port goes, the user's stays")
@@ -117,7 +117,7 @@ func TestRestore(t *testing.T) {
 	require.Empty(t, back.OwnerReferences)
 
 	require.NoError(t, b.user.Delete(t.Context(), back))
-	require.NoError(t, b.Restore(t.Context(), original()), "there is nobody to give it back to")
+	require.NoError(t, b.Restore(t.Context(), b.owner, original()), "there is nobody to give it back to")
 	err := b.user.Get(t.Context(), client.ObjectKeyFromObject(svc), svc)
 	require.True(t, apierrors.IsNotFound(err), "and it is not made again")
 }

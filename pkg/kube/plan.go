@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,6 +31,7 @@ type plan struct {
 	action  action
 	want    map[string]any // the desired content; nil while nobody needed it
 	hash    string         // of want
+	update  bool           // an apply would refuse it: see update.go
 	drifted bool           // it was as desired once, by its hash, and is not now
 }
 
@@ -51,13 +53,18 @@ func (a *Applier) planFor(ctx context.Context, owner *v1beta1.Canary, obj runtim
 		return nil, fmt.Errorf("%s: %w", w.ref, ErrMissing)
 	case p.live == nil:
 		p.action = actApply
-		err := p.decode()
+		if err := p.decode(); err != nil {
+			return nil, err
+		}
+		return p, a.notYet(p)
+	}
+	if err := a.checkWritable(owner, p); err != nil || p.action == actWait || a.records.matches(w, p.live) {
 		return p, err
 	}
-	if err := checkWritable(owner, p); err != nil || a.records.matches(w, p.live) {
+	if err := a.compare(owner, p); err != nil || p.action != actApply {
 		return p, err
 	}
-	return p, a.compare(owner, p)
+	return p, a.notYet(p)
 }
 
 // cached reads an object as the operator watches it; nil when it is missing.
@@ -77,15 +84,31 @@ func (a *Applier) cached(ctx context.Context, r ref) (client.Object, error) {
 	return obj, nil
 }
 
-// checkWritable keeps us from writing what would not last or is not ours.
-func checkWritable(owner *v1beta1.Canary, p *plan) error {
+// checkWritable keeps us from writing what would not last or is not ours. What is being deleted is waited for a moment:
+// most of it is gone by then.
+func (a *Applier) checkWritable(owner *v1beta1.Canary, p *plan) error {
 	if p.partial {
 		return nil
 	}
 	if p.live.GetDeletionTimestamp() != nil {
-		return fmt.Errorf("%s is being deleted", p.ref)
+		held := a.heldInDeletion(owner, p.ref, "create", p.live)
+		if held == nil {
+			p.action = actWait
+			return nil
+		}
+		held.InPlace = a.inPlace(p)
+		return held
 	}
-	return checkController(p.ref, owner, p.live)
+	return a.checkController(owner, p)
+}
+
+// checkController looks for another controller than the Canary.
+func (a *Applier) checkController(owner *v1beta1.Canary, p *plan) error {
+	err := checkController(p.ref, owner, p.live)
+	if err == nil {
+		return nil
+	}
+	return &RefusedError{Object: p.name(owner), Verb: "patch", Text: Words(err), Exists: true, InPlace: a.inPlace(p), cause: err}
 }
 
 // compare looks at the hash that was left on the object, then at every field.
@@ -148,6 +171,7 @@ func (a *Applier) recordWrite(owner *v1beta1.Canary, p *plan, sent *unstructured
 func (a *Applier) recordMatch(owner *v1beta1.Canary, p *plan, version string) {
 	a.records.update(p.ref, func(m *record) {
 		m.owner, m.matchedVersion, m.matchedSum, m.matched = owner.UID, version, p.sum, p.withoutJSON()
+		m.refused, m.trouble = nil, trouble{}
 	})
 }
 
@@ -155,8 +179,15 @@ func (p *plan) decode() (err error) {
 	if p.want, err = p.content(); err != nil {
 		return err
 	}
-	p.hash, err = hash(p.want)
-	return err
+	if p.hash, err = hash(p.want); err != nil {
+		return err
+	}
+	// For good: what an update has set stays its own, also when an apply leaves it out.
+	p.update = !p.partial && (repeatsKeys(p) || p.live != nil && strings.HasPrefix(appliedHash(p.live), updatedPrefix))
+	if p.update {
+		p.hash = updatedPrefix + p.hash
+	}
+	return nil
 }
 
 // version is that of the object which a plan was made from, if it is for no other.
@@ -172,5 +203,5 @@ func (p *plan) body(now time.Time) (map[string]any, error) {
 	if p.partial {
 		return body, unstructured.SetNestedField(body, string(p.live.GetUID()), "metadata", "uid")
 	}
-	return body, setApplied(body, p.hash, now)
+	return body, setApplied(body, p.hash, p.live, now)
 }

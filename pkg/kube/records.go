@@ -42,7 +42,13 @@ type record struct {
 	// make it match, because something in the server changes what we send.
 	// Writing the same again would go on for ever.
 	mutated *snapshot
+	// refused is the write that the server does not take.
+	refused *remembered
+	trouble trouble
 }
+
+// trouble is since when a write has been failing, or a deletion has not come to an end, and when that was met last.
+type trouble struct{ since, last time.Time }
 
 // snapshot is the part of an object that we want to be ours.
 type snapshot struct{ content, owned string }

@@ -9,9 +9,10 @@ import (
 
 // Rejected says that the API server will not have what it was sent, as long as nobody changes the spec, the cluster's
 // schemas or our permissions.
-// A conflict, or a server that fails, is none of these: the next try may do.
+// A conflict, or a server that fails, is none of these, unless it has gone on for so long that it is a RefusedError: the
+// next try may do.
 func Rejected(err error) bool {
-	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err) || undeclared(err)
+	return errors.As(err, new(*RefusedError)) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err) || undeclared(err)
 }
 
 // undeclared says that a field is not in the kind's schema, as when its custom resources are older than we know them.

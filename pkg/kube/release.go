@@ -9,50 +9,68 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// ChangedAt is AppliedAt of the object as the cache has it: zero while it is
-// missing, not ours, or still without our last write. Of a PartialOwned object it is the
-// time of the server, which counts whole seconds: the end of the second.
-func (a *Applier) ChangedAt(ctx context.Context, obj runtime.ApplyConfiguration) (time.Time, error) {
+// AppliedTimes are FirstAppliedAt and AppliedAt of the object as the cache has it: zero while it is
+// missing, not ours, or still without our last write. Of a PartialOwned object they are the beginning and the end of the
+// second that the server has noted.
+func (a *Applier) AppliedTimes(ctx context.Context, obj runtime.ApplyConfiguration) (first, last time.Time, err error) {
 	r, err := refOf(obj)
 	if err != nil {
-		return time.Time{}, err
+		return first, last, err
 	}
 	live, err := a.cached(ctx, r)
 	if err != nil || live == nil || a.records.behind(r, live, a.Now()) {
-		return time.Time{}, err
+		return first, last, err
 	}
-	if at := AppliedAt(live); !at.IsZero() {
-		return at, nil
+	if last = AppliedAt(live); !last.IsZero() {
+		return FirstAppliedAt(live), last, nil
 	}
-	return ownedSince(live), nil
+	if last = ownedSince(live); !last.IsZero() {
+		first = last.Add(-time.Second)
+	}
+	return first, last, nil
 }
 
 // Restore applies what an object of the user's should look like without us.
 // All else that we had set on it is given up, our annotation included. What has
-// gone in the meantime is not made again.
-func (a *Applier) Restore(ctx context.Context, obj runtime.ApplyConfiguration) error {
+// gone in the meantime is not made again. What the server does not take is a RefusedError.
+func (a *Applier) Restore(ctx context.Context, owner *v1beta1.Canary, obj runtime.ApplyConfiguration) error {
+	r, err := refOf(obj)
+	if err != nil {
+		return err
+	}
+	live, err := a.cached(ctx, r)
+	if err != nil || live == nil {
+		return err
+	}
+	return a.restore(ctx, owner, r, live, obj)
+}
+
+func (a *Applier) restore(ctx context.Context, owner *v1beta1.Canary, r ref, live client.Object, obj runtime.ApplyConfiguration) error {
 	w, err := desiredFor(Partial(obj))
 	if err != nil {
 		return err
 	}
-	p := &plan{desired: w}
-	if p.live, err = a.cached(ctx, w.ref); err != nil || p.live == nil {
+	p := &plan{desired: w, live: live}
+	if err := p.decode(); err != nil {
 		return err
 	}
-	if err := p.decode(); err != nil {
+	if err := a.notYet(p); err != nil {
 		return err
 	}
 	body, err := p.body(a.Now())
 	if err != nil {
 		return err
 	}
-	a.records.update(w.ref, func(m *record) { *m = record{} })
 	_, err = a.serverSideApply(ctx, body)
-	if err = conflict(ctx, a.Live, w.ref, p.live.GetUID(), "", err); err != nil && !errors.Is(err, ErrStale) {
-		return fmt.Errorf("hand back %s: %w", w.ref, err)
+	if err = conflict(ctx, a.Live, r, p.live.GetUID(), "", err); err != nil && !errors.Is(err, ErrStale) {
+		return a.refused(ctx, owner, p, fmt.Errorf("hand back %s: %w", r, err))
 	}
+	a.records.update(r, func(m *record) { *m = record{} })
 	return nil
 }
 

@@ -47,7 +47,7 @@ func TestConflict(t *testing.T) {
 		"Restore": {
 			reason:    "nothing of ours stays",
 			operation: admissionv1.Update,
-			write:     func(b *bench) error { return b.Restore(b.t.Context(), b.service()) },
+			write:     func(b *bench) error { return b.Restore(b.t.Context(), b.owner, b.service()) },
 			done:      func(b *bench) bool { return kube.AppliedAt(get(b, &corev1.Service{}, "podinfo")).IsZero() },
 		},
 	} {

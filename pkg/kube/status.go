@@ -14,7 +14,8 @@ import (
 // the Canary is still at the version that before was read at: a decision taken
 // on something older comes back as a conflict (apierrors.IsConflict), to be
 // taken again. Equal statuses cost no request. Afterwards after is what the API
-// server holds.
+// server holds. Where that lacks a field that was sent the error is a *DroppedError,
+// and all else was stored.
 func PatchStatus(ctx context.Context, c client.StatusClient, before, after *v1beta1.Canary) error {
 	from, to := statusOf(before, before), statusOf(before, after)
 	diff, err := client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{}).Data(to)
@@ -24,11 +25,16 @@ func PatchStatus(ctx context.Context, c client.StatusClient, before, after *v1be
 	if string(diff) == fmt.Sprintf(`{"metadata":{"resourceVersion":%q}}`, before.ResourceVersion) {
 		return nil
 	}
+	// Empty, since what an answer lacks would be left as it was sent.
+	back := statusOf(before, &v1beta1.Canary{})
 	// As text, since the client would compare a second time, which costs as much as all else here.
-	if err := c.Status().Patch(ctx, to, client.RawPatch(types.MergePatchType, diff), client.FieldOwner(FieldManager)); err != nil {
+	if err := c.Status().Patch(ctx, back, client.RawPatch(types.MergePatchType, diff), client.FieldOwner(FieldManager)); err != nil {
 		return err
 	}
-	*after = *to
+	*after = *back
+	if fields := dropped(to.Status, back.Status); len(fields) > 0 {
+		return fmt.Errorf("patch the status of Canary %q: %w", client.ObjectKeyFromObject(before), &DroppedError{Fields: fields})
+	}
 	return nil
 }
 

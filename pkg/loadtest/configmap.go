@@ -3,6 +3,7 @@ package loadtest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +28,9 @@ type ConfigMap struct {
 // with kubectl as well.
 const opened = "open"
 
+// openedFor begins what it says of a gate that is open for one rollout.
+const openedFor = "open for "
+
 // patience is how long a write is tried against those of other replicas and of people.
 const patience = 10 * time.Second
 
@@ -45,12 +49,43 @@ func (g *ConfigMap) Open(ctx context.Context, key string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("reading the gates: %w", err)
 	}
-	return c.Data[key] == opened, nil
+	return c.Data[key] == opened || strings.HasPrefix(c.Data[key], openedFor), nil
+}
+
+// OpenFor reads the ConfigMap, and notes there which rollout has asked first, for the other replicas. That it could not be noted
+// is no reason not to go back.
+func (g *ConfigMap) OpenFor(ctx context.Context, key, rollout string) (bool, error) {
+	c, err := g.Client.Get(ctx, g.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading the gates: %w", err)
+	}
+	of, noted := strings.CutPrefix(c.Data[key], openedFor)
+	switch {
+	case noted && of == rollout:
+		return true, nil
+	case noted:
+		return false, g.set(ctx, key, "")
+	case c.Data[key] != opened:
+		return false, nil
+	}
+	_ = g.set(ctx, key, openedFor+rollout)
+	return true, nil
 }
 
 // Turn changes one key. What somebody else changed since it was read makes the API server refuse the write,
 // and it is tried again on what there is then.
 func (g *ConfigMap) Turn(ctx context.Context, key string, to bool) error {
+	if to {
+		return g.set(ctx, key, opened)
+	}
+	return g.set(ctx, key, "")
+}
+
+// set gives one key a value; an empty one takes it out.
+func (g *ConfigMap) set(ctx context.Context, key, to string) error {
 	g.turn.Lock()
 	defer g.turn.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -74,19 +109,19 @@ func (g *ConfigMap) Turn(ctx context.Context, key string, to bool) error {
 	return nil
 }
 
-func (g *ConfigMap) write(ctx context.Context, key string, to bool) error {
+func (g *ConfigMap) write(ctx context.Context, key, to string) error {
 	c, err := g.Client.Get(ctx, g.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return g.create(ctx, key, to)
 	}
-	if err != nil || (c.Data[key] == opened) == to {
+	if err != nil || c.Data[key] == to {
 		return err
 	}
-	if to {
+	if to != "" {
 		if c.Data == nil {
 			c.Data = map[string]string{}
 		}
-		c.Data[key] = opened
+		c.Data[key] = to
 	} else {
 		delete(c.Data, key)
 	}
@@ -96,11 +131,11 @@ func (g *ConfigMap) write(ctx context.Context, key string, to bool) error {
 
 // create makes the ConfigMap, for which there is a need only once a gate is opened. The manifests bring an
 // empty one, so that the right to make any is not needed.
-func (g *ConfigMap) create(ctx context.Context, key string, to bool) error {
-	if !to {
+func (g *ConfigMap) create(ctx context.Context, key, to string) error {
+	if to == "" {
 		return nil
 	}
-	c := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: g.Name}, Data: map[string]string{key: opened}}
+	c := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: g.Name}, Data: map[string]string{key: to}}
 	_, err := g.Client.Create(ctx, c, metav1.CreateOptions{})
 	return err
 }

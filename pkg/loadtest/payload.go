@@ -15,11 +15,21 @@ type payload struct {
 	Name      string            `json:"name"`
 	Namespace string            `json:"namespace"`
 	Phase     string            `json:"phase"`
+	Checksum  string            `json:"checksum"` // of the revision
 	Metadata  map[string]string `json:"metadata"`
 }
 
 // canary is how a payload's Canary is called everywhere.
 func (p payload) canary() string { return p.Name + "." + p.Namespace }
+
+// rollout is the same for as long as the same revision is rolled out; empty: a person has asked. One that waits for approval sends
+// the checksum of the revision before.
+func (p payload) rollout() string {
+	if p.Checksum != "" && p.Phase == "Waiting" {
+		return "waiting-" + p.Checksum
+	}
+	return p.Checksum
+}
 
 // read takes the whole body: only then does the server notice a caller that hangs up.
 func read(w http.ResponseWriter, r *http.Request) (payload, error) {

@@ -2,9 +2,11 @@ package loadtest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +28,8 @@ type runner struct {
 
 	mu      sync.Mutex
 	closed  bool
-	running map[string]bool // background tasks, by key
+	running map[string]time.Time // background tasks, by key, and when one was asked for again
+	near    func(asked, began, ended time.Time) bool
 	slots   map[string]chan struct{}
 	all     sync.WaitGroup
 }
@@ -43,7 +46,8 @@ func newRunner(ctx context.Context, o Options, into prometheus.Registerer) *runn
 			Name: "loadtester_commands_running",
 			Help: "Commands that are running, by type.",
 		}, []string{"type"}),
-		running: map[string]bool{},
+		running: map[string]time.Time{},
+		near:    nearEnd,
 		slots:   map[string]chan struct{}{},
 	}
 	for name := range kinds() {
@@ -53,30 +57,48 @@ func newRunner(ctx context.Context, o Options, into prometheus.Registerer) *runn
 	return r
 }
 
+// nearEnd says that a task was asked for again so shortly before its end that it is run once more. A load of an interval's length,
+// asked for at each check, would else be over a moment after it was asked for, and the next interval would have none.
+func nearEnd(asked, began, ended time.Time) bool {
+	const shortly, share = 5 * time.Second, 10
+	return !asked.IsZero() && ended.Sub(asked) < min(shortly, ended.Sub(began)/share)
+}
+
 // start runs a task in the background. One that already runs is not started again: a rollout asks for
-// its load test at every check, and it is meant to run through.
+// its load test at every check, and it is meant to run through. One that was asked for near its end runs once more.
 func (r *runner) start(t task) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.running[t.key()] {
+	if _, runs := r.running[t.key()]; runs {
+		r.running[t.key()] = time.Now()
 		return nil
 	}
 	if err := r.enter(t); err != nil {
 		return err
 	}
-	r.running[t.key()] = true
+	r.running[t.key()] = time.Time{}
 	go func() {
 		defer r.leave(t)
-		defer r.forget(t)
-		_, _ = r.do(r.ctx, t) // nobody waits for the answer; it is logged
+		for again := true; again; {
+			began := time.Now()
+			_, err := r.do(r.ctx, t) // nobody waits for the answer; it is logged
+			again = r.goesOn(t, began, err)
+		}
 	}()
 	return nil
 }
 
-func (r *runner) forget(t task) {
+// goesOn says that a task which has ended was asked for near its end; else it does not run any more. One that failed is left to the
+// next check.
+func (r *runner) goesOn(t task, began time.Time, err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err == nil && !r.closed && r.ctx.Err() == nil && r.near(r.running[t.key()], began, time.Now()) {
+		r.running[t.key()] = time.Time{}
+		return true
+	}
 	delete(r.running, t.key())
+	return false
 }
 
 // run runs a task and returns what it said. It ends with ctx, with the process and with the timeout.
@@ -124,7 +146,7 @@ func (r *runner) report(t task, said *output, err error, took time.Duration) {
 		result = "failed"
 	}
 	r.done.WithLabelValues(t.kind, result).Inc()
-	facts := []any{"canary", t.canary, "type", t.kind, "command", t.name, "took", took.String()}
+	facts := []any{"canary", t.canary, "type", t.kind, "command", summary(t.name), "took", took.String()}
 	if t.log || err != nil {
 		facts = append(facts, "output", said.String())
 	}
@@ -134,6 +156,21 @@ func (r *runner) report(t task, said *output, err error, took time.Duration) {
 	}
 	r.options.Log.Info("command ended", facts...)
 }
+
+// summary tells commands apart in a log, without what may be a secret in them: the program, the length and a few digits of a
+// hash. Of a variable that is set before the program it has the name.
+func summary(command string) string {
+	program, _, _ := strings.Cut(strings.TrimSpace(command), " ")
+	program, _, _ = strings.Cut(program, "=")
+	if len(program) > maxProgram {
+		program = program[:maxProgram] + "…"
+	}
+	hash := sha256.Sum256([]byte(command))
+	return fmt.Sprintf("%s (%d bytes, %x)", strings.ToValidUTF8(program, "?"), len(command), hash[:4])
+}
+
+// maxProgram is how much of a program's name is logged.
+const maxProgram = 40
 
 // enter takes a slot, with the lock held: nothing may start once wait has begun.
 func (r *runner) enter(t task) error {

@@ -5,7 +5,7 @@
 //	                             helm, kubectl and concord at once
 //	/gate/approve /gate/halt     always agree, always refuse
 //	/gate/check open close       a gate for each Canary, closed at first
-//	/rollback/check open close   the same for asking a rollout to go back
+//	/rollback/check open close   the same for asking a rollout to go back: that one, and none after it
 //	/healthz /metrics
 //
 // It runs what it is sent. Who may reach it may run commands in its pod, so it belongs behind a network
@@ -32,7 +32,7 @@ type Options struct {
 	Timeout    time.Duration  // of a command; zero: 1h
 	Namespaces *regexp.Regexp // whose Canaries may call; nil: all
 	Commands   int            // of each type that run at the same time; zero: 64
-	Token      string         // that callers must bear; empty: none. Health and metrics stay open
+	Token      *Digest        // of what callers must bear; nil: nothing. Health and metrics stay open
 	Gates      Gates          // where it is kept which gates are open; nil: in memory
 	Log        logr.Logger
 }
@@ -41,6 +41,7 @@ type Options struct {
 type Server struct {
 	options Options
 	gates   Gates
+	asked   askedGates
 	runner  *runner
 	metrics *prometheus.Registry
 }
@@ -89,10 +90,11 @@ func (s *Server) calls() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("/gate/approve", say(http.StatusOK, "OK"))
 	m.HandleFunc("/gate/halt", say(http.StatusForbidden, "Forbidden"))
+	m.HandleFunc(gateKey.path+"/check", s.called(s.gate(gateKey, s.check)))
+	m.HandleFunc(rollbackKey.path+"/check", s.called(s.gate(rollbackKey, s.checkSwitch)))
 	for _, kind := range []gateKind{gateKey, rollbackKey} {
-		m.HandleFunc(kind.path+"/check", s.called(s.gate(kind, s.check)))
-		m.HandleFunc(kind.path+"/open", s.called(s.gate(kind, s.turn(true))))
-		m.HandleFunc(kind.path+"/close", s.called(s.gate(kind, s.turn(false))))
+		m.HandleFunc(kind.path+"/open", s.called(s.gate(kind, s.turn(kind, true))))
+		m.HandleFunc(kind.path+"/close", s.called(s.gate(kind, s.turn(kind, false))))
 	}
 	m.HandleFunc("/{$}", s.called(s.task))
 	return m

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
 )
 
 // tester is a load tester that listens.
@@ -112,15 +114,54 @@ func TestGates(t *testing.T) {
 			}
 			mine := `{"name":"podinfo","namespace":"test"}`
 			is(tc.kind+"/check", mine, "Forbidden", 403)
-			is(tc.kind+"/open", mine, "", 202)
+			is(tc.kind+"/open", mine, "The "+tc.kind[1:]+" of test/podinfo is open.", 202)
 			is(tc.kind+"/check", mine, "Approved", 200)
 			is(tc.kind+"/check", ofOther, "Forbidden", 403)
 			is(tc.sibling+"/check", mine, "Forbidden", 403)
-			is(tc.kind+"/close", mine, "", 202)
+			is(tc.kind+"/close", mine, "The "+tc.kind[1:]+" of test/podinfo is closed.", 202)
 			is(tc.kind+"/check", mine, "Forbidden", 403)
 			require.Empty(t, x.srv.gates.(*Memory).open, "Closed gates are forgotten.")
 		})
 	}
+}
+
+// TestSwitchLeftOpen has a switch end the rollout that it was opened in, and none after it.
+func TestSwitchLeftOpen(t *testing.T) {
+	asks := func(phase, checksum string) string {
+		return `{"name":"podinfo","namespace":"test","phase":"` + phase + `","checksum":"` + checksum + `"}`
+	}
+	ns := kubetest.Namespace(t)
+	for name, x := range map[string]tester{"Memory": newTester(t, Options{}), "ConfigMap": replica(t, ns)} {
+		t.Run(name, func(t *testing.T) {
+			is := func(body string, want int, reason string) {
+				t.Helper()
+				code, said := x.post("/rollback/check", body)
+				require.Equal(t, want, code, "%s: %s", reason, said)
+			}
+			x.post("/rollback/open", of("podinfo"))
+			is(asks("Progressing", "a"), 200, "it is open")
+			is(asks("Promoting", "a"), 200, "and stays so for the same rollout")
+			is(of("podinfo"), 200, "as everybody sees")
+			is(asks("Waiting", "a"), 403, "a revision that waits is another one")
+			is(asks("Progressing", "b"), 403, "and so is the next")
+			is(of("podinfo"), 403, "it is closed by that")
+			x.post("/rollback/open", of("podinfo"))
+			is(asks("Waiting", "b"), 200, "it can be opened again")
+		})
+	}
+}
+
+// TestMisspeltGate has whoever opens a gate told that nobody asks for it.
+func TestMisspeltGate(t *testing.T) {
+	x := newTester(t, Options{})
+	_, said := x.post("/gate/open", of("podinf"))
+	require.Equal(t, "The gate of test/podinf is open. No Canary of this name has asked for it since the load tester began, nor has any other.", said)
+	x.post("/gate/check", of("podinfo"))
+	x.post("/rollback/check", of("other"))
+	_, said = x.post("/gate/open", of("podinf"))
+	require.Equal(t, "The gate of test/podinf is open. No Canary of this name has asked for it since the load tester began; asked for were those of test/podinfo.", said)
+	_, said = x.post("/gate/open", of("podinfo"))
+	require.Equal(t, "The gate of test/podinfo is open.", said)
 }
 
 func TestGatesHaveKeysOfTheirOwn(t *testing.T) {
@@ -134,7 +175,10 @@ func TestGatesHaveKeysOfTheirOwn(t *testing.T) {
 // broken is a place for gates that cannot be reached.
 type broken struct{}
 
-func (broken) Open(context.Context, string) (bool, error)     { return true, io.ErrUnexpectedEOF }
+func (broken) Open(context.Context, string) (bool, error) { return true, io.ErrUnexpectedEOF }
+func (broken) OpenFor(context.Context, string, string) (bool, error) {
+	return true, io.ErrUnexpectedEOF
+}
 func (broken) Turn(_ context.Context, _ string, _ bool) error { return io.ErrUnexpectedEOF }
 
 func TestGatesThatCannotBeReached(t *testing.T) {
@@ -165,7 +209,7 @@ func TestToken(t *testing.T) {
 		"Health":       {reason: "A kubelet has no token.", path: "/healthz", code: 200},
 		"Measurements": {reason: "Nor has Prometheus.", path: "/metrics", code: 200},
 	}
-	x := newTester(t, Options{Token: "s3cret"})
+	x := newTester(t, Options{Token: DigestOf("s3cret")})
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			req, err := http.NewRequest(http.MethodPost, x.url+tc.path, strings.NewReader(`{"name":"podinfo","namespace":"test"}`))

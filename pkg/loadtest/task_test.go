@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 )
@@ -318,4 +319,23 @@ func TestPanicFailsACommand(t *testing.T) {
 	cancel()
 	s.runner.wait()
 	require.InDelta(t, 2, testutil.ToFloat64(s.runner.done.WithLabelValues(typeNgrinder, "failed")), 0)
+}
+
+// TestCommandsAreNotLoggedWhole runs commands with a password in them.
+func TestCommandsAreNotLoggedWhole(t *testing.T) {
+	for command, want := range map[string]string{
+		"true --header 's3cret-token'": "true (28 bytes, ",
+		"PASSWORD=s3cret-token true":   "PASSWORD (26 bytes, ",
+		"s3cret-token=x":               "s3cret-token (14 bytes, ", // the name of a variable is none
+	} {
+		require.Contains(t, summary(command), want)
+	}
+	var log strings.Builder
+	x := newTester(t, Options{Log: funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{})})
+	code, _ := x.call("/", map[string]string{"type": "bash", "cmd": "true --header 's3cret-token'"})
+	require.Equal(t, 200, code)
+	x.call("/", map[string]string{"type": "bash", "cmd": "false --header 's3cret-token'"})
+	require.Contains(t, log.String(), `"command"="true (28 bytes`)
+	require.Contains(t, log.String(), `"command"="false (29 bytes`)
+	require.NotContains(t, log.String(), "s3cret")
 }

@@ -3,16 +3,35 @@ package loadtest
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
+	"errors"
 	"net/http"
 	"strings"
 )
 
+// Digest is the SHA-256 of a token: what callers bear can't be told from it.
+type Digest [sha256.Size]byte
+
+// ParseDigest reads a digest as sha256sum prints it.
+func ParseDigest(text string) (*Digest, error) {
+	raw, err := hex.DecodeString(strings.TrimSpace(text))
+	if err != nil || len(raw) != sha256.Size {
+		return nil, errors.New("not the 64 hexadecimal digits of a SHA-256")
+	}
+	return (*Digest)(raw), nil
+}
+
+// DigestOf is the digest of a token.
+func DigestOf(token string) *Digest {
+	d := Digest(sha256.Sum256([]byte(token)))
+	return &d
+}
+
 // bearing lets only callers with a token through; without a token to bear it lets everybody.
-func bearing(token string, next http.Handler) http.Handler {
-	if token == "" {
+func bearing(want *Digest, next http.Handler) http.Handler {
+	if want == nil {
 		return next
 	}
-	want := sha256.Sum256([]byte(token))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		// Hashes have one length, and comparing them takes one time: neither tells of the token.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -261,7 +262,7 @@ func ofEach(t *testing.T, name string, apart bool, series func(e exporter) []str
 		t.Run(family, func(t *testing.T) {
 			p, err := NewPrometheus(metrictest.Serve(t, series(e)...), Options{})
 			require.NoError(t, err)
-			got, err := p.(Sampler).Samples(t.Context(), e.query(t, name))
+			got, err := p.(Sampler).Samples(t.Context(), e.query(t, name), time.Time{})
 			if none {
 				require.ErrorIs(t, err, ErrNoData, "%v", got)
 				require.NotErrorIs(t, err, ErrNaN)
@@ -374,14 +375,14 @@ func TestSamplesOfSeries(t *testing.T) {
 				side        string
 				good, total float64
 			}{{e.canary, 120, 180}, {e.primary, 360, 360}} {
-				found, err := p.(Sampler).Samples(t.Context(), e.ofSide(t, SuccessRate, of.side))
+				found, err := p.(Sampler).Samples(t.Context(), e.ofSide(t, SuccessRate, of.side), time.Time{})
 				require.NoError(t, err)
 				counts := map[string]float64{}
 				for _, f := range found {
 					counts[f.Labels["count"]] = f.Value
 				}
 				require.Equal(t, map[string]float64{"success": of.good, "total": of.total}, counts)
-				found, err = p.(Sampler).Samples(t.Context(), e.ofSide(t, Duration, of.side))
+				found, err = p.(Sampler).Samples(t.Context(), e.ofSide(t, Duration, of.side), time.Time{})
 				require.NoError(t, err)
 				buckets := map[string]float64{}
 				for _, f := range found {
@@ -472,7 +473,7 @@ func TestIstioCodes(t *testing.T) {
 			require.NoError(t, err)
 			query, err := Render(text, podinfo())
 			require.NoError(t, err)
-			counts, err := p.(Sampler).Samples(t.Context(), query)
+			counts, err := p.(Sampler).Samples(t.Context(), query, time.Time{})
 			require.NoError(t, err)
 			found := map[string]float64{}
 			for _, c := range counts {

@@ -35,11 +35,17 @@ func newCloudwatch(c config) (Provider, error) {
 	if c.spec.Region == "" {
 		return nil, lacks("spec.provider.region", c.spec.Type)
 	}
-	// It may be left out; it is for private endpoints, and for servers of the same API.
+	if !awsRegion.MatchString(c.spec.Region) {
+		return nil, &FieldError{Field: "spec.provider.region", Problem: "is not the name of a region"}
+	}
+	// It may be left out; it is for private endpoints.
 	if c.address != "" {
 		if _, err := outbound.ParseURL(c.address); err != nil {
 			return nil, fmt.Errorf("the address %w", err)
 		}
+	}
+	if err := c.identity(awsHosts); err != nil {
+		return nil, err
 	}
 	return c.ambientTrust()
 }

@@ -36,12 +36,15 @@ func read(ctx context.Context, c Cluster, path string, out any) error {
 
 // poll looks until there is nothing left to wait for. The first look is at once: a round that is repeated may find
 // that all is over.
-func poll(ctx context.Context, look func() (ended bool, err error)) error {
+func (c config) poll(ctx context.Context, look func() (ended bool, err error)) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
 		if ended, err := look(); ended || err != nil {
 			return err
+		}
+		if c.Waiting != nil {
+			c.Waiting()
 		}
 		select {
 		case <-ctx.Done():

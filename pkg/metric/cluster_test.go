@@ -90,6 +90,7 @@ const template = `{"metadata":{"labels":{"team":"shop"},"annotations":{"about":"
 
 func settings(w *world, round string) metric.Settings {
 	return metric.Settings{
+		Quote:     true,
 		Namespace: "shop",
 		Cluster:   w.raw,
 		Timeout:   20 * time.Second,

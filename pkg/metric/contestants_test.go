@@ -137,7 +137,7 @@ func contestants(t testing.TB) map[v1beta1.MetricProviderType]contestant {
 // provider is the contestant's entry in a template, and the settings that go with it.
 func (c contestant) provider(t testing.TB, kind v1beta1.MetricProviderType, url string) (v1beta1.MetricProvider, Settings) {
 	p := v1beta1.MetricProvider{Type: kind, Address: url, Region: "eu-central-1"}
-	s := Settings{Namespace: "shop", Pool: NewPool()}
+	s := Settings{Namespace: "shop", Quote: true, Pool: NewPool(nil)}
 	if c.secret != nil {
 		p.SecretRef = &v1beta1.SecretRef{Name: "credentials"}
 		s.Secret = map[string][]byte{}
@@ -149,6 +149,7 @@ func (c contestant) provider(t testing.TB, kind v1beta1.MetricProviderType, url 
 	case "stackdriver":
 		s.Secret["serviceAccountKey"] = accountKey(t, url)
 	case "cloudwatch":
+		s.elsewhere = true
 		t.(interface{ Setenv(k, v string) }).Setenv("AWS_ACCESS_KEY_ID", "reader")
 		t.(interface{ Setenv(k, v string) }).Setenv("AWS_SECRET_ACCESS_KEY", "s3cret-environment")
 	case "web":

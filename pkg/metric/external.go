@@ -101,7 +101,13 @@ func (e *external) target(query string) (string, url.Values, error) {
 	}
 	// A name with slashes, or "..", could lead out of this API, to any object that the operator may read.
 	if namespace == "" || name == "" || len(content.IsPathSegmentName(namespace)) > 0 || len(content.IsPathSegmentName(name)) > 0 {
-		return "", nil, fmt.Errorf("the query %s is not of the form [namespace/]metric?labelSelector=key%%3Dvalue", shown(query))
+		return "", nil, fmt.Errorf("the query %s is not of the form [namespace/]metric?labelSelector=key%%3Dvalue", written(query))
+	}
+	// A server at an address of the template's is not asked in the operator's name.
+	if e.server == nil {
+		if err := e.mayRead(namespace); err != nil {
+			return "", nil, err
+		}
 	}
 	return "/apis/external.metrics.k8s.io/v1beta1/namespaces/" + url.PathEscape(namespace) + "/" + url.PathEscape(name), values, nil
 }

@@ -55,7 +55,7 @@ func FuzzAnswers(f *testing.F) {
 	var next atomic.Pointer[http.HandlerFunc]
 	server := httptest.NewServer(tokens(func(w http.ResponseWriter, r *http.Request) { (*next.Load())(w, r) }))
 	f.Cleanup(server.Close)
-	pool := NewPool() // keeps connections, or ports would run out
+	pool := NewPool(nil) // keeps connections, or ports would run out
 	f.Fuzz(func(t *testing.T, which uint8, code uint16, text []byte) {
 		kind := v1beta1.MetricProviderType(kinds[int(which)%len(kinds)])
 		h := answering(200+int(code)%400, string(text))

@@ -19,6 +19,7 @@ type guarded struct {
 	name    string
 	timeout time.Duration
 	secrets outbound.Secrets
+	quote   bool // what the server says is shown
 }
 
 // sampling is a guarded provider of which the elements can be told apart.
@@ -36,10 +37,9 @@ type Explainer interface {
 	Explain() string
 }
 
-func guard(p Provider, name string, timeout time.Duration, s outbound.Secrets) Provider {
-	g := guarded{next: p, name: name, timeout: timeout, secrets: s}
+func guard(g guarded) Provider {
 	// No provider is both. One that became so would need a third type here.
-	switch p.(type) {
+	switch g.next.(type) {
 	case Sampler:
 		return sampling{g}
 	case Explainer:
@@ -62,11 +62,11 @@ func (g guarded) Query(ctx context.Context, query string) (float64, error) {
 	return value, nil
 }
 
-func (s sampling) Samples(ctx context.Context, query string) ([]Sample, error) {
+func (s sampling) Samples(ctx context.Context, query string, at time.Time) ([]Sample, error) {
 	within, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	// NaN elements are left in: whether one of many spoils an answer is for the caller to say.
-	found, err := s.next.(Sampler).Samples(within, query)
+	found, err := s.next.(Sampler).Samples(within, query, at)
 	if err != nil {
 		return nil, s.told(ctx, err)
 	}
@@ -88,7 +88,7 @@ func (g guarded) told(ctx context.Context, err error) error {
 	if !strings.HasPrefix(err.Error(), g.name+" ") {
 		err = fmt.Errorf("%s: %w", g.name, err)
 	}
-	return g.secrets.HideError(err)
+	return g.secrets.HideError(quoting(err, g.quote))
 }
 
 // SecretsOf is all that is secret about a provider. Errors of vendors' libraries are not ours to word, and many servers

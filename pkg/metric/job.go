@@ -93,6 +93,10 @@ func (c config) render() (*batchv1.Job, error) {
 		return nil, fmt.Errorf("spec.job is a %s, not a Job", made.Kind)
 	}
 	c.complete(made)
+	harden(made)
+	if c.Restricted {
+		return made, restricted(made)
+	}
 	return made, nil
 }
 
@@ -165,7 +169,7 @@ func (j *job) Query(ctx context.Context, _ string) (float64, error) {
 		return 0, fmt.Errorf("making Job %q: %w", j.name, err)
 	}
 	var value float64
-	err := poll(ctx, func() (ended bool, err error) {
+	err := j.poll(ctx, func() (ended bool, err error) {
 		value, ended, err = j.look(ctx)
 		return ended, err
 	})

@@ -12,6 +12,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // Of a log that is shown, in lines and bytes.
@@ -66,7 +68,7 @@ func stuckReason(pods []corev1.Pod) string {
 			switch c.State.Waiting.Reason {
 			// Reasons as the kubelet writes them; there are no constants of the API for them.
 			case "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError":
-				return fmt.Sprintf("%s: %s", c.State.Waiting.Reason, said(c.State.Waiting.Message))
+				return fmt.Sprintf("%s: %s", c.State.Waiting.Reason, outbound.Line(c.State.Waiting.Message, maxText))
 			}
 		}
 	}

@@ -43,6 +43,11 @@ func (k *keptn) Query(ctx context.Context, query string) (float64, error) {
 			return 0, keptnForm(query)
 		}
 	}
+	if len(parts) > 1 {
+		if err := k.mayRead(parts[1]); err != nil {
+			return 0, err
+		}
+	}
 	switch {
 	case parts[0] == "keptnmetric" && len(parts) == 3:
 		return k.metric(ctx, parts[1], parts[2])
@@ -53,7 +58,7 @@ func (k *keptn) Query(ctx context.Context, query string) (float64, error) {
 }
 
 func keptnForm(query string) error {
-	return fmt.Errorf("the query %s is neither keptnmetric/namespace/name nor analysis/namespace/definition/duration/key=value", shown(query))
+	return fmt.Errorf("the query %s is neither keptnmetric/namespace/name nor analysis/namespace/definition/duration/key=value", written(query))
 }
 
 // at is where objects of a kind are, in the version that the cluster prefers.
@@ -140,7 +145,7 @@ func (k *keptn) analysis(ctx context.Context, p []string) (float64, error) {
 		return 0, err
 	}
 	at := path + "/" + a.Metadata.Name
-	err = poll(ctx, func() (bool, error) {
+	err = k.poll(ctx, func() (bool, error) {
 		err := read(ctx, k.Cluster, at, &a)
 		// The state of an Analysis that has its result, whether it passed or not.
 		return a.Status.State == "Completed", err
@@ -167,7 +172,7 @@ func keptnArgs(text string) (map[string]string, error) {
 		}
 		key, value, found := strings.Cut(pair, "=")
 		if !found {
-			return nil, fmt.Errorf("the argument %s is not of the form key=value", shown(pair))
+			return nil, fmt.Errorf("the argument %s is not of the form key=value", written(pair))
 		}
 		args[key] = value
 	}

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Provider is a monitoring system.
@@ -35,9 +36,9 @@ var ErrNaN = fmt.Errorf("%w: the result is not a number", ErrNoData)
 // Sampler is a provider that can tell the elements of an answer apart.
 // It is an interface of its own, since most systems return one number: a comparison has to refuse those by name.
 type Sampler interface {
-	// Samples returns all elements of a query's answer at one time, NaN ones among others too. It wraps ErrNoData when
-	// there are none, and ErrNaN when a NaN is all there is.
-	Samples(ctx context.Context, query string) ([]Sample, error)
+	// Samples returns all elements of a query's answer at one time, NaN ones among others too; zero is now, by the
+	// system's clock. It wraps ErrNoData when there are none, and ErrNaN when a NaN is all there is.
+	Samples(ctx context.Context, query string, at time.Time) ([]Sample, error)
 }
 
 // Sample is one element of an answer.

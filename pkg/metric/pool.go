@@ -17,8 +17,9 @@ const (
 	largeAnswers = 8
 	// idleConns is for a round of one Canary, which asks for all its metrics at once.
 	idleConns = 32
-	// openConns keeps a thousand rounds that are due at once from taking as many ports.
-	openConns = 128
+	// sharedConns, and one for each namespace, keep a thousand rounds that are due at once from taking as many ports. One
+	// namespace alone gets half of them.
+	ownConns, sharedConns = 1, 256
 	// caKey is the key of a Secret with the certificates of authorities, in PEM.
 	caKey = "ca.crt"
 )
@@ -29,20 +30,25 @@ const (
 type Pool struct {
 	// One for all who trust what the system does. It is never forgotten.
 	client *http.Client
+	own    *http.Client // for what the operator's flags name, and its own credentials: it dials every address
+	to     *outbound.Addresses
 	large  *outbound.Large
+	hosts  *outbound.Hosts
 	mu     sync.Mutex
 	known  *lru.Cache
 }
 
-// NewPool makes an empty pool.
-func NewPool() *Pool {
-	p := &Pool{large: outbound.NewLarge(largeAnswers), known: lru.NewWithEvictionFunc(poolSize, forget)}
+// NewPool makes an empty pool. What Canaries and templates name is dialled at those addresses only; nil: at all.
+func NewPool(to *outbound.Addresses) *Pool {
+	p := &Pool{large: outbound.NewLarge(largeAnswers), hosts: outbound.NewHosts(ownConns, sharedConns), known: lru.NewWithEvictionFunc(poolSize, forget)}
+	p.own = outbound.NewClient(p.options())
+	p.to = to
 	p.client = outbound.NewClient(p.options())
 	return p
 }
 
 func (p *Pool) options() outbound.Options {
-	return outbound.Options{OpenConns: openConns, IdleConns: idleConns, Large: p.large}
+	return outbound.Options{Hosts: p.hosts, IdleConns: idleConns, Large: p.large, Addresses: p.to}
 }
 
 // forget lets go of connections: a transport that is dropped with open ones keeps them, and itself, until they time out.
@@ -53,11 +59,18 @@ func forget(_ lru.Key, kept any) {
 }
 
 // Prometheus is the provider for an address.
-// It is for -metrics-server and spec.metricsServer, which have no template, Secret or headers. It is not guarded,
-// and keeps the promises of the package by itself.
+// It is for spec.metricsServer, as Own is for -metrics-server, which have no template, Secret or headers. What it says is
+// not quoted.
 func (p *Pool) Prometheus(address string) (Provider, error) {
 	return kept(p, "prometheus "+address, func() (Provider, error) {
 		return NewPrometheus(address, Options{Client: p.client})
+	})
+}
+
+// Own is the provider for the address that the operator's flags name, wherever that is. What it says is quoted.
+func (p *Pool) Own(address string) (Provider, error) {
+	return kept(p, "own prometheus "+address, func() (Provider, error) {
+		return NewPrometheus(address, Options{Client: p.own, Quote: true})
 	})
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 func TestPoolKeepsProviders(t *testing.T) {
-	p := NewPool()
+	p := NewPool(nil)
 	first, err := p.Prometheus("http://a:9090")
 	require.NoError(t, err)
 	again, err := p.Prometheus("http://a:9090")
@@ -21,7 +21,7 @@ func TestPoolKeepsProviders(t *testing.T) {
 }
 
 func TestPoolIsBounded(t *testing.T) {
-	p := NewPool()
+	p := NewPool(nil)
 	for i := range 10 * poolSize {
 		_, err := p.Prometheus(fmt.Sprintf("http://host-%d:9090", i))
 		require.NoError(t, err)
@@ -30,14 +30,14 @@ func TestPoolIsBounded(t *testing.T) {
 }
 
 func TestPoolRemembersNoMistakes(t *testing.T) {
-	p := NewPool()
+	p := NewPool(nil)
 	_, err := p.Prometheus("nowhere")
 	require.Error(t, err)
 	require.Zero(t, p.known.Len(), "What could not be made is not kept.")
 }
 
 func TestPoolIsSharedByRollouts(t *testing.T) {
-	p := NewPool()
+	p := NewPool(nil)
 	var all sync.WaitGroup
 	for i := range 50 {
 		all.Go(func() {

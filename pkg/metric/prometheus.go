@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -21,6 +23,7 @@ import (
 type Options struct {
 	Client  *http.Client  // nil: one of its own
 	Timeout time.Duration // of a query; zero: 5s
+	Quote   bool          // what the server says is shown in errors
 }
 
 const (
@@ -40,6 +43,32 @@ type prometheus struct {
 //
 // Source: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
 func NewPrometheus(address string, o Options) (Provider, error) {
+	made, err := openPrometheus(address, o)
+	if err != nil {
+		return nil, err
+	}
+	return &alone{prometheus: made, quote: o.Quote}, nil
+}
+
+// alone is a server that is asked without a guard.
+type alone struct {
+	*prometheus
+	quote bool
+}
+
+// Query is the server's, with what it said in errors or without.
+func (a *alone) Query(ctx context.Context, query string) (float64, error) {
+	value, err := a.prometheus.Query(ctx, query)
+	return value, quoting(err, a.quote)
+}
+
+// Samples is the server's, with what it said in errors or without.
+func (a *alone) Samples(ctx context.Context, query string, at time.Time) ([]Sample, error) {
+	found, err := a.prometheus.Samples(ctx, query, at)
+	return found, quoting(err, a.quote)
+}
+
+func openPrometheus(address string, o Options) (*prometheus, error) {
 	u, err := outbound.ParseURL(address)
 	if err != nil {
 		return nil, fmt.Errorf("the address of prometheus %w", err)
@@ -57,19 +86,32 @@ func NewPrometheus(address string, o Options) (Provider, error) {
 	return &prometheus{host: u.Host, api: promv1.NewAPI(entire{c}), timeout: o.Timeout}, nil
 }
 
-// entire refuses an answer that VictoriaMetrics marks as partial, by a field that the library does not read.
+// entire refuses an answer that VictoriaMetrics marks as partial, by a field that the library does not read. To a question
+// about a time it wants the answer of that time: VictoriaMetrics takes one within the last half minute for half a minute
+// ago, unless it is told not to. Others do not know the word.
 //
-// Source: https://docs.victoriametrics.com/victoriametrics/cluster-victoriametrics/#cluster-availability
+// Sources: https://docs.victoriametrics.com/victoriametrics/cluster-victoriametrics/#cluster-availability,
+// https://docs.victoriametrics.com/victoriametrics/single-server-victoriametrics/#prometheus-querying-api-enhancements
 type entire struct{ api.Client }
 
 func (e entire) Do(ctx context.Context, r *http.Request) (*http.Response, []byte, error) {
+	if ctx.Value(ofTime{}) != nil {
+		asked := r.URL.Query()
+		asked.Set("nocache", "1")
+		r.URL.RawQuery = asked.Encode()
+	}
 	resp, body, err := e.Client.Do(ctx, r)
 	// No text in JSON can hold these bytes: its quotes are escaped.
 	if err == nil && bytes.Contains(body, []byte(`"isPartial":true`)) {
-		return resp, body, errors.New("the server says that its answer is partial")
+		return resp, body, errPartial
 	}
 	return resp, body, err
 }
+
+// ofTime is what the context of a question about a time has.
+type ofTime struct{}
+
+var errPartial = errors.New("the server says that its answer is partial")
 
 // newPrometheus asks with the credentials and headers of a template.
 func newPrometheus(c config) (Provider, error) {
@@ -80,7 +122,7 @@ func newPrometheus(c config) (Provider, error) {
 	// A copy with the same connections below: the client is shared, and these headers are one template's.
 	client := *c.client
 	client.Transport = withHeader{next: c.client.Transport, header: h}
-	return NewPrometheus(c.address, Options{Client: &client, Timeout: c.Timeout})
+	return openPrometheus(c.address, Options{Client: &client, Timeout: c.Timeout})
 }
 
 // withHeader sends headers along with every request.
@@ -104,7 +146,7 @@ func (h withHeader) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // Query runs an instant query and takes its scalar, or the last element of its vector.
 func (p *prometheus) Query(ctx context.Context, query string) (float64, error) {
-	found, err := p.Samples(ctx, query)
+	found, err := p.Samples(ctx, query, time.Time{})
 	if err != nil {
 		return 0, err
 	}
@@ -117,13 +159,15 @@ func (p *prometheus) Query(ctx context.Context, query string) (float64, error) {
 }
 
 // Samples runs an instant query and takes all elements of its vector. A scalar is one without labels. A single NaN is
-// ErrNaN.
-func (p *prometheus) Samples(ctx context.Context, query string) ([]Sample, error) {
+// ErrNaN. Of the zero time nothing is sent: the server's clock, not ours, is that of its samples.
+func (p *prometheus) Samples(ctx context.Context, query string, at time.Time) ([]Sample, error) {
 	// Not the client's timeout: it is shared by those who have others.
 	within, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	// The server's clock, not ours, is that of its samples: no time is sent.
-	v, warnings, err := p.api.Query(within, query, time.Time{})
+	if !at.IsZero() {
+		within = context.WithValue(within, ofTime{}, true)
+	}
+	v, warnings, err := p.api.Query(within, query, at)
 	if err != nil {
 		return nil, fmt.Errorf("prometheus %q: %w", p.host, p.cause(ctx, err))
 	}
@@ -150,12 +194,29 @@ func (p *prometheus) cause(ctx context.Context, err error) error {
 	if errors.As(err, &large) {
 		return large
 	}
-	var said *promv1.Error
+	var told *promv1.Error
 	// A server may repeat the query, or be a proxy that answers with a page. The text ends in a condition.
-	if errors.As(err, &said) && len(said.Msg) > maxText {
-		return fmt.Errorf("%s: %.*s…", said.Type, maxText, said.Msg)
+	if errors.As(err, &told) && !ofStatus.MatchString(told.Msg) {
+		return fmt.Errorf("%s: %s", shownType(told.Type), said(told.Msg))
 	}
-	return outbound.Cause(err)
+	var sending *url.Error
+	if told != nil || errors.Is(err, errPartial) || errors.As(err, &sending) || ctx.Err() != nil {
+		return outbound.Cause(err)
+	}
+	// The library's errors of decoding repeat the answer.
+	return fmt.Errorf("the answer cannot be read: %s", said(err.Error()))
+}
+
+// ofStatus is the library's own text about a status code.
+var ofStatus = regexp.MustCompile(`^(client error:|server error:|bad response code) \d{3}$`)
+
+// shownType is a type of errors of the interface; any other is the server's own word.
+func shownType(t promv1.ErrorType) string {
+	switch t {
+	case promv1.ErrBadData, promv1.ErrTimeout, promv1.ErrCanceled, promv1.ErrExec, promv1.ErrBadResponse, promv1.ErrServer, promv1.ErrClient:
+		return string(t)
+	}
+	return said(string(t))
 }
 
 // incomplete is the first warning: that a part of the servers behind this one did not answer, or that some series could

@@ -89,7 +89,7 @@ func TestPrometheusPicksTheNumber(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			p, err := NewPrometheus(serve(t, tc.answer).URL, Options{})
+			p, err := NewPrometheus(serve(t, tc.answer).URL, Options{Quote: true})
 			require.NoError(t, err)
 			got, err := p.Query(t.Context(), "up")
 			require.NoError(t, err, tc.reason)
@@ -133,9 +133,9 @@ func TestPrometheusSamples(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			p, err := NewPrometheus(serve(t, tc.answer).URL, Options{})
+			p, err := NewPrometheus(serve(t, tc.answer).URL, Options{Quote: true})
 			require.NoError(t, err)
-			got, err := p.(Sampler).Samples(t.Context(), "up")
+			got, err := p.(Sampler).Samples(t.Context(), "up", time.Time{})
 			if tc.err != "" {
 				require.ErrorContains(t, err, tc.err, tc.reason)
 				return
@@ -147,9 +147,9 @@ func TestPrometheusSamples(t *testing.T) {
 }
 
 func TestPrometheusSamplesNaN(t *testing.T) {
-	p, err := NewPrometheus(serve(t, result("vector", `[{"metric":{},"value":[1,"NaN"]},{"metric":{},"value":[1,"2"]}]`)).URL, Options{})
+	p, err := NewPrometheus(serve(t, result("vector", `[{"metric":{},"value":[1,"NaN"]},{"metric":{},"value":[1,"2"]}]`)).URL, Options{Quote: true})
 	require.NoError(t, err)
-	got, err := p.(Sampler).Samples(t.Context(), "up")
+	got, err := p.(Sampler).Samples(t.Context(), "up", time.Time{})
 	require.NoError(t, err, "What one NaN among others means is for who asked to say.")
 	require.Len(t, got, 2)
 	require.True(t, math.IsNaN(got[0].Value))
@@ -257,7 +257,7 @@ func TestPrometheusHasNoNumber(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			p, err := NewPrometheus(serve(t, tc.answer).URL, Options{Timeout: time.Minute})
+			p, err := NewPrometheus(serve(t, tc.answer).URL, Options{Quote: true, Timeout: time.Minute})
 			require.NoError(t, err)
 			_, err = p.Query(t.Context(), "up")
 			require.ErrorContains(t, err, tc.want, tc.reason)
@@ -302,12 +302,34 @@ func TestPrometheusRequest(t *testing.T) {
 		got.user, got.word, _ = r.BasicAuth()
 		result("scalar", `[1,"1"]`)(w, r)
 	})
-	p, err := NewPrometheus(strings.Replace(s.URL, "http://", "http://reader:s3cret@", 1)+"/prom/", Options{})
+	p, err := NewPrometheus(strings.Replace(s.URL, "http://", "http://reader:s3cret@", 1)+"/prom/", Options{Quote: true})
 	require.NoError(t, err)
 	_, err = p.Query(t.Context(), `sum(up{job="a"})`)
 	require.NoError(t, err)
 	require.Equal(t, seen{path: "/prom/api/v1/query", query: `sum(up{job="a"})`, user: "reader", word: "s3cret"}, got,
 		"The path is kept, credentials are sent, and the time is left to the server.")
+}
+
+func TestPrometheusTime(t *testing.T) {
+	type seen struct{ method, query, at, cached string }
+	for name, refuses := range map[string]string{"Post": "", "Get": http.MethodPost} {
+		t.Run(name, func(t *testing.T) {
+			var got seen
+			s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == refuses {
+					w.WriteHeader(http.StatusForbidden)
+					return
+				}
+				got = seen{method: r.Method, query: r.FormValue("query"), at: r.FormValue("time"), cached: r.FormValue("nocache")}
+				result("scalar", `[1,"1"]`)(w, r)
+			})
+			p, err := NewPrometheus(s.URL, Options{Quote: true})
+			require.NoError(t, err)
+			_, err = p.(Sampler).Samples(t.Context(), "up", time.Unix(1700000000, 0))
+			require.NoError(t, err)
+			require.Equal(t, seen{method: strings.ToUpper(name), query: "up", at: "1700000000", cached: "1"}, got, "VictoriaMetrics would answer for another time.")
+		})
+	}
 }
 
 func TestPrometheusFallsBackToGet(t *testing.T) {
@@ -320,7 +342,7 @@ func TestPrometheusFallsBackToGet(t *testing.T) {
 		query = r.URL.Query().Get("query")
 		result("scalar", `[1,"1"]`)(w, r)
 	})
-	p, err := NewPrometheus(s.URL, Options{})
+	p, err := NewPrometheus(s.URL, Options{Quote: true})
 	require.NoError(t, err)
 	got, err := p.Query(t.Context(), "up")
 	require.NoError(t, err, "A proxy may let nothing but GET through.")
@@ -355,7 +377,7 @@ func TestPrometheusEnds(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			p, err := NewPrometheus(serve(t, stalled).URL, Options{Timeout: tc.timeout})
+			p, err := NewPrometheus(serve(t, stalled).URL, Options{Quote: true, Timeout: tc.timeout})
 			require.NoError(t, err)
 			_, err = p.Query(tc.ctx, "up")
 			require.ErrorContains(t, err, tc.want, tc.reason)
@@ -365,9 +387,9 @@ func TestPrometheusEnds(t *testing.T) {
 }
 
 func TestPrometheusDefaultTimeout(t *testing.T) {
-	p, err := NewPrometheus("http://prometheus:9090", Options{})
+	p, err := NewPrometheus("http://prometheus:9090", Options{Quote: true})
 	require.NoError(t, err)
-	require.Equal(t, 5*time.Second, p.(*prometheus).timeout, "The interface's own timeout.")
+	require.Equal(t, 5*time.Second, p.(*alone).timeout, "The interface's own timeout.")
 }
 
 func TestPrometheusAddress(t *testing.T) {
@@ -382,7 +404,7 @@ func TestPrometheusAddress(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := NewPrometheus(tc.address, Options{})
+			_, err := NewPrometheus(tc.address, Options{Quote: true})
 			require.ErrorContains(t, err, tc.want, tc.reason)
 			require.NotContains(t, err.Error(), "s3cret", tc.reason)
 		})
@@ -408,7 +430,7 @@ func TestPrometheusKeepsSecrets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, tc.answer)
 			address := strings.Replace(s.URL, "http://", "http://reader:s3cret@", 1) + "/k3y?token=t0ken"
-			p, err := NewPrometheus(address, Options{Timeout: 50 * time.Millisecond})
+			p, err := NewPrometheus(address, Options{Quote: true, Timeout: 50 * time.Millisecond})
 			require.NoError(t, err)
 			_, err = p.Query(t.Context(), "up")
 			require.Error(t, err, tc.reason)
@@ -423,7 +445,7 @@ func TestPrometheusKeepsSecrets(t *testing.T) {
 func TestPrometheusErrorsAreDeterministic(t *testing.T) {
 	s := httptest.NewServer(nil)
 	s.Close()
-	p, err := NewPrometheus(s.URL, Options{})
+	p, err := NewPrometheus(s.URL, Options{Quote: true})
 	require.NoError(t, err)
 	_, first := p.Query(t.Context(), "up")
 	_, second := p.Query(t.Context(), "up")
@@ -439,7 +461,7 @@ func TestAnswersAreJSON(t *testing.T) {
 }
 
 func BenchmarkPrometheusQuery(b *testing.B) {
-	p, err := NewPrometheus(serve(b, result("vector", `[{"metric":{},"value":[1,"99.9"]}]`)).URL, Options{})
+	p, err := NewPrometheus(serve(b, result("vector", `[{"metric":{},"value":[1,"99.9"]}]`)).URL, Options{Quote: true})
 	require.NoError(b, err)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -127,9 +127,6 @@ func (r *rest) send(ctx context.Context, method, to string, body []byte) (int, [
 	return resp.StatusCode, text, nil
 }
 
-// said is the beginning of what somebody else has said.
-func said(text string) string { return outbound.Line(text, maxText) }
-
 // unreadable leaves out of a JSON error the offsets, which help nobody, but not the field.
 // Nor are the names of Go's types, which the library's own text has.
 func unreadable(err error) error {

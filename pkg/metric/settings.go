@@ -14,22 +14,30 @@ import (
 
 // Settings are what a provider needs to know beside its entry in a MetricTemplate.
 type Settings struct {
-	Secret    map[string][]byte // data of the Secret that the template names; nil: it names none
-	Interval  time.Duration     // how far the metric looks back; zero: one minute
-	Timeout   time.Duration     // of a query; zero: see New
-	Namespace string            // of the Canary
-	Vars      Vars              // for the strings of Web and Job
-	Web       *v1beta1.WebRequest
-	Job       Job
-	Cluster   Cluster          // asked by job, keptn and externalmetrics; nil: these are refused
-	Pool      *Pool            // nil: one of its own
-	Now       func() time.Time // nil: time.Now
+	Secret     map[string][]byte // data of the Secret that the template names; nil: it names none
+	Interval   time.Duration     // how far the metric looks back; zero: one minute
+	Timeout    time.Duration     // of a query; zero: see New
+	Namespace  string            // of the Canary
+	Vars       Vars              // for the strings of Web and Job
+	Web        *v1beta1.WebRequest
+	Job        Job
+	Cluster    Cluster          // asked by job, keptn and externalmetrics; nil: these are refused
+	Waiting    func()           // told when a query only waits for what runs in the cluster; nil: nobody is
+	Pool       *Pool            // nil: one of its own
+	Now        func() time.Time // nil: time.Now
+	Local      bool             // objects of other namespaces than the Canary's are refused
+	Quote      bool             // what the server says is shown in errors
+	Restricted bool             // Jobs are held to the Pod Security Standard restricted
+	Identity   bool             // the operator's own credentials may be used where a template has none
+
+	elsewhere bool // they are used at any address: for tests, whose servers are no vendor's
 }
 
 // The time that a query may take where neither Settings nor the template say.
 const (
 	answerTimeout = 10 * time.Second
 	pollTimeout   = 5 * time.Minute // for what runs in the cluster
+	longestAnswer = time.Minute     // that a template may ask for
 )
 
 // FieldError is a mistake in a template.
@@ -167,7 +175,7 @@ func New(p v1beta1.MetricProvider, s Settings) (Provider, error) {
 	if err != nil {
 		return nil, secrets.HideError(fmt.Errorf("%s: %w", p.Type, err))
 	}
-	return guard(made, string(p.Type), c.Timeout, secrets), nil
+	return guard(guarded{next: made, name: string(p.Type), timeout: c.Timeout, secrets: secrets, quote: s.Quote}), nil
 }
 
 func (s Settings) filled(kind providerKind) Settings {
@@ -186,7 +194,7 @@ func (s Settings) filled(kind providerKind) Settings {
 	}
 	// For tests and for who asks once: connections end with the provider.
 	if s.Pool == nil {
-		s.Pool = NewPool()
+		s.Pool = NewPool(nil)
 	}
 	if s.Now == nil {
 		s.Now = time.Now
@@ -199,6 +207,14 @@ func missingKey(p v1beta1.MetricProvider, key string) error {
 		return fmt.Errorf("a secret with the key %q is needed", key)
 	}
 	return fmt.Errorf("secret %q has no key %q", p.SecretRef.Name, key)
+}
+
+// mayRead refuses what a query names in another namespace, by the flag that references have.
+func (c config) mayRead(namespace string) error {
+	if c.Local && namespace != c.Namespace {
+		return fmt.Errorf("the query is about namespace %q, which --no-cross-namespace-refs forbids", namespace)
+	}
+	return nil
 }
 
 // secret is one value of the Secret. Files that people make Secrets of often end with a line break, which no header

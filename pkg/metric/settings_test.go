@@ -260,7 +260,7 @@ func TestSamplerSurvivesTheGuard(t *testing.T) {
 	require.NoError(t, err)
 	sampler, ok := made.(Sampler)
 	require.True(t, ok, "Comparisons need every element.")
-	found, err := sampler.Samples(t.Context(), "up")
+	found, err := sampler.Samples(t.Context(), "up", time.Time{})
 	require.NoError(t, err)
 	require.Len(t, found, 2)
 
@@ -278,7 +278,7 @@ func TestSamplesKeepTheContract(t *testing.T) {
 		s.Timeout = 50 * time.Millisecond
 		made, err := New(p, s)
 		require.NoError(t, err)
-		_, err = made.(Sampler).Samples(t.Context(), "up")
+		_, err = made.(Sampler).Samples(t.Context(), "up", time.Time{})
 		require.Error(t, err)
 		keepsSecrets(t, err, c)
 	}

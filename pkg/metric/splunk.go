@@ -65,12 +65,27 @@ func (s *splunk) Query(ctx context.Context, program string) (float64, error) {
 }
 
 // dialUntil makes a connection that ends with its context: reading from a websocket knows none.
-func dialUntil(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-	if err == nil {
-		context.AfterFunc(ctx, func() { conn.Close() })
+func dialUntil(to *outbound.Addresses) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := to.Dialer().DialContext(ctx, network, address)
+		if err == nil {
+			context.AfterFunc(ctx, func() { conn.Close() })
+		}
+		return conn, err
 	}
-	return conn, err
+}
+
+// dialer exempts the operator's own proxy, and then looks at the name that the proxy is to dial.
+func (s *splunk) dialer(ctx context.Context) (func(ctx context.Context, network, address string) (net.Conn, error), error) {
+	to := s.Pool.to
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.address, nil)
+	if err != nil {
+		return nil, outbound.Cause(err)
+	}
+	if proxy, err := http.ProxyFromEnvironment(r); err == nil && proxy != nil {
+		return dialUntil(nil), to.Target(r.URL.Hostname())
+	}
+	return dialUntil(to), nil
 }
 
 func (s *splunk) dial(ctx context.Context) (*websocket.Conn, error) {
@@ -79,7 +94,11 @@ func (s *splunk) dial(ctx context.Context) (*websocket.Conn, error) {
 		return nil, err
 	}
 	// The shared client has no part in it, so trust and proxy are set here. Redirects are not followed by the library.
-	d := websocket.Dialer{TLSClientConfig: trust, NetDialContext: dialUntil, Proxy: http.ProxyFromEnvironment}
+	d := websocket.Dialer{TLSClientConfig: trust, Proxy: http.ProxyFromEnvironment}
+	d.NetDialContext, err = s.dialer(ctx)
+	if err != nil {
+		return nil, err
+	}
 	conn, resp, err := d.DialContext(ctx, s.to, nil)
 	if resp != nil {
 		defer resp.Body.Close()

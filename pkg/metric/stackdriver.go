@@ -34,6 +34,11 @@ func newStackdriver(c config) (Provider, error) {
 		return nil, err
 	}
 	key := c.Secret["serviceAccountKey"]
+	if len(key) == 0 {
+		if err := c.identity(googleHosts); err != nil {
+			return nil, err
+		}
+	}
 	// One login for a key, whichever templates use it: tokens are exchanged once an hour, not once a query. The key is
 	// hashed, as bundles of certificates are.
 	l, err := kept(c.Pool, "google "+outbound.Trust{CA: key}.Key(), func() (*login, error) { return newLogin(key) })
@@ -47,7 +52,11 @@ func newStackdriver(c config) (Provider, error) {
 //
 // Source: https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.timeSeries/query
 func (s *stackdriver) Query(ctx context.Context, query string) (float64, error) {
-	token, err := s.login.token(ctx, s.client)
+	by := s.client
+	if len(s.login.key) == 0 {
+		by = s.Pool.own // what is known of the operator may be at an address that others are refused
+	}
+	token, err := s.login.token(ctx, by)
 	if err != nil {
 		return 0, err
 	}
@@ -162,7 +171,7 @@ func (l *login) source(ctx context.Context) (oauth2.TokenSource, error) {
 func refused(err error) error {
 	var told *oauth2.RetrieveError
 	if errors.As(err, &told) && told.Response != nil {
-		return &StatusError{Code: told.Response.StatusCode, Said: told.ErrorCode}
+		return &StatusError{Code: told.Response.StatusCode, Said: said(told.ErrorCode)}
 	}
 	return outbound.Cause(err)
 }

@@ -43,7 +43,7 @@ func TestSplunkVendor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, err := New(
 				v1beta1.MetricProvider{Type: "splunk", Address: strings.Replace(fake.URL(), "ws://", "http://", 1)},
-				Settings{Interval: time.Millisecond, Secret: map[string][]byte{"sf_token_key": []byte("s3cret-token")}})
+				Settings{Interval: time.Millisecond, Quote: true, Secret: map[string][]byte{"sf_token_key": []byte("s3cret-token")}})
 			require.NoError(t, err)
 			got, err := p.Query(t.Context(), tc.program)
 			if tc.err != "" {
@@ -249,7 +249,7 @@ func TestInfluxGuest(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			p, err := New(v1beta1.MetricProvider{Type: "influxdb", Address: tc.url, SecretRef: tc.ref}, Settings{Secret: tc.secret})
+			p, err := New(v1beta1.MetricProvider{Type: "influxdb", Address: tc.url, SecretRef: tc.ref}, Settings{Secret: tc.secret, Quote: true})
 			require.NoError(t, err, tc.reason)
 			got, err := p.Query(t.Context(), `from(bucket: "b")`)
 			require.NoError(t, err, tc.reason)

@@ -74,6 +74,8 @@ func newWeb(c config) (Provider, error) {
 	return w, nil
 }
 
+// webTimeout is how long an answer may take. More than a minute is taken as one: an answer that is waited for keeps others
+// of its namespace from being asked for.
 func webTimeout(w *v1beta1.WebRequest) (time.Duration, error) {
 	if w == nil || w.Timeout == "" {
 		return answerTimeout, nil
@@ -82,7 +84,7 @@ func webTimeout(w *v1beta1.WebRequest) (time.Duration, error) {
 	if err != nil || d <= 0 {
 		return 0, fmt.Errorf("%q is not a duration, as in 10s", w.Timeout)
 	}
-	return d, nil
+	return min(d, longestAnswer), nil
 }
 
 // compilePath takes kubectl's form of it, with braces or without.
@@ -161,17 +163,32 @@ func number(v any, at string) (float64, error) {
 	return 0, fmt.Errorf("at %q is %s, not a number", at, shown(v))
 }
 
-// shown is a value as an error may show it: what sort of thing it is, and its beginning.
+// shown is a value of an answer as an error may show it: what sort of thing it is, and its beginning.
 func shown(v any) string {
+	kind, text := described(v)
+	return strings.TrimSpace(kind + " " + quote(text))
+}
+
+// written is a part of a query as an error may show it.
+func written(text string) string {
+	kind, short := described(text)
+	return kind + " " + short
+}
+
+// described are the sort of a value, where that is not plain, and its beginning.
+func described(v any) (kind, short string) {
 	// As JSON and not as Go writes it, since that is what the user sees of the server.
+	if v == nil {
+		return "null", ""
+	}
 	text, err := json.Marshal(v)
 	if err != nil {
 		text = fmt.Append(nil, v)
 	}
-	kind := map[byte]string{'{': "the object", '[': "the list", '"': "the string", 't': "the boolean", 'f': "the boolean"}[text[0]]
-	short := string(text)
+	kind = map[byte]string{'{': "the object", '[': "the list", '"': "the string", 't': "the boolean", 'f': "the boolean"}[text[0]]
+	short = string(text)
 	if len(short) > 100 {
 		short = strings.ToValidUTF8(short[:100], "") + "…"
 	}
-	return strings.TrimSpace(kind + " " + short)
+	return kind, short
 }

@@ -14,7 +14,7 @@ import (
 
 func asked(t *testing.T, h http.HandlerFunc, w *v1beta1.WebRequest, query string) (float64, error) {
 	t.Helper()
-	p, err := New(v1beta1.MetricProvider{Type: "web", Address: serve(t, h).URL + "/check?from=template"}, Settings{Web: w, Vars: podinfo()})
+	p, err := New(v1beta1.MetricProvider{Type: "web", Address: serve(t, h).URL + "/check?from=template"}, Settings{Web: w, Vars: podinfo(), Quote: true})
 	require.NoError(t, err)
 	return p.Query(t.Context(), query)
 }
@@ -110,11 +110,13 @@ func TestWebTimeout(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "no answer within 50ms", "The template says how long.")
 	require.Less(t, time.Since(began), 5*time.Second)
+	day := Settings{Web: &v1beta1.WebRequest{Timeout: "24h"}}
+	require.Equal(t, time.Minute, day.filled(providerKinds()["web"]).Timeout, "A minute at most.")
 }
 
 func TestShownIsBounded(t *testing.T) {
-	got := shown(strings.Repeat("x", 10000))
+	got := unmarked(shown(strings.Repeat("x", 10000)))
 	require.Less(t, len(got), 150)
 	require.True(t, strings.HasPrefix(got, `the string "xxx`))
-	require.Equal(t, "5", shown(5.0), "A number needs no word for what it is.")
+	require.Equal(t, "5", unmarked(shown(5.0)), "A number needs no word for what it is.")
 }

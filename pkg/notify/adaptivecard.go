@@ -45,7 +45,7 @@ type cardFact struct {
 func adaptiveCard(m Message) any {
 	// Everything wraps: a block is cut off at the end of its line otherwise.
 	body := []element{
-		{Type: "TextBlock", Text: m.Text, Weight: "Bolder", Size: "Medium", Wrap: true, Color: palette{good: "Good", bad: "Attention"}.of(m.Severity)},
+		{Type: "TextBlock", Text: m.Text, Weight: "Bolder", Size: "Medium", Wrap: true, Color: palette{good: "Good", warn: "Warning", bad: "Attention"}.of(m.Severity)},
 		{Type: "TextBlock", Text: m.subject(), Subtle: true, Wrap: true},
 	}
 	if len(m.Fields) > 0 {

@@ -4,15 +4,19 @@ import "github.com/slack-go/slack"
 
 // File attachment.go is the form that Slack, Discord and Rocket.Chat share.
 
-// palette is how a service paints good news and bad.
-type palette struct{ good, bad string }
+// palette is how a service paints good news, what somebody is waited for in, and bad news.
+type palette struct{ good, warn, bad string }
 
-// of has two colors for three severities, as the interface has it: waiting for somebody is no failure.
+// of is the color of a severity. Waiting for somebody is no failure, and nothing that may be overlooked.
 func (p palette) of(s Severity) string {
-	if s == Error {
+	switch s {
+	case Error:
 		return p.bad
+	case Warn:
+		return p.warn
+	default:
+		return p.good
 	}
-	return p.good
 }
 
 // classic is the message that Slack's incoming webhooks take, and those of others that understand the same.

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"context"
 	"html"
 	"io"
 	"net/http"
@@ -94,7 +95,10 @@ func TestContractLogs(t *testing.T) {
 			n, err := New(kind, Options{Address: address, Token: "b3arer"})
 			require.NoError(t, err)
 			q := NewQueue(brisk(), log)
-			q.attempt(t.Context(), Send(n, rolledBack()))
+			require.True(t, q.Enqueue(Send(n, rolledBack())))
+			ended, end := context.WithCancel(t.Context())
+			end()
+			require.NoError(t, q.Run(ended), "What was taken is done before the end.")
 			require.Contains(t, logged.String(), "message lost")
 			require.Contains(t, logged.String(), "test/podinfo")
 			for _, secret := range []string{"s3cret", "t0kenlong", "k3ylong", "b3arer"} {

@@ -24,7 +24,7 @@ func newDiscord(o Options) (Notifier, error) {
 		to = to.at(path + "/slack")
 	}
 	return &Discord{to: to, form: classic{
-		channel: o.Channel, username: o.Username, escape: plain, colors: palette{good: "good", bad: "danger"},
+		channel: o.Channel, username: o.Username, escape: plain, colors: palette{good: "good", warn: "warning", bad: "danger"},
 	}}, nil
 }
 

@@ -136,6 +136,26 @@ func colored(color string) string {
 	return string(text)
 }
 
+// TestWaitingIsYellow has a gate that waits, and a rollback by hand, look like neither good news nor a failure.
+func TestWaitingIsYellow(t *testing.T) {
+	cases := map[string]struct{ kind, address, has string }{
+		"Slack":    {kind: "slack", has: `"color":"warning"`},
+		"Rocket":   {kind: "rocket", has: `"color":"#FFA500"`},
+		"Discord":  {kind: "discord", has: `"color":"warning"`},
+		"Teams":    {kind: "msteams", has: `"themeColor":"FFA500"`},
+		"Workflow": {kind: "msteams", address: "http://x.logic.azure.com/", has: `"color":"Warning"`},
+		"Chat":     {kind: "gchat", has: `#FFA500`},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			m := rolledBack()
+			m.Severity = Warn
+			_, text := body(t, tc.kind, Options{Address: tc.address}, m)
+			require.Contains(t, text, tc.has)
+		})
+	}
+}
+
 func TestGoodNewsLookGood(t *testing.T) {
 	cases := map[string]struct{ reason, kind, address, has, lacks string }{
 		"Rocket":   {reason: "Blue.", kind: "rocket", has: `"#0076D7"`, lacks: "FF0000"},
@@ -143,12 +163,12 @@ func TestGoodNewsLookGood(t *testing.T) {
 		"Teams":    {reason: "Blue.", kind: "msteams", has: `"0076D7"`, lacks: "FF0000"},
 		"Workflow": {reason: "Green.", kind: "msteams", address: "http://x.logic.azure.com/", has: `"Good"`, lacks: "Attention"},
 		"Chat":     {reason: "Plain.", kind: "gchat", has: `"Failed checks threshold reached 5"`, lacks: "font"},
-		"Webhook":  {reason: "It says how bad it is.", kind: "webhook", has: `"severity":"warn"`, lacks: "error"},
+		"Webhook":  {reason: "It says how bad it is.", kind: "webhook", has: `"severity":"info"`, lacks: "error"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			m := rolledBack()
-			m.Severity = Warn
+			m.Severity = Info
 			_, text := body(t, tc.kind, Options{Address: tc.address}, m)
 			require.Contains(t, text, tc.has, tc.reason)
 			require.NotContains(t, text, tc.lacks, tc.reason)

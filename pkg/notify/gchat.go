@@ -69,8 +69,8 @@ func (c *Chat) Notify(ctx context.Context, m Message) error {
 func (c *Chat) render(m Message) chatCards {
 	text := m.text(chatEscape)
 	// Cards have no color of their own, only their text.
-	if m.Severity == Error {
-		text = `<font color="#FF0000">` + text + `</font>`
+	if color := (palette{warn: "#FFA500", bad: "#FF0000"}).of(m.Severity); color != "" {
+		text = `<font color="` + color + `">` + text + `</font>`
 	}
 	widgets := []chatWidget{{Paragraph: &chatParagraph{Text: text}}}
 	for _, f := range m.Fields {

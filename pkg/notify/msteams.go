@@ -99,7 +99,7 @@ func messageCard(m Message) any {
 		facts = append(facts, fact(f))
 	}
 	return legacyCard{
-		Type: "MessageCard", Context: "http://schema.org/extensions", Color: palette{good: "0076D7", bad: "FF0000"}.of(m.Severity),
+		Type: "MessageCard", Context: "http://schema.org/extensions", Color: palette{good: "0076D7", warn: "FFA500", bad: "FF0000"}.of(m.Severity),
 		Summary:  m.Text,
 		Sections: []section{{Title: m.Text, Subtitle: m.subject(), Facts: facts}},
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -69,7 +70,7 @@ func TestQueueRetries(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			q, end := running(t, brisk())
 			do, calls := failing(tc.errs...)
-			require.True(t, q.Enqueue(Job{Key: "a", Do: do}))
+			require.True(t, q.Enqueue(Job{Name: "a", Do: do}))
 			end()
 			require.Equal(t, tc.calls, calls.Load(), tc.reason)
 			require.Equal(t, tc.dropped, q.Dropped(), tc.reason)
@@ -93,11 +94,11 @@ func TestQueueObeysRetryAfter(t *testing.T) {
 }
 
 func TestQueueNeverBlocks(t *testing.T) {
-	q := NewQueue(Limits{Workers: 1, Waiting: 3}, logr.Discard()) // nobody works
+	q := NewQueue(Limits{OwnRoom: 2, SharedRoom: 1}, logr.Discard()) // nobody works
 	do, calls := failing()
 	var taken []bool
 	for range 5 {
-		taken = append(taken, q.Enqueue(Job{Key: "a", Do: do}))
+		taken = append(taken, q.Enqueue(Job{Name: "a", Do: do}))
 	}
 	require.Equal(t, []bool{true, true, true, false, false}, taken, "What does not fit is refused at once.")
 	require.Equal(t, uint64(2), q.Dropped(), "And counted.")
@@ -106,12 +107,12 @@ func TestQueueNeverBlocks(t *testing.T) {
 }
 
 func TestQueueKeepsTheOrderOfEachCanary(t *testing.T) {
-	q, end := running(t, Limits{Workers: 4})
+	q, end := running(t, Limits{OwnRoom: 500})
 	var mu sync.Mutex
 	done := map[string][]int{}
 	for i := range 100 {
-		for _, canary := range []string{"test/a", "test/b", "test/c", "test/d", "test/e"} {
-			require.True(t, q.Enqueue(Job{Key: canary, Do: func(context.Context) error {
+		for _, canary := range []string{"a", "b", "c", "d", "e"} {
+			require.True(t, q.Enqueue(Job{Namespace: "test", Name: canary, Do: func(context.Context) error {
 				mu.Lock()
 				defer mu.Unlock()
 				done[canary] = append(done[canary], i)
@@ -128,7 +129,7 @@ func TestQueueKeepsTheOrderOfEachCanary(t *testing.T) {
 }
 
 func TestQueueDrains(t *testing.T) {
-	q, end := running(t, Limits{Workers: 1})
+	q, end := running(t, Limits{})
 	release, started := make(chan struct{}), make(chan struct{})
 	require.True(t, q.Enqueue(Job{Do: func(context.Context) error { close(started); <-release; return nil }}))
 	<-started
@@ -145,7 +146,7 @@ func TestQueueDrains(t *testing.T) {
 }
 
 func TestQueueDrainIsLimited(t *testing.T) {
-	q, end := running(t, Limits{Workers: 1, Grace: 50 * time.Millisecond})
+	q, end := running(t, Limits{Grace: 50 * time.Millisecond})
 	started := make(chan struct{})
 	require.True(t, q.Enqueue(Job{Do: func(ctx context.Context) error { close(started); <-ctx.Done(); return ctx.Err() }}))
 	<-started
@@ -159,7 +160,7 @@ func TestQueueDrainIsLimited(t *testing.T) {
 }
 
 func TestQueueEndsWhileAServiceAsksForPatience(t *testing.T) {
-	q, end := running(t, Limits{Workers: 1, Grace: 50 * time.Millisecond})
+	q, end := running(t, Limits{Grace: 50 * time.Millisecond})
 	asked := make(chan struct{})
 	require.True(t, q.Enqueue(Job{Do: func(context.Context) error {
 		close(asked)
@@ -176,7 +177,7 @@ func TestSendGoesThroughTheService(t *testing.T) {
 	require.NoError(t, err)
 	q, end := running(t, brisk())
 	job := Send(n, rolledBack())
-	require.Equal(t, "test/podinfo", job.Key, "One Canary's messages stay in order.")
+	require.Equal(t, "test/podinfo", job.about(), "One Canary's messages stay in order.")
 	require.True(t, q.Enqueue(job))
 	end()
 	require.Equal(t, "general", got.body["channel"])
@@ -190,29 +191,138 @@ func TestFinal(t *testing.T) {
 
 func TestLimitsDefaults(t *testing.T) {
 	require.Equal(t, Limits{
-		Workers: 4, Waiting: 256, Attempts: 4, Backoff: time.Second, Patience: time.Minute, Grace: 5 * time.Second,
+		Own: 2, Shared: 32, OwnRoom: 64, SharedRoom: 2048,
+		Attempts: 4, Backoff: time.Second, Patience: time.Minute, Deadline: 10 * time.Minute, Grace: 5 * time.Second,
 	}, Limits{}.orDefaults())
-	require.Equal(t, 2, Limits{Workers: 2}.orDefaults().Workers, "What is given stays.")
+	require.Equal(t, 3, Limits{Own: 3}.orDefaults().Own, "What is given stays.")
 }
 
 func BenchmarkEnqueue(b *testing.B) {
 	q := NewQueue(Limits{}, logr.Discard())
 	b.ReportAllocs()
 	for b.Loop() {
-		q.Enqueue(Job{Key: "test/podinfo", Do: func(context.Context) error { return nil }})
+		q.Enqueue(Job{Namespace: "test", Name: "podinfo", Do: func(context.Context) error { return nil }})
 	}
 }
 
 func TestQueueOutlivesPanic(t *testing.T) {
 	q, end := running(t, brisk())
 	calls, said := 0, make(chan struct{})
-	require.True(t, q.Enqueue(Job{Key: "test/podinfo", Do: func(context.Context) error {
+	require.True(t, q.Enqueue(Job{Namespace: "test", Name: "podinfo", Do: func(context.Context) error {
 		calls++
 		panic("no answer")
 	}}))
-	require.True(t, q.Enqueue(Job{Key: "test/podinfo", Do: func(context.Context) error { close(said); return nil }}))
+	require.True(t, q.Enqueue(Job{Namespace: "test", Name: "podinfo", Do: func(context.Context) error { close(said); return nil }}))
 	<-said
 	end()
 	require.Equal(t, 1, calls, "What has panicked once would do so again.")
 	require.EqualValues(t, 1, q.Dropped(), "And is counted as lost.")
+}
+
+// said is a queue in a bubble with a clock of its own, and who was told by it.
+type said struct {
+	*testing.T
+	*Queue
+	mu   sync.Mutex
+	done []string
+}
+
+func inBubble(t *testing.T, test func(s *said)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		q, end := running(t, Limits{})
+		test(&said{T: t, Queue: q})
+		end()
+	})
+}
+
+// tell has somebody told, by who answers after a time, first with the errors.
+func (s *said) tell(namespace, name string, takes time.Duration, errs ...error) bool {
+	do, _ := failing(errs...)
+	return s.Enqueue(Job{Namespace: namespace, Name: name, Do: func(ctx context.Context) error {
+		select {
+		case <-time.After(takes):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := do(ctx); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.done = append(s.done, namespace+"/"+name)
+		return nil
+	}})
+}
+
+func (s *said) settle(d time.Duration) []string {
+	time.Sleep(d)
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done
+}
+
+const hangs = 24 * time.Hour
+
+// TestQueueIsFair has tenants whose receivers hang, and one more that is to be told at once.
+func TestQueueIsFair(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason            string
+		tenants, canaries int
+		each              int // jobs of each
+	}{
+		"OneCanary":    {reason: "one with many events", tenants: 1, canaries: 1, each: 5000},
+		"ManyCanaries": {reason: "one with many Canaries", tenants: 1, canaries: 500, each: 12},
+		"ManyTenants":  {reason: "however many they are", tenants: 200, canaries: 12, each: 12},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(s *said) {
+				for i := range tc.tenants {
+					for c := range tc.canaries {
+						for range tc.each {
+							s.tell(fmt.Sprint("tenant", i), fmt.Sprint(c), hangs)
+						}
+					}
+				}
+				s.settle(0)
+				for range 10 {
+					require.True(t, s.tell("victim", "podinfo", 0), "There is room.")
+				}
+				require.Len(t, s.settle(0), 10, tc.reason)
+			})
+		})
+	}
+}
+
+func TestQueueHoldsNothingWhileItWaits(t *testing.T) {
+	inBubble(t, func(s *said) {
+		for i := range 20 {
+			s.tell("test", fmt.Sprint(i), 0, &StatusError{Code: 429, After: 50 * time.Second})
+			s.tell("test", fmt.Sprint(i), 0)
+		}
+		s.settle(0)
+		require.Zero(t, s.slots.Held("test"), "Whoever is to be left alone holds no slot.")
+		s.tell("test", "podinfo", 0)
+		require.Equal(t, []string{"test/podinfo"}, s.settle(0))
+		require.Len(t, s.settle(49*time.Second), 1, "What is behind the one that waits is said after it.")
+		require.Len(t, s.settle(time.Second), 41)
+		require.Empty(t, s.lines)
+		require.True(t, s.room.Idle())
+	})
+}
+
+func TestQueueHasADeadline(t *testing.T) {
+	inBubble(t, func(s *said) {
+		s.tell("test", "podinfo", hangs)
+		s.tell("test", "podinfo", 0)
+		s.settle(9 * time.Minute)
+		s.tell("test", "podinfo", 0)
+		require.Empty(t, s.settle(time.Minute-time.Second))
+		require.Len(t, s.settle(time.Second), 1, "What is not too late yet is said.")
+		require.EqualValues(t, 2, s.Dropped(), "What hangs is broken off, and what has waited as long is too late.")
+		s.tell("test", "podinfo", 9*time.Minute+59*time.Second, &StatusError{Code: 429, After: time.Second})
+		s.settle(10 * time.Minute)
+		require.EqualValues(t, 3, s.Dropped(), "There is no use in another attempt after the deadline.")
+	})
 }

@@ -17,7 +17,7 @@ func newRocket(o Options) (Notifier, error) {
 		return nil, err
 	}
 	return &Rocket{to: to, form: classic{
-		channel: o.Channel, username: o.Username, escape: plain, colors: palette{good: "#0076D7", bad: "#FF0000"},
+		channel: o.Channel, username: o.Username, escape: plain, colors: palette{good: "#0076D7", warn: "#FFA500", bad: "#FF0000"},
 	}}, nil
 }
 

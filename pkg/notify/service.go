@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sluice-cd/sluice/pkg/outbound"
 	"github.com/sluice-cd/sluice/pkg/template"
 )
 
@@ -22,7 +23,8 @@ type Options struct {
 	Username string // empty: flagger
 	Template string // of the text, see CheckTemplate; empty, or one that fails: the text as it is
 
-	Threads *Threads // where a Slack bot's threads are remembered; nil: it makes none
+	Addresses *outbound.Addresses // that may be dialled; nil: all, for what the operator's flags name
+	Threads   *Threads            // where a Slack bot's threads are remembered; nil: it makes none
 }
 
 // service is one kind of chat service.

@@ -38,7 +38,7 @@ func newSlack(o Options) (Notifier, error) {
 		return nil, err
 	}
 	s := &Slack{to: to, form: classic{
-		channel: o.Channel, username: o.Username, escape: slackEscape, colors: palette{good: "good", bad: "danger"},
+		channel: o.Channel, username: o.Username, escape: slackEscape, colors: palette{good: "good", warn: "warning", bad: "danger"},
 	}}
 	// Without a token there is nothing that a thread could be begun with: a webhook is not told where its message is.
 	if o.Token != "" {

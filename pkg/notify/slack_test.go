@@ -77,11 +77,11 @@ func TestSlackPayload(t *testing.T) {
 			color:   "good",
 		},
 		"Waiting": {
-			reason:  "Waiting is no failure.",
+			reason:  "Waiting is no failure, and nothing to be overlooked.",
 			change:  func(m *Message) { m.Severity, m.Fields = Warn, nil },
 			channel: "general",
 			user:    "flagger",
-			color:   "good",
+			color:   "warning",
 		},
 	}
 	for name, tc := range cases {

@@ -86,7 +86,7 @@ func TestThreads(t *testing.T) {
 			send:   []Message{begun, waits, failed},
 			want: []string{
 				"/api/chat.postMessage ops: good New revision",
-				"/api/chat.postMessage C1 at 1.0: good Waiting",
+				"/api/chat.postMessage C1 at 1.0: warning Waiting",
 				"/api/chat.postMessage C1 at 1.0 broadcast: danger Failed",
 				"/api/chat.update C1 at 1.0: danger New revision\nFailed",
 			},
@@ -97,7 +97,7 @@ func TestThreads(t *testing.T) {
 			want: []string{
 				"/api/chat.postMessage ops: good New revision",
 				"/api/chat.postMessage ops: good Another",
-				"/api/chat.postMessage C1 at 1.0: good Waiting",
+				"/api/chat.postMessage C1 at 1.0: warning Waiting",
 			},
 		},
 		"NoRollout": {
@@ -127,8 +127,8 @@ func TestThreads(t *testing.T) {
 			change: func(w *workspace, _ int) { w.gone["1.0"] = true },
 			want: []string{
 				"/api/chat.postMessage ops: good New revision",
-				"/api/chat.postMessage C1 at 1.0: good Waiting",
-				"/api/chat.postMessage ops: good Waiting",
+				"/api/chat.postMessage C1 at 1.0: warning Waiting",
+				"/api/chat.postMessage ops: warning Waiting",
 				"/api/chat.postMessage C1 at 2.0 broadcast: danger Failed",
 				"/api/chat.update C1 at 2.0: danger Waiting\nFailed",
 			},

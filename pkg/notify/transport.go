@@ -13,7 +13,7 @@ import (
 // newClient makes a client for one channel. Messages are few and channels are read anew for each, so
 // no connection is kept: it could only leak.
 func newClient(o Options) (*http.Client, error) {
-	client := outbound.Options{Brief: true}
+	client := outbound.Options{Brief: true, Addresses: o.Addresses}
 	var err error
 	// Otherwise that of the environment.
 	if o.Proxy != "" {

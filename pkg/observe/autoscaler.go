@@ -15,6 +15,42 @@ import (
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
+// readAutoscaler reads the target's autoscaler, and bounds the intent by what that gives a canary.
+func (r *Reader) readAutoscaler(ctx context.Context, f *desired.Facts, _ pass) (err error) {
+	// A target that is both sides scales by itself.
+	if _, ok := f.SelfVersioned(); ok || f.Target == nil {
+		return nil
+	}
+	if f.Autoscaler, err = r.Autoscaler(ctx, f); err != nil || f.Autoscaler == nil {
+		return err
+	}
+	// The spec names that of the target which is still to come.
+	if f.Snapshot.Retargeted != nil && workload.ScaleTarget(f.Autoscaler) != f.Target.GetName() {
+		f.Autoscaler = nil
+		return nil
+	}
+	s := &f.Snapshot
+	most, byOther := workload.LimitOf(f.Autoscaler, f.Intent.TargetMinimum, s.Target.Available)
+	s.Target.Most = most
+	f.Intent = f.Intent.Within(s.Target)
+	ref := f.Canary.Spec.AutoscalerRef
+	switch size := workload.PrimaryLimit(f.Autoscaler, f.Canary); {
+	case byOther && f.Intent.Canary:
+		s.Plan.Remarks = append(s.Plan.Remarks, rollout.Remark{
+			Reason: rollout.ReasonStrategyAdjusted,
+			Text: fmt.Sprintf("The minimum of %s %s, which was raised for the canary, is another manager's again: it is left, and the pods that it gives count as enough",
+				ref.Kind, ref.Name),
+		})
+	case !byOther && size > most:
+		s.Plan.Remarks = append(s.Plan.Remarks, rollout.Remark{
+			Reason: rollout.ReasonStrategyAdjusted,
+			Text: fmt.Sprintf("By spec.autoscalerRef.primaryScalerReplicas the primary can have %d pods, but %s %s gives the canary %d at most: they count as enough",
+				size, ref.Kind, ref.Name, most),
+		})
+	}
+	return nil
+}
+
 // Autoscaler reads the target's autoscaler; nil when the Canary names none, or when it went before the Canary did.
 func (r *Reader) Autoscaler(ctx context.Context, f *desired.Facts) (workload.Object, error) {
 	ref := f.Canary.Spec.AutoscalerRef
@@ -31,7 +67,7 @@ func (r *Reader) Autoscaler(ctx context.Context, f *desired.Facts) (workload.Obj
 		u.SetGroupVersionKind(workload.ScaledObjectKind())
 		source = u
 		// Before it is read: of a kind that is not watched, the first read would begin a watch that wakes nobody.
-		if err := r.watchScaledObjects(ctx); err != nil {
+		if err := watchScaledObjects(ctx, r); err != nil {
 			return nil, err
 		}
 	default:
@@ -57,7 +93,7 @@ func (r *Reader) Autoscaler(ctx context.Context, f *desired.Facts) (workload.Obj
 }
 
 // watchScaledObjects begins to watch them with the first Canary that names one: most clusters have none.
-func (r *Reader) watchScaledObjects(ctx context.Context) error {
+func watchScaledObjects(ctx context.Context, r *Reader) error {
 	kind := workload.ScaledObjectKind()
 	_, err := r.Client.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
 	// Told, and tried again: KEDA may be installed later. A watch of what is not served would never begin.

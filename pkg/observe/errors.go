@@ -14,11 +14,18 @@ import (
 
 // NotPermittedError says that the operator's account lacks a right on a kind. It passes when somebody grants that, which
 // makes no event.
-type NotPermittedError struct{ Verb, Resource string }
+type NotPermittedError struct {
+	Verb, Resource string
+	ReadOnly       bool // nothing of the kind is ever written
+}
 
 // Error names the right and what to do about it.
 func (e *NotPermittedError) Error() string {
-	return fmt.Sprintf("the operator may not %s %s: grant its account get, list, watch, create, update and patch of them", e.Verb, e.Resource)
+	verbs := "get, list, watch, create, update and patch"
+	if e.ReadOnly {
+		verbs = "get, list and watch"
+	}
+	return fmt.Sprintf("the operator may not %s %s: grant its account %s of them", e.Verb, e.Resource, verbs)
 }
 
 // UserError says that something is wrong which only the user can mend, so that it is told, not retried.

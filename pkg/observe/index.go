@@ -33,6 +33,12 @@ func IndexNames(by client.FieldIndexer) error {
 func concerns(c *v1beta1.Canary) []string {
 	// Those of what may be in its way as well, as a rival's primary: it goes on when that goes.
 	names := append(named(c), c.Spec.TargetRef.Name, c.PrimaryWorkload(), c.ApexName(), c.PrimaryName(), c.CanaryName())
+	for _, t := range []*v1beta1.TargetName{c.Status.Target, c.Status.Replaces} {
+		if t != nil && t.Name != c.Spec.TargetRef.Name {
+			was := c.WithTarget(*t)
+			names = append(names, t.Name, was.PrimaryWorkload(), was.ApexName())
+		}
+	}
 	if ref := c.Spec.AutoscalerRef; ref != nil {
 		names = append(names, ref.Name, ref.Name+v1beta1.PrimarySuffix)
 	}

@@ -22,7 +22,7 @@ type liveRead struct {
 	at     time.Time
 }
 
-// freshFor bounds how long a read counts as live; asking a slow hook takes longer than that.
+// freshFor bounds how long a read counts as live: between two passes of a call the API server may be slow.
 const freshFor = time.Second
 
 // Get reads what was read just now from memory, and everything else live.

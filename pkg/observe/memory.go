@@ -2,7 +2,9 @@ package observe
 
 import (
 	"maps"
+	"reflect"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -27,10 +29,19 @@ type memory struct {
 // memo is what is remembered of one Canary.
 type memo struct {
 	revisions [2]naming // the last ones that were computed: with configs and without
+	compared  comparison
 	contents  map[string]content
 	refers    map[configKey]bool
 	labels    [2]map[string]string // of the target's pods and of the primary's
 	size      int32                // of the primary
+	seen      [2]serving           // the target and the primary
+	baked     baking
+}
+
+// baking is how often the canary's containers had been started again when it was first seen to bake.
+type baking struct {
+	began    time.Time
+	restarts workload.Restarts
 }
 
 // naming is a revision and what it is of. A pod template is the same for as long as the generation is.
@@ -39,6 +50,16 @@ type naming struct {
 	generation int64
 	sums       map[string]string
 	revision   string
+}
+
+// comparison says whether a primary was a copy of its target.
+type comparison struct {
+	target, primary       types.UID
+	generation, ofPrimary int64
+	canary                int64 // generation
+	sums                  map[string]string
+	copies                map[string]string
+	done, same            bool
 }
 
 // content is what one version of a config holds, as far as that may be remembered.
@@ -88,6 +109,29 @@ func (m *memory) revision(f *desired.Facts, template corev1.PodTemplateSpec, sum
 		*slot = naming{target: target, generation: generation, sums: sums, revision: workload.Revision(template, sums)}
 	}
 	return slot.revision
+}
+
+// isCopy says whether the primary is a copy of the target: compared when one of the two is not that of before. A newer API server
+// may be met by every look until the next promotion.
+func (m *memory) isCopy(f *desired.Facts, configs workload.Configs) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := comparison{
+		target: f.Target.GetUID(), generation: f.Target.GetGeneration(), primary: f.Primary.GetUID(), ofPrimary: f.Primary.GetGeneration(),
+		canary: f.Canary.Generation, sums: configs.Sums, copies: configs.Copies, done: true,
+	}
+	last := &m.about(f.Canary).compared
+	now.same = last.same
+	if reflect.DeepEqual(*last, now) {
+		return last.same, nil
+	}
+	same, err := workload.PrimaryIsCopy(f.Kind, f.Target, f.Primary, f.Canary, configs)
+	if err != nil {
+		return false, err
+	}
+	now.same = same
+	*last = now
+	return same, nil
 }
 
 // content is what is known of a config at its present version.
@@ -157,6 +201,17 @@ func (m *memory) picture(f *desired.Facts) {
 		t.labels[1] = workload.SummaryOf(f.Primary).Template.Labels
 		t.size = workload.SummaryOf(f.Primary).Size
 	}
+}
+
+// restarts are those that the canary's containers had when the bake that began then was first looked at.
+func (m *memory) restarts(c *v1beta1.Canary, began time.Time, pods []corev1.Pod) workload.Restarts {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := &m.about(c).baked
+	if !b.began.Equal(began) {
+		*b = baking{began: began, restarts: workload.RestartsOf(pods)}
+	}
+	return b.restarts
 }
 
 // size is that of the primary when it was last there, zero when that is not known.

@@ -9,13 +9,48 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/desired"
 	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 func (r *Reader) readPrimary(ctx context.Context, f *desired.Facts, _ pass) error {
 	if _, ok := f.SelfVersioned(); ok {
 		return nil // it is in the target
 	}
-	return r.readPrimaryFrom(ctx, f, r.Client)
+	err := r.readPrimaryFrom(ctx, f, r.Client)
+	if !abandoned(f) {
+		return err
+	}
+	if f.Primary != nil && metav1.IsControlledBy(f.Primary, f.Canary) {
+		f.Obsolete = append(f.Obsolete, f.Primary)
+		return err
+	}
+	f.Primary, f.Snapshot.Primary = nil, rollout.Workload{} // it is somebody else's
+	return IgnoreUserError(err)
+}
+
+// checkSides refuses a target whose pods nothing tells from those of its primary.
+func (r *Reader) checkSides(_ context.Context, f *desired.Facts, _ pass) error {
+	// Such a target is both sides at once; and without one there is nothing to refuse.
+	if _, ok := f.SelfVersioned(); ok || f.Target == nil {
+		return nil
+	}
+	_, err := r.Kinds.Sides(f.Workloads())
+	return err
+}
+
+// taken refuses a primary that somebody else has. One that we have made, and users are with, is still what they go back to.
+func taken(f *desired.Facts, o client.Object, by *metav1.OwnerReference) error {
+	made, s := o.GetAnnotations()[workload.RevisionAnnotation], f.Canary.Status
+	if made == "" || made != s.LastPromotedSpec && made != s.Promoting {
+		return &rollout.InvalidError{
+			Field:   "spec.targetRef.name",
+			Problem: fmt.Sprintf("%s %q, which the primary would be, belongs to %s %q", f.LowerKind(), o.GetName(), by.Kind, by.Name),
+		}
+	}
+	f.Snapshot.Refuse(rollout.Refusal{
+		Object: f.Snapshot.Names.Kind + " " + o.GetName(), Verb: "patch", Text: fmt.Sprintf("it is controlled by %s %q", by.Kind, by.Name),
+	})
+	return nil
 }
 
 func (r *Reader) readPrimaryFrom(ctx context.Context, f *desired.Facts, from client.Reader) error {
@@ -26,13 +61,13 @@ func (r *Reader) readPrimaryFrom(ctx context.Context, f *desired.Facts, from cli
 	}
 	// Left alone, whatever it is: another Canary's primary, or one that belongs to an app which has that name.
 	if by := metav1.GetControllerOf(o); by != nil && by.UID != f.Canary.UID {
-		return &rollout.InvalidError{
-			Field:   "spec.targetRef.name",
-			Problem: fmt.Sprintf("%s %q, which the primary would be, belongs to %s %q", f.LowerKind(), o.GetName(), by.Kind, by.Name),
+		if err := taken(f, o, by); err != nil {
+			return err
 		}
 	}
 	f.Primary = o
-	f.Snapshot.Primary, err = r.workload(ctx, f, o, threshold(f.Canary, primarySide))
+	f.Snapshot.Primary, err = r.workload(ctx, f, o, primarySide)
+	f.Snapshot.Primary.Images = workload.Images(o)
 	// Even where its pods could not be read: its size is what a primary that is deleted comes back with.
 	r.memory.picture(f)
 	return err

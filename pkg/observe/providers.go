@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -30,9 +31,10 @@ type Routers struct {
 	Permitted func(context.Context, schema.GroupVersionKind) error
 
 	// Held while the cluster is asked: of many Canaries that begin at once one asks, and the others have its answer.
-	mu     sync.Mutex
-	served []string // group versions of the cluster, as of asked
-	asked  time.Time
+	mu       sync.Mutex
+	detected bool     // Default is what was found, and nobody has named it
+	served   []string // group versions of the cluster, as of asked
+	asked    time.Time
 	// For good: a watch that has begun is not ended, though nobody may need it any more.
 	watched map[schema.GroupVersionKind]bool
 	// For a moment: of many Canaries of one provider one asks, and the others have its answer.
@@ -56,12 +58,35 @@ func (r *Routers) WatchKind(ctx context.Context, kind schema.GroupVersionKind) e
 	return r.watch(ctx, kind)
 }
 
+// Watched says that a kind is watched by now.
+func (r *Routers) Watched(kind schema.GroupVersionKind) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.watched[kind]
+}
+
 // Name is the provider of a Canary.
 func (r *Routers) Name(c *v1beta1.Canary) string {
 	if c.Spec.Provider != "" {
 		return c.Spec.Provider
 	}
 	return r.Default
+}
+
+// Named says that somebody has named the provider of a Canary, in its spec or for all: it was not detected.
+func (r *Routers) Named(c *v1beta1.Canary) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return c.Spec.Provider != "" || !r.detected
+}
+
+// WatchedKinds are the kinds that are watched by now, of providers and of scalers.
+func (r *Routers) WatchedKinds() []schema.GroupVersionKind {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(r.watched), func(a, b schema.GroupVersionKind) int {
+		return cmp.Compare(a.String(), b.String())
+	})
 }
 
 // For returns the router of a Canary's provider and what it can do.
@@ -117,6 +142,7 @@ func (r *Routers) Detect() (why string, err error) {
 		return "", err
 	}
 	r.Default, why = router.Detect(r.served)
+	r.detected = true
 	return why, nil
 }
 

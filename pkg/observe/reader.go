@@ -35,6 +35,12 @@ type Reader struct {
 	AlertRemarks func(context.Context, *v1beta1.Canary) []rollout.Remark
 	// Tracking has ConfigMaps and Secrets of the target's pods be part of its revision.
 	Tracking bool
+	// SecretsHidden says that the operator has no right to Secrets: they are no part of new revisions, and not copied.
+	SecretsHidden bool
+	// Hosts refuses routes for hosts of others; nil: nothing is refused.
+	Hosts *Hosts
+	// Schema knows which fields of a status are not stored; nil: none.
+	Schema *StatusSchema
 
 	memory memory
 }
@@ -66,15 +72,22 @@ func (r *Reader) Deciding(ctx context.Context, c *v1beta1.Canary, live *LiveRead
 }
 
 func (r *Reader) read(ctx context.Context, f *desired.Facts, p pass) (*desired.Facts, error) {
+	if err := aboutTarget(ctx, r, f); err != nil {
+		return nil, err
+	}
 	c := f.Canary
 	f.Snapshot = rollout.Snapshot{
+		Retargeted: f.Snapshot.Retargeted,
 		Now:        r.Now(),
 		Names:      names(c),
 		Generation: c.Generation,
 		Status:     c.Status,
 		Paused:     c.Spec.Suspend,
 		Deleting:   !c.DeletionTimestamp.IsZero(),
+		Objects:    c.Status.Objects,
+		Requested:  rollout.Requested{Text: c.Annotations[v1beta1.ActionAnnotation], By: c.Annotations[v1beta1.ActionByAnnotation]},
 	}
+	f.Snapshot.SchemaMissing, f.SchemaAfter = r.Schema.Missing(ctx)
 	// Once for all of the pass, and before anything is read: it has the kinds watched that the provider's routes are made of.
 	p.router, p.can, p.providerErr = r.Routers.For(ctx, c)
 	// Each builds on those before it:
@@ -82,14 +95,20 @@ func (r *Reader) read(ctx context.Context, f *desired.Facts, p pass) (*desired.F
 	//	rivals       first: the younger of two is to hear of the older, not of the primary that stands in its way
 	//	target       its revision, configs included, and how far it is; refused where the provider cannot take it
 	//	primary      from the cache: it is ours to write, and the cache must know our writes
-	//	plan         needs the sizes of both sides for its remarks; from here on there is an intent
+	//	replaced     what is left of the target before
+	//	sides        refused where nothing tells the pods of one from the other's; the primary's own selector counts
+	//	recognise    compares both sides where the hash of the target does not tell its revision
+	//	services     as they are by now
+	//	plan         needs Services and the sizes of both sides for its remarks; from here on there is an intent
+	//	hosts        refused where the routes would be for hosts of others
+	//	autoscaler   bounds what the intent asks for
+	//	growth       pods beyond those that the intent needs are not waited for
 	//	history      only where the plan has a rollback hook
 	//	ratio        refuses pods that no Service could find, where the plan divides requests by numbers of pods
-	//	adoption     compares both sides, and so is after them
-	//	surroundings what belongs to the two sides: Service, autoscaler, budgets, copies of configs
+	//	surroundings what belongs to the two sides: budgets, copies of configs
 	//	routes       the user's own objects that the routes are made from
 	for _, read := range []func(context.Context, *desired.Facts, pass) error{
-		r.readRivals, r.readTarget, r.readPrimary, r.readPlan, r.readHistory, r.readRatio, r.readAdoption, r.readSurroundings, r.readRouteSources,
+		r.readRivals, r.readTarget, r.readPrimary, r.readReplaced, r.checkSides, r.recognise, r.readServices, r.readPlan, r.readHosts, r.readAutoscaler, r.allowGrowth, r.readHistory, r.readRatio, r.readSurroundings, r.readRouteSources,
 	} {
 		if err := read(ctx, f, p); err != nil {
 			if !UserError(err) {
@@ -121,19 +140,11 @@ func (r *Reader) readSurroundings(ctx context.Context, f *desired.Facts, _ pass)
 	if _, ok := f.SelfVersioned(); ok {
 		return nil
 	}
-	if f.Target != nil || f.Primary != nil {
-		if f.Apex, err = r.Apex(ctx, f.Canary); err != nil {
-			return err
-		}
-	}
 	if f.Target == nil {
 		return nil
 	}
 	f.RememberedSize = r.memory.size(f.Canary)
-	if f.Autoscaler, err = r.Autoscaler(ctx, f); err != nil {
-		return err
-	}
-	if err := r.readCopies(ctx, f); err != nil {
+	if err := (configReader{r}).readCopies(ctx, f); err != nil {
 		return err
 	}
 	return r.readBudgets(ctx, f)

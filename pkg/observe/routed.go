@@ -22,9 +22,9 @@ import (
 //	else                                                     routed
 func (r *Reader) Routed(ctx context.Context, f *desired.Facts, routes []runtime.ApplyConfiguration) error {
 	f.Snapshot.Routed = true
-	var last time.Time
+	var effective, last time.Time
 	for _, o := range routes {
-		at, err := r.Applier.ChangedAt(ctx, o)
+		first, at, err := r.Applier.AppliedTimes(ctx, o)
 		if err != nil {
 			return err
 		}
@@ -33,12 +33,16 @@ func (r *Reader) Routed(ctx context.Context, f *desired.Facts, routes []runtime.
 			f.Snapshot.Routed = false // not there yet
 			return nil
 		}
+		if first.After(effective) {
+			effective = first
+		}
 		if at.After(last) {
 			last = at
 		}
 	}
+	f.Snapshot.Effective = effective
 	if p, ok := f.Router.(router.Prober); ok {
-		live, err := r.liveRoutes(ctx, routes)
+		live, err := liveRoutes(ctx, r, routes)
 		if err != nil {
 			return err
 		}
@@ -47,7 +51,9 @@ func (r *Reader) Routed(ctx context.Context, f *desired.Facts, routes []runtime.
 			return nil
 		}
 	}
-	if until := last.Add(r.Settle); until.After(f.Snapshot.Now) {
+	// A time that is further ahead than the delay was noted by a clock that has gone back since.
+	until := last.Add(r.Settle)
+	if now := f.Snapshot.Now; until.After(now) && !last.After(now.Add(r.Settle)) {
 		f.Snapshot.Routed, f.Snapshot.Settles = false, until
 	}
 	return nil
@@ -55,7 +61,7 @@ func (r *Reader) Routed(ctx context.Context, f *desired.Facts, routes []runtime.
 
 // liveRoutes reads the route objects of the provider as they are now. They are the cache's own and not to be
 // written to: copying them would cost as much as all else that is read.
-func (r *Reader) liveRoutes(ctx context.Context, routes []runtime.ApplyConfiguration) ([]*unstructured.Unstructured, error) {
+func liveRoutes(ctx context.Context, r *Reader, routes []runtime.ApplyConfiguration) ([]*unstructured.Unstructured, error) {
 	var live []*unstructured.Unstructured
 	for _, o := range routes {
 		rendered, ok := o.(router.Object)

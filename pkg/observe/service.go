@@ -14,10 +14,31 @@ import (
 
 // Apex reads the apex Service; nil when there is none.
 func (r *Reader) Apex(ctx context.Context, c *v1beta1.Canary) (*corev1.Service, error) {
+	return r.service(ctx, c, c.ApexName())
+}
+
+// readServices reads the Services that the Canary has by now.
+func (r *Reader) readServices(ctx context.Context, f *desired.Facts, _ pass) (err error) {
+	c := f.Canary
+	if _, single := f.SelfVersioned(); single || f.Target == nil && f.Primary == nil {
+		return nil
+	}
+	if f.Apex, err = r.service(ctx, c, c.ApexName()); err != nil {
+		return err
+	}
+	// Of these only the selector and the address are looked at, so that they need not be copied out of the cache.
+	if f.PrimaryService, err = r.service(ctx, c, c.PrimaryName(), client.UnsafeDisableDeepCopy); err != nil {
+		return err
+	}
+	f.TargetService, err = r.service(ctx, c, c.CanaryName(), client.UnsafeDisableDeepCopy)
+	return err
+}
+
+func (r *Reader) service(ctx context.Context, c *v1beta1.Canary, name string, o ...client.GetOption) (*corev1.Service, error) {
 	s := &corev1.Service{}
-	err := r.Client.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: c.ApexName()}, s)
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: name}, s, o...)
 	if client.IgnoreNotFound(err) != nil {
-		return nil, fmt.Errorf("read service %q: %w", c.ApexName(), err)
+		return nil, fmt.Errorf("read service %q: %w", name, err)
 	}
 	if err != nil {
 		return nil, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/desired"
+	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
@@ -21,6 +22,19 @@ func (r *Reader) readTarget(ctx context.Context, f *desired.Facts, from pass) (e
 	if err := r.checkProvider(f, from); err != nil {
 		return err
 	}
+	if abandoned(f) {
+		return nil
+	}
+	err = r.readNamedTarget(ctx, f, from)
+	// A target that is left, and is nobody's to roll out any more, keeps nobody from leaving it.
+	if f.Snapshot.Retargeted != nil && UserError(err) && !f.TargetUnread {
+		f.Target, f.Snapshot.Target, f.Snapshot.Revision = nil, rollout.Workload{}, ""
+		return nil
+	}
+	return err
+}
+
+func (r *Reader) readNamedTarget(ctx context.Context, f *desired.Facts, from pass) error {
 	o, err := fetch(ctx, f, from.targets, f.Canary.Spec.TargetRef.Name)
 	if err != nil || o == nil {
 		f.TargetUnread = err != nil
@@ -38,11 +52,13 @@ func (r *Reader) readTarget(ctx context.Context, f *desired.Facts, from pass) (e
 		readSides(f, s)
 		return nil
 	}
-	if err := r.readConfigs(ctx, f, from.configs); err != nil {
+	if err := (configReader{r}).read(ctx, f, from.configs); err != nil {
 		return err
 	}
-	f.Snapshot.Target, err = r.workload(ctx, f, o, threshold(f.Canary, canarySide))
-	r.identify(f)
+	f.Snapshot.Target, err = r.workload(ctx, f, o, canarySide)
+	f.Snapshot.Target.Images = workload.Images(o)
+	f.Snapshot.Target.SizedByUser = f.Snapshot.Target.Replicas > 0 && f.Canary.Spec.TargetRef.Kind == "Deployment" && !kube.SetsReplicas(o)
+	configReader{r}.identify(f)
 	// Only of a pass in earnest, which the cached one leads to: pods are not cached, and asking costs a request.
 	if err == nil && f.Live && takesFirstRequest(f) {
 		err = r.confirmPods(ctx, f)
@@ -59,8 +75,8 @@ func takesFirstRequest(f *desired.Facts) bool {
 // confirmPods has the canary's own pods say that they serve, once in a rollout: it was scaled up a moment ago, and the
 // status of a Deployment can still be about the pods before.
 func (r *Reader) confirmPods(ctx context.Context, f *desired.Facts) error {
-	pods, err := r.pods(ctx, f.Target)
-	if err != nil {
+	pods, known, err := r.pods(ctx, f, f.Target)
+	if err != nil || !known {
 		return err
 	}
 	wanted := workload.SummaryOf(f.Target).Pods

@@ -6,11 +6,13 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/desired"
+	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
@@ -31,22 +33,42 @@ func fetch(ctx context.Context, f *desired.Facts, from client.Reader, name strin
 
 // workload observes one side. The pods of one that takes long, or got stuck, are looked at for what keeps them;
 // until then it is simply starting.
-func (r *Reader) workload(ctx context.Context, f *desired.Facts, o client.Object, ready int) (rollout.Workload, error) {
-	w := f.Kind.Observe(o, nil, ready, f.Snapshot.Now)
-	if w.Health != rollout.Starting && w.Health != rollout.Stuck || settled(f) {
-		return w, nil
-	}
-	if w.Health == rollout.Starting && !slow(f) {
+func (r *Reader) workload(ctx context.Context, f *desired.Facts, o client.Object, s side) (rollout.Workload, error) {
+	ready, now := threshold(f.Canary, s), f.Snapshot.Now
+	w := f.Kind.Observe(o, nil, ready, now)
+	lost := r.memory.outageOf(f.Canary, s, w.Health, now)
+	w = lost.corrected(w, now)
+	unready := (w.Health == rollout.Starting || w.Health == rollout.Stuck) && !settled(f)
+	late := unready && (w.Health == rollout.Stuck || slow(f))
+	if unready && !late {
 		// In these seconds it goes from one wait to the next, and each would be a status to store.
 		w.Reason = ""
+	}
+	began := bakes(f, s)
+	if !late && began.IsZero() {
 		return w, nil
 	}
-	// A workload's own status says that it is late; which image or quota is behind that only its pods tell.
-	pods, err := r.pods(ctx, o)
+	pods, _, err := r.pods(ctx, f, o)
 	if err != nil {
 		return w, err
 	}
-	return f.Kind.Observe(o, pods, ready, f.Snapshot.Now), nil
+	if late {
+		// A workload's own status says that it is late; which image or quota is behind that only its pods tell.
+		w = lost.corrected(f.Kind.Observe(o, pods, ready, lost.observedAt(now)), now)
+	}
+	if !began.IsZero() {
+		w.Crashed = workload.CrashedSince(pods, began, r.memory.restarts(f.Canary, began, pods))
+	}
+	return w, nil
+}
+
+// bakes is since when the canary bakes; zero: it does not, or has no pods that could be looked at.
+func bakes(f *desired.Facts, s side) time.Time {
+	started := f.Canary.Status.StepStarted
+	if _, single := f.SelfVersioned(); single || s != canarySide || started == nil || !started.Bake || !f.Canary.Status.Phase.Analysing() {
+		return time.Time{}
+	}
+	return started.Time.Time
 }
 
 // settled says that no rollout waits for a workload: what its pods do is its owner's concern, and not worth a request.
@@ -61,14 +83,20 @@ func slow(f *desired.Facts) bool {
 	return since != nil && f.Snapshot.Now.Sub(since.Time) >= slowAfter
 }
 
-// pods are those that a workload owns.
-func (r *Reader) pods(ctx context.Context, o client.Object) ([]corev1.Pod, error) {
+// pods are those that a workload owns. Where they may not be listed they are not known: its own status says enough to leave
+// a canary, and too little to go on with it.
+func (r *Reader) pods(ctx context.Context, f *desired.Facts, o client.Object) (owned []corev1.Pod, known bool, err error) {
 	// Live, because pods are not watched: all of a cluster's would be the larger part of what is kept in memory.
 	pods := &corev1.PodList{}
-	if err := r.labelled(ctx, o, pods); err != nil {
-		return nil, fmt.Errorf("list pods of %q: %w", o.GetName(), err)
+	err = r.labelled(ctx, o, pods)
+	if apierrors.IsForbidden(err) {
+		f.Snapshot.Refuse(rollout.Refusal{Object: "pods of " + o.GetName(), Verb: "list", Text: kube.Words(err)})
+		return nil, false, nil
 	}
-	return workload.OwnedPods(o, pods.Items), nil
+	if err != nil {
+		return nil, false, fmt.Errorf("list pods of %q: %w", o.GetName(), err)
+	}
+	return workload.OwnedPods(o, pods.Items), true, nil
 }
 
 // labelled lists, live, what bears the labels of a workload's pods.

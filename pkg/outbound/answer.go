@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
-	"sync"
 )
 
 const (
@@ -25,38 +25,32 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the answer is larger than %d bytes", e.Max)
 }
 
-// Large bounds how many answers of more than 64 KiB are in memory at the same time. Who reads one more waits until a
-// request ends, or its own does.
-type Large struct{ places chan struct{} }
-
-// NewLarge has room for a number of answers, of at most MaxAnswer bytes each.
-func NewLarge(many int) *Large { return &Large{places: make(chan struct{}, many)} }
-
-// enter takes a place. It is given back when the request's context ends, since by then its answer was decoded as well.
-func (l *Large) enter(ctx context.Context) (leave func(), err error) {
-	select {
-	case l.places <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	leave = sync.OnceFunc(func() { <-l.places })
-	context.AfterFunc(ctx, leave)
-	return leave, nil
-}
-
 // bounded is above a transport that unpacks answers: it is their size in memory that counts.
 type bounded struct {
 	next  *http.Transport
 	large *Large
+	hosts *Hosts
+	proxy func(*http.Request) (*url.URL, error) // the operator's own; nil: connections to it are like all others
 }
 
 // RoundTrip is the transport's, with a bounded answer.
 func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	if b.proxy != nil {
+		r = mark(r, b.proxy)
+	}
+	depart := func() {}
+	if b.hosts != nil {
+		var err error
+		if depart, err = b.hosts.enter(r.Context(), r.URL.Host); err != nil {
+			return nil, err
+		}
+	}
 	resp, err := b.next.RoundTrip(r)
 	if err != nil {
+		depart()
 		return nil, err
 	}
-	resp.Body = &body{ReadCloser: resp.Body, ctx: r.Context(), large: b.large}
+	resp.Body = &body{ReadCloser: resp.Body, ctx: r.Context(), large: b.large, depart: depart}
 	return resp, nil
 }
 
@@ -66,10 +60,11 @@ func (b *bounded) CloseIdleConnections() { b.next.CloseIdleConnections() }
 // body is an answer that is being read.
 type body struct {
 	io.ReadCloser
-	ctx   context.Context // of the request
-	large *Large
-	leave func() // gives the place of a large answer back; nil: it has none
-	read  int64
+	ctx    context.Context // of the request
+	large  *Large
+	leave  func() // gives the place of a large answer back; nil: it has none
+	depart func() // gives the place at its host back
+	read   int64
 }
 
 // Read fails rather than ends when there is more than allowed: half an answer must not be judged.
@@ -93,6 +88,7 @@ func (b *body) Close() error {
 	if b.leave != nil && b.ctx.Done() == nil {
 		b.leave()
 	}
+	b.depart()
 	return b.ReadCloser.Close()
 }
 
@@ -107,7 +103,7 @@ func Start(answer io.Reader, most int) []byte {
 func Line(text string, most int) string {
 	line := strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
 	if len(line) > most {
-		return strings.ToValidUTF8(line[:most], "") + "…"
+		return strings.ToValidUTF8(line[:most], "") + cut
 	}
 	return line
 }

@@ -12,6 +12,9 @@ import (
 //
 // Conditions are compared with what is stored: an error that differs each time would be written each time.
 func Cause(err error) error {
+	if address := refused(err); address != nil {
+		return address
+	}
 	var op *net.OpError
 	if errors.As(err, &op) {
 		return &failure{text: op.Op + ": " + op.Err.Error(), err: op}

@@ -237,6 +237,8 @@ func TestParseURL(t *testing.T) {
 		"Scheme":   {reason: "A file is none.", address: "file:///etc/passwd", want: `"file:///etc/passwd" is not an http or https URL with a host`},
 		"NoScheme": {reason: "A host alone neither.", address: "prometheus:9090", want: `"prometheus:9090" is not an http or https URL with a host`},
 		"Password": {reason: "Which may have a password before it.", address: "me:s3cret@prom:9090", want: "is not an http or https URL with a host"},
+		"Key":      {reason: "A key in the path is not quoted.", address: "ftp://host/T0AB12CD", want: `"ftp://host/***" is not an http or https URL with a host`},
+		"Query":    {reason: "Nor is one in a query.", address: "ftp://host/?k=s3cret", want: "is not an http or https URL with a host"},
 		"NoHost":   {reason: "A URL without a host.", address: "http:///x", want: `"http:///x" is not an http or https URL with a host`},
 		"Broken":   {reason: "What cannot be read is not quoted.", address: "http://me:s3cret@a b:c", want: "is not a URL"},
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -18,7 +19,7 @@ type Secrets []string
 func (s *Secrets) Add(texts ...string) {
 	all := slices.Clone(*s) // others may have a copy
 	for _, text := range texts {
-		for _, form := range []string{text, url.QueryEscape(text)} {
+		for _, form := range []string{text, url.QueryEscape(text), url.PathEscape(text)} {
 			if len(text) >= shortest && !slices.Contains(all, form) {
 				all = append(all, form)
 			}
@@ -32,10 +33,13 @@ func (s *Secrets) Add(texts ...string) {
 	*s = all
 }
 
-// AddBasic adds a password, also as basic authentication sends it.
+// AddBasic adds a password, also as basic authentication sends it. A user without a password is a token.
 func (s *Secrets) AddBasic(user, password string) {
-	if password != "" {
+	switch {
+	case password != "":
 		s.Add(password, Basic(user, password))
+	case user != "":
+		s.Add(user, Basic(user, ""))
 	}
 }
 
@@ -74,23 +78,61 @@ func private(name string) bool {
 // too long to be words.
 func (s *Secrets) AddURL(address string) {
 	u, err := url.Parse(address)
-	if err != nil {
-		// What cannot be read may be secret from end to end.
+	if err != nil || address != "" && u.Host == "" {
+		// What cannot be read may be secret from end to end; without a scheme the user looks like one.
 		s.Add(address)
+		if user, _, ok := cutLast(address, "@"); ok {
+			_, user, _ = cutLast("/"+user, "/") // of //user or http:/user
+			name, word, _ := strings.Cut(user, ":")
+			s.AddBasic(name, word)
+		}
 		return
 	}
-	if word, ok := u.User.Password(); ok {
-		s.AddBasic(u.User.Username(), word)
+	word, _ := u.User.Password()
+	s.AddBasic(u.User.Username(), word)
+	// Split here, since what url.Values cannot hold is sent all the same.
+	for _, pair := range strings.FieldsFunc(u.RawQuery, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, value, _ := strings.Cut(pair, "=")
+		s.addEscaped(cmp.Or(value, name))
 	}
-	for _, values := range u.Query() {
-		s.Add(values...)
-	}
-	for part := range strings.SplitSeq(u.Path, "/") {
-		// As the keys in addresses of webhooks are. Names of services must stay readable.
-		if len(part) >= 20 && strings.ContainsAny(part, "0123456789") {
-			s.Add(part)
+	s.Add(u.Fragment)
+	for part := range strings.SplitSeq(u.EscapedPath(), "/") {
+		if !readable(part) {
+			s.addEscaped(part)
 		}
 	}
+}
+
+// addEscaped adds a part of an address as it stands there, and as it is meant.
+func (s *Secrets) addEscaped(part string) {
+	s.Add(part)
+	if text, err := url.PathUnescape(part); err == nil {
+		s.Add(text)
+	}
+}
+
+// cutLast cuts a text at the last place of a separator.
+func cutLast(text, at string) (before, after string, found bool) {
+	if i := strings.LastIndex(text, at); i >= 0 {
+		return text[:i], text[i+len(at):], true
+	}
+	return text, "", false
+}
+
+// apiVersion is how versions are written in paths.
+var apiVersion = regexp.MustCompile(`^v\d+((alpha|beta)\d+)?$`)
+
+// readable says that a part of a path is a word and no key: keys have digits, or large letters among small ones. Names of
+// services have to stay readable.
+func readable(part string) bool {
+	mixed := strings.ToLower(part) != part && strings.ToUpper(part) != part
+	switch {
+	case apiVersion.MatchString(part):
+		return true
+	case len(part) >= 8 && strings.ContainsAny(part, "0123456789"):
+		return false
+	}
+	return len(part) < 16 || !mixed
 }
 
 // AddWholeURL adds an address that is a secret from end to end, as those of chat services are, with all its parts: a key is
@@ -105,6 +147,22 @@ func (s *Secrets) AddWholeURL(u *url.URL) {
 func (s Secrets) Hide(text string) string {
 	for _, secret := range s {
 		text = strings.ReplaceAll(text, secret, "***")
+	}
+	return s.hideCut(text)
+}
+
+// cut is the mark of Line.
+const cut = "…"
+
+// hideCut hides the beginning of a secret where a text was cut off within it.
+func (s Secrets) hideCut(text string) string {
+	if !strings.Contains(text, cut) {
+		return text
+	}
+	for _, secret := range s {
+		for n := len(secret) - 1; n >= shortest; n-- {
+			text = strings.ReplaceAll(text, secret[:n]+cut, "***"+cut)
+		}
 	}
 	return text
 }

@@ -40,6 +40,14 @@ func TestHide(t *testing.T) {
 		"Whole": {reason: "Of an address that is a secret nothing is left but its host.", add: func(s *Secrets) {
 			s.AddWholeURL(&url.URL{Scheme: "https", Host: "hooks.example", Path: "/services/T0/B0xyz", RawQuery: "sig=abcd"})
 		}, text: "POST /services/T0/B0xyz?sig=abcd to hooks.example: no B0xyz, abcd", want: "POST *** to hooks.example: no ***, ***"},
+		"NoScheme":   {reason: "Without a scheme a user looks like one.", add: func(s *Secrets) { s.AddURL("user:p4ssword@prom:9090") }, text: "dial user:p4ssword@prom:9090: p4ssword dXNlcjpwNHNzd29yZA==", want: "dial ***: *** ***"},
+		"OneSlash":   {reason: "Nor is one slash a host.", add: func(s *Secrets) { s.AddURL("http:/user:p4ssword@prom:9090") }, text: "no p4ssword", want: "no ***"},
+		"UserOnly":   {reason: "A user without a password is a token.", add: func(s *Secrets) { s.AddURL("http://t0ken-1@host/") }, text: "t0ken-1 dDBrZW4tMTo=", want: "*** ***"},
+		"ShortPath":  {reason: "A key of a path may be short.", add: func(s *Secrets) { s.AddURL("http://host/api/v1beta1/T0AB12CD/go") }, text: "/api/v1beta1/T0AB12CD/go", want: "/api/v1beta1/***/go"},
+		"MixedPath":  {reason: "Or have no digit.", add: func(s *Secrets) { s.AddURL("http://host/aBcDeFgHiJkLmNoP/confirmRollout") }, text: "/aBcDeFgHiJkLmNoP/confirmRollout", want: "/***/confirmRollout"},
+		"BareKey":    {reason: "A query may be a key alone, or what values cannot hold.", add: func(s *Secrets) { s.AddURL("http://host/?abcdef&a=b%zz-key;c=d-key") }, text: "?abcdef&a=b%zz-key;c=d-key", want: "?***&a=***;c=***"},
+		"Percent":    {reason: "A path is escaped in another way than a query.", add: func(s *Secrets) { s.Add("a key/1") }, text: "/a%20key%2F1", want: "/***"},
+		"Cut":        {reason: "A text may have been cut off within a secret.", add: func(s *Secrets) { s.Add("s3cret-token") }, text: "no s3cret-t…", want: "no ***…"},
 		"Unreadable": {reason: "An address that nobody can read is hidden as a whole.", add: func(s *Secrets) { s.AddURL("http://a b:c") }, text: "dial http://a b:c", want: "dial ***"},
 	}
 	for name, tc := range cases {

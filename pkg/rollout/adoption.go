@@ -28,39 +28,42 @@ func foreignStatus(t *transition) outcome {
 	case !Foreign(t.Status):
 		return nil
 	case t.Revision == "":
-		return (*transition).awaitTarget
+		return awaitTarget
+	// What is found out about it could not be stored: it is left as it was found.
+	case len(t.SchemaMissing) > 0:
+		return awaitSchema
 	}
-	return (*transition).adopt
+	return adopt
 }
 
 // adopt takes over a Canary of another controller where it stands.
-func (t *transition) adopt() {
+func adopt(t *transition) {
 	// Whatever was promoted has another hash there; each phase below says what may be believed of it.
 	t.next.LastAppliedSpec, t.next.LastPromotedSpec = t.Revision, unknownRevision
 	// Equal templates are not enough where a config has changed behind its name.
-	t.PrimaryMatchesTarget = t.PrimaryMatchesTarget && !t.reconfigured()
+	t.PrimaryMatchesTarget = t.PrimaryMatchesTarget && !reconfigured(&t.facts)
 	t.next.Since = micro(t.Now)
 	switch t.Status.Phase {
 	case v1beta1.PhaseProgressing, v1beta1.PhaseWaitingPromotion:
-		t.adoptRollout()
+		adoptRollout(t)
 	case v1beta1.PhasePromoting:
-		t.adoptPromotion()
+		adoptPromotion(t)
 	case v1beta1.PhaseFailed:
-		t.adoptFailure()
+		adoptFailure(t)
 	default:
-		t.adoptSettled()
+		adoptSettled(t)
 	}
 	t.say(ReasonAdopted, "Adopted %s in phase %s", t.Names.canary(), t.Status.Phase)
 }
 
 // adoptSettled believes the status that the target was promoted if the primary has what the target has. Otherwise the
 // target was changed in between, and that is a revision like any other.
-func (t *transition) adoptSettled() {
+func adoptSettled(t *transition) {
 	switch t.Status.Phase {
 	case v1beta1.PhaseWaiting:
 		t.setWaiting(WaitRolloutApproval, 0, "The rollout of %s waits for approval.", t.Names.target())
 	case v1beta1.PhaseFinalising:
-		t.awaitRoutes()
+		awaitRoutes(t)
 	default:
 		t.setSettled()
 	}
@@ -72,7 +75,7 @@ func (t *transition) adoptSettled() {
 }
 
 // adoptFailure keeps a canary that serves because its promotion broke the primary. The status says nothing of it.
-func (t *transition) adoptFailure() {
+func adoptFailure(t *transition) {
 	t.cause = "the controller before Sluice ended it, and its events say why"
 	defer t.enter(v1beta1.PhaseFailed)
 	t.setSettled()
@@ -91,31 +94,31 @@ func (t *transition) adoptFailure() {
 
 // adoptPromotion goes on with a promotion that has reached the primary; of another one it only knows that the
 // target has moved on.
-func (t *transition) adoptPromotion() {
+func adoptPromotion(t *transition) {
 	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
 	if !t.PrimaryMatchesTarget {
-		t.restartRollout()
+		restartRollout(t)
 		return
 	}
 	t.next.Promoting = t.Revision
-	// Routes of an A/B test are 100 of those who fit, whatever weight the status has.
-	if t.Plan.Strategy == ABTesting {
-		t.next.CanaryWeight = everything
+	// Whatever weight the status has, routes of iterations have the one that they are made at: all who fit an A/B test.
+	if weight := t.Plan.iteratedWeight(); weight > 0 {
+		t.next.CanaryWeight = weight
 	}
 	t.next.Matched = t.Plan.Matched && t.next.CanaryWeight > 0
 	// The primary has that template already; whether it is up is seen as in any promotion.
-	t.awaitPrimary()
+	awaitPrimary(t)
 }
 
 // adoptRollout finds the place among the steps that the routes are at.
-func (t *transition) adoptRollout() {
+func adoptRollout(t *transition) {
 	t.next.PrimaryReplicas = max(t.Primary.Replicas, 1)
 	approved := t.Status.Phase == v1beta1.PhaseWaitingPromotion // in which the weight is written as zero
-	switch {
-	case t.Plan.Strategy == ABTesting && (approved || t.Status.Iterations > 0):
-		t.next.CanaryWeight = everything
+	switch weight := t.Plan.iteratedWeight(); {
+	case weight > 0 && (approved || t.Status.Iterations > 0):
+		t.next.CanaryWeight = weight
 		t.next.Step = min(max(t.Status.Iterations, 1), t.Plan.Length())
-	case t.Plan.Strategy == Canary && approved:
+	case t.Plan.Iterations == 0 && approved:
 		t.next.CanaryWeight = t.Plan.highestWeight()
 		t.next.Step = t.Plan.Length()
 	default:
@@ -125,22 +128,23 @@ func (t *transition) adoptRollout() {
 	t.next.Iterations = max(t.next.Iterations, 0)
 	t.setCookies()
 	if t.next.Step == 0 {
-		t.awaitCanary()
+		awaitCanary(t)
 		return
 	}
 	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
+	t.startStep()
 	t.next.Analysis = &v1beta1.AnalysisStatus{Started: micro(t.Now)}
-	t.awaitStep()
+	awaitStep(t)
 }
 
 // reconfigured says that a config has another content than the status knows. The checksums are those that every
 // controller of this API writes.
-func (t *transition) reconfigured() bool {
-	if t.Status.TrackedConfigs == nil {
+func reconfigured(f *facts) bool {
+	if f.Status.TrackedConfigs == nil {
 		return false
 	}
-	for name, sum := range *t.Status.TrackedConfigs {
-		if now, found := t.Configs[name]; found && now != sum {
+	for name, sum := range *f.Status.TrackedConfigs {
+		if now, found := f.Configs[name]; found && now != sum {
 			return true
 		}
 	}

@@ -53,18 +53,29 @@ const (
 type Plan struct {
 	Provider  string // that divides the requests, for people
 	Strategy  Strategy
+	Hash      string // of the spec's fields that the steps follow from
+	Routing   string // how traffic moves, for people
 	Steps     []Step // what the canary goes through, in order; read them by Step and Length
 	StepsBack []Step // how traffic comes back once the primary is promoted
+
+	// Listed says that the steps are those of analysis.steps.
+	Listed bool
 
 	// Iterations is how many intervals the first of Steps lasts, each judged at its end and counted as a step; zero: one,
 	// which is no iteration.
 	Iterations int
 
-	Skip    bool // promote as soon as the canary is available
-	Swap    bool // the apex Service is the only route: traffic moves all at once
-	Ratio   bool // weights are reached by numbers of pods
-	Preview bool // some requests go to the canary at every weight
-	Matched bool // only requests that fit analysis.match meet the canary; weights are of those
+	Opening []v1beta1.HookType // whose hooks have to agree before the first step
+
+	Skip  bool // promote as soon as the canary is available
+	Swap  bool // the apex Service is the only route: traffic moves all at once
+	Ratio bool // weights are reached by numbers of pods
+	// Autoscaled says that an autoscaler decides on the sizes of both sides.
+	Autoscaled bool
+	// PrimaryStops says that the primary has no pods while it is updated.
+	PrimaryStops bool
+	Preview      bool // some requests go to the canary at every weight
+	Matched      bool // only requests that fit analysis.match meet the canary; weights are of those
 
 	// Affinity keeps users on the side they have met; nil: every request is decided anew.
 	Affinity *v1beta1.SessionAffinity
@@ -79,6 +90,7 @@ type Plan struct {
 	Hooks          []v1beta1.CanaryWebhook // asked at the moments their types name
 	Metrics        []v1beta1.CanaryMetric  // judge the canary
 	OnInconclusive v1beta1.InconclusivePolicy
+	OnFailure      v1beta1.FailurePolicy
 
 	// Remarks are about what the spec asks for and does not get, or gets in another way.
 	Remarks []Remark
@@ -96,17 +108,52 @@ func (p *Plan) remark(texts ...string) {
 	}
 }
 
-// Step is one stage of a rollout. It lasts one interval and is judged at its end.
+// Step is one stage of a rollout, complete: nothing else asks which strategy the spec has.
 type Step struct {
-	Weight int // percent of requests that the canary answers
-	Mirror int // percent of requests that the canary gets a copy of
+	Name     string
+	Weight   int                // percent of requests that the canary answers
+	All      bool               // of all requests, where others are of those that fit analysis.match
+	Mirror   int                // percent of requests that the canary gets a copy of
+	Scale    *int               // percent of the primary's pods that the canary has at least; nil: its share
+	Replicas int32              // pods that the canary has at least; zero: its share
+	Until    Until              // it lasts
+	Metrics  []string           // that judge it; nil: all
+	Gates    []v1beta1.HookType // whose hooks have to agree at its end
+	Bake     bool               // the canary is rolled back as soon as a pod of it fails
+	Event    string             // what people are told when it is taken, with a %s for the Canary
+}
+
+// Until is how long a step lasts at least; it is judged at the end of every interval. Zero: one interval.
+type Until struct {
+	Duration time.Duration
+	Pauses   []Pause // that follow, one after the other
 }
 
 // Length is how many steps there are, each iteration being one.
 func (p *Plan) Length() int { return len(p.Steps) + max(p.Iterations-1, 0) }
 
-// Step is the nth step, counted from one.
-func (p *Plan) Step(n int) Step { return p.Steps[max(n-max(p.Iterations, 1), 0)] }
+// Step is the nth step, counted from one. Zero is what comes before the first: nothing but the gates at its end.
+func (p *Plan) Step(n int) Step {
+	if n == 0 {
+		return Step{Gates: p.Opening}
+	}
+	step := p.Steps[max(n-max(p.Iterations, 1), 0)]
+	if n < p.Iterations { // it goes on with another iteration
+		step.Gates, step.Until.Pauses = nil, nil
+	}
+	if i := p.iteration(n); i > 0 {
+		step.Event = fmt.Sprintf("Advance %%s canary iteration %d/%d", i, p.Iterations)
+	}
+	return step
+}
+
+// iteratedWeight is the weight that iterations are made at; zero: without users, or there are none.
+func (p *Plan) iteratedWeight() int {
+	if p.Iterations == 0 {
+		return 0
+	}
+	return p.Steps[0].Weight
+}
 
 // iteration is which iteration the nth step is; zero: none.
 func (p *Plan) iteration(n int) int {
@@ -123,12 +170,6 @@ const (
 	defaultDeadline   = 600 * time.Second
 	defaultIterations = 10
 	everything        = 100 // percent
-)
-
-// What a spec may ask for at most. More is a slip of the pen, and would cost every pass time and memory.
-const (
-	mostSteps   = 100_000 // iterations, or entries of stepWeights
-	mostMetrics = 1000    // metrics, or webhooks
 )
 
 // Compile reduces a spec to a Plan, or says what is wrong with it by an *InvalidError.
@@ -161,8 +202,9 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 		Hooks:          a.Webhooks,
 		Metrics:        a.Metrics,
 		OnInconclusive: a.OnInconclusive,
+		OnFailure:      a.OnFailure,
 	}
-	p.Swap = p.Swap && !p.Ratio
+	p.Swap, p.Autoscaled = p.Swap && !p.Ratio, spec.AutoscalerRef != nil
 	p.CanaryReady, p.PrimaryReady = readiness(a.CanaryReadyThreshold), readiness(a.PrimaryReadyThreshold)
 	if err := p.layOutSteps(a); err != nil {
 		return Plan{}, err
@@ -170,9 +212,15 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 	if p.Matched && p.Strategy == Canary && !can.Has(MatchedWeighted) {
 		p.sendAllMatched()
 	}
+	p.completeSteps()
+	p.Hash, p.Routing = hashOf(spec, can), p.routing(spec.Analysis)
+	p.bakeBeforePromotion(a.Promotion)
 	if idle := ignoredFields(spec.Service); (p.Swap || p.Ratio) && len(idle) > 0 {
 		p.Remarks = append(p.Remarks, Remark{ReasonFieldIgnored, "Services alone have no use for " + strings.Join(idle, ", ")})
 	}
+	p.Remarks = append(p.Remarks, p.overruledFields(a, can)...)
+	p.Remarks = append(p.Remarks, shortenedHooks(p.Hooks)...)
+	p.Remarks = append(p.Remarks, p.ignoredByComparisons()...)
 	p.Remarks = append(p.Remarks, p.likelyMistakes()...)
 	return p, nil
 }
@@ -180,10 +228,12 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 // layOutSteps lays out the steps.
 func (p *Plan) layOutSteps(a *v1beta1.CanaryAnalysis) error {
 	switch {
-	case p.Swap && !p.Skip:
+	case p.Skip:
+	case len(a.Steps) > 0:
+		p.layOutListed(a.Steps)
+	case p.Swap:
 		p.remark(swapRemarks(a)...)
 		p.layOutBlueGreen(orDefault(a.Iterations, defaultIterations))
-	case p.Skip:
 	case a.Iterations > 0 && len(a.Match) > 0:
 		p.layOutABTest(a.Iterations)
 	case a.Iterations > 0:
@@ -197,11 +247,12 @@ func (p *Plan) layOutSteps(a *v1beta1.CanaryAnalysis) error {
 			p.Steps = append(p.Steps, Step{Weight: w})
 		}
 	default:
-		return invalid("spec.analysis", "no step: set stepWeight, stepWeights or iterations, or skipAnalysis")
+		return invalid("spec.analysis", "no step: set steps, stepWeight, stepWeights or iterations, or skipAnalysis")
 	}
 	if a.Mirror && !p.Swap {
 		p.layOutMirror(orDefault(a.MirrorWeight, everything))
 	}
+	p.pauseBeforePromotion(a.Promotion)
 	p.StepsBack = stepsBack(p.highestWeight(), a.StepWeightPromotion, p.Swap || p.Strategy == ABTesting)
 	return nil
 }

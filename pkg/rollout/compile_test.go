@@ -1,6 +1,8 @@
 package rollout
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +23,10 @@ func specOf(change ...func(*v1beta1.CanarySpec)) v1beta1.CanarySpec {
 	}
 	for _, c := range change {
 		c(&s)
+	}
+	// A top belongs to steps by stepWeight.
+	if a := s.Analysis; a != nil && a.MaxWeight == 50 && (a.StepWeight == 0 || a.Iterations > 0) {
+		a.MaxWeight = 0
 	}
 	return s
 }
@@ -87,6 +93,7 @@ func TestCompileLaysOutSteps(t *testing.T) {
 			reason: "The contract lets stepWeight win where both are stored.",
 			can:    weighted, change: func(a *v1beta1.CanaryAnalysis) { a.StepWeights = []int{1} },
 			strategy: Canary, steps: []int{10, 20, 30, 40, 50},
+			remarks: []string{"spec.analysis.stepWeights has no effect beside stepWeight"},
 		},
 		"Iterations": {
 			reason: "Blue/green checks without users, then lets all of them in.",
@@ -135,16 +142,17 @@ func TestCompileCountsIterations(t *testing.T) {
 	for name, match := range map[string][]v1beta1.HTTPMatchRequest{"BlueGreen": nil, "ABTesting": some} {
 		t.Run(name, func(t *testing.T) {
 			p, err := Compile(specOf(analysis(func(a *v1beta1.CanaryAnalysis) {
-				a.StepWeight, a.Iterations, a.Mirror, a.Match = 0, mostSteps, match == nil, match
+				a.StepWeight, a.Iterations, a.Mirror, a.Match = 0, mostIterations, match == nil, match
 			})), weighted|Mirrored)
 			require.NoError(t, err)
 			require.LessOrEqual(t, len(p.Steps), 2, "a hundred thousand of one kind need no more memory than one")
-			require.GreaterOrEqual(t, p.Length(), mostSteps)
-			for _, n := range []int{1, mostSteps} {
+			require.GreaterOrEqual(t, p.Length(), mostIterations)
+			for _, n := range []int{1, mostIterations} {
 				require.Equal(t, n, p.iteration(n))
-				require.Equal(t, p.Steps[0], p.Step(n))
+				require.Equal(t, p.Steps[0].Weight, p.Step(n).Weight)
+				require.Equal(t, fmt.Sprintf("Advance %%s canary iteration %d/%d", n, mostIterations), p.Step(n).Event)
 			}
-			require.Zero(t, p.iteration(mostSteps+1), "the step at 100 is no iteration")
+			require.Zero(t, p.iteration(mostIterations+1), "the step at 100 is no iteration")
 		})
 	}
 }
@@ -252,33 +260,38 @@ func TestCompileRefuses(t *testing.T) {
 		"ScaledDaemonSet": {"spec.autoscalerRef", func(s *v1beta1.CanarySpec) {
 			s.TargetRef.Kind, s.AutoscalerRef = "DaemonSet", &v1beta1.AutoscalerRef{Kind: "HorizontalPodAutoscaler"}
 		}},
-		"ForeignAutoscaler":  {"spec.autoscalerRef.kind", func(s *v1beta1.CanarySpec) { s.AutoscalerRef = &v1beta1.AutoscalerRef{Kind: "Autopilot"} }},
-		"StepOverAll":        {"spec.analysis.stepWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight = 101 })},
-		"NegativeTop":        {"spec.analysis.maxWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.MaxWeight = -1 })},
-		"RetreatOverAll":     {"spec.analysis.stepWeightPromotion", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeightPromotion = 120 })},
-		"ListedStepOverAll":  {"spec.analysis.stepWeights[1]", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeights = []int{1, 200} })},
-		"TopBelowFirstStep":  {"spec.analysis.maxWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.MaxWeight = 50, 20 })},
-		"PrimaryThreshold":   {"spec.analysis.primaryReadyThreshold", analysis(func(a *v1beta1.CanaryAnalysis) { a.PrimaryReadyThreshold = ptr(101) })},
-		"CanaryThreshold":    {"spec.analysis.canaryReadyThreshold", analysis(func(a *v1beta1.CanaryAnalysis) { a.CanaryReadyThreshold = ptr(-1) })},
-		"TooManyIterations":  {"spec.analysis.iterations", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations = 0, mostSteps+1 })},
-		"TooManySteps":       {"spec.analysis.stepWeights", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.StepWeights = 0, make([]int, mostSteps+1) })},
-		"TooManyMetrics":     {"spec.analysis.metrics", analysis(func(a *v1beta1.CanaryAnalysis) { a.Metrics = make([]v1beta1.CanaryMetric, mostMetrics+1) })},
-		"TooManyWebhooks":    {"spec.analysis.webhooks", analysis(func(a *v1beta1.CanaryAnalysis) { a.Webhooks = make([]v1beta1.CanaryWebhook, mostMetrics+1) })},
-		"NoStep":             {"spec.analysis", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight = 0 })},
-		"IntervalOfWords":    {"spec.analysis.interval", analysis(func(a *v1beta1.CanaryAnalysis) { a.Interval = "soon" })},
-		"IntervalOfNothing":  {"spec.analysis.interval", analysis(func(a *v1beta1.CanaryAnalysis) { a.Interval = "0s" })},
-		"UnknownMetric":      {"spec.analysis.metrics[0].name", metric(v1beta1.CanaryMetric{Name: "luck"})},
-		"MetricTemplate":     {"spec.analysis.metrics[0].templateRef.name", metric(v1beta1.CanaryMetric{Name: "luck", TemplateRef: &v1beta1.CrossNamespaceRef{}})},
-		"MetricDelay":        {"spec.analysis.metrics[0].initialDelay", metric(v1beta1.CanaryMetric{Name: "request-duration", InitialDelay: "soon"})},
-		"MetricPolicy":       {"spec.analysis.metrics[0].onNaN", metric(v1beta1.CanaryMetric{Name: "request-duration", OnNaN: "shrug"})},
-		"FailureLimit":       {"spec.analysis.metrics[0].failureLimit", metric(v1beta1.CanaryMetric{Name: "request-duration", FailureLimit: ptr(-1)})},
-		"Proof":              {"spec.analysis.metrics[0].consecutiveSuccessLimit", metric(v1beta1.CanaryMetric{Name: "request-duration", ConsecutiveSuccessLimit: -1})},
-		"ProofBeyondCount":   {"spec.analysis.metrics[0].consecutiveSuccessLimit", metric(v1beta1.CanaryMetric{Name: "request-duration", ConsecutiveSuccessLimit: 3, Count: 2})},
-		"Count":              {"spec.analysis.metrics[0].count", metric(v1beta1.CanaryMetric{Name: "request-duration", Count: -1})},
-		"Baseline":           {"spec.analysis.metrics[0].baseline", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "yesterday"})},
-		"Test":               {"spec.analysis.metrics[0].test", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary", Test: "coin"})},
-		"Worse":              {"spec.analysis.metrics[0].worse", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary", Worse: "purple"})},
-		"Confidence":         {"spec.analysis.metrics[0].confidence", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary", Confidence: ptr(1.0)})},
+		"ForeignAutoscaler": {"spec.autoscalerRef.kind", func(s *v1beta1.CanarySpec) { s.AutoscalerRef = &v1beta1.AutoscalerRef{Kind: "Autopilot"} }},
+		"StepOverAll":       {"spec.analysis.stepWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight = 101 })},
+		"NegativeTop":       {"spec.analysis.maxWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.MaxWeight = -1 })},
+		"RetreatOverAll":    {"spec.analysis.stepWeightPromotion", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeightPromotion = 120 })},
+		"ListedStepOverAll": {"spec.analysis.stepWeights[1]", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeights = []int{1, 200} })},
+		"TopBelowFirstStep": {"spec.analysis.maxWeight", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.MaxWeight = 50, 20 })},
+		"PrimaryThreshold":  {"spec.analysis.primaryReadyThreshold", analysis(func(a *v1beta1.CanaryAnalysis) { a.PrimaryReadyThreshold = ptr(101) })},
+		"CanaryThreshold":   {"spec.analysis.canaryReadyThreshold", analysis(func(a *v1beta1.CanaryAnalysis) { a.CanaryReadyThreshold = ptr(-1) })},
+		"NoStep":            {"spec.analysis", analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight = 0 })},
+		"IntervalOfWords":   {"spec.analysis.interval", analysis(func(a *v1beta1.CanaryAnalysis) { a.Interval = "soon" })},
+		"IntervalOfNothing": {"spec.analysis.interval", analysis(func(a *v1beta1.CanaryAnalysis) { a.Interval = "0s" })},
+		"UnknownMetric":     {"spec.analysis.metrics[0].name", metric(v1beta1.CanaryMetric{Name: "luck"})},
+		"MetricTemplate":    {"spec.analysis.metrics[0].templateRef.name", metric(v1beta1.CanaryMetric{Name: "luck", TemplateRef: &v1beta1.CrossNamespaceRef{}})},
+		"MetricDelay":       {"spec.analysis.metrics[0].initialDelay", metric(v1beta1.CanaryMetric{Name: "request-duration", InitialDelay: "soon"})},
+		"MetricPolicy":      {"spec.analysis.metrics[0].onNaN", metric(v1beta1.CanaryMetric{Name: "request-duration", OnNaN: "shrug"})},
+		"FailureLimit":      {"spec.analysis.metrics[0].failureLimit", metric(v1beta1.CanaryMetric{Name: "request-duration", FailureLimit: ptr(-1)})},
+		"Proof":             {"spec.analysis.metrics[0].consecutiveSuccessLimit", metric(v1beta1.CanaryMetric{Name: "request-duration", ConsecutiveSuccessLimit: -1})},
+		"ProofBeyondCount":  {"spec.analysis.metrics[0].consecutiveSuccessLimit", metric(v1beta1.CanaryMetric{Name: "request-duration", ConsecutiveSuccessLimit: 3, Count: 2})},
+		"Count":             {"spec.analysis.metrics[0].count", metric(v1beta1.CanaryMetric{Name: "request-duration", Count: -1})},
+		"Baseline":          {"spec.analysis.metrics[0].baseline", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "yesterday"})},
+		"Test":              {"spec.analysis.metrics[0].test", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary", Test: "coin"})},
+		"Worse":             {"spec.analysis.metrics[0].worse", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary", Worse: "purple"})},
+		"Confidence":        {"spec.analysis.metrics[0].confidence", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary", Confidence: ptr(1.0)})},
+		"Margin":            {"spec.analysis.metrics[0].margin", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary", Margin: ptr(0.6)})},
+		"Missed":            {"spec.analysis.metrics[0].missed", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary", Missed: ptr(0.0)})},
+		"Tolerance":         {"spec.analysis.metrics[0].tolerance", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary", Tolerance: ptr(-0.1)})},
+		"Dispersion":        {"spec.analysis.metrics[0].dispersion", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary", Dispersion: ptr(0.5)})},
+		"MaxHold":           {"spec.analysis.metrics[0].maxHold", metric(v1beta1.CanaryMetric{Name: "request-duration", Baseline: "primary", MaxHold: "0s"})},
+		"MarginAlone":       {"spec.analysis.metrics[0].margin", metric(v1beta1.CanaryMetric{Name: "request-duration", Margin: ptr(0.01)})},
+		"TooManyComparisons": {"spec.analysis.metrics[8].baseline", analysis(func(a *v1beta1.CanaryAnalysis) {
+			a.Metrics = slices.Repeat([]v1beta1.CanaryMetric{{Name: "request-duration", Baseline: "primary"}}, 9)
+		})},
 		"NoComparison":       {"spec.analysis.metrics[0].confidence", metric(v1beta1.CanaryMetric{Name: "request-duration", Confidence: ptr(.9)})},
 		"MetricInterval":     {"spec.analysis.metrics[0].interval", metric(v1beta1.CanaryMetric{Name: "request-duration", Interval: "1"})},
 		"EmptyRange":         {"spec.analysis.metrics[0].thresholdRange", metric(v1beta1.CanaryMetric{Name: "request-duration", ThresholdRange: &v1beta1.ThresholdRange{Min: ptr(2.0), Max: ptr(1.0)}})},
@@ -380,7 +393,8 @@ func TestCompileNarrowsToTheMatch(t *testing.T) {
 			can:    Weighted | Matched, change: func(a *v1beta1.CanaryAnalysis) {
 				a.StepWeight, a.StepWeights, a.StepWeightPromotion = 0, []int{0, 20, 40}, 10
 			},
-			steps: []int{0, 100, 100}, mirrors: []int{0, 0, 0}, matched: true, remarks: []string{remark},
+			steps: []int{0, 100, 100}, mirrors: []int{0, 0, 0}, matched: true,
+			remarks: []string{remark, "spec.analysis.stepWeightPromotion has no effect where all requests that fit match go to the canary"},
 		},
 		"AllOrNothingIterations": {
 			reason: "An A/B test is what such a provider does anyway.",
@@ -431,7 +445,7 @@ func TestRoutingNamesTheStrategy(t *testing.T) {
 		"ABTesting": {analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations, a.Match = 0, 3, some }), "A/B Testing"},
 		"List":      {analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.StepWeights = 0, []int{1, 30} }), "Weight steps: 1,30 max: 30"},
 		"LongList": {
-			analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.StepWeights = 0, make([]int, mostSteps) }),
+			analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.StepWeights = 0, make([]int, mostEntries) }),
 			"Weight steps: " + strings.Repeat("0,", 100) + "... max: 0",
 		},
 		"BlueGreen": {analysis(func(a *v1beta1.CanaryAnalysis) { a.StepWeight, a.Iterations = 0, 3 }), "Blue/Green"},
@@ -442,7 +456,7 @@ func TestRoutingNamesTheStrategy(t *testing.T) {
 			spec := specOf(c.change)
 			p, err := Compile(spec, weighted)
 			require.NoError(t, err)
-			require.Equal(t, c.want, p.Routing(spec.Analysis))
+			require.Equal(t, c.want, p.Routing)
 		})
 	}
 }

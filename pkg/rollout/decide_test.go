@@ -30,6 +30,17 @@ func snap(change ...func(*Snapshot)) Snapshot {
 	for _, c := range change {
 		c(&s)
 	}
+	return looked(s)
+}
+
+// looked is a Canary whose steps are laid down, and whose spec was looked at before, as it is by every decision.
+func looked(s Snapshot) Snapshot {
+	s.Plan.completeSteps()
+	if meta.FindStatusCondition(s.Status.Conditions, v1beta1.ConditionValid) == nil {
+		t := newTransition(s)
+		t.recordValid()
+		s.Status.Conditions, s.Status.SpecTold = t.next.Conditions, t.next.SpecTold
+	}
 	return s
 }
 
@@ -48,12 +59,12 @@ func promotion(s *Snapshot) {
 func broken(w *Workload) { w.Health, w.Reason = Stuck, "ImagePullBackOff: no such image" }
 
 func TestDecide(t *testing.T) {
-	bad := Findings{{Name: "request-success-rate", Verdict: v1beta1.Failed, Message: "Halt podinfo.test advancement success rate 41.00% < 99%"}}
-	good := Findings{{Name: "request-success-rate", Verdict: v1beta1.Passed}}
+	bad := []told{{"request-success-rate", v1beta1.Failed, "Halt podinfo.test advancement success rate 41.00% < 99%"}}
+	good := []told{{"request-success-rate", v1beta1.Passed, ""}}
 	cases := map[string]struct {
 		reason string
 		given  Snapshot
-		found  Findings
+		found  []told
 		phase  v1beta1.CanaryPhase
 		weight int
 		failed int
@@ -63,8 +74,9 @@ func TestDecide(t *testing.T) {
 	}{
 		"FirstSight":         {reason: "A new Canary waits for its primary.", given: snap(in(""), func(s *Snapshot) { s.Status, s.Primary = v1beta1.CanaryStatus{}, Workload{} }), phase: v1beta1.PhaseInitializing, waits: WaitPrimary},
 		"NoTargetYet":        {reason: "A missing target is waited for by name.", given: snap(in(v1beta1.PhaseInitializing), func(s *Snapshot) { s.Revision, s.Target = "", Workload{} }), phase: v1beta1.PhaseInitializing, waits: WaitTarget, events: []Reason{ReasonTargetMissing}},
-		"Initialised":        {reason: "Once the primary serves, users move to it.", given: snap(in(v1beta1.PhaseInitializing), func(s *Snapshot) { s.Status.LastPromotedSpec = ""; s.Primary.Revision = "r1-v2" }), found: Findings{{Verdict: v1beta1.Passed}}, phase: v1beta1.PhaseInitialized, waits: WaitNothing, events: []Reason{ReasonMetricsReachable, ReasonInitialized}, alert: "New Deployment detected, initialization completed."},
-		"Unmeasurable":       {reason: "Nobody is judged yet, so that a monitoring system out of reach is only said.", given: snap(in(v1beta1.PhaseInitializing), func(s *Snapshot) { s.Status.LastPromotedSpec = ""; s.Primary.Revision = "r1-v2" }), found: Findings{{Verdict: v1beta1.Failed, Message: "no answer"}}, phase: v1beta1.PhaseInitialized, waits: WaitNothing, events: []Reason{ReasonMetricsUnreachable, ReasonInitialized}, alert: "New Deployment detected, initialization completed."},
+		"MovingToPrimary":    {reason: "Its Service and its routes come first.", given: snap(in(v1beta1.PhaseInitializing), func(s *Snapshot) { s.Status.LastPromotedSpec = ""; s.Primary.Revision = "r1-v2" }), phase: v1beta1.PhaseInitializing, waits: WaitRoutes},
+		"Initialised":        {reason: "Once the primary serves, users move to it.", given: snap(in(v1beta1.PhaseInitializing), func(s *Snapshot) { s.Status.LastPromotedSpec = "r1-v2"; s.Primary.Revision = "r1-v2" }), found: []told{{"", v1beta1.Passed, ""}}, phase: v1beta1.PhaseInitialized, waits: WaitNothing, events: []Reason{ReasonMetricsReachable, ReasonInitialized}, alert: "New Deployment detected, initialization completed."},
+		"Unmeasurable":       {reason: "Nobody is judged yet, so that a monitoring system out of reach is only said.", given: snap(in(v1beta1.PhaseInitializing), func(s *Snapshot) { s.Status.LastPromotedSpec = "r1-v2"; s.Primary.Revision = "r1-v2" }), found: []told{{"", v1beta1.Failed, "no answer"}}, phase: v1beta1.PhaseInitialized, waits: WaitNothing, events: []Reason{ReasonMetricsUnreachable, ReasonInitialized}, alert: "New Deployment detected, initialization completed."},
 		"Idle":               {reason: "Nothing new, nothing to do.", given: snap(in(v1beta1.PhaseSucceeded)), phase: v1beta1.PhaseSucceeded, waits: WaitNothing},
 		"NewRevision":        {reason: "A revision never seen begins a rollout.", given: snap(in(v1beta1.PhaseSucceeded), func(s *Snapshot) { s.Revision = "r1-v3" }), phase: v1beta1.PhaseProgressing, waits: WaitCanary, events: []Reason{ReasonNewRevision}, alert: "New revision detected, progressing canary analysis."},
 		"NewButUnrouted":     {reason: "The end of one rollout is awaited before the next.", given: snap(in(v1beta1.PhaseFailed), func(s *Snapshot) { s.Revision, s.Routed = "r1-v3", false }), phase: v1beta1.PhaseFailed, waits: WaitRoutes},
@@ -75,17 +87,16 @@ func TestDecide(t *testing.T) {
 		"Good":               {reason: "A step that passed leads to the next.", given: snap(), found: good, phase: v1beta1.PhaseProgressing, weight: 50, waits: WaitInterval, events: []Reason{ReasonAdvanced}},
 		"Bad":                {reason: "A failed check is counted and tried again.", given: snap(), found: bad, phase: v1beta1.PhaseProgressing, weight: 10, failed: 1, waits: WaitRetry, events: []Reason{ReasonCheckFailed}},
 		"BadOnceTooOften":    {reason: "The last permitted failure rolls back at once.", given: snap(func(s *Snapshot) { s.Status.FailedChecks = 1 }), found: bad, phase: v1beta1.PhaseFailed, failed: 2, waits: WaitNothing, events: []Reason{ReasonCheckFailed, ReasonRolledBack, ReasonFailed}, alert: "Failed checks threshold reached 2"},
-		"Unanswered":         {reason: "Silence is no consent.", given: snap(), phase: v1beta1.PhaseProgressing, weight: 10},
 		"NotDue":             {reason: "A step lasts its interval.", given: snap(func(s *Snapshot) { s.Now = noon.Add(-3 * time.Second) }), phase: v1beta1.PhaseProgressing, weight: 10, waits: WaitInterval},
 		"LastStepPassed":     {reason: "The primary is given what passed; traffic stays.", given: snap(func(s *Snapshot) { s.Status.Step, s.Status.CanaryWeight = 2, 50 }), found: good, phase: v1beta1.PhasePromoting, weight: 50, waits: WaitPrimary, events: []Reason{ReasonPromotionStarted}},
-		"TooSmall":           {reason: "A step waits for the pods of its share.", given: snap(func(s *Snapshot) { s.Status.PrimaryReplicas = 8 }), phase: v1beta1.PhaseProgressing, weight: 10, waits: WaitCapacity},
+		"TooSmall":           {reason: "A step waits for the pods of its share.", given: snap(func(s *Snapshot) { s.Status.PrimaryReplicas = 8 }), found: good, phase: v1beta1.PhaseProgressing, weight: 10, waits: WaitCapacity},
 		"PrimaryGrew":        {reason: "The canary is sized for the primary as it is.", given: snap(func(s *Snapshot) { s.Primary.Replicas = 9 }), phase: v1beta1.PhaseProgressing, weight: 10},
 		"CanaryStuck":        {reason: "Pods that cannot start end it without waiting.", given: snap(func(s *Snapshot) { broken(&s.Target) }), phase: v1beta1.PhaseFailed, waits: WaitNothing, events: []Reason{ReasonRolledBack, ReasonFailed}, alert: "Canary cannot become ready podinfo.test: ImagePullBackOff: no such image"},
 		"CanaryLate":         {reason: "Silent pods have the deadline.", given: snap(func(s *Snapshot) { s.Target.Health, s.Now = Starting, noon.Add(2*time.Minute) }), phase: v1beta1.PhaseFailed, waits: WaitNothing, events: []Reason{ReasonRolledBack, ReasonFailed}, alert: "Progress deadline exceeded podinfo.test: its new pods are not available after 1m0s"},
 		"CanaryRestarted": {reason: "The deadline of a late restart starts with it.", given: snap(func(s *Snapshot) {
 			s.Now = noon.Add(2 * time.Minute)
 			s.Target.Health, s.Target.Since = Starting, s.Now
-		}), phase: v1beta1.PhaseProgressing, weight: 10, waits: WaitCanary},
+		}), found: good, phase: v1beta1.PhaseProgressing, weight: 10, waits: WaitCanary},
 		"Drained":           {reason: "No pods, no traffic; it counts as a failure.", given: snap(func(s *Snapshot) { s.Target.Health, s.Target.Available = Starting, 0 }), phase: v1beta1.PhaseProgressing, failed: 1, waits: WaitCanary, events: []Reason{ReasonDrained}},
 		"Superseded":        {reason: "A newer revision starts over without traffic.", given: snap(func(s *Snapshot) { s.Revision = "r1-v3"; s.Status.FailedChecks = 1 }), found: good, phase: v1beta1.PhaseProgressing, waits: WaitCanary, events: []Reason{ReasonRestarted}, alert: "New revision detected, progressing canary analysis."},
 		"CalledOff":         {reason: "The promoted revision is back: over at once, nothing failed.", given: snap(func(s *Snapshot) { s.Revision = "r1-v1"; s.Status.FailedChecks = 1 }), found: bad, phase: v1beta1.PhaseSucceeded, waits: WaitNothing, events: []Reason{ReasonCalledOff}, alert: "Rollout called off, the promoted revision is back."},
@@ -102,7 +113,7 @@ func TestDecide(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			d := Decide(c.given, c.found)
+			d := decide(c.given, c.found)
 			require.Equal(t, c.phase, d.Status.Phase, c.reason)
 			require.Equal(t, c.weight, d.Status.CanaryWeight, c.reason)
 			require.Equal(t, c.failed, d.Status.FailedChecks, c.reason)
@@ -117,10 +128,10 @@ func TestDecide(t *testing.T) {
 			}
 			require.Equal(t, c.events, events, c.reason)
 			require.Equal(t, c.alert, alert, c.reason)
-			require.Equal(t, d, Decide(c.given, c.found), "the same facts have the same decision")
+			require.Equal(t, d, decide(c.given, c.found), "the same facts have the same decision")
 			again := c.given
 			again.Status = d.Status
-			require.NotPanics(t, func() { Decide(again, c.found) }, c.reason)
+			require.NotPanics(t, func() { decide(again, c.found) }, c.reason)
 		})
 	}
 }
@@ -132,7 +143,7 @@ func reason(s v1beta1.CanaryStatus, kind string) string {
 	return ""
 }
 
-func TestAsk(t *testing.T) {
+func TestQuestions(t *testing.T) {
 	hooks := []v1beta1.CanaryWebhook{{Name: "smoke", Type: v1beta1.PreRolloutHook}, {Name: "load"}}
 	opening := func(s *Snapshot) { s.Status.Step, s.Status.CanaryWeight, s.Status.NextCheck = 0, 0, nil }
 	cases := map[string]struct {
@@ -141,7 +152,7 @@ func TestAsk(t *testing.T) {
 		want   []string
 	}{
 		"Due":        {"A step that is due is judged by hooks and metrics.", snap(), []string{"load", "request-success-rate"}},
-		"Opening":    {"Before the first step the gates are asked and the load test is told.", snap(opening), []string{"smoke", "(load)"}},
+		"Opening":    {"Before the first step the gates are asked.", snap(opening), []string{"smoke"}},
 		"NotDue":     {"Nothing due, nothing asked.", snap(func(s *Snapshot) { s.Now = noon.Add(-time.Second) }), nil},
 		"Idle":       {"A settled Canary asks nobody.", snap(in(v1beta1.PhaseSucceeded)), nil},
 		"Promoting":  {"What passed is not asked about again.", snap(promotion), nil},
@@ -152,25 +163,14 @@ func TestAsk(t *testing.T) {
 		"Drained":    {"Nor about pods that are gone.", snap(func(s *Snapshot) { s.Target.Available = 0 }), nil},
 		"Exhausted":  {"Nor when too much has failed already.", snap(func(s *Snapshot) { s.Status.FailedChecks = 2 }), nil},
 		"Unrouted":   {"A step that users have not met is not judged.", snap(func(s *Snapshot) { s.Routed = false }), nil},
-		"Starting":   {"Pods that start are not judged.", snap(func(s *Snapshot) { s.Target.Health = Starting }), nil},
+		"Starting":   {"A canary that lacks pods is judged by those that users meet.", snap(func(s *Snapshot) { s.Target.Health = Starting }), []string{"load", "request-success-rate"}},
+		"NoUsers":    {"Pods that start are not.", snap(opening, func(s *Snapshot) { s.Target.Health = Starting }), nil},
 		"Skipped":    {"Without analysis there is nothing to ask.", snap(func(s *Snapshot) { s.Plan.Skip = true }), nil},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			c.given.Plan.Hooks = hooks
-			var got []string
-			q := Ask(c.given)
-			for _, h := range q.Hooks {
-				got = append(got, h.Name)
-			}
-			for _, h := range q.Opening {
-				got = append(got, "("+h.Name+")")
-			}
-			for _, m := range q.Metrics {
-				got = append(got, m.Name)
-			}
-			require.Equal(t, c.want, got, c.reason)
-			require.Equal(t, len(c.want) == 0, q.Empty(), c.reason)
+			require.Equal(t, c.want, asked(decide(c.given, nil)), c.reason)
 		})
 	}
 }
@@ -214,7 +214,7 @@ func TestRefuseSaysItOnce(t *testing.T) {
 	again := Refuse(snap(func(s *Snapshot) { s.Status = d.Status }), wrong)
 	require.Empty(t, again.Notices)
 	require.Equal(t, d.Status, again.Status)
-	back := Decide(snap(func(s *Snapshot) { s.Status = d.Status }), nil)
+	back := decide(snap(func(s *Snapshot) { s.Status = d.Status }), nil)
 	require.Equal(t, "The spec is valid.", message(back.Status, v1beta1.ConditionValid))
 	require.Equal(t, noon, back.Status.Since.Time, "no deadline ran while the spec could not be followed")
 }
@@ -232,7 +232,7 @@ func TestStatusByHand(t *testing.T) {
 		}, 10, 0},
 		"Weight":         {func(s *Snapshot) { s.Status.CanaryWeight = 104 }, 100, 2},
 		"NegativeWeight": {func(s *Snapshot) { s.Status.CanaryWeight = -4 }, 0, 0},
-		"Replicas":       {func(s *Snapshot) { s.Status.PrimaryReplicas, s.Primary.Replicas = -3, 0 }, 50, 2},
+		"Replicas":       {func(s *Snapshot) { s.Status.PrimaryReplicas, s.Primary.Replicas = -3, 0 }, 10, 1},
 		"AtRest": {func(s *Snapshot) {
 			in(v1beta1.PhaseSucceeded)(s)
 			s.Status.CanaryWeight, s.Status.LastPromotedSpec, s.Primary.Revision = 104, "r1-v2", "r1-v2"
@@ -241,15 +241,15 @@ func TestStatusByHand(t *testing.T) {
 		"MirrorOfNoStep":  {func(s *Snapshot) { s.Status.Step, s.Plan.Steps[0].Mirror = -1, 30 }, 10, 1},
 		"ChecksOfAMetric": {func(s *Snapshot) {
 			s.Status.Analysis = &v1beta1.AnalysisStatus{Metrics: []v1beta1.MetricStatus{{Name: "request-success-rate", Checks: -9}}}
-		}, 50, 2},
-		"FailuresBelowAll": {func(s *Snapshot) { s.Status.FailedChecks = -9 }, 50, 2},
+		}, 10, 1},
+		"FailuresBelowAll": {func(s *Snapshot) { s.Status.FailedChecks = -9 }, 10, 1},
 	}
-	good := Findings{{Name: "request-success-rate", Verdict: v1beta1.Passed}}
+	good := []told{{"request-success-rate", v1beta1.Passed, ""}}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			s := snap(c.given)
 			requireApplicable(t, s)
-			d := Decide(s, good[:min(len(Ask(s).Metrics), 1)])
+			d := decide(s, good)
 			require.Equal(t, c.weight, d.Status.CanaryWeight)
 			require.Equal(t, c.step, d.Status.Step)
 			requireStorable(t, d.Status)

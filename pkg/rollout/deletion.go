@@ -10,10 +10,14 @@ func deleted(t *transition) outcome {
 	if !t.Deleting || t.Status.Phase.Leaving() {
 		return nil
 	}
-	return (*transition).terminate
+	// Users are with what the one before has left: that is given back.
+	if RoutingKept(t.Status) && t.Replaced != nil && t.Replaced.answers() {
+		return returnToReplaced
+	}
+	return terminate
 }
 
-func (t *transition) terminate() {
+func terminate(t *transition) {
 	// A promotion that is not over is not gone on with: nobody would be left to watch it.
 	t.next.Promoting = ""
 	if t.Status.Matched { // the few who met the canary go to the primary first, with everybody else
@@ -25,29 +29,29 @@ func (t *transition) terminate() {
 	// The target needs room for everybody, whichever side had most of them.
 	t.next.PrimaryReplicas = max(t.Status.PrimaryReplicas, t.Primary.Replicas, t.Target.Replicas, 1)
 	t.enter(v1beta1.PhaseTerminating)
-	t.setWaiting(WaitCanary, t.remaining(), "%s.", t.describe(t.Names.target(), t.Target))
+	t.setWaiting(WaitCanary, t.remaining(), "%s.", describe(t.Names.target(), t.Target))
 	t.say(ReasonTerminating, "Terminating canary %s", t.Names.canary())
 }
 
 // terminating ends when the target has the traffic, or when there is no target to give anything back to.
 func terminating(t *transition) {
 	switch {
-	case t.Revision == "":
-		t.terminated()
-	case t.Status.CanaryWeight < everything && (t.Target.Health != Available || t.Target.Available < t.Status.PrimaryReplicas):
-		t.awaitCanary()
+	case t.targetIs == targetMissing:
+		terminated(t)
+	case t.Status.CanaryWeight < everything && (t.Target.Health != Available || t.Target.Available < t.Target.AtMost(t.Status.PrimaryReplicas)):
+		awaitCanary(t)
 	// Make before break, as ever: the target is up, then it gets the traffic, and the primary goes last.
 	case t.Status.CanaryWeight < everything:
 		t.next.CanaryWeight = everything
 		t.setWaiting(WaitRoutes, t.untilSettled(), "Routes of %s are being taken by the proxies.", t.Names.canary())
 	case !t.Routed:
-		t.awaitRoutes()
+		awaitRoutes(t)
 	default:
-		t.terminated()
+		terminated(t)
 	}
 }
 
-func (t *transition) terminated() {
+func terminated(t *transition) {
 	t.enter(v1beta1.PhaseTerminated)
 	t.setSettled()
 	t.say(ReasonTerminating, "Terminated canary %s", t.Names.canary())

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func (d *drawn) int() int {
 	if b < 200 {
 		return b - 20
 	}
-	return []int{math.MinInt, math.MinInt32, -1, 100, 101, 104, mostSteps, math.MaxInt32, math.MaxInt}[b%9]
+	return []int{math.MinInt, math.MinInt32, -1, 100, 101, 104, mostIterations, math.MaxInt32, math.MaxInt}[b%9]
 }
 
 func pick[T any](d *drawn, of ...T) T { return of[d.byte()%len(of)] }
@@ -110,14 +111,14 @@ func (d *drawn) status() v1beta1.CanaryStatus {
 			v1beta1.PhaseTerminating, v1beta1.PhaseTerminated, "Dreaming"),
 		FailedChecks: d.int(), CanaryWeight: d.int(), Iterations: d.int(), Step: d.int(), PrimaryReplicas: int32(d.int()),
 		LastAppliedSpec: d.revision(), LastPromotedSpec: d.revision(), Promoting: d.revision(), Matched: d.yes(),
-		NextCheck: d.when(), Since: d.when(), SessionAffinityCookie: pick(d, "", "c=1", "x"),
+		NextCheck: d.when(), Since: d.when(), RoutesRefused: d.when(), SessionAffinityCookie: pick(d, "", "c=1", "x"),
 	}
 	if d.yes() {
 		s.ActualWeight = ptr(d.int())
 	}
 	for range d.byte() % 3 {
 		s.Conditions = append(s.Conditions, metav1.Condition{
-			Type:   pick(d, v1beta1.ConditionWaiting, v1beta1.ConditionPromoted, v1beta1.ConditionValid),
+			Type:   pick(d, v1beta1.ConditionWaiting, v1beta1.ConditionPromoted, v1beta1.ConditionValid, v1beta1.ConditionReconciled),
 			Status: pick(d, metav1.ConditionTrue, metav1.ConditionFalse, metav1.ConditionUnknown),
 			Reason: pick(d, string(WaitResume), string(WaitNothing), string(WaitRoutes), string(WaitRetry), "x"), Message: pick(d, "", "Cause: x."),
 		})
@@ -148,7 +149,7 @@ func (d *drawn) snapshot() (Snapshot, error) {
 	p, err := Compile(d.spec(), Capabilities(d.byte()))
 	s := Snapshot{
 		Now: noon, Plan: p, Names: snap().Names, Generation: 2, Status: d.status(), Revision: pick(d, "r1-v1", "r1-v2", "r1-v3", ""),
-		Target: d.workload(), Primary: d.workload(), Routed: d.yes(), Trouble: pick(d, "", "x"), PrimaryMatchesTarget: d.yes(), PreviousTemplateKept: d.yes(), NotKeptReason: "x",
+		Target: d.workload(), Primary: d.workload(), Routed: d.yes(), Trouble: pick(d, "", "x"), PrimaryMatchesTarget: d.yes(), TargetTemplate: v1beta1.TargetTemplate{UID: "1", Number: pick(d, "", "1", "2")}, PreviousTemplateKept: d.yes(), NotKeptReason: "x",
 		Paused: d.byte() > 230, Deleting: d.byte() > 230,
 	}
 	if d.yes() {
@@ -157,30 +158,29 @@ func (d *drawn) snapshot() (Snapshot, error) {
 	if at := d.when(); at != nil {
 		s.Settles = at.Time
 	}
+	s.SchemaMissing = pick(d, nil, nil, nil, []string{"analysis", "step"}, []string{"nextCheck", "promoting", "since"}, []string{"conditions[].observedGeneration", "primaryReplicas"})
+	for range d.byte() % 3 {
+		s.Refuse(Refusal{Object: "Service podinfo", Verb: pick(d, "create", "patch"), Text: pick(d, "no", ""), MovesTraffic: d.yes()})
+	}
 	return s, err
 }
 
-// answers are those to the questions of a pass, or, now and then, to none that were asked.
+// answers are those to questions, now and then not to all of them, or to another round's.
 func (d *drawn) answers(q Questions) Findings {
-	verdicts := []v1beta1.Verdict{v1beta1.Passed, v1beta1.Passed, v1beta1.Failed, v1beta1.Waiting, v1beta1.Inconclusive, "Maybe"}
-	var all Findings
-	for _, h := range q.Hooks {
-		all = append(all, Finding{Name: h.Name, Moment: h.Moment(), Verdict: pick(d, verdicts...), Message: "x"})
-	}
-	for _, m := range q.Metrics {
-		all = append(all, Finding{Name: m.Name, Verdict: pick(d, verdicts...), Message: "x", Measurement: pick(d, nil, &v1beta1.Measurement{})})
-	}
-	if q.Systems {
-		all = append(all, Finding{Verdict: pick(d, verdicts...)})
+	f := Findings{Round: q.Round, Answers: map[string]Finding{}}
+	for _, one := range q.Asked {
+		f.Answers[one.Key] = Finding{
+			Verdict: pick(d, v1beta1.Passed, v1beta1.Passed, v1beta1.Failed, v1beta1.Waiting, v1beta1.Inconclusive, "Maybe"),
+			Message: "x", Measurement: pick(d, nil, &v1beta1.Measurement{}),
+		}
 	}
 	switch d.byte() % 8 {
 	case 0:
-		return all[:len(all)/2]
+		delete(f.Answers, q.Asked[0].Key)
 	case 1:
-		return append(all, Finding{Moment: pick(d, append(hookTypes, "")...), Verdict: pick(d, verdicts...)})
-	default:
-		return all
+		f.Round += "x"
 	}
+	return f
 }
 
 // FuzzDecide holds that the machine is total: whatever a status says, there is a decision, it can be stored, it shares
@@ -202,10 +202,21 @@ func FuzzDecide(f *testing.F) {
 		}
 		requireApplicable(t, s)
 		for range 6 {
-			q := Ask(s)
-			found := d.answers(q)
+			found, given := Findings{}, *s.Status.DeepCopy()
 			next := Decide(s, found)
+			for stages := 0; !next.Questions.Empty() && stages < 3; stages++ {
+				require.Equal(t, Decision{Questions: next.Questions, After: next.After}, next, "it asks or concludes, never both")
+				require.Positive(t, next.After, "answers that do not come are waited for no longer than an interval")
+				answers := d.answers(next.Questions)
+				maps.Copy(answers.Answers, found.Answers)
+				found = answers
+				next = Decide(s, found)
+			}
 			require.Equal(t, next, Decide(s, found), "the same facts lead to the same decision")
+			require.True(t, equality.Semantic.DeepEqual(given, s.Status), "facts stay as they are")
+			if !next.Questions.Empty() {
+				continue
+			}
 			requireStorable(t, next.Status)
 			require.GreaterOrEqual(t, next.After, time.Duration(0))
 			if equality.Semantic.DeepEqual(next.Status, s.Status) {

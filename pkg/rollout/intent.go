@@ -10,9 +10,12 @@ type Intent struct {
 	Traffic           *Traffic // nil: no routes yet
 	Canary            bool     // the target runs; false: scaled to zero, once routed
 	TargetMinimum     int32    // pods the target must have at least while it runs
+	StartFull         bool     // a target that was stopped starts as large as the primary
 	PrimaryMinimum    int32    // pods the primary must have at least; zero: whatever it has
+	PrimaryMaximum    int32    // pods the primary is to have at most, once routed; zero: whatever it has
 	Exact             bool     // both minimums are the most as well, once the other side has its own
 	AutoscalerMinimum int32    // pods the primary's autoscaler must keep at least; zero: its own minimum
+	KeepRouting       bool     // Services and routes stay as they are, and with them what else was made for another target
 }
 
 // IntentOf says what a status calls for.
@@ -20,8 +23,8 @@ func IntentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 	if Foreign(s) {
 		return leaveAsFound()
 	}
-	s = bounded(s)
-	return p.sizeByWeight(intentOf(p, s), s)
+	s, _ = bounded(s)
+	return sizePromoted(p, p.sizeByWeight(intentOf(p, s), s), s)
 }
 
 func intentOf(p Plan, s v1beta1.CanaryStatus) Intent {
@@ -39,8 +42,10 @@ func intentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 	default:
 		// Settled. A weight above zero is that of a canary whose promotion failed: it is the healthy copy.
 		i := routes(p, s)
-		i.Canary = s.CanaryWeight > 0
-		i.TargetMinimum = floor(p, s)
+		i.Canary = s.CanaryWeight > 0 || s.CanaryKept
+		if i.TargetMinimum = floor(p, s); s.CanaryKept {
+			i.TargetMinimum = 0 // it stays as it is
+		}
 		i.AutoscalerMinimum = s.PrimaryReplicas // until the traffic has come back
 		return i
 	}
@@ -49,13 +54,25 @@ func intentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 // initial leaves users with the target until there is a primary. Where the primary was deleted later they stay with it,
 // unless that was in mid-rollout: else the target is stopped by then, and would not be there any sooner.
 func initial(p Plan, s v1beta1.CanaryStatus) Intent {
+	if RoutingKept(s) {
+		return Intent{Apex: PrimarySide, Primary: s.LastAppliedSpec, Canary: true, PrimaryMinimum: s.PrimaryReplicas, KeepRouting: true}
+	}
 	if s.LastPromotedSpec != "" {
 		i := routes(p, s)
 		i.Primary, i.Canary, i.TargetMinimum = s.LastAppliedSpec, s.CanaryWeight > 0, floor(p, s)
+		if s.Replaces != nil {
+			i.AutoscalerMinimum = s.PrimaryReplicas
+		}
 		return i
 	}
 	// Routes would name a primary without pods.
-	return Intent{Apex: TargetSide, Primary: s.LastAppliedSpec, Canary: true, TargetMinimum: 1}
+	return Intent{Apex: TargetSide, Primary: s.LastAppliedSpec, Canary: true, TargetMinimum: 1, StartFull: true}
+}
+
+// Within is the intent without pods that the target cannot be given.
+func (i Intent) Within(target Workload) Intent {
+	i.TargetMinimum = target.AtMost(i.TargetMinimum)
+	return i
 }
 
 // underWay keeps both sides in size: the canary for what it has and gets next, the primary for having all users back at
@@ -64,9 +81,14 @@ func underWay(p Plan, s v1beta1.CanaryStatus) Intent {
 	i := routes(p, s)
 	i.Canary = true
 	i.TargetMinimum = floor(p, s)
+	i.StartFull = s.Step == 0 && !startsByShare(p)
 	i.AutoscalerMinimum = s.PrimaryReplicas
 	return i
 }
+
+// startsByShare says that the first step is one of users, so that it tells how large a canary is to be for them. One that is
+// judged without any, as by load tests, is judged at full size.
+func startsByShare(p Plan) bool { return p.Ratio || p.Length() > 0 && p.Step(1).share() > 0 }
 
 // routes sends the status' weight to the canary, by the apex Service itself where there is no other way.
 func routes(p Plan, s v1beta1.CanaryStatus) Intent {
@@ -101,14 +123,16 @@ func mirrored(p Plan, s v1beta1.CanaryStatus) int {
 
 // floor is the size that the present weight and the next step's need, so that a step finds its pods there.
 func floor(p Plan, s v1beta1.CanaryStatus) int32 {
-	weight := max(s.CanaryWeight, mirrored(p, s))
+	// One at least, also at weight zero: that is where it shows whether it starts, and where acceptance tests meet it.
+	least := max(Share(max(s.CanaryWeight, mirrored(p, s)), s.PrimaryReplicas), 1)
 	if s.Phase == v1beta1.PhasePromoting {
-		weight = everything // should the primary not come up, the canary takes it all
+		return max(least, s.PrimaryReplicas) // should the primary not come up, the canary takes it all
+	}
+	if s.Phase.Analysing() && s.Step > 0 && s.Step <= p.Length() && p.Step(s.Step).Weight == s.CanaryWeight {
+		least = max(least, p.Step(s.Step).pods(s.PrimaryReplicas))
 	}
 	if s.Phase == v1beta1.PhaseProgressing && s.Step < p.Length() {
-		next := p.Step(s.Step + 1)
-		weight = max(weight, next.Weight, next.Mirror)
+		least = max(least, p.Step(s.Step+1).pods(s.PrimaryReplicas))
 	}
-	// One at least, also at weight zero: that is where it shows whether it starts, and where acceptance tests meet it.
-	return max(Share(weight, s.PrimaryReplicas), 1)
+	return least
 }

@@ -24,12 +24,12 @@ func TestIntentOf(t *testing.T) {
 		"Unseen": {
 			reason: "Nothing is touched before the first revision is known.",
 			plan:   steps,
-			want:   Intent{Apex: TargetSide, Canary: true, TargetMinimum: 1},
+			want:   Intent{Apex: TargetSide, Canary: true, TargetMinimum: 1, StartFull: true},
 		},
 		"Initializing": {
 			reason: "Users stay with the target while the primary is made; there is nothing to route yet.",
 			plan:   steps, status: v1beta1.CanaryStatus{Phase: v1beta1.PhaseInitializing, LastAppliedSpec: "r1-a"},
-			want: Intent{Apex: TargetSide, Primary: "r1-a", Canary: true, TargetMinimum: 1},
+			want: Intent{Apex: TargetSide, Primary: "r1-a", Canary: true, TargetMinimum: 1, StartFull: true},
 		},
 		"InitializingAgain": {
 			reason: "A primary that was deleted is made again from the stopped target, and gets the traffic as soon as it is up.",

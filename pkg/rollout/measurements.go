@@ -12,47 +12,75 @@ import (
 // object.
 const measurementsKept = 5
 
-// metricKey names a metric in the status. Names may be used twice in a spec.
+// metricKey names a metric, in the status as well.
 func (p *Plan) metricKey(i int) string {
-	name, before := p.Metrics[i].Name, 0
-	for _, m := range p.Metrics[:i] {
-		if m.Name == name {
-			before++
+	return unique(p.Metrics[i].Name, p.Metrics[:i], func(m v1beta1.CanaryMetric) string { return m.Name })
+}
+
+// hookKey names a hook.
+func (p *Plan) hookKey(i int) string {
+	return unique(p.Hooks[i].Name, p.Hooks[:i], func(h v1beta1.CanaryWebhook) string { return h.Name })
+}
+
+// unique is a name by which one of several is known: names may be used twice in a spec.
+func unique[T any](name string, before []T, nameOf func(T) string) string {
+	same := 0
+	for _, other := range before {
+		if nameOf(other) == name {
+			same++
 		}
 	}
-	if before == 0 {
+	if same == 0 {
 		return name
 	}
-	return fmt.Sprintf("%s#%d", name, before+1)
+	return fmt.Sprintf("%s#%d", name, same+1)
 }
 
 // recordMeasurements writes what a round found into the status, so that a count outlives the operator and people can
 // see why a rollout stands.
-func (t *transition) recordMeasurements() {
-	// Answers to hooks come first, those of metrics after them: see Findings.
-	waits := len(t.metric(v1beta1.Waiting)) > 0
-	first, asked := len(t.found)-len(Ask(t.Snapshot).Metrics), 0
-	for i, m := range t.Plan.Metrics {
-		if t.beforeFirstRound() || !t.asked(i, m) {
+func recordMeasurements(t *transition) {
+	for i := range t.found {
+		f := &t.found[i]
+		if f.Metric == nil {
 			continue
 		}
-		f := &t.found[first+asked]
-		asked++
-		// An answer does not know how it counts, nor does its name tell; what judges the round looks for it here.
-		f.DryRun, f.Limit = m.DryRun, m.FailureLimit
-		t.recordMeasurement(t.Plan.metricKey(i), *f)
+		if f.Window != nil {
+			judgeComparison(t, f)
+		}
+		recordMeasurement(t, f.metricKey(), *f)
 	}
-	switch a := t.next.Analysis; {
-	case a == nil:
-	case !waits:
+	if a := t.next.Analysis; a != nil {
 		a.WaitingSince = nil
-	case a.WaitingSince == nil:
-		a.WaitingSince = micro(t.Now)
+		for _, f := range t.metric(v1beta1.Waiting) {
+			a.WaitingSince = earlier(a.WaitingSince, t.measured(f).WaitingSince)
+		}
 	}
 }
 
+// measured is what is known of a metric that was asked.
+func (t *transition) measured(f answered) *v1beta1.MetricStatus {
+	return t.next.Analysis.Metric(f.metricKey())
+}
+
+// forgetInline has metrics that judge single steps begin to count anew.
+func forgetInline(t *transition) {
+	for i, m := range t.Plan.Metrics {
+		if found := t.next.Analysis.Metric(t.Plan.metricKey(i)); m.Inline && found != nil {
+			found.Checks, found.Failures, found.PassesInRow, found.WaitingSince = 0, 0, 0, nil
+		}
+	}
+}
+
+// earlier is the earlier of two times, of which either may be missing.
+func earlier(a, b *metav1.MicroTime) *metav1.MicroTime {
+	if a == nil || b != nil && b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // recordMeasurement adds one finding to what is known of its metric.
-func (t *transition) recordMeasurement(key string, f Finding) {
+func recordMeasurement(t *transition, key string, f answered) {
 	if t.next.Analysis == nil {
 		t.next.Analysis = &v1beta1.AnalysisStatus{Started: micro(t.Now)}
 	}
@@ -62,8 +90,9 @@ func (t *transition) recordMeasurement(key string, f Finding) {
 		a.Metrics = append(a.Metrics, v1beta1.MetricStatus{Name: key})
 		m = &a.Metrics[len(a.Metrics)-1]
 	}
+	m.WaitingSince = waitingSince(t, m.WaitingSince, f.Verdict)
 	switch {
-	case f.Verdict == v1beta1.Passed, f.Verdict == v1beta1.Inconclusive && t.Plan.OnInconclusive == v1beta1.InconclusiveContinue:
+	case f.Verdict == v1beta1.Passed, f.Verdict == v1beta1.Inconclusive && t.Plan.OnInconclusive == v1beta1.InconclusiveContinue && !f.held:
 		m.Checks++
 		m.PassesInRow++
 	case f.Verdict == v1beta1.Failed:
@@ -73,6 +102,9 @@ func (t *transition) recordMeasurement(key string, f Finding) {
 	// A value that is missing or unclear is no failure, and proves nothing either.
 	default:
 		m.PassesInRow = 0
+	}
+	if f.evidence != nil {
+		m.Evidence = f.evidence
 	}
 	if f.Measurement == nil {
 		return
@@ -85,4 +117,18 @@ func (t *transition) recordMeasurement(key string, f Finding) {
 		now.Time = metav1.NewTime(t.Now)
 	}
 	m.Measurements = append([]v1beta1.Measurement{now}, m.Measurements[:min(len(m.Measurements), measurementsKept-1)]...)
+}
+
+// waitingSince is since when a metric has had no value, after one more round. A value that says neither ends no wait: those
+// that come in turns with none would have the deadline begin anew for ever. The time until the next round is no part of it.
+func waitingSince(t *transition, before *metav1.MicroTime, found v1beta1.Verdict) *metav1.MicroTime {
+	switch {
+	case found == v1beta1.Waiting && before == nil:
+		return micro(t.Now)
+	case found == v1beta1.Waiting:
+		return before
+	case found == v1beta1.Inconclusive && before != nil && t.Plan.OnInconclusive != v1beta1.InconclusiveContinue:
+		return notAfter(postponed(before, t.Plan.Interval), t.Now)
+	}
+	return nil
 }

@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -21,12 +20,19 @@ const (
 	ReasonRestarted   Reason = "Restarted"
 	// The target is back at a revision that was tried before: nothing is left to roll out.
 	ReasonCalledOff Reason = "CalledOff"
+	// The spec names another target: it takes the place of the one before, or that is returned to.
+	ReasonRetargeted Reason = "Retargeted"
 	// The status of another controller was taken over where it stood.
 	ReasonAdopted         Reason = "Adopted"
 	ReasonAnalysisStarted Reason = "AnalysisStarted"
 	// A hook agreed, which of a rollback hook means that it asks for one; a gate did not agree.
 	ReasonHookPassed Reason = "HookPassed"
 	ReasonGateClosed Reason = "GateClosed"
+	// What a person asked for was done, or is not possible.
+	ReasonActionAccepted Reason = "ActionAccepted"
+	ReasonActionRefused  Reason = "ActionRefused"
+	// A step, or the promotion, waits for a person.
+	ReasonPaused Reason = "Paused"
 
 	// Asked once, before the first rollout; nothing is held up by the answer.
 	ReasonMetricsReachable   Reason = "MetricsReachable"
@@ -44,7 +50,9 @@ const (
 	// The target changed while it was being promoted, so that its pods are unproven ones.
 	ReasonTargetMoved     Reason = "TargetMoved"
 	ReasonRoutedToPrimary Reason = "RoutedToPrimary"
-	ReasonPromoted        Reason = "Promoted"
+	// All users are with the canary, since the primary has no pods while it is updated.
+	ReasonRoutedToCanary Reason = "RoutedToCanary"
+	ReasonPromoted       Reason = "Promoted"
 	// Why a rollout ends, and, in another event, that the canary is stopped for it.
 	ReasonRolledBack Reason = "RolledBack"
 	ReasonFailed     Reason = "Failed"
@@ -56,14 +64,24 @@ const (
 	ReasonTargetMissing    Reason = "TargetMissing"
 	// What the spec asks for cannot be done as it says; what is done instead is told.
 	ReasonStrategyAdjusted Reason = "StrategyAdjusted"
-	// The two reasons of the condition Valid. The first is an event as well.
-	ReasonInvalid  Reason = "Invalid"
-	ReasonAccepted Reason = "Accepted"
+	// The reasons of the condition Valid. The first two are events as well.
+	ReasonInvalid        Reason = "Invalid"
+	ReasonSchemaOutdated Reason = "SchemaOutdated"
+	ReasonAccepted       Reason = "Accepted"
+	// The reasons of the condition Reconciled. All but the last are events as well: the API server refuses something; it
+	// refuses to take users away from a revision that was rolled back; nothing can be decided, since something cannot be
+	// read.
+	ReasonRequestRefused  Reason = "RequestRefused"
+	ReasonRollbackRefused Reason = "RollbackRefused"
+	ReasonReconcileFailed Reason = "ReconcileFailed"
+	ReasonReconciled      Reason = "Reconciled"
 	// Somebody else changed an object of ours; it is as it was.
 	ReasonDriftCorrected Reason = "DriftCorrected"
 	// A part of the spec, or an alert, that has no effect.
 	ReasonFieldIgnored Reason = "FieldIgnored"
 	ReasonAlertUnsent  Reason = "AlertUnsent"
+	// Objects of the user's have names that are called for.
+	ReasonTakenOver Reason = "TakenOver"
 	// A part of the spec that is followed, and that hardly anybody means.
 	ReasonLikelyMistake Reason = "LikelyMistake"
 )
@@ -97,6 +115,20 @@ func (t *transition) alert(severity v1beta1.AlertSeverity, text string) {
 	t.notices[len(t.notices)-1].Alert = &Alert{Severity: severity, Text: text}
 }
 
+// alertServes has the last chat message of this decision say which version serves.
+func alertServes(t *transition) {
+	for i := len(t.notices) - 1; i >= 0; i-- {
+		a := t.notices[i].Alert
+		if a == nil {
+			continue
+		}
+		if serves := serves(t); serves != "" {
+			a.Text = strings.TrimSuffix(a.Text, ".") + ". " + serves + "."
+		}
+		return
+	}
+}
+
 // report is alert with the plan's figures in it.
 func (t *transition) report(text string) {
 	t.alert(v1beta1.SeverityInfo, text)
@@ -104,35 +136,8 @@ func (t *transition) report(text string) {
 }
 
 // Events name objects as `podinfo.test`: that is how the API's other controllers do, and what people search for.
-func (n Names) target() string  { return n.Target + "." + n.Namespace }
+func (n Names) target() string { return n.Target + "." + n.Namespace }
+
 func (n Names) primary() string { return n.Primary + "." + n.Namespace }
-func (n Names) canary() string  { return n.Canary + "." + n.Namespace }
 
-// Routing describes how a plan moves traffic, for people.
-func (p *Plan) Routing(a *v1beta1.CanaryAnalysis) string {
-	switch {
-	case a == nil || p.Skip:
-		return "Analysis skipped"
-	case p.Strategy == ABTesting:
-		return "A/B Testing"
-	case p.Strategy == BlueGreen:
-		return "Blue/Green"
-	case a.StepWeight > 0:
-		return fmt.Sprintf("Weight step: %d max: %d", a.StepWeight, p.highestWeight())
-	default:
-		return fmt.Sprintf("Weight steps: %s max: %d", joinInts(a.StepWeights), p.highestWeight())
-	}
-}
-
-// joinInts lists the numbers, the first of them where there are more than a message has room for.
-func joinInts(ns []int) string {
-	const most = 100
-	var texts []string
-	for _, n := range ns[:min(len(ns), most)] {
-		texts = append(texts, strconv.Itoa(n))
-	}
-	if len(ns) > most {
-		texts = append(texts, "...")
-	}
-	return strings.Join(texts, ",")
-}
+func (n Names) canary() string { return n.Canary + "." + n.Namespace }

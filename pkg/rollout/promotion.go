@@ -5,70 +5,47 @@ import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 // The way back: the primary takes the revision that passed, then the traffic, then the canary stops.
 
 // promote has the primary take the canary's revision. Traffic stays where it is until it runs.
-func (t *transition) promote() {
-	t.tellGatesOpen(v1beta1.ConfirmPromotionHook, "Confirm-promotion check %s passed")
+func promote(t *transition) {
+	tellGatesOpen(t, v1beta1.ConfirmPromotionHook, "Confirm-promotion check %s passed")
 	t.next.Promoting = t.Status.LastAppliedSpec
 	t.next.PrimaryReplicas = max(t.next.PrimaryReplicas, 1)
 	t.enter(v1beta1.PhasePromoting)
-	t.setWaiting(WaitPrimary, t.Plan.Deadline, "%s.", t.describe(t.Names.primary(), Workload{Health: Starting}))
+	t.setWaiting(WaitPrimary, t.Plan.Deadline, "%s.", describe(t.Names.primary(), Workload{Health: Starting}))
 	t.say(ReasonPromotionStarted, "Copying %s template spec to %s", t.Names.target(), t.Names.primary())
 }
 
 // promoting brings traffic back once the primary runs the new revision at its old size.
 func promoting(t *transition) {
 	switch {
-	case t.rollbackHooksDue():
-		t.after = lookAgain // silence is no consent
 	// A history that was cut off before the primary had returned.
-	case t.returningToPrevious() && !t.primaryRendered() && !t.PreviousTemplateKept:
-		t.continuePromotion()
+	case t.returning && t.primaryIs != primaryGiven && !t.PreviousTemplateKept:
+		continuePromotion(t)
 	// Users stayed with what nobody wants only for want of a pod.
-	case t.returningToPrevious() && t.Status.CanaryWeight > 0 && t.Primary.Available > 0:
-		t.routeToReturningPrimary()
+	case t.returning && t.Status.CanaryWeight > 0 && t.Primary.Available > 0 && (!t.Plan.PrimaryStops || t.primaryIs == primaryGiven):
+		routeToReturningPrimary(t)
 	// The target's pods are about to be others, which nobody has judged.
-	case t.Revision != t.Status.Promoting && t.Status.CanaryWeight > 0 && !t.returningToPrevious():
+	case t.Revision != t.Status.Promoting && t.Status.CanaryWeight > 0 && !t.returning && (t.Primary.Available > 0 || t.Target.Available == 0):
 		t.next.CanaryWeight = 0
 		t.next.Matched = false
 		t.warn(ReasonTargetMoved, "%s changed while it was being promoted, routing all traffic to primary", t.Names.target())
-		t.awaitPrimary()
+		awaitPrimary(t)
 	// Without a target there is nothing to make the primary from.
-	case t.Revision == "" && !t.primaryRendered() && !t.returningToPrevious():
-		t.awaitTarget()
-	case !t.ready(t.Primary, t.Status.Promoting), t.primaryTooSmall():
-		t.awaitPrimary()
+	case t.targetIs == targetMissing && t.primaryIs != primaryGiven && !t.returning:
+		awaitTarget(t)
+	case !ready(t.Primary, t.Status.Promoting), t.primaryTooSmall():
+		awaitPrimary(t)
 	case !t.Routed:
-		t.awaitRoutes()
+		awaitRoutes(t)
 	// It was on its way back to what it ran before, and has arrived.
 	case t.Status.Promoting == t.Status.LastPromotedSpec && t.Status.CanaryWeight == 0:
-		t.finishReturn()
+		finishReturn(t)
 	default:
-		t.stepBack()
+		stepBack(t)
 	}
-}
-
-// primaryTooSmall says that the primary has fewer pods than it had. An autoscaler that may no longer give it as many is
-// waited for until the deadline: from then on, as many as it asks for have to do.
-func (t *transition) primaryTooSmall() bool {
-	had := Share(orDefault(t.Plan.PrimaryReady, everything), t.Status.PrimaryReplicas)
-	if t.Primary.Available < min(had, t.Primary.Replicas) {
-		return true
-	}
-	return t.Primary.Available < had && !t.overdue(t.since())
-}
-
-// finishReturn ends a promotion that was called off: the primary runs what it ran before, and has the traffic.
-func (t *transition) finishReturn() {
-	if t.returningToPrevious() {
-		t.finishReturnToPrevious()
-		return
-	}
-	t.settleOnPromoted()
-	t.say(ReasonCalledOff, "%s is back at the promoted revision", t.Names.primary())
-	t.alert(v1beta1.SeverityInfo, "Rollout called off, the promoted revision is back.")
 }
 
 // stepBack takes the next step back to the primary, or the last one.
-func (t *transition) stepBack() {
+func stepBack(t *transition) {
 	// Found by the weight and not by a count: a promotion that is taken up again begins at 100, wherever it was before.
 	for _, step := range t.Plan.StepsBack {
 		if step.Weight >= t.Status.CanaryWeight {
@@ -88,11 +65,11 @@ func (t *transition) stepBack() {
 		t.setWaiting(WaitInterval, t.untilCheck(), "%d%% of %s still go to %s.", t.Status.CanaryWeight, t.requests(), t.Names.target())
 		return
 	}
-	t.finalise()
+	finalise(t)
 }
 
 // finalise records what was seen on the primary and moves all traffic there.
-func (t *transition) finalise() {
+func finalise(t *transition) {
 	// Seen and not assumed: the primary is ready, and its annotation says what with.
 	t.next.LastPromotedSpec = t.next.Promoting
 	t.next.Promoting = ""
@@ -106,20 +83,68 @@ func (t *transition) finalise() {
 
 // finalising ends once the routes are taken; the target is scaled to zero by then.
 func finalising(t *transition) {
-	if !t.Routed {
-		t.awaitRoutes()
+	if !t.Routed || promotedUnsized(t) {
+		awaitRoutes(t)
 		return
 	}
+	releaseTargetSize(t)
 	// Users have arrived, so its autoscaler may go below the size that was kept for them.
 	t.next.PrimaryReplicas = 0
 	t.next.FailedChecks = 0
 	t.enter(v1beta1.PhaseSucceeded)
 	t.setSettled()
 	if t.Plan.Skip {
-		t.say(ReasonPromoted, "Promotion completed! Canary analysis was skipped for %s", t.Names.target())
+		t.say(ReasonPromoted, "Promotion completed! Canary analysis was skipped for %s%s", t.Names.target(), because(serves(t)))
 		t.alert(v1beta1.SeverityInfo, "Canary analysis was skipped, promotion finished.")
+		alertServes(t)
 		return
 	}
-	t.say(ReasonPromoted, "Promotion completed! Scaling down %s", t.Names.target())
+	t.say(ReasonPromoted, "Promotion completed! Scaling down %s%s", t.Names.target(), because(serves(t)))
 	t.alert(v1beta1.SeverityInfo, "Canary analysis completed successfully, promotion finished.")
+	alertServes(t)
+}
+
+// failPromotion ends a promotion whose primary does not come up. The canary passed all checks and is the healthy
+// copy, so it takes all traffic and stays, unless the target has already moved on to something unproven.
+func failPromotion(t *transition) {
+	if t.returning {
+		failReturn(t)
+		return
+	}
+	// Users get what passed and nothing newer, and not before there are pods for all of them: rules 4 and 7 of
+	// docs/concepts/machine.md.
+	healthy := t.Revision == t.Status.Promoting && (t.Target.Health == Available || t.Target.Available > 0 && t.Primary.Available == 0)
+	if healthy && t.Target.Available < t.Target.AtMost(t.Status.PrimaryReplicas) {
+		if t.waiting() != WaitCapacity {
+			why := t.notReadyReason(t.Names.primary(), t.Primary)
+			t.warn(ReasonWorkloadNotReady, "%s; %s is growing to take all traffic", why, t.Names.target())
+			t.alert(v1beta1.SeverityError, "Promotion stuck, primary not ready: "+why)
+		}
+		t.setWaiting(WaitCapacity, 0, "%s cannot become ready; %s is growing to take all traffic.", t.Names.primary(), t.Names.target())
+		return
+	}
+	why := t.notReadyReason(t.Names.primary(), t.Primary)
+	t.cause = why
+	t.next.Iterations = 0
+	t.next.Step = 0
+	t.routeNothingToCanary()
+	if healthy {
+		t.next.CanaryWeight = everything
+	} else {
+		// Nobody can stand in. What pods of the primary are left serve; nothing is given up that could be kept.
+		t.next.Promoting = ""
+	}
+	t.enter(v1beta1.PhaseFailed)
+	t.setSettled()
+	t.warn(ReasonPromotionFailed, "Promotion of %s failed, primary not ready: %s", t.Names.target(), why)
+	t.alert(v1beta1.SeverityError, "Promotion failed, primary not ready: "+why)
+	alertServes(t)
+}
+
+// resumePromotion takes up a promotion again whose primary came up after it had been given up.
+// The weight stays: promoting brings the traffic back as it does after any promotion.
+func resumePromotion(t *transition) {
+	t.enter(v1beta1.PhasePromoting)
+	t.setWaiting(WaitRoutes, 0, "%s is ready after all, traffic goes back to it.", t.Names.primary())
+	t.say(ReasonPromotionStarted, "%s is ready after all, going on with its promotion", t.Names.primary())
 }

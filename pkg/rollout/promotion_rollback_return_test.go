@@ -73,7 +73,7 @@ func TestReturning(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			d := Decide(c.given, nil)
+			d := decide(c.given, nil)
 			require.Equal(t, c.phase, d.Status.Phase, c.reason)
 			require.Equal(t, c.promoting, d.Status.Promoting, c.reason)
 			require.Equal(t, c.applied, d.Status.LastAppliedSpec, c.reason)
@@ -88,23 +88,23 @@ func TestReturning(t *testing.T) {
 
 // TestRollbackOfAPromotionIsToldOnce goes on after decisions that will be taken again and again.
 func TestRollbackOfAPromotionIsToldOnce(t *testing.T) {
-	yes := Findings{{Name: "stop", Moment: v1beta1.RollbackHook, Verdict: v1beta1.Passed}}
+	yes := []told{{"stop", v1beta1.Passed, ""}}
 	lost := inPromotion(func(s *Snapshot) { s.PreviousTemplateKept = false })
 	stuck := returning(func(s *Snapshot) { broken(&s.Primary); s.Status.CanaryWeight, s.Primary.Available = 50, 0 })
 	for name, c := range map[string]struct {
 		reason string
 		given  Snapshot
-		found  Findings
+		found  []told
 	}{
 		"Lost":  {"A hook that goes on asking is answered once.", lost, yes},
 		"Stuck": {"So is a primary that stays as it is.", stuck, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := Decide(c.given, c.found)
+			d := decide(c.given, c.found)
 			require.NotEmpty(t, d.Notices, c.reason)
 			again := c.given
 			again.Status, again.Now = d.Status, noon.Add(10*time.Second)
-			require.Empty(t, Decide(again, c.found).Notices, c.reason)
+			require.Empty(t, decide(again, c.found).Notices, c.reason)
 		})
 	}
 }

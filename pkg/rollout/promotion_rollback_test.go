@@ -12,13 +12,13 @@ import (
 
 const ordered = "podinfo-primary.test returns to the promoted revision. Cause: the rollback hook stop asked for it."
 
-// inPromotion is a promotion of v2 that began twenty seconds ago, stored ten seconds ago, with hooks that are due now.
+// inPromotion is a promotion of v2 that began twenty seconds ago, with hooks that were asked ten seconds ago and are due now.
 func inPromotion(change ...func(*Snapshot)) Snapshot {
 	s := snap(promotion, func(s *Snapshot) {
 		s.Plan.Hooks = []v1beta1.CanaryWebhook{
 			{Name: "load"}, {Name: "ship", Type: v1beta1.ConfirmPromotionHook}, {Name: "stop", Type: v1beta1.RollbackHook},
 		}
-		s.Status.LastTransitionTime = metav1.NewTime(noon.Add(-10 * time.Second))
+		s.Status.RollbackHooksAsked = micro(noon.Add(-10 * time.Second))
 		s.Primary.Health, s.Primary.Available = Starting, 1
 		s.PreviousTemplateKept = true
 	})
@@ -37,8 +37,8 @@ func returning(change ...func(*Snapshot)) Snapshot {
 	}}, change...)...)
 }
 
-func stored(at time.Duration) func(*Snapshot) {
-	return func(s *Snapshot) { s.Status.LastTransitionTime = metav1.NewTime(noon.Add(at)) }
+func askedAt(at time.Duration) func(*Snapshot) {
+	return func(s *Snapshot) { s.Status.RollbackHooksAsked = micro(noon.Add(at)) }
 }
 
 func TestAskWhilePromoting(t *testing.T) {
@@ -48,16 +48,18 @@ func TestAskWhilePromoting(t *testing.T) {
 		asked  bool
 	}{
 		"Due":        {"An interval is over.", inPromotion(), true},
-		"Asked":      {"The status was stored since: that was when it was asked.", inPromotion(stored(0)), false},
-		"AskedMoved": {"Whatever else was stored before counts for nothing.", inPromotion(stored(-time.Second)), true},
-		"NotDue":     {"Many events of pods are no reason to ask.", inPromotion(func(s *Snapshot) { s.Now = noon.Add(9 * time.Second) }, stored(0)), false},
-		"DueAgain":   {"The next interval is.", inPromotion(func(s *Snapshot) { s.Now = noon.Add(10 * time.Second) }, stored(0)), true},
-		"First":      {"The round before the promotion asked already.", inPromotion(func(s *Snapshot) { s.Status.Since = micro(noon.Add(-9 * time.Second)) }, stored(-9*time.Second)), false},
-		"Fractions":  {"A status is stored with seconds, and began between two of them.", inPromotion(func(s *Snapshot) { s.Status.Since = micro(noon.Add(-9500 * time.Millisecond)) }, stored(0)), false},
+		"Asked":      {"Once in an interval is enough.", inPromotion(askedAt(0)), false},
+		"AskedMoved": {"That was the interval before.", inPromotion(askedAt(-time.Second)), true},
+		"NotDue":     {"Many events of pods are no reason to ask.", inPromotion(func(s *Snapshot) { s.Now = noon.Add(9 * time.Second) }, askedAt(0)), false},
+		"OtherWrite": {"Whatever else was stored in this second.", inPromotion(func(s *Snapshot) { s.Status.LastTransitionTime = metav1.NewTime(noon) }), true},
+		"DueAgain":   {"The next interval is.", inPromotion(func(s *Snapshot) { s.Now = noon.Add(10 * time.Second) }, askedAt(0)), true},
+		"First":      {"The round before the promotion asked already.", inPromotion(func(s *Snapshot) { s.Status.Since = micro(noon.Add(-9 * time.Second)) }, askedAt(-9*time.Second)), false},
+		"Fractions":  {"An interval is counted from when the phase began.", inPromotion(func(s *Snapshot) { s.Status.Since = micro(noon.Add(-9500 * time.Millisecond)) }, askedAt(0)), false},
 		"StepBack": {"A step back that is still to last changes nothing.", inPromotion(func(s *Snapshot) {
 			s.Status.NextCheck, s.Primary.Health, s.Primary.Available = micro(noon.Add(5*time.Second)), Available, 2
 		}), true},
 		"PrimaryStuck": {"Before the canary takes all, somebody may want what there was before.", inPromotion(func(s *Snapshot) { broken(&s.Primary) }), true},
+		"PrimaryLate":  {"Nor is one that does not answer waited for when the primary had its deadline.", inPromotion(func(s *Snapshot) { s.Now = noon.Add(10 * time.Minute) }), false},
 		"Lost":         {"Whether it can be followed is another question.", inPromotion(func(s *Snapshot) { s.PreviousTemplateKept = false }), true},
 		"TargetMoved":  {"The primary has what is asked about, whatever the target has.", inPromotion(func(s *Snapshot) { s.Revision = "r1-v3" }), true},
 		"NotRendered":  {"A target that moved on first is another rollout.", inPromotion(func(s *Snapshot) { s.Revision, s.Primary.Revision = "r1-v3", "r1-v1" }), false},
@@ -70,23 +72,23 @@ func TestAskWhilePromoting(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			q := Ask(c.given)
-			require.Equal(t, c.asked, !q.Empty(), c.reason)
-			if c.asked {
-				require.Equal(t, []v1beta1.CanaryWebhook{{Name: "stop", Type: v1beta1.RollbackHook}}, q.Hooks)
-				require.Empty(t, q.Metrics)
+			got := asked(decide(c.given, nil))
+			if !c.asked {
+				require.Empty(t, got, c.reason)
+				return
 			}
+			require.Equal(t, []string{"stop"}, got, c.reason)
 		})
 	}
 }
 
 func TestRollbackHookWhilePromoting(t *testing.T) {
-	yes := Findings{{Name: "stop", Moment: v1beta1.RollbackHook, Verdict: v1beta1.Passed}}
-	no := Findings{{Name: "stop", Moment: v1beta1.RollbackHook, Verdict: v1beta1.Failed}}
+	yes := []told{{"stop", v1beta1.Passed, ""}}
+	no := []told{{"stop", v1beta1.Failed, ""}}
 	cases := map[string]struct {
 		reason    string
 		given     Snapshot
-		found     Findings
+		found     []told
 		phase     v1beta1.CanaryPhase
 		promoting string
 		weight    int
@@ -118,10 +120,6 @@ func TestRollbackHookWhilePromoting(t *testing.T) {
 			phase: v1beta1.PhasePromoting, promoting: "r1-v1", events: []Reason{ReasonHookPassed, ReasonRolledBack},
 			alerts: []string{"Rolling back manual webhook invoked"}, promoted: ordered,
 		},
-		"StuckUnasked": {
-			reason: "Silence is no consent, and no dissent.", given: inPromotion(func(s *Snapshot) { broken(&s.Primary) }),
-			phase: v1beta1.PhasePromoting, promoting: "r1-v2", weight: 50,
-		},
 		"StuckDenied": {
 			reason: "If nobody wants it back, the canary is the healthy copy.", found: no, given: inPromotion(func(s *Snapshot) { broken(&s.Primary) }),
 			phase: v1beta1.PhaseFailed, promoting: "r1-v2", weight: 100, events: []Reason{ReasonPromotionFailed},
@@ -150,7 +148,7 @@ func TestRollbackHookWhilePromoting(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			d := Decide(c.given, c.found)
+			d := decide(c.given, c.found)
 			require.Equal(t, c.phase, d.Status.Phase, c.reason)
 			require.Equal(t, c.promoting, d.Status.Promoting, c.reason)
 			require.Equal(t, c.weight, d.Status.CanaryWeight, c.reason)
@@ -182,12 +180,12 @@ func said(t *testing.T, notices []Notice, events []Reason, alerts []string) {
 // TestNextPassOfAPromotion sees to it that somebody looks when a hook is due, and else only when there was reason to.
 func TestNextPassOfAPromotion(t *testing.T) {
 	three := func(s *Snapshot) { s.Now = noon.Add(3 * time.Second) }
-	require.Equal(t, 5*time.Second, Decide(inPromotion(three, stored(0)), nil).After, "the pods are looked at before that")
+	require.Equal(t, 5*time.Second, decide(inPromotion(three, askedAt(0)), nil).After, "the pods are looked at before that")
 	up := func(s *Snapshot) { s.Primary.Health, s.Primary.Available, s.Routed = Available, 2, false }
-	require.Equal(t, 7*time.Second, Decide(inPromotion(three, stored(0), up), nil).After)
+	require.Equal(t, 7*time.Second, decide(inPromotion(three, askedAt(0), up), nil).After)
 	none := func(s *Snapshot) { s.Plan.Hooks = nil }
-	require.Zero(t, Decide(inPromotion(three, stored(0), up, none), nil).After, "an event will tell")
-	require.Zero(t, Decide(inPromotion(three, stored(0), up, func(s *Snapshot) { s.Paused = true }), nil).After)
+	require.Equal(t, 37*time.Second+time.Millisecond, decide(inPromotion(three, askedAt(0), up, none), nil).After, "when the deadline of the routes has passed")
+	require.Zero(t, decide(inPromotion(three, askedAt(0), up, func(s *Snapshot) { s.Paused = true }), nil).After)
 }
 
 func TestNeedsHistory(t *testing.T) {

@@ -107,27 +107,31 @@ func canaryStillServes(s v1beta1.CanaryStatus) bool {
 }
 
 // podsOfStep is how many pods the canary must have for the step that it is at, or that comes first.
-func (t *transition) podsOfStep() int32 {
-	weight := t.Status.CanaryWeight
-	if t.Status.Step == 0 && len(t.Plan.Steps) > 0 {
-		weight = t.Plan.Steps[0].Weight
+func podsOfStep(f *facts) int32 {
+	weight := f.Status.CanaryWeight
+	if f.Status.Step == 0 && len(f.Plan.Steps) > 0 {
+		weight = f.Plan.Steps[0].Weight
 	}
-	canary, _ := pods(weight, t.Status.PrimaryReplicas)
+	canary, _ := pods(weight, f.Status.PrimaryReplicas)
 	return canary
 }
 
 // sizedByWeight says that both sides have the sizes that the weight asks for.
-func (t *transition) sizedByWeight() bool {
-	if t.Status.CanaryWeight == 0 {
-		return !canaryStillServes(t.Status)
+func (f *facts) sizedByWeight() bool {
+	if f.Status.CanaryWeight == 0 {
+		return !canaryStillServes(f.Status)
 	}
-	_, primary := pods(t.Status.CanaryWeight, t.Status.PrimaryReplicas)
+	_, primary := pods(f.Status.CanaryWeight, f.Status.PrimaryReplicas)
 	// Pods beyond a share are requests beyond it. At everything the primary's get none.
-	return t.Primary.Replicas <= primary || t.Status.CanaryWeight == everything
+	return f.Primary.Replicas <= primary || f.Status.CanaryWeight == everything
 }
 
 // recordActualWeight notes the share that was reached, where it is reached by sizes.
 func (t *transition) recordActualWeight() {
+	// Whether weights are reached by sizes is not known without a plan; sizes stay as they are meanwhile.
+	if t.refused {
+		return
+	}
 	t.next.ActualWeight = nil
 	if !t.Plan.Ratio {
 		return

@@ -97,3 +97,35 @@ func TestActualWeight(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusedSpecKeepsTheReachedWeight holds that the primary, which has given pods away, is whole again before a canary
+// that still answers for them is stopped.
+func TestRefusedSpecKeepsTheReachedWeight(t *testing.T) {
+	s := snap(func(s *Snapshot) {
+		s.Plan.Ratio, s.Status.PrimaryReplicas, s.Status.CanaryWeight, s.Status.ActualWeight = true, 10, 30, ptr(30)
+		s.Target.Replicas, s.Target.Available, s.Primary.Replicas, s.Primary.Available = 3, 3, 7, 7
+	})
+	plan := s.Plan
+	s.Plan = Plan{}
+	s.Status = Refuse(s, invalid("spec.analysis", "no step")).Status
+	require.Equal(t, ptr(30), s.Status.ActualWeight)
+	s.Plan, s.Revision = plan, "r1-v1"
+	s.Status = Decide(s, Findings{}).Status // the halt is over
+	s.Status = Decide(s, Findings{}).Status // the target was put back
+	require.Equal(t, v1beta1.PhaseSucceeded, s.Status.Phase)
+	i := IntentOf(s.Plan, s.Status)
+	require.True(t, i.Canary, "it answers until the primary has ten pods")
+	require.Equal(t, int32(10), i.PrimaryMinimum)
+}
+
+func TestReachedWeightIsNotedBeforeAsking(t *testing.T) {
+	s := snap(func(s *Snapshot) {
+		s.Plan.Ratio, s.Status.PrimaryReplicas, s.Status.CanaryWeight, s.Status.ActualWeight = true, 5, 20, ptr(50)
+		s.Plan.Steps[0].Weight = 20
+		s.Target.Replicas, s.Target.Available, s.Primary.Replicas, s.Primary.Available = 1, 1, 4, 4
+	})
+	d := Decide(s, Findings{})
+	require.Equal(t, ptr(20), d.Status.ActualWeight)
+	s.Status = d.Status
+	require.Equal(t, []string{"request-success-rate"}, asked(Decide(s, Findings{})))
+}

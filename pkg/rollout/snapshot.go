@@ -4,8 +4,7 @@
 // everything follows by plain functions:
 //
 //	IntentOf   status → what must be true in the cluster
-//	Ask        what has to be known now, if anything
-//	Decide     what was found → the next status, and what to tell people
+//	Decide     status and answers → what has to be known first, else the next status and what to tell people
 //
 // The package reads no clock, no cluster and no network, and writes nothing: time is Snapshot.Now, and
 // whatever a decision would need to read must already be a fact in the Snapshot. A crash between any
@@ -34,12 +33,21 @@ type Snapshot struct {
 
 	// Revision of the target's pod template and tracked configs; empty while there is no target.
 	Revision string
+	// TargetTemplate is what the cluster counts the target's pod template as; without a number: that is not known.
+	TargetTemplate v1beta1.TargetTemplate
 	// Configs are the checksums of the configs that the target uses, by `configmap/<name>`; nil when they are not
 	// tracked. They are part of Revision.
 	Configs map[string]string
 	Target  Workload
 	Primary Workload
 
+	// Retargeted is the target of the spec, where the status is about another one; nil: it is about that.
+	Retargeted *v1beta1.TargetName
+	// Replaced is what is left of the target that status.replaces names; nil: that is not known, or it names none.
+	Replaced *Replaced
+
+	// Effective is when the routes that this status calls for were first stored as they are; zero: that is not known.
+	Effective time.Time
 	// Routed says that the proxies have taken the routes this status calls for; until then Settles
 	// is when that may be assumed, or zero when an event will tell.
 	Routed  bool
@@ -47,8 +55,8 @@ type Snapshot struct {
 	// Trouble names what keeps the routes from being taken, for people; empty when nothing does.
 	Trouble string
 
-	// PrimaryMatchesTarget says that the primary has the pod template that a copy of the target has, whoever made it. Only
-	// a status of another controller is in need of it.
+	// PrimaryMatchesTarget says that the primary has the pod template that a copy of the target has, whoever made it. It is
+	// looked at where hashes do not tell: of another controller's status, and of a revision that the status does not name.
 	PrimaryMatchesTarget bool
 
 	// PreviousTemplateKept says that the primary's history still holds the promoted revision, so that it can return to it
@@ -56,6 +64,17 @@ type Snapshot struct {
 	// a rollback hook.
 	PreviousTemplateKept bool
 	NotKeptReason        string
+
+	// SchemaMissing are the fields of a status that the API server does not store, such as analysis.metrics[].checks.
+	SchemaMissing []string
+	// Refused is what the API server does not let us do: see Refuse.
+	Refused []Refusal
+
+	// Objects are those that were made for the Canary, for its status.
+	Objects []v1beta1.MadeObject
+
+	// Requested is what a person asks for.
+	Requested Requested
 
 	Paused   bool
 	Deleting bool // the Canary goes, and its target is to be given back
@@ -79,6 +98,29 @@ type Workload struct {
 	Reason    string    // why it is not available: `ImagePullBackOff: ...`
 	Replicas  int32     // pods asked for
 	Available int32     // pods that serve
+	Crashed   string    // how a container of it ended that had served while it baked; looked at then alone
+	Most      int32     // pods that its autoscaler lets it have; zero: any number
+	Images    string    // of its containers, as `NAME, NAME`, for people; empty: they are not known
+	// SizedByUser says of a target that Replicas is what somebody else than Sluice has made it.
+	SizedByUser bool
+}
+
+// Replaced is what is left of a target whose place another one takes.
+type Replaced struct {
+	Primary Workload
+	Pods    int32 // that its users have, with it or with its primary
+	// Stopped says that the target is stopped, and is still to be given back.
+	Stopped bool
+	// Serving says that users have never left the target.
+	Serving bool
+}
+
+// AtMost is a number of pods, as far as the workload can be given them.
+func (w Workload) AtMost(pods int32) int32 {
+	if w.Most > 0 {
+		return min(pods, w.Most)
+	}
+	return pods
 }
 
 // Health is how far a workload is from serving.
@@ -119,49 +161,10 @@ type Cookies struct {
 	Expired string // of the rollout before: browsers are told to forget it
 }
 
-// Questions are what has to be known before the next decision; empty means nothing.
-type Questions struct {
-	// Hooks are asked, all at once. What an answer means follows from the hook's type.
-	Hooks []v1beta1.CanaryWebhook
-	// Opening is told, once all of Hooks agreed, that the first step begins, so that a load test
-	// runs while that step is judged. These answers do not count.
-	Opening []v1beta1.CanaryWebhook
-	// Metrics judge the step in effect.
-	Metrics []v1beta1.CanaryMetric
-	// Systems asks whether the monitoring systems can be reached, long before a rollout depends on it.
-	Systems bool
-}
-
-// count is how many answers there have to be.
-func (q Questions) count() int {
-	if q.Systems {
-		return len(q.Hooks) + len(q.Metrics) + 1
-	}
-	return len(q.Hooks) + len(q.Metrics)
-}
-
-// Empty says that nothing has to be asked.
-func (q Questions) Empty() bool { return q.count()+len(q.Opening) == 0 }
-
-// Findings are the answers to Questions: of Hooks, then of Metrics, in the order they were asked, then of Systems.
-// Opening has none.
-type Findings []Finding
-
-// Finding is one answer.
-type Finding struct {
-	Name    string           // of the metric or webhook
-	Moment  v1beta1.HookType // of a webhook; empty: a metric
-	Verdict v1beta1.Verdict  // of a rollback hook: Passed means that it asks for one
-	Message string           // when it did not pass: one line that says what was found and what is allowed
-	DryRun  bool             // it decides nothing
-	Limit   *int             // of a metric: how often it may fail by its own count; nil: the common threshold counts
-	// Measurement is what a metric was found to be.
-	Measurement *v1beta1.Measurement
-}
-
-// Decision is what one pass concludes.
+// Decision is what one pass concludes. It either asks or concludes: with Questions set, nothing else is but After.
 type Decision struct {
-	Status  v1beta1.CanaryStatus
-	Notices []Notice      // said only once Status is stored
-	After   time.Duration // look again then; zero: wait for an event
+	Questions Questions
+	Status    v1beta1.CanaryStatus
+	Notices   []Notice      // said only once Status is stored
+	After     time.Duration // look again then; zero: wait for an event
 }

@@ -14,6 +14,7 @@ var validations = []func(v1beta1.CanarySpec, Capabilities) error{
 	validateLengths,
 	validateWeights,
 	validateMaxWeight,
+	validateSteps,
 	validateReadyThresholds,
 	validateMatches,
 	validateMetrics,
@@ -39,29 +40,6 @@ func validateTarget(spec v1beta1.CanarySpec, _ Capabilities) error {
 	}
 	if ref := spec.AutoscalerRef; ref != nil && ref.Kind != "HorizontalPodAutoscaler" && ref.Kind != "ScaledObject" {
 		return invalid("spec.autoscalerRef.kind", "%q is not known, known are HorizontalPodAutoscaler and ScaledObject", ref.Kind)
-	}
-	return nil
-}
-
-// validateLengths refuses what would take no end of time and memory in every pass. The schema has no such bounds: they
-// would make each patch of the status of a stored Canary beyond them fail, and so leave its rollout where it is.
-func validateLengths(spec v1beta1.CanarySpec, _ Capabilities) error {
-	a := spec.Analysis
-	if a == nil {
-		return nil
-	}
-	for _, f := range []struct {
-		field      string
-		size, most int
-	}{
-		{"iterations", a.Iterations, mostSteps},
-		{"stepWeights", len(a.StepWeights), mostSteps},
-		{"metrics", len(a.Metrics), mostMetrics},
-		{"webhooks", len(a.Webhooks), mostMetrics},
-	} {
-		if f.size > f.most {
-			return invalid("spec.analysis."+f.field, "%d are too many, at most %d are possible", f.size, f.most)
-		}
 	}
 	return nil
 }

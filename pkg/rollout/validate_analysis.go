@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/sequential"
 )
 
 // What judges a canary has to be possible to follow, one metric and one webhook at a time.
@@ -23,7 +24,7 @@ func validateMetrics(spec v1beta1.CanarySpec, _ Capabilities) error {
 			}
 		}
 	}
-	return nil
+	return validateNumberOfComparisons(spec.Analysis.Metrics)
 }
 
 // validateMetricSource refuses a metric that says nothing about what to ask.
@@ -88,7 +89,11 @@ func validateComparison(field string, m v1beta1.CanaryMetric) error {
 		for _, f := range []struct {
 			name string
 			set  bool
-		}{{"test", m.Test != ""}, {"worse", m.Worse != ""}, {"confidence", m.Confidence != nil}, {"minSamples", m.MinSamples > 0}} {
+		}{
+			{"test", m.Test != ""}, {"worse", m.Worse != ""}, {"confidence", m.Confidence != nil}, {"margin", m.Margin != nil},
+			{"missed", m.Missed != nil}, {"tolerance", m.Tolerance != nil}, {"dispersion", m.Dispersion != nil},
+			{"maxHold", m.MaxHold != ""}, {"minSamples", m.MinSamples > 0},
+		} {
 			if f.set {
 				return invalid(field+"."+f.name, "needs baseline: primary, as it describes a comparison")
 			}
@@ -105,6 +110,35 @@ func validateComparison(field string, m v1beta1.CanaryMetric) error {
 	// At one half a toss would decide, and at one no number of samples could.
 	case m.Confidence != nil && (*m.Confidence <= 0.5 || *m.Confidence >= 1):
 		return invalid(field+".confidence", "%v is not above 0.5 and below 1", *m.Confidence)
+	}
+	for _, f := range []struct {
+		name        string
+		value       *float64
+		least, most float64
+		allowed     string
+	}{
+		{"margin", m.Margin, 1e-6, 0.5, "0.000001 to 0.5"},
+		{"missed", m.Missed, 1e-9, 0.5, "0.000000001 to 0.5"},
+		{"tolerance", m.Tolerance, 0, 1, "0 to 1"},
+		{"dispersion", m.Dispersion, 1, 1e6, "1 to 1000000"},
+	} {
+		if f.value != nil && !(*f.value >= f.least && *f.value <= f.most) { // nor NaN
+			return invalid(field+"."+f.name, "%v is not from %s", *f.value, f.allowed)
+		}
+	}
+	return validateDuration(field+".maxHold", m.MaxHold)
+}
+
+// validateNumberOfComparisons bounds what the status has to hold.
+func validateNumberOfComparisons(metrics []v1beta1.CanaryMetric) error {
+	n := 0
+	for i, m := range metrics {
+		if !compared(m) {
+			continue
+		}
+		if n++; n > sequential.MaxMetrics {
+			return invalid(fmt.Sprintf("spec.analysis.metrics[%d].baseline", i), "is one comparison more than the %d that a rollout can have", sequential.MaxMetrics)
+		}
 	}
 	return nil
 }

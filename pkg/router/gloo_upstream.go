@@ -48,6 +48,11 @@ func (r gloo) upstream(c *v1beta1.Canary, service string, settings map[string]an
 	return object(r.upstreams.WithKind("Upstream"), upstream(c, service), c, nil, spec)
 }
 
+// UpstreamNames are the names of the Upstreams that lead to a Service: that of Gloo's own discovery, and ours.
+func UpstreamNames(c *v1beta1.Canary, service string) []string {
+	return []string{fmt.Sprintf("%s-%s-%d", c.Namespace, service, c.Spec.Service.Port), upstream(c, service)}
+}
+
 // upstream is the name under which dashboards and built-in metrics look for a side.
 // Gloo names the clusters of its Envoys after Upstreams.
 func upstream(c *v1beta1.Canary, service string) string {

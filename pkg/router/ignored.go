@@ -24,7 +24,9 @@ func Ignored(provider string, r Router, c *v1beta1.Canary) []string {
 	}
 	var names []string
 	for _, f := range fields {
-		if f.set && !slices.Contains(f.users, family) {
+		// A VirtualService that is delegated to is reached by the hosts and gateways of the one that delegates.
+		delegated := s.Service.Delegation && family == "istio" && (f.name == "spec.service.hosts" || f.name == "spec.service.gateways")
+		if f.set && (delegated || !slices.Contains(f.users, family)) {
 			names = append(names, f.name)
 		}
 	}

@@ -20,12 +20,22 @@ func tcpRoutes(in Input) (routes []*api.TCPRoute, given []map[string]any, err er
 	}
 	// What a connection shows before it speaks. A match by path or header is refused as unknown:
 	// without it the route would take more than was meant.
-	var s settings
-	route := &api.TCPRoute{Match: matches[api.L4MatchAttributes](&s, "match", c.Spec.Service.Match)}
-	for _, to := range sides(c, in.Traffic.Weight) {
-		route.Route = append(route.Route, &api.RouteDestination{Destination: destination(c, to.name), Weight: int32(to.weight)})
+	for _, e := range entries(in) {
+		match, some := e.match(c.Spec.Service.Match)
+		if !some {
+			continue
+		}
+		var s settings
+		route := &api.TCPRoute{Match: matches[api.L4MatchAttributes](&s, "match", match)}
+		for _, to := range sides(c, in.Traffic.Weight) {
+			route.Route = append(route.Route, &api.RouteDestination{Destination: e.destination(to.name), Weight: int32(to.weight)})
+		}
+		if s.err != nil {
+			return nil, nil, s.err
+		}
+		routes, given = append(routes, route), append(given, s.given)
 	}
-	return []*api.TCPRoute{route}, []map[string]any{s.given}, s.err
+	return routes, given, nil
 }
 
 // httpRoutes are the lines of the table: Istio takes the first route that fits, as a table is meant.
@@ -44,17 +54,30 @@ func httpRoutes(in Input) (routes []*api.HTTPRoute, given []map[string]any, err 
 		return nil, nil, err
 	}
 	for _, l := range lines {
-		route, s := proto.CloneOf(common), settings{given: maps.Clone(all.given)}
-		route.Match = matches[api.HTTPMatchRequest](&s, "match", l.match)
-		route.Route = split(c, l)
-		// Mirrored requests are copies: the route still says who answers.
-		if l.mirror > 0 {
-			route.Mirror = destination(c, c.CanaryName())
-			route.MirrorPercentage = &api.Percent{Value: float64(l.mirror)}
+		for _, e := range entries(in) {
+			match, some := e.match(l.match)
+			if !some {
+				continue
+			}
+			s := settings{given: maps.Clone(all.given)}
+			routes = append(routes, httpRoute(c, common, &s, l, e, match))
+			given = append(given, s.given)
 		}
-		routes, given = append(routes, route), append(given, s.given)
 	}
 	return routes, given, nil
+}
+
+// httpRoute is one line of the table for what comes in one way.
+func httpRoute(c *v1beta1.Canary, common *api.HTTPRoute, s *settings, l line, e entry, match []v1beta1.HTTPMatchRequest) *api.HTTPRoute {
+	route := proto.CloneOf(common)
+	route.Match = matches[api.HTTPMatchRequest](s, "match", match)
+	route.Route = split(c, l, e)
+	// Mirrored requests are copies: the route still says who answers.
+	if l.mirror > 0 {
+		route.Mirror = e.destination(c.CanaryName())
+		route.MirrorPercentage = &api.Percent{Value: float64(l.mirror)}
+	}
+	return route
 }
 
 // judgeMatches looks at the matches one by one as they were written: a combination of them would be told by a path that

@@ -2,9 +2,13 @@ package router_test
 
 import (
 	"flag"
+	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	api "istio.io/api/networking/v1alpha3"
+	networking "istio.io/client-go/pkg/apis/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -265,6 +269,63 @@ func TestIstioAccepted(t *testing.T) {
 			ok, reason := newIstio(t).(router.Prober).Accepted([]*unstructured.Unstructured{u})
 			require.Equal(t, tc.want == "", ok, tc.reason)
 			require.Equal(t, tc.want, reason, tc.reason)
+		})
+	}
+}
+
+// With more than one port, from wherever they are, requests go to the port that they asked: at a gateway that one has to be
+// named, and inside it must not be.
+func TestIstioPorts(t *testing.T) {
+	two := map[string]int32{"http": 9898, "metrics": 9797}
+	cases := map[string]struct {
+		reason   string
+		gateways []string
+		ports    map[string]int32
+		tcp      bool
+		want     []string // of each route, who takes it and the port of its destinations
+	}{
+		"OnePort":   {reason: "one port is the port", gateways: []string{"mesh", "public"}, ports: map[string]int32{"http": 9898}, want: []string{"[] -"}},
+		"Mesh":      {reason: "sidecars keep the port that was asked", ports: two, want: []string{"[] -"}},
+		"Gateway":   {reason: "a gateway's own port is none of the Service's", gateways: []string{"public"}, ports: two, want: []string{"[] 9898"}},
+		"Both":      {reason: "each way has its routes", gateways: []string{"mesh", "public"}, ports: two, want: []string{"[mesh] -", "[] 9898"}},
+		"BothByTCP": {reason: "connections as well", gateways: []string{"mesh", "public"}, ports: two, tcp: true, want: []string{"[mesh] -", "[] 9898"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := podinfo(func(s *v1beta1.CanaryService) {
+				s.Gateways = tc.gateways
+				if tc.tcp {
+					s.AppProtocol = "tcp"
+				}
+			})
+			rendered, err := newIstio(t).Render(router.Input{Canary: c, Traffic: rollout.Traffic{Weight: 30}, Ports: tc.ports})
+			require.NoError(t, err)
+			o, ok := rendered[len(rendered)-1].(router.Object)
+			require.True(t, ok)
+			var v networking.VirtualService
+			require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &v))
+			var got []string
+			port := func(to *api.Destination) string {
+				if to.Port == nil {
+					return "-"
+				}
+				return strconv.Itoa(int(to.Port.Number))
+			}
+			for _, r := range v.Spec.Http {
+				from := []string{}
+				for _, m := range r.Match {
+					from = append(from, m.Gateways...)
+				}
+				got = append(got, fmt.Sprint(from, " ", port(r.Route[0].Destination)))
+			}
+			for _, r := range v.Spec.Tcp {
+				from := []string{}
+				for _, m := range r.Match {
+					from = append(from, m.Gateways...)
+				}
+				got = append(got, fmt.Sprint(from, " ", port(r.Route[0].Destination)))
+			}
+			require.Equal(t, tc.want, got, tc.reason)
 		})
 	}
 }

@@ -47,14 +47,22 @@ func TestMatchBesideStepWeight(t *testing.T) {
 				require.NotEmpty(t, plan.Remarks)
 				got = ignored
 			case len(plan.Remarks) > 0:
-				require.Equal(t, []rollout.Step{{Weight: 100}, {Weight: 100}}, plan.Steps)
+				require.Equal(t, []int{100, 100}, weights(plan.Steps))
 				require.Empty(t, plan.StepsBack)
 				got = all
 			default:
-				require.Equal(t, []rollout.Step{{Weight: 20}, {Weight: 40}}, plan.Steps)
-				require.Equal(t, []rollout.Step{{Weight: 30}, {Weight: 20}, {Weight: 10}}, plan.StepsBack)
+				require.Equal(t, []int{20, 40}, weights(plan.Steps))
+				require.Equal(t, []int{30, 20, 10}, weights(plan.StepsBack))
 			}
 			require.Equal(t, outcome, got)
 		})
 	}
+}
+
+// weights are those of steps.
+func weights(steps []rollout.Step) (all []int) {
+	for _, s := range steps {
+		all = append(all, s.Weight)
+	}
+	return all
 }

@@ -49,6 +49,8 @@ type canary struct {
 	version    int
 	paused     bool
 	deleting   bool
+	requested  rollout.Requested
+	named      int
 	status     v1beta1.CanaryStatus
 }
 
@@ -59,20 +61,25 @@ type traffic struct {
 	rejected string
 	written  int
 	guard    int32
+	edited   bool
+	scaler   scaler
 }
 
 func (w *World) canary() canary {
-	return canary{plan: w.plan, generation: w.generation, version: w.version, paused: w.paused, deleting: w.deleting, status: *w.status.DeepCopy()}
+	return canary{plan: w.plan, generation: w.generation, version: w.version, paused: w.paused, deleting: w.deleting, requested: w.requested, named: w.named, status: *w.status.DeepCopy()}
 }
 
 func (w *World) workload(s *workload) rollout.Workload {
 	v := s.observe(w)
 	v.Since = epoch.Add(seconds(s.entered))
+	if s == &w.target {
+		v.Crashed = w.crashed
+	}
 	return v
 }
 
 func (w *World) traffic() traffic {
-	t := traffic{split: w.net.split, taken: len(w.net.pending) == 0, written: w.net.written, guard: w.guard}
+	t := traffic{split: w.net.split, taken: len(w.net.pending) == 0, written: w.net.written, guard: w.guard, edited: w.edited, scaler: w.scaler}
 	if !t.taken {
 		t.rejected = w.rejected
 	}

@@ -34,7 +34,8 @@ func (a *history) drop() { clear(a.revisions) }
 // controller does: not before it is certain that something is due, but for a way back that is still to be begun.
 func (o *Operator) readHistory(v *view, live bool) {
 	begun := v.Primary.Revision == v.status.Promoting
-	if !rollout.NeedsHistory(v.plan, v.status) || !live && (begun || !rollout.ReturningToPrevious(v.status)) {
+	needed := rollout.NeedsHistory(v.plan, v.status) || v.status.Phase == v1beta1.PhasePromoting && rollout.ActionPending(v.Snapshot)
+	if !needed || !live && (begun || !rollout.ReturningToPrevious(v.status)) {
 		return
 	}
 	if o.without != LiveTarget {
@@ -50,17 +51,17 @@ func rendersFromHistory(v view) bool {
 }
 
 // checkRollbackBegins holds that a rollback that was asked for begins at once, unless nothing is left to go back to.
-func (w *World) checkRollbackBegins(v view, next v1beta1.CanaryStatus, f rollout.Finding) {
+func checkRollbackBegins(w *World, v view, next v1beta1.CanaryStatus, f answer) {
 	switch {
 	case next.Phase == v1beta1.PhaseFailed, rollout.ReturningToPrevious(next):
 	case v.status.Phase == v1beta1.PhasePromoting && !v.PreviousTemplateKept && v.Primary.Revision != v.status.LastPromotedSpec:
 	default:
-		w.violated("a rollback was asked for by %s, and the rollout is %s", f.Name, next.Phase)
+		w.violated("a rollback was asked for by %s, and the rollout is %s", f.Key, next.Phase)
 	}
 }
 
 // checkPrimaryReturned holds that a rollback in the course of a promotion ends with the primary as it was before.
-func (w *World) checkPrimaryReturned(was, next v1beta1.CanaryStatus) {
+func checkPrimaryReturned(w *World, was, next v1beta1.CanaryStatus) {
 	if !rollout.ReturningToPrevious(was) || next.Phase != v1beta1.PhaseFailed || w.replyLost || !w.primary.exists {
 		return
 	}

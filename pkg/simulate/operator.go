@@ -21,10 +21,14 @@ const (
 	OwnWrites               // the cache must know what we wrote ourselves
 	OnePass                 // a pass that wrote does not decide
 	SameTemplate            // the primary gets the revision that passed, not whatever the target has by now
+	Judged                  // what the API server refuses does not keep a canary from being judged
 )
 
 // busy is how many passes a second are one too many: nothing changes so often by itself.
 const busy = 60
+
+// retryAfter is how many seconds later a refused write is tried again.
+const retryAfter = 5
 
 // Operator runs the machine against a World.
 type Operator struct {
@@ -40,6 +44,12 @@ type Operator struct {
 	primaries watch[rollout.Workload]
 	nets      watch[traffic]
 
+	asking    rollout.Questions // under way; empty: none are
+	askedOf   view              // what they are about
+	answersAt int               // second at which the answers are there
+	known     rollout.Findings
+	answers   []answer // that known is made of
+
 	notify func([]rollout.Notice) // hears what is said, once the status is stored
 
 	timer int // second to wake up at; negative: never
@@ -52,6 +62,8 @@ type view struct {
 	rollout.Snapshot
 	intent rollout.Intent
 	net    traffic
+	// elsewhere says that the Canary was read before its status was about the present target.
+	elsewhere bool
 }
 
 // interrupted ends a pass in the middle.
@@ -84,7 +96,7 @@ func (o *Operator) Second() {
 
 // Settle makes passes until none has a cause left.
 func (o *Operator) Settle() {
-	for n := 0; o.advanceCaches() || o.again || o.timer >= 0 && o.w.now >= o.timer; n++ {
+	for n := 0; o.advanceCaches() || o.answersCome() || o.again || o.timer >= 0 && o.w.now >= o.timer; n++ {
 		if n > busy {
 			o.w.violated("the operator keeps itself busy: %d passes in one second", n)
 			return
@@ -131,6 +143,7 @@ func (o *Operator) passOrCrash() {
 func (o *Operator) resumeAfter(i interrupted) {
 	o.publish()
 	if i.restarted {
+		o.forgetAnswers()
 		o.canaries.relist()
 		o.targets.relist()
 		o.primaries.relist()
@@ -142,6 +155,13 @@ func (o *Operator) resumeAfter(i interrupted) {
 func (o *Operator) setTimer(d time.Duration) {
 	if d > 0 {
 		o.timer = o.w.now + int(math.Ceil(d.Seconds()))
+	}
+}
+
+// retry sees to it that what was refused is tried again: that it may be made by now is no event.
+func (o *Operator) retry(v view) {
+	if again := o.w.now + retryAfter; len(v.Refused) > 0 && (o.timer < 0 || o.timer > again) {
+		o.timer = again
 	}
 }
 
@@ -172,8 +192,18 @@ func (o *Operator) observe(live bool) view {
 	v.Snapshot = rollout.Snapshot{
 		Now: o.w.time(), Plan: c.plan, Names: o.w.names, Generation: c.generation, Status: c.status,
 		Revision: target.Revision, Target: target, Primary: o.primaries.cached(), Paused: c.paused, Deleting: c.deleting,
+		Requested: c.requested,
 	}
-	v.PrimaryMatchesTarget = v.Primary.Revision == "" && target.Revision == o.w.copied
+	if started := c.status.StepStarted; started == nil || !started.Bake {
+		v.Target.Crashed = ""
+	}
+	v.elsewhere = !o.readTarget(&v)
+	if abandoned(v) {
+		v.intent.Primary = ""
+	}
+	v.Target.Most = v.net.scaler.limit(v.intent.TargetMinimum, target.Available)
+	v.intent = v.intent.Within(v.Target)
+	o.recognise(&v)
 	o.readHistory(&v, live)
 	o.routed(&v)
 	return v
@@ -182,6 +212,7 @@ func (o *Operator) observe(live bool) view {
 // routed says whether the proxies took what the intent asks for, as reported or as may be assumed.
 func (o *Operator) routed(v *view) {
 	v.Routed, v.Trouble = v.net.split == o.split(*v), v.net.rejected
+	v.Effective = epoch.Add(seconds(v.net.written))
 	if o.w.reported {
 		v.Routed = v.Routed && v.net.taken
 	} else {
@@ -196,7 +227,10 @@ func (o *Operator) routed(v *view) {
 // split is where the intent wants requests to go. Routes that exist are never taken away.
 func (o *Operator) split(v view) split {
 	s := v.net.split
-	s.apex = v.intent.Apex
+	if v.intent.KeepRouting {
+		return s
+	}
+	s.apex, s.former = v.intent.Apex, false
 	if t := v.intent.Traffic; t != nil && !v.plan.Swap && !v.plan.Ratio {
 		s = split{apex: s.apex, routes: true, weight: t.Weight, matched: t.Matched, preview: t.Preview, mirror: t.Mirror}
 	}
@@ -216,7 +250,12 @@ func (o *Operator) reconcile() {
 		o.setTimer(time.Second)
 		return
 	}
-	if v := o.observe(false); !o.moves(v) {
+	v := o.observe(false)
+	if v.elsewhere {
+		o.setTimer(time.Second)
+		return
+	}
+	if !o.moves(v) {
 		return
 	}
 	for range 4 {
@@ -224,7 +263,11 @@ func (o *Operator) reconcile() {
 			o.setTimer(time.Second)
 			return
 		}
-		if !o.pass(o.observe(true)) {
+		if v = o.observe(true); v.elsewhere {
+			o.setTimer(time.Second)
+			return
+		}
+		if !o.pass(v) {
 			return
 		}
 		o.advanceCaches()
@@ -234,25 +277,33 @@ func (o *Operator) reconcile() {
 
 // moves says whether a pass would write or ask anything.
 func (o *Operator) moves(v view) bool {
-	if len(o.adds(v)) > 0 || o.removes(v) || !rollout.Ask(v.Snapshot).Empty() {
+	if len(o.pending(&v)) > 0 || o.removes(v) && !o.refused(&v, shrunk(o, v)) {
 		return true
 	}
-	d := rollout.Decide(v.Snapshot, nil)
+	o.retry(v)
+	if o.without == Judged && len(v.Refused) > 0 {
+		return false
+	}
+	d := rollout.Decide(v.Snapshot, o.known)
+	if !d.Questions.Empty() {
+		return !o.underWay(d.Questions)
+	}
 	o.setTimer(d.After)
+	o.retry(v)
 	return !same(d.Status, v.status)
 }
 
 // pass changes the world or decides; true asks for another one at once.
 func (o *Operator) pass(v view) bool {
-	adds := o.adds(v)
+	adds := o.pending(&v)
 	for _, write := range adds {
-		write()
+		write.do()
 	}
 	if len(adds) > 0 && o.without != OnePass {
 		return false
 	}
-	if o.removes(v) {
-		o.shrink(v)
+	if o.removes(v) && !o.refused(&v, shrunk(o, v)) {
+		shrink(o, v)
 		if o.without != OnePass {
 			return false
 		}
@@ -264,49 +315,34 @@ func (o *Operator) pass(v view) bool {
 }
 
 func (o *Operator) decide(v view) bool {
-	began := o.w.now
-	found := o.answer(rollout.Ask(v.Snapshot), v)
-	if len(found) > 0 {
-		v.Now = o.w.time()
+	d := rollout.Decide(v.Snapshot, o.known)
+	if !d.Questions.Empty() {
+		o.ask(d.Questions, v)
+		return false
 	}
-	d := rollout.Decide(v.Snapshot, found)
 	o.setTimer(d.After)
+	o.retry(v)
 	if same(d.Status, v.status) {
-		o.w.checkNothingTold(d)
+		checkNothingTold(o.w, d)
 		return false
 	}
 	if v.version != o.w.version && o.without != Lock {
 		o.again = true
 		return false
 	}
-	o.w.record(v, d, found, began)
+	about := o.w.about
+	o.w.record(v, d, o.answersTo(v))
+	if o.w.about != about { // they are read by other names from now on
+		o.targets, o.primaries = watch[rollout.Workload]{}, watch[rollout.Workload]{}
+		o.publish()
+	}
+	o.forgetAnswers()
 	if o.notify != nil {
 		o.notify(d.Notices)
 	}
 	wrote(o, &o.canaries, "a status was stored")
 	o.w.announce(d.Notices)
 	return true
-}
-
-// answer judges what is asked. The world goes on meanwhile.
-func (o *Operator) answer(q rollout.Questions, v view) rollout.Findings {
-	var found rollout.Findings
-	for _, h := range q.Hooks {
-		found = append(found, o.w.answer(h, v.Revision))
-	}
-	for _, m := range q.Metrics {
-		found = append(found, o.w.judge(m.Name, v.Revision))
-	}
-	if q.Systems {
-		found = append(found, rollout.Finding{Verdict: v1beta1.Passed})
-	}
-	if len(found) > 0 && o.slow > 0 {
-		for range o.w.rng.IntN(o.slow + 1) {
-			o.w.tick()
-			o.publish()
-		}
-	}
-	return found
 }
 
 // stored is what a status looks like once it has been written and read back.

@@ -39,6 +39,7 @@ func TestShowSeed(t *testing.T) {
 	for range 40 + s.rng.IntN(160) {
 		s.faults()
 		s.Second()
+		s.w.checkLeft()
 		t.Log(s.w.now, s.w.line(), brief(s.w.status))
 		if len(s.w.violations) > 0 {
 			t.Fatal(s.w.violations)
@@ -58,6 +59,7 @@ func TestEveryProtectionIsNeeded(t *testing.T) {
 		"LiveTarget":   {"A step is taken for a revision that users have replaced.", LiveTarget},
 		"OwnWrites":    {"A pass decides on the state before its own writes.", OwnWrites},
 		"OnePass":      {"A decision takes for done what was only just written.", OnePass},
+		"Judged":       {"A canary that fails keeps its requests for what has nothing to do with it.", Judged},
 		"SameTemplate": {"The primary gets a revision that nobody judged.", SameTemplate},
 	}
 	for name, c := range cases {

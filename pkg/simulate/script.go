@@ -3,6 +3,8 @@ package simulate
 import (
 	"bufio"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,8 +26,12 @@ type Script struct {
 
 // commands are the words a script can be made of; each takes the rest of its line.
 var commands = map[string]func(*Script, string) error{
-	"provider":      (*Script).provider,
-	"analysis":      (*Script).analysis,
+	"provider": (*Script).provider,
+	"analysis": (*Script).analysis,
+	"recreate": func(s *Script, _ string) error {
+		s.w.target.recreates, s.w.primary.recreates = true, true
+		return s.compile()
+	},
 	"skip analysis": func(s *Script, _ string) error { s.spec.SkipAnalysis = true; return s.compile() },
 	"set image":     func(s *Script, v string) error { s.w.Release(rollout.RevisionPrefix + v); return nil },
 	"fail checks":   func(s *Script, n string) (err error) { s.w.failures, err = strconv.Atoi(n); return err },
@@ -34,19 +40,29 @@ var commands = map[string]func(*Script, string) error{
 	"suspend":       func(s *Script, _ string) error { s.w.Suspend(true); return nil },
 	"resume":        func(s *Script, _ string) error { s.w.Suspend(false); return nil },
 	"scale target":  (*Script).scale,
-	"delete":        (*Script).remove,
-	"dismiss":       func(s *Script, _ string) error { s.w.Delete(); return nil },
-	"make target":   (*Script).make,
-	"adopt":         (*Script).adopt,
-	"close":         func(s *Script, gate string) error { s.w.gates[v1beta1.HookType(gate)] = true; return nil },
-	"open":          func(s *Script, gate string) error { delete(s.w.gates, v1beta1.HookType(gate)); return nil },
-	"recall":        func(s *Script, _ string) error { s.w.rollbackAsked = true; return nil },
-	"relent":        func(s *Script, _ string) error { s.w.rollbackAsked = false; return nil },
-	"forget":        func(s *Script, _ string) error { s.w.drop(); return nil },
-	"metrics are":   func(s *Script, v string) error { s.w.metricVerdict = verdicts[v]; return nil },
-	"proxies take":  func(s *Script, n string) (err error) { s.w.proxyDelay, err = strconv.Atoi(n); return err },
-	"wait":          (*Script).wait,
-	"until":         (*Script).until,
+	"autoscaler":    (*Script).autoscaler,
+	"autoscaler wants": func(s *Script, n string) error {
+		_, err := fmt.Sscan(n, &s.w.scaler.wants)
+		return err
+	},
+	"pods need":      func(s *Script, n string) (err error) { s.w.podStart, err = strconv.Atoi(n); return err },
+	"delete":         (*Script).remove,
+	"upgrade server": func(s *Script, _ string) error { s.w.UpgradeServer(); return nil },
+	"dismiss":        func(s *Script, _ string) error { s.w.Delete(); return nil },
+	"make target":    (*Script).make,
+	"adopt":          (*Script).adopt,
+	"close":          func(s *Script, gate string) error { s.w.gates[v1beta1.HookType(gate)] = true; return nil },
+	"open":           func(s *Script, gate string) error { delete(s.w.gates, v1beta1.HookType(gate)); return nil },
+	"recall":         func(s *Script, _ string) error { s.w.rollbackAsked = true; return nil },
+	"relent":         func(s *Script, _ string) error { s.w.rollbackAsked = false; return nil },
+	"forget":         func(s *Script, _ string) error { s.w.drop(); return nil },
+	"metrics are":    func(s *Script, v string) error { s.w.metricVerdict = verdicts[v]; return nil },
+	"proxies take":   func(s *Script, n string) (err error) { s.w.proxyDelay, err = strconv.Atoi(n); return err },
+	"act":            func(s *Script, what string) error { s.w.Act(what, "anna"); return nil },
+	"request":        func(s *Script, text string) error { s.w.Request(text, "anna"); return nil },
+	"crash canary":   func(s *Script, how string) error { s.w.crashed = how; return nil },
+	"wait":           (*Script).wait,
+	"until":          (*Script).until,
 }
 
 // verdicts are what metrics can be made to be.
@@ -81,7 +97,8 @@ func (s *Script) do(line string) error {
 		return nil
 	}
 	fmt.Fprintf(&s.out, "> %s\n", line)
-	for word, run := range commands {
+	for _, word := range slices.Backward(slices.Sorted(maps.Keys(commands))) { // the longer of two that begin alike first
+		run := commands[word]
 		if rest, ok := strings.CutPrefix(line+" ", word+" "); ok {
 			return run(s, strings.TrimSpace(rest))
 		}
@@ -91,6 +108,9 @@ func (s *Script) do(line string) error {
 
 func (s *Script) compile() error {
 	p, err := rollout.Compile(s.spec, s.can)
+	if err == nil && s.w.primary.recreates {
+		p.RouteAllBeforePromotion("strategy Recreate")
+	}
 	if err == nil {
 		s.w.ChangePlan(p)
 	}
@@ -133,6 +153,12 @@ func (s *Script) scale(n string) error {
 	return err
 }
 
+// autoscaler takes `LEAST MOST`: the target's has these bounds from now on, whoever has set them before.
+func (s *Script) autoscaler(text string) error {
+	_, err := fmt.Sscan(text, &s.w.scaler.least, &s.w.scaler.most)
+	return err
+}
+
 func (s *Script) remove(what string) error {
 	if what == "primary" {
 		s.w.primary.remove()
@@ -143,7 +169,7 @@ func (s *Script) remove(what string) error {
 }
 
 func (s *Script) make(revision string) error {
-	s.w.target.set(s.w, rollout.RevisionPrefix+revision, 2)
+	s.w.target.set(s.w, s.w.hashed(rollout.RevisionPrefix+revision), 2)
 	return nil
 }
 
@@ -213,6 +239,9 @@ func (s *Script) state() string {
 	apex := []string{"target", "primary", "both"}[w.net.apex]
 	line := fmt.Sprintf("%-12s weight=%d step=%d/%d failed=%d apex=%s target=%s primary=%s", st.Phase, st.CanaryWeight, st.Step, w.plan.Length(),
 		st.FailedChecks, apex, w.target.brief(), w.primary.brief())
+	if w.scaler.most > 0 {
+		line += fmt.Sprintf(" autoscaler=%d-%d", w.scaler.least, w.scaler.most)
+	}
 	if st.ActualWeight != nil {
 		line += fmt.Sprintf(" actual=%d", *st.ActualWeight)
 	}

@@ -24,9 +24,15 @@ type workload struct {
 	size     int32
 	pods     []pod
 	since    int // when the template changed last, or the first pod started
-	health   rollout.Health
-	entered  int // when it came into this health
+	// made counts the workloads of this name, and templates their changes.
+	made, templates int
+	health          rollout.Health
+	entered         int // when it came into this health
 
+	// recreates says that a new template ends all pods of the one before at once.
+	recreates bool
+	// ours says that its size is as the operator has set it.
+	ours bool
 	// blamed says that somebody else than the operator took the pods away.
 	blamed bool
 }
@@ -119,7 +125,7 @@ func (s *workload) tick(w *World) {
 
 // observe is what a controller would know of the workload.
 func (s *workload) observe(w *World) rollout.Workload {
-	v := rollout.Workload{Revision: s.revision, Replicas: s.size, Available: s.serving()}
+	v := rollout.Workload{Revision: s.revision, Replicas: s.size, Available: s.serving(), SizedByUser: !s.ours && s == &w.target}
 	fresh, old := s.current()
 	switch {
 	case !s.exists:
@@ -144,9 +150,20 @@ func (s *workload) set(w *World, revision string, size int32) {
 	if s.revision != revision || s.size == 0 {
 		s.since = w.now
 	}
+	if s.revision != "" && s.revision != revision && s.recreates { // one that nobody has rendered has the template already
+		s.pods = nil
+	}
+	if !s.exists {
+		s.made++
+	}
+	if !sameTemplate(s.revision, revision) {
+		s.templates++
+	}
 	s.exists, s.revision, s.size = true, revision, size
 	s.fill(w)
 }
 
 // remove deletes the workload and its pods.
-func (s *workload) remove() { *s = workload{name: s.name, blamed: true} }
+func (s *workload) remove() {
+	*s = workload{name: s.name, recreates: s.recreates, blamed: true, made: s.made}
+}

@@ -20,6 +20,8 @@ type split struct {
 	matched bool // only some of the requests are asked about
 	preview bool
 	mirror  int
+
+	former bool // the Services select what is left of the target before
 }
 
 // pendingSplit is a split that the proxies take at some second.
@@ -45,21 +47,31 @@ type World struct {
 	now     int // seconds since the start
 	target  workload
 	primary workload
+	former  *former // that was replaced; nil: nothing is left of it
+	named   int     // number of the target that the spec names
+	about   int     // and of the one that the status is about
+	others  int     // targets that were made since
 	net     network
 	guard   int32 // the primary's autoscaler keeps at least so many
 	scaling bool  // there are autoscalers
+	scaler  scaler
+	edited  bool // that of the target was edited, and its copy for the primary is to follow
 
 	status     v1beta1.CanaryStatus // as stored
 	version    int                  // of the Canary
 	generation int64
 	paused     bool
 	deleting   bool // the Canary goes, and gives its target back first
+	requested  rollout.Requested
+	crashed    string // how a container of the canary has ended while it baked
 
+	upgrades      int                       // of the API server
 	copied        string                    // revision that another controller made the primary from
 	trouble       map[string]string         // revisions, or sides, whose pods do not become ready, and why
 	bad           map[string]bool           // revisions whose checks fail
 	flaky         float64                   // chance that a check fails by itself
 	failures      int                       // checks that will fail, whatever the revision
+	refused       map[object]bool           // objects whose writes the API server does not take
 	rejected      string                    // why the proxies refuse routes; empty: they do not
 	gates         map[v1beta1.HookType]bool // hooks that do not agree
 	rollbackAsked bool                      // rollback hooks ask for one
@@ -87,6 +99,7 @@ func New(plan rollout.Plan, seed uint64) *World {
 		trouble:    map[string]string{},
 		bad:        map[string]bool{},
 		gates:      map[v1beta1.HookType]bool{},
+		refused:    map[object]bool{},
 		podStart:   2,
 		reported:   true,
 	}
@@ -113,7 +126,7 @@ func (w *World) troubleOf(side, revision string) string {
 	if why := w.trouble[side]; why != "" {
 		return why
 	}
-	return w.trouble[revision]
+	return w.trouble[template(revision)]
 }
 
 func (w *World) time() time.Time { return epoch.Add(time.Duration(w.now) * time.Second) }
@@ -123,10 +136,15 @@ func (w *World) tick() {
 	w.now++
 	w.target.tick(w)
 	w.primary.tick(w)
+	if w.former != nil {
+		w.former.target.tick(w)
+		w.former.primary.tick(w)
+	}
 	w.takeRoutes()
 	if w.scaling {
 		w.autoscale()
 	}
+	w.scaler.scale(w)
 	w.recordHealth(&w.target)
 	w.recordHealth(&w.primary)
 	w.expire(w.primary.observe(w))
@@ -185,6 +203,9 @@ func (w *World) reachable() (target, primary bool) {
 		all = append(all, p.split)
 	}
 	for _, s := range all {
+		if s.former {
+			continue
+		}
 		if s.routes {
 			target, primary = target || s.weight > 0, primary || s.weight < 100 || s.matched
 			continue

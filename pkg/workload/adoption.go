@@ -3,6 +3,7 @@ package workload
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -39,13 +40,37 @@ func (m PrimaryOptions) keepPodAnnotations(t *corev1.PodTemplateSpec) {
 // PrimaryMatchesTarget says whether a primary that somebody else may have made runs what a copy of the target would. What only
 // tells one promotion from the next is left out of the comparison.
 func PrimaryMatchesTarget(k Kind, target, primary Object, c *v1beta1.Canary, configs Configs) (bool, error) {
-	rendered, err := k.Primary(target, c, PrimaryOptions{Configs: configs})
+	copied, err := copiedTemplate(k, target, c, PrimaryOptions{Configs: configs, Live: primary})
 	if err != nil {
 		return false, err
 	}
+	return templateRevision(copied) == templateRevision(*k.Summarize(primary).Template), nil
+}
+
+// PrimaryIsCopy says whether a primary runs what a copy of the target would, to the last of what tells promotions apart. Of a
+// primary that another controller made, only that can tell which content its configs had.
+func PrimaryIsCopy(k Kind, target, primary Object, c *v1beta1.Canary, configs Configs) (bool, error) {
+	if PromotedByOther(k, primary) {
+		same := c.Status.TrackedConfigs == nil || maps.Equal(*c.Status.TrackedConfigs, configs.Sums)
+		copied, err := PrimaryMatchesTarget(k, target, primary, c, configs)
+		return same && copied, err
+	}
+	copied, err := copiedTemplate(k, target, c, PrimaryOptions{Configs: configs, Live: primary})
+	if err != nil {
+		return false, err
+	}
+	return Revision(copied, nil) == Revision(*k.Summarize(primary).Template, nil), nil
+}
+
+// copiedTemplate is the pod template that a primary is rendered with.
+func copiedTemplate(k Kind, target Object, c *v1beta1.Canary, m PrimaryOptions) (corev1.PodTemplateSpec, error) {
+	rendered, err := k.Primary(target, c, m)
+	if err != nil {
+		return corev1.PodTemplateSpec{}, err
+	}
 	raw, err := json.Marshal(rendered)
 	if err != nil {
-		return false, fmt.Errorf("encode the primary of %q: %w", target.GetName(), err)
+		return corev1.PodTemplateSpec{}, fmt.Errorf("encode the primary of %q: %w", target.GetName(), err)
 	}
 	// Rendered and live templates are of two types; through JSON they are of one.
 	var copied struct {
@@ -54,9 +79,9 @@ func PrimaryMatchesTarget(k Kind, target, primary Object, c *v1beta1.Canary, con
 		} `json:"spec"`
 	}
 	if err := json.Unmarshal(raw, &copied); err != nil {
-		return false, fmt.Errorf("decode the primary of %q: %w", target.GetName(), err)
+		return corev1.PodTemplateSpec{}, fmt.Errorf("decode the primary of %q: %w", target.GetName(), err)
 	}
-	return templateRevision(copied.Spec.Template) == templateRevision(*k.Summarize(primary).Template), nil
+	return copied.Spec.Template, nil
 }
 
 // templateRevision is the revision of a template without the marks of promotions.

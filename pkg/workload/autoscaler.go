@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	autoscalingv2ac "k8s.io/client-go/applyconfigurations/autoscaling/v2"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -17,6 +18,7 @@ import (
 // every supported cluster serves.
 func (k LabelRules) Autoscaler(source *autoscalingv2.HorizontalPodAutoscaler, c *v1beta1.Canary, floor int32) (*autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration, error) {
 	ref := c.Spec.AutoscalerRef
+	source = ownBounds(source)
 	spec, err := toApplyConfiguration[autoscalingv2ac.HorizontalPodAutoscalerSpecApplyConfiguration](source.Spec)
 	if err != nil {
 		return nil, fmt.Errorf("copy autoscaler %q: %w", source.Name, err)
@@ -32,11 +34,25 @@ func (k LabelRules) Autoscaler(source *autoscalingv2.HorizontalPodAutoscaler, c 
 		WithSpec(spec), nil
 }
 
-// limitAutoscaler sets how far the primary may be scaled. The floor gives way to the maximum: an autoscaler with
-// more pods at least than at most is refused by the API server.
+// ScaleTarget is the name of the workload that an autoscaler scales.
+func ScaleTarget(scaler Object) string {
+	switch s := scaler.(type) {
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		return s.Spec.ScaleTargetRef.Name
+	case *unstructured.Unstructured:
+		name, _, _ := unstructured.NestedString(s.Object, "spec", "scaleTargetRef", "name")
+		return name
+	}
+	return ""
+}
+
+// limitAutoscaler sets how far the primary may be scaled. A bound that the Canary gives counts more than the other one that is
+// copied, and the floor gives way to the maximum: an autoscaler with more pods at least than at most is refused by the API
+// server.
 func limitAutoscaler(spec *autoscalingv2ac.HorizontalPodAutoscalerSpecApplyConfiguration, own *v1beta1.ScalerReplicas, floor int32) {
 	if own != nil && own.MinReplicas != nil {
 		spec.WithMinReplicas(*own.MinReplicas)
+		spec.WithMaxReplicas(max(*spec.MaxReplicas, *own.MinReplicas))
 	}
 	if own != nil && own.MaxReplicas != nil {
 		spec.WithMaxReplicas(*own.MaxReplicas)
@@ -45,8 +61,8 @@ func limitAutoscaler(spec *autoscalingv2ac.HorizontalPodAutoscalerSpecApplyConfi
 	if spec.MinReplicas != nil {
 		least = *spec.MinReplicas
 	}
-	if floor > least {
-		// The API requires a maximum, so there is one.
-		spec.WithMinReplicas(min(floor, *spec.MaxReplicas))
+	// The API requires a maximum, so there is one.
+	if least = min(max(floor, least), *spec.MaxReplicas); spec.MinReplicas != nil || least > 1 {
+		spec.WithMinReplicas(least)
 	}
 }

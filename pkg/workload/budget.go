@@ -17,13 +17,14 @@ import (
 // serves the users, would be without.
 // One that selects both sides protects the primary already. With a second one its pods could not be evicted at all: the
 // API server refuses to evict a pod that two budgets select.
-func (r LabelRules) ProtectsOnlyTarget(b *policyv1.PodDisruptionBudget, target Object) bool {
-	key, value, err := r.SelectorLabel(target)
-	if err != nil {
-		return false
-	}
+func (s Sides) ProtectsOnlyTarget(b *policyv1.PodDisruptionBudget, target Object) bool {
 	pods := SummaryOf(target).Template.Labels
-	return SelectorMatches(b.Spec.Selector, pods) && !SelectorMatches(b.Spec.Selector, merge(pods, map[string]string{key: value + v1beta1.PrimarySuffix}))
+	return SelectorMatches(b.Spec.Selector, pods) && !s.ProtectsPrimary(b, target)
+}
+
+// ProtectsPrimary says that a budget is about the pods that the primary of a target has.
+func (s Sides) ProtectsPrimary(b *policyv1.PodDisruptionBudget, target Object) bool {
+	return SelectorMatches(b.Spec.Selector, s.ofPrimary(SummaryOf(target).Template.Labels))
 }
 
 // SelectorMatches says whether a selector fits pods with these labels. One that was never set selects none.
@@ -44,14 +45,10 @@ func SelectorMatches(s *metav1.LabelSelector, pods map[string]string) bool {
 }
 
 // Budget renders the primary's copy of a budget of the target's.
-func (r LabelRules) Budget(b *policyv1.PodDisruptionBudget, target Object, c *v1beta1.Canary) (runtime.ApplyConfiguration, error) {
-	key, value, err := r.SelectorLabel(target)
-	if err != nil {
-		return nil, err
-	}
+func (r LabelRules) Budget(b *policyv1.PodDisruptionBudget, s Sides, c *v1beta1.Canary) (runtime.ApplyConfiguration, error) {
 	from := b.Spec.DeepCopy()
 	// A copy is turned, since what was read is the cache's own.
-	selectPrimary(from.Selector, labelChange{key: key, from: value, to: value + v1beta1.PrimarySuffix})
+	selectPrimary(from.Selector, s.label)
 	spec, err := toApplyConfiguration[policyv1ac.PodDisruptionBudgetSpecApplyConfiguration](from)
 	if err != nil {
 		return nil, fmt.Errorf("copy budget %q: %w", b.Name, err)

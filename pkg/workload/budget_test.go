@@ -48,10 +48,16 @@ func TestProtects(t *testing.T) {
 		"Broken":    {reason: "what no API server would take selects nothing", by: expression("app", "Near", "podinfo")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, tc.want, golden{}.rules().ProtectsOnlyTarget(budget(tc.by), target), tc.reason)
+			require.Equal(t, tc.want, sidesOf(t, target).ProtectsOnlyTarget(budget(tc.by), target), tc.reason)
 		})
 	}
-	require.False(t, golden{}.rules().ProtectsOnlyTarget(budget(matching(nil)), deployment(nil)), "sides that cannot be told apart")
+}
+
+func sidesOf(t *testing.T, target workload.Object) workload.Sides {
+	t.Helper()
+	sides, err := golden{}.rules().Sides(workload.Workloads{Target: target})
+	require.NoError(t, err)
+	return sides
 }
 
 func TestBudget(t *testing.T) {
@@ -76,7 +82,7 @@ func TestBudget(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			source := budget(tc.by)
 			untouched := source.DeepCopy()
-			made, err := golden{}.rules().Budget(source, target, canary())
+			made, err := golden{}.rules().Budget(source, sidesOf(t, target), canary())
 			require.NoError(t, err)
 			require.Equal(t, untouched, source, "rendering must not change its input")
 			o := objects(t, []runtime.ApplyConfiguration{made})[0]
@@ -92,6 +98,4 @@ func TestBudget(t *testing.T) {
 			require.True(t, workload.SelectorMatches(spec.Spec.Selector, primary), "it selects the primary's pods")
 		})
 	}
-	_, err := golden{}.rules().Budget(budget(matching(nil)), deployment(nil), canary())
-	require.Error(t, err)
 }

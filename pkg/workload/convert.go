@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 )
 
 // toApplyConfiguration gives a typed value the form of its apply configuration. The two share their JSON, apart from
@@ -22,6 +24,18 @@ func toApplyConfiguration[T any](v any) (*T, error) {
 		return nil, fmt.Errorf("decode %T: %w", out, err)
 	}
 	return out, nil
+}
+
+// convert gives a value the form of another that shares its JSON.
+func convert(from, to any) error {
+	raw, err := json.Marshal(from)
+	if err != nil {
+		return fmt.Errorf("encode %T: %w", from, err)
+	}
+	if err := utiljson.Unmarshal(raw, to); err != nil {
+		return fmt.Errorf("decode %T: %w", to, err)
+	}
+	return nil
 }
 
 // toJSON is the JSON of a value as maps and lists. Numbers keep their digits.

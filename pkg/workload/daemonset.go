@@ -60,10 +60,7 @@ func withoutScaleToZero(t corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
 }
 
 // Check implements Kind. Pods that are only replaced when somebody deletes them would never be promoted.
-func (k DaemonSet) Check(target Object) error {
-	if _, _, err := k.SelectorLabel(target); err != nil {
-		return err
-	}
+func (DaemonSet) Check(target Object) error {
 	d, ok := target.(*appsv1.DaemonSet)
 	if ok && d.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType {
 		return &rollout.InvalidError{
@@ -80,7 +77,7 @@ func (k DaemonSet) Primary(o Object, c *v1beta1.Canary, m PrimaryOptions) (runti
 	if !ok {
 		return nil, fmt.Errorf("copy daemonset: %T is none", o)
 	}
-	key, value, err := k.SelectorLabel(target)
+	sides, err := k.Sides(Workloads{Target: target, Primary: m.Live})
 	if err != nil {
 		return nil, err
 	}
@@ -92,15 +89,13 @@ func (k DaemonSet) Primary(o Object, c *v1beta1.Canary, m PrimaryOptions) (runti
 			return nil, fmt.Errorf("copy daemonset %q: %w", target.Name, err)
 		}
 	}
-	if spec.Template, err = primaryTemplate(withoutScaleToZero(target.Spec.Template), key, value, m); err != nil {
+	if spec.Template, err = primaryTemplate(withoutScaleToZero(target.Spec.Template), sides, m); err != nil {
 		return nil, fmt.Errorf("copy daemonset %q: %w", target.Name, err)
 	}
-	// As for a Deployment: a selector cannot be changed later, so it is the one label that never does.
-	side := map[string]string{key: value + v1beta1.PrimarySuffix}
-	spec.Selector = metav1ac.LabelSelector().WithMatchLabels(side)
+	spec.Selector = metav1ac.LabelSelector().WithMatchLabels(sides.own)
 	return appsv1ac.DaemonSet(c.PrimaryWorkload(), target.Namespace).
 		WithOwnerReferences(ownerReference(c)).
-		WithLabels(merge(labelsOf(target, k.IncludeLabelPrefixes), side)).
+		WithLabels(merge(labelsOf(target, k.IncludeLabelPrefixes), sides.mark())).
 		WithAnnotations(merge(annotationsOf(target), map[string]string{RevisionAnnotation: m.Revision})).
 		WithSpec(spec), nil
 }

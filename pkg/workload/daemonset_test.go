@@ -191,11 +191,6 @@ func TestCheckDaemonSet(t *testing.T) {
 			d:      daemons(func(d *appsv1.DaemonSet) { d.Spec.UpdateStrategy.Type = appsv1.OnDeleteDaemonSetStrategyType }),
 			want:   "spec.targetRef: daemonset podinfo.test spec.updateStrategy.type must be RollingUpdate, it is OnDelete",
 		},
-		"Unlabelled": {
-			reason: "the sides could not be told apart",
-			d:      daemons(func(d *appsv1.DaemonSet) { d.Spec.Selector.MatchLabels = map[string]string{"tier": "web"} }),
-			want:   "spec.targetRef: daemonset podinfo.test spec.selector.matchLabels must contain one of [app name app.kubernetes.io/name]",
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := k.Check(tc.d)

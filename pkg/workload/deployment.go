@@ -28,20 +28,16 @@ func (Deployment) Summarize(o Object) Summary {
 	return Summary{Kind: "Deployment", Template: &d.Spec.Template, Selector: d.Spec.Selector, Size: desiredReplicas(d), Pods: desiredReplicas(d)}
 }
 
-// Check implements Kind.
-func (k Deployment) Check(target Object) error {
-	_, _, err := k.SelectorLabel(target)
-	return err
-}
+// Check implements Kind: any Deployment can be rolled out.
+func (Deployment) Check(Object) error { return nil }
 
-// Primary implements Kind. The selector is the one label that tells the sides apart, which can never select
-// a pod of the target.
+// Primary implements Kind.
 func (k Deployment) Primary(o Object, c *v1beta1.Canary, m PrimaryOptions) (runtime.ApplyConfiguration, error) {
 	target, ok := o.(*appsv1.Deployment)
 	if !ok {
 		return nil, fmt.Errorf("copy deployment: %T is none", o)
 	}
-	key, value, err := k.SelectorLabel(target)
+	sides, err := k.Sides(Workloads{Target: target, Primary: m.Live})
 	if err != nil {
 		return nil, err
 	}
@@ -49,16 +45,15 @@ func (k Deployment) Primary(o Object, c *v1beta1.Canary, m PrimaryOptions) (runt
 	if err != nil {
 		return nil, fmt.Errorf("copy deployment %q: %w", target.Name, err)
 	}
-	if spec.Template, err = primaryTemplate(&target.Spec.Template, key, value, m); err != nil {
+	if spec.Template, err = primaryTemplate(&target.Spec.Template, sides, m); err != nil {
 		return nil, fmt.Errorf("copy deployment %q: %w", target.Name, err)
 	}
-	side := map[string]string{key: value + v1beta1.PrimarySuffix} // as every controller of this API has it
-	spec.Selector = metav1ac.LabelSelector().WithMatchLabels(side)
+	spec.Selector = metav1ac.LabelSelector().WithMatchLabels(sides.own)
 	// Nil is left out, and so not owned: an autoscaler may set it.
 	spec.Replicas = m.Replicas
 	return appsv1ac.Deployment(c.PrimaryWorkload(), target.Namespace).
 		WithOwnerReferences(ownerReference(c)).
-		WithLabels(merge(labelsOf(target, k.IncludeLabelPrefixes), side)).
+		WithLabels(merge(labelsOf(target, k.IncludeLabelPrefixes), sides.mark())).
 		WithAnnotations(merge(annotationsOf(target), map[string]string{RevisionAnnotation: m.Revision})).
 		WithSpec(spec), nil
 }
@@ -88,13 +83,14 @@ func (Deployment) Scale(target Object, size int32, info *RestoreInfo) runtime.Ap
 }
 
 // primaryTemplate copies a pod template and makes it the primary's, unless there is one that was.
-func primaryTemplate(from *corev1.PodTemplateSpec, key, value string, m PrimaryOptions) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {
+func primaryTemplate(from *corev1.PodTemplateSpec, s Sides, m PrimaryOptions) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {
 	// As it was, the primary's labels and the names of its copies included.
 	if m.PreviousTemplate != nil {
 		return toApplyConfiguration[corev1ac.PodTemplateSpecApplyConfiguration](m.PreviousTemplate)
 	}
 	template := from.DeepCopy()
-	toPrimary(template, key, value)
+	toPrimary(template, s)
+	m.keepMergedEnv(template)
 	if err := m.Configs.useCopies(template); err != nil {
 		return nil, err
 	}
@@ -102,19 +98,13 @@ func primaryTemplate(from *corev1.PodTemplateSpec, key, value string, m PrimaryO
 	return toApplyConfiguration[corev1ac.PodTemplateSpecApplyConfiguration](template)
 }
 
-// toPrimary makes a pod template the primary's: its own label, and every rule by which its pods keep to or
+// toPrimary makes a pod template the primary's: its own labels, and every rule by which its pods keep to or
 // away from each other. Rules about other pods stay, as do rules by labels that both sides share.
-func toPrimary(t *corev1.PodTemplateSpec, key, value string) {
-	r := labelChange{key: key, from: value, to: value + v1beta1.PrimarySuffix}
-	if t.Labels == nil {
-		t.Labels = map[string]string{}
-	}
-	t.Labels[key] = r.to
+func toPrimary(t *corev1.PodTemplateSpec, s Sides) {
+	r := s.label
+	t.Labels = s.ofPrimary(t.Labels)
 	r.affinity(t.Spec.Affinity)
 	for i := range t.Spec.TopologySpreadConstraints {
 		r.selector(t.Spec.TopologySpreadConstraints[i].LabelSelector)
 	}
-	// The target may hold what an apply of its copy would refuse.
-	dedupeEnv(t.Spec.InitContainers)
-	dedupeEnv(t.Spec.Containers)
 }

@@ -1,6 +1,7 @@
 package workload_test
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -54,10 +55,10 @@ func TestSelectorLabel(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			key, value, err := golden{}.kind().SelectorLabel(deployment(tc.match))
-			require.NoError(t, err, tc.reason)
-			require.Equal(t, tc.key, key, tc.reason)
-			require.Equal(t, tc.value, value, tc.reason)
+			selector := primaryOf(t, deployment(tc.match)).Spec.Selector.MatchLabels
+			want := maps.Clone(tc.match)
+			want[tc.key] = tc.value + "-primary"
+			require.Equal(t, want, selector, tc.reason)
 		})
 	}
 }
@@ -77,10 +78,10 @@ func TestSelectorLabelMissing(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, _, label := k.SelectorLabel(tc.target)
+			_, label := k.Sides(workload.Workloads{Target: tc.target})
 			_, primary := k.Primary(tc.target, c, workload.PrimaryOptions{Revision: "r1-1"})
-			_, services := k.Services(c, tc.target, rollout.TargetSide, nil)
-			_, restored := k.Restore(&corev1.Service{}, tc.target)
+			_, services := k.Services(c, workload.Workloads{Target: tc.target}, rollout.TargetSide, nil)
+			_, restored := k.Restore(&corev1.Service{}, workload.Workloads{Target: tc.target})
 			for _, err := range []error{label, primary, services, restored} {
 				var invalid *rollout.InvalidError
 				require.ErrorAs(t, err, &invalid, tc.reason)
@@ -97,7 +98,7 @@ func TestSelectorLabelMissing(t *testing.T) {
 func TestServicesNeedAPort(t *testing.T) {
 	c := canary()
 	c.Spec.Service = v1beta1.CanaryService{}
-	_, err := golden{}.kind().Services(c, deployment(map[string]string{"app": "podinfo"}), rollout.TargetSide, nil)
+	_, err := golden{}.kind().Services(c, workload.Workloads{Target: deployment(map[string]string{"app": "podinfo"})}, rollout.TargetSide, nil)
 	var invalid *rollout.InvalidError
 	require.ErrorAs(t, err, &invalid)
 	require.Equal(t, rollout.InvalidError{Field: "spec.service.port", Problem: "is needed: the Services of Deployment podinfo have it"}, *invalid)

@@ -73,7 +73,7 @@ func TestGolden(t *testing.T) {
 		},
 		"service": func(g golden) ([]runtime.ApplyConfiguration, error) {
 			apex := map[string]rollout.Side{"target": rollout.TargetSide, "primary": rollout.PrimarySide}[g.Apex]
-			return g.kind().Services(g.Canary, g.Target, apex, g.Adopted)
+			return g.kind().Services(g.Canary, workload.Workloads{Target: g.Target}, apex, g.Adopted)
 		},
 		"autoscaler": func(g golden) ([]runtime.ApplyConfiguration, error) {
 			h, err := g.kind().Autoscaler(g.Source, g.Canary, g.Floor)

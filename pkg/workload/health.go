@@ -77,7 +77,7 @@ func healthByPods(pods []corev1.Pod, lack string, now time.Time) (h rollout.Heal
 	f, found := worstFailure(pods)
 	switch {
 	case !found:
-		return rollout.Starting, cmp.Or(unschedulable(pods), lack), time.Time{}
+		return rollout.Starting, cmp.Or(unschedulable(pods), lack+unanswered(pods, lack)), time.Time{}
 	case f.graceOver(now):
 		return rollout.Stuck, f.reason, f.since
 	}
@@ -176,6 +176,20 @@ func ConfirmByPods(w rollout.Workload, pods []corev1.Pod, wanted int32, ready in
 		w.Health, w.Since = rollout.Starting, time.Time{}
 	}
 	return w
+}
+
+// Growing says that a Deployment waits for pods alone, was made larger than needed, and has the part of the needed ones that is asked
+// for. A DaemonSet's pods are up to the nodes.
+func Growing(o Object, w rollout.Workload, needed int32, ready int) bool {
+	d, ok := o.(*appsv1.Deployment)
+	return ok && w.Health == rollout.Starting && needed > 0 && desiredReplicas(d) > needed &&
+		replaced(d) && d.Status.AvailableReplicas >= requiredPods(needed, ready)
+}
+
+// Failing says that one of a Deployment's newest pods will not become ready by itself.
+func Failing(pods []corev1.Pod) bool {
+	_, found := worstFailure(newestPods(pods, appsv1.DefaultDeploymentUniqueLabelKey))
+	return found
 }
 
 func isReady(p *corev1.Pod) bool {

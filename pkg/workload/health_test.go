@@ -259,3 +259,36 @@ func TestObservedRevision(t *testing.T) {
 		})
 	}
 }
+
+// An autoscaler that adds pods all the time has always one that is not ready.
+func TestGrowing(t *testing.T) {
+	with := func(asked, there, updated, available int32) *appsv1.Deployment {
+		d := deployment(map[string]string{"app": "podinfo"})
+		d.Spec.Replicas = &asked
+		d.Status = appsv1.DeploymentStatus{Replicas: there, UpdatedReplicas: updated, AvailableReplicas: available}
+		return d
+	}
+	cases := map[string]struct {
+		reason string
+		of     *appsv1.Deployment
+		ready  int
+		want   bool
+	}{
+		"OneMore":     {reason: "the needed ones serve", of: with(5, 5, 5, 4), want: true},
+		"NotMade":     {reason: "the one more is still to be made", of: with(5, 4, 4, 4), want: true},
+		"NotNeeded":   {reason: "as large as needed, all are waited for", of: with(4, 4, 4, 3)},
+		"TooFew":      {reason: "one of the needed is missing", of: with(6, 6, 6, 3)},
+		"Threshold":   {reason: "of the needed ones, a part is asked for", of: with(6, 6, 6, 3), ready: 75, want: true},
+		"OldPodsLeft": {reason: "an old pod is among those that are available", of: with(5, 5, 4, 4)},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := workload.Deployment{}.Observe(tc.of, nil, tc.ready, at(0))
+			require.Equal(t, rollout.Starting, w.Health)
+			require.Equal(t, tc.want, workload.Growing(tc.of, w, 4, tc.ready), tc.reason)
+		})
+	}
+	stale := with(5, 5, 5, 4)
+	stale.Generation = 1
+	require.False(t, workload.Growing(stale, rollout.Workload{Health: rollout.Starting}, 4, 0), "its status is about another template")
+}

@@ -2,7 +2,6 @@ package workload
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -57,6 +56,8 @@ type PrimaryOptions struct {
 	// PreviousTemplate is the pod template that the primary had with Revision, as its history has it: it is taken as it is. Nil: the
 	// target's is copied.
 	PreviousTemplate *corev1.PodTemplateSpec
+	// Live is the primary as it is; nil: it is to be made. What it selects by stays.
+	Live Object
 	// PodAnnotations are the annotations of the pods of a primary that another controller made and that is a copy already: what
 	// tells its promotions apart stays, or its pods would be replaced for nothing. Nil: there is no such primary.
 	PodAnnotations map[string]string
@@ -104,35 +105,29 @@ func SummaryOf(o Object) Summary {
 // SizeOf is how many pods a workload is asked to have. A DaemonSet, whose pods are up to the nodes, has one or none.
 func SizeOf(o Object) int32 { return SummaryOf(o).Size }
 
-// LabelRules are how both sides of any kind are told apart.
-// They are flags, -selector-labels and -include-label-prefix, and must not change under a Canary: selectors are for
-// ever.
+// Items are the workloads of a list, which are the list's own.
+func Items(list runtime.Object) (all []Object) {
+	switch l := list.(type) {
+	case *appsv1.DeploymentList:
+		for i := range l.Items {
+			all = append(all, &l.Items[i])
+		}
+	case *appsv1.DaemonSetList:
+		for i := range l.Items {
+			all = append(all, &l.Items[i])
+		}
+	}
+	return all
+}
+
+// LabelRules are how both sides of any kind are told apart: flags, -selector-labels and -include-label-prefix. A primary that is
+// there keeps the label that it was made with, whatever the flag says: see Sides.
 type LabelRules struct {
 	// SelectorLabels are the labels that may tell a primary's pods from its target's: the first that
-	// the target's selector has is used.
+	// the target's selector has is used for a primary that is made.
 	SelectorLabels []string
 	// IncludeLabelPrefixes choose the labels of a target that its primary gets; `*` means all.
 	IncludeLabelPrefixes []string
-}
-
-// SelectorLabel is the label that tells the two sides apart, with the target's value. The primary's
-// value is the same with `-primary` appended. A target without any is refused by a
-// *rollout.InvalidError.
-func (r LabelRules) SelectorLabel(target Object) (key, value string, err error) {
-	summary := SummaryOf(target)
-	if s := summary.Selector; s != nil {
-		for _, l := range r.SelectorLabels {
-			// By the selector and not by the pods' labels: only what is in it is on every pod for good.
-			if v, ok := s.MatchLabels[l]; ok {
-				return l, v, nil
-			}
-		}
-	}
-	return "", "", &rollout.InvalidError{
-		Field: "spec.targetRef",
-		Problem: fmt.Sprintf("%s %s.%s spec.selector.matchLabels must contain one of [%s]",
-			strings.ToLower(summary.Kind), target.GetName(), target.GetNamespace(), strings.Join(r.SelectorLabels, " ")),
-	}
 }
 
 // revisionOf reads a primary's revision off its annotation: its template is not what was promoted but

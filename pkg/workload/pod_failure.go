@@ -155,10 +155,14 @@ func containerFailure(s corev1.ContainerStatus) (podFailure, bool) {
 // terminationReason says how a container terminationReason that is about to be started again.
 func terminationReason(s corev1.ContainerStatus) string {
 	t := s.LastTerminationState.Terminated
-	switch {
-	case t == nil:
+	if t == nil {
 		return "keeps ending"
-	case t.Reason == "OOMKilled":
+	}
+	return endedWith(t)
+}
+
+func endedWith(t *corev1.ContainerStateTerminated) string {
+	if t.Reason == "OOMKilled" {
 		return "ended for want of memory"
 	}
 	return fmt.Sprintf("ended with exit code %d", t.ExitCode)
@@ -181,6 +185,40 @@ func unschedulable(pods []corev1.Pod) string {
 		}
 	}
 	return ""
+}
+
+// unanswered says, of pods that run and are not ready, which readiness probe does not succeed; empty: none is known. What the probe
+// was answered is in the pod's events only.
+func unanswered(pods []corev1.Pod, lack string) string {
+	if lack != podsNotReady && lack != deadlineExceeded {
+		return ""
+	}
+	for i := range pods {
+		if isReady(&pods[i]) {
+			continue
+		}
+		for _, s := range pods[i].Status.ContainerStatuses {
+			at := slices.IndexFunc(pods[i].Spec.Containers, func(c corev1.Container) bool { return c.Name == s.Name })
+			if s.Ready || s.State.Running == nil || at < 0 || pods[i].Spec.Containers[at].ReadinessProbe == nil {
+				continue
+			}
+			return ": the readiness probe of " + s.Name + " does not succeed, " + probeText(pods[i].Spec.Containers[at].ReadinessProbe)
+		}
+	}
+	return ""
+}
+
+// probeText is what a probe asks, for people.
+func probeText(p *corev1.Probe) string {
+	switch {
+	case p.HTTPGet != nil:
+		return fmt.Sprintf("GET %s on port %s", cmp.Or(p.HTTPGet.Path, "/"), p.HTTPGet.Port.String())
+	case p.TCPSocket != nil:
+		return "TCP on port " + p.TCPSocket.Port.String()
+	case p.GRPC != nil:
+		return fmt.Sprintf("gRPC on port %d", p.GRPC.Port)
+	}
+	return "a command"
 }
 
 // notReadySince is when a pod stopped being ready, or started if it never was.

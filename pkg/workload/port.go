@@ -11,11 +11,46 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
-// Ports are the ports of a Canary's Services: the one that its spec names and, where asked for, the
-// others of the target's containers.
-func Ports(c *v1beta1.Canary, target Object) []*corev1ac.ServicePortApplyConfiguration {
+// ApexPorts are those of the apex Service while it leads to a side, under our names: what its workload answers at, and what else
+// the user's own Service has, which is nil where there is none.
+func ApexPorts(c *v1beta1.Canary, w Workloads, side rollout.Side, adopted *corev1.Service) []*corev1ac.ServicePortApplyConfiguration {
+	ports := sidePorts(c, w, side)
+	if adopted == nil {
+		return ports
+	}
+	for _, l := range adopted.Spec.Ports {
+		if slices.ContainsFunc(ports, func(p *corev1ac.ServicePortApplyConfiguration) bool { return samePort(p, l) }) {
+			continue
+		}
+		name := cmp.Or(l.Name, nameFor(l))
+		if slices.ContainsFunc(ports, sameName(name)) {
+			name = fmt.Sprintf("%s-%d", name, l.Port)
+		}
+		p := corev1ac.ServicePort().WithName(name).WithProtocol(cmp.Or(l.Protocol, corev1.ProtocolTCP)).WithPort(l.Port)
+		p.AppProtocol = l.AppProtocol
+		if l.TargetPort != (intstr.IntOrString{}) {
+			p.WithTargetPort(l.TargetPort)
+		}
+		ports = append(ports, p)
+	}
+	return ports
+}
+
+// sidePorts are those of a side's own workload, and of the other as long as there is no such: what is not proven yet takes
+// no port away from users. Where the sides divide the requests of one Service, the primary's count.
+func sidePorts(c *v1beta1.Canary, w Workloads, side rollout.Side) []*corev1ac.ServicePortApplyConfiguration {
+	if w.Primary == nil || side == rollout.TargetSide && w.Target != nil {
+		return Ports(c, w.Target)
+	}
+	return Ports(c, w.Primary)
+}
+
+// Ports are the ports of a Canary's Services that lead to a workload: the one that its spec names and, where asked for, the
+// others of its containers.
+func Ports(c *v1beta1.Canary, of Object) []*corev1ac.ServicePortApplyConfiguration {
 	s := c.Spec.Service
 	main := corev1ac.ServicePort().
 		// The name is the contract's. Istio reads the protocol off it.
@@ -30,7 +65,7 @@ func Ports(c *v1beta1.Canary, target Object) []*corev1ac.ServicePortApplyConfigu
 	if !s.PortDiscovery {
 		return ports
 	}
-	for _, container := range SummaryOf(target).Template.Spec.Containers {
+	for _, container := range SummaryOf(of).Template.Spec.Containers {
 		ports = addContainerPorts(ports, container)
 	}
 	return ports
@@ -138,4 +173,23 @@ func nameFor(l corev1.ServicePort) string {
 		return fmt.Sprintf("port-%d", l.Port)
 	}
 	return fmt.Sprintf("%s-%d", strings.ToLower(string(protocol)), l.Port)
+}
+
+// PortsBeside are the ports of a Service that is rendered, as they are applied to one of the user's, which keeps its own. Both are
+// specs in JSON's types.
+func PortsBeside(rendered, users any) (ports []any, err error) {
+	var ours corev1ac.ServiceSpecApplyConfiguration
+	var live corev1.ServiceSpec
+	if err := convert(rendered, &ours); err != nil {
+		return nil, err
+	}
+	if err := convert(users, &live); err != nil {
+		return nil, err
+	}
+	of := make([]*corev1ac.ServicePortApplyConfiguration, len(ours.Ports))
+	for i := range ours.Ports {
+		of[i] = &ours.Ports[i]
+	}
+	err = convert(keepPortNames(of, live.Ports), &ports)
+	return ports, err
 }

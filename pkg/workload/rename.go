@@ -56,19 +56,3 @@ func (r labelChange) selector(s *metav1.LabelSelector) {
 		}
 	}
 }
-
-// dedupeEnv leaves each environment variable once, where and as it was set last, which is what the kubelet
-// goes by. The API server takes a repeated name in an update and refuses it in an apply.
-func dedupeEnv(containers []corev1.Container) {
-	for i := range containers {
-		env := containers[i].Env
-		kept := env[:0:0]
-		for j, v := range env {
-			later := func(o corev1.EnvVar) bool { return o.Name == v.Name }
-			if !slices.ContainsFunc(env[j+1:], later) {
-				kept = append(kept, v)
-			}
-		}
-		containers[i].Env = kept
-	}
-}

@@ -27,6 +27,7 @@ type RestoreInfo struct {
 	Service  string                 `json:"service,omitempty"`
 	Routes   []v1beta1.OwnRoute     `json:"routes,omitempty"`
 	Scaler   *v1beta1.AutoscalerRef `json:"scaler,omitempty"`
+	Adopted  []v1beta1.MadeObject   `json:"adopted,omitempty"` // of its status: each carries what it was like
 }
 
 // RestoreInfoFor is what a Canary's target carries while it is stopped. Of autoscalers only KEDA's are paused.
@@ -36,6 +37,11 @@ func RestoreInfoFor(c *v1beta1.Canary, size int32) RestoreInfo {
 	s.Service, s.Routes = c.Spec.Service.Name, c.Spec.Service.RouteRefs
 	if ref := c.Spec.AutoscalerRef; ref != nil && ref.Kind == ScaledObjectKind().Kind {
 		s.Scaler = &v1beta1.AutoscalerRef{APIVersion: ref.APIVersion, Kind: ref.Kind, Name: ref.Name}
+	}
+	for _, o := range c.Status.Objects {
+		if o.Adopted {
+			s.Adopted = append(s.Adopted, o)
+		}
 	}
 	return s
 }
@@ -65,11 +71,12 @@ func (s RestoreInfo) String() string {
 func (s RestoreInfo) AsCanary(target Object) *v1beta1.Canary {
 	c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Namespace: target.GetNamespace(), Name: s.Canary, UID: s.UID}}
 	c.Spec.TargetRef = v1beta1.TargetRef{APIVersion: "apps/v1", Kind: SummaryOf(target).Kind, Name: target.GetName()}
+	c.Status.Target = &v1beta1.TargetName{Kind: c.Spec.TargetRef.Kind, Name: c.Spec.TargetRef.Name}
 	c.Spec.Provider = s.Provider
 	c.Spec.Service.Name, c.Spec.Service.RouteRefs = s.Service, s.Routes
 	c.Spec.AutoscalerRef = s.Scaler
 	c.Status.Phase = v1beta1.PhaseSucceeded // at rest, whatever it came from
-	c.Status.PrimaryReplicas = s.Size
+	c.Status.PrimaryReplicas, c.Status.Objects = s.Size, s.Adopted
 	return c
 }
 

@@ -28,6 +28,7 @@ func ScaledObjectKind() schema.GroupVersionKind {
 // about the primary, as far as they name the target; whether the target's is paused at the moment is not copied.
 func (r LabelRules) ScaledObject(source *unstructured.Unstructured, c *v1beta1.Canary, floor int32) runtime.ApplyConfiguration {
 	ref := c.Spec.AutoscalerRef
+	source = ownBounds(source)
 	spec, _ := runtime.DeepCopyJSONValue(source.Object["spec"]).(map[string]any)
 	if spec == nil {
 		spec = map[string]any{}
@@ -71,18 +72,22 @@ func limitScaledObject(spec map[string]any, own *v1beta1.ScalerReplicas, floor i
 	if own != nil && own.MaxReplicas != nil {
 		spec["maxReplicaCount"] = int64(*own.MaxReplicas)
 	}
-	if floor == 0 {
-		return
-	}
-	// An idle primary would be too small for its users when they come back.
-	delete(spec, "idleReplicaCount")
 	least, _, _ := unstructured.NestedInt64(spec, "minReplicaCount")
 	limit, ok, _ := unstructured.NestedInt64(spec, "maxReplicaCount")
 	if !ok {
 		limit = defaultMaxReplicas
 	}
-	if floor > least {
-		spec["minReplicaCount"] = min(floor, limit)
+	// A bound that the Canary gives counts more than the other one that is copied.
+	if own != nil && own.MinReplicas != nil && own.MaxReplicas == nil && least > limit {
+		limit = least
+		spec["maxReplicaCount"] = limit
+	}
+	if floor > 0 {
+		// An idle primary would be too small for its users when they come back.
+		delete(spec, "idleReplicaCount")
+	}
+	if floor > least || least > limit {
+		spec["minReplicaCount"] = min(max(floor, least), limit)
 	}
 }
 
@@ -135,18 +140,6 @@ func begins(text, part string) bool {
 
 func partOfName(c byte) bool {
 	return c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-}
-
-// PauseScaledObject renders what has KEDA keep a stopped target at zero, or let go of it.
-func PauseScaledObject(source metav1.Object, on bool) runtime.ApplyConfiguration {
-	var size any
-	if on {
-		size = "0"
-	}
-	kind := ScaledObjectKind()
-	return patch(kind.GroupVersion().String(), kind.Kind, source, map[string]any{
-		"metadata": map[string]any{"annotations": map[string]any{pausedReplicas: size}},
-	})
 }
 
 // ScaledObjectPaused says that a ScaledObject keeps its target at zero. Whoever keeps it at another size is not us.

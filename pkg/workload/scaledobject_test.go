@@ -49,27 +49,8 @@ func TestPrimaryQuery(t *testing.T) {
 	}
 }
 
-func TestPause(t *testing.T) {
-	o := &metav1.ObjectMeta{Name: "podinfo", Namespace: "test"}
-	require.False(t, workload.ScaledObjectPaused(o))
-	for name, tc := range map[string]struct {
-		reason string
-		on     bool
-		want   string
-	}{
-		"On":  {reason: "KEDA keeps the target at zero", on: true, want: `"0"`},
-		"Off": {reason: "the annotation goes, whoever has set it", want: `null`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			made, ok := workload.PauseScaledObject(o, tc.on).(workload.Patch)
-			require.True(t, ok)
-			raw, err := made.MarshalJSON()
-			require.NoError(t, err)
-			require.JSONEq(t, `{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "podinfo", "namespace": "test",
-				"annotations": {"autoscaling.keda.sh/paused-replicas": `+tc.want+`}}}`, string(raw), tc.reason)
-		})
-	}
-	o.Annotations = map[string]string{"autoscaling.keda.sh/paused-replicas": "3"}
+func TestScaledObjectPaused(t *testing.T) {
+	o := &metav1.ObjectMeta{Annotations: map[string]string{"autoscaling.keda.sh/paused-replicas": "3"}}
 	require.False(t, workload.ScaledObjectPaused(o), "somebody else's pause is not ours to end")
 	o.Annotations = map[string]string{"autoscaling.keda.sh/paused-replicas": "0"}
 	require.True(t, workload.ScaledObjectPaused(o))

@@ -32,6 +32,14 @@ func apex(selector map[string]string, note string) *corev1.Service {
 	return s
 }
 
+func appliedByKubectl(s *corev1.Service, text string) *corev1.Service {
+	if s.Annotations == nil {
+		s.Annotations = map[string]string{}
+	}
+	s.Annotations[corev1.LastAppliedConfigAnnotation] = text
+	return s
+}
+
 func TestRestore(t *testing.T) {
 	target := deployment(map[string]string{"app": "podinfo"})
 	cases := map[string]struct {
@@ -54,6 +62,26 @@ func TestRestore(t *testing.T) {
 			live:   apex(map[string]string{"app": "podinfo-primary"}, ""),
 			want:   map[string]any{"app": "podinfo"},
 		},
+		"TakenOverByKubectl": {
+			reason: "what the user has applied tells what it was",
+			live:   appliedByKubectl(apex(map[string]string{"app": "podinfo-primary"}, ""), `{"spec":{"selector":{"app":"podinfo","tier":"web"}}}`),
+			want:   map[string]any{"app": "podinfo", "tier": "web"},
+		},
+		"TakenOverTwice": {
+			reason: "what we have noted counts more",
+			live:   appliedByKubectl(apex(map[string]string{"app": "podinfo-primary"}, `{"app":"podinfo"}`), `{"spec":{"selector":{"app":"other"},"ports":[{"port":80}]}}`),
+			want:   map[string]any{"app": "podinfo"},
+		},
+		"Unreadable": {
+			reason: "a note that nobody can read is none",
+			live:   appliedByKubectl(apex(map[string]string{"app": "podinfo-primary"}, ""), `{"spec":[]}`),
+			want:   map[string]any{"app": "podinfo"},
+		},
+		"NoPorts": {
+			reason: "nor are ports that are none",
+			live:   appliedByKubectl(apex(map[string]string{"app": "podinfo-primary"}, ""), `{"spec":{"ports":[null]}}`),
+			want:   map[string]any{"app": "podinfo"},
+		},
 		"WithoutSelector": {
 			reason: "a Service whose endpoints somebody writes by hand had no selector",
 			live:   apex(map[string]string{"app": "podinfo-primary"}, `{}`),
@@ -61,7 +89,7 @@ func TestRestore(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			applied, err := golden{}.kind().Restore(tc.live, target)
+			applied, err := golden{}.kind().Restore(tc.live, workload.Workloads{Target: target})
 			require.NoError(t, err)
 			o := objects(t, []runtime.ApplyConfiguration{applied})[0]
 			appliable(t, o)
@@ -82,7 +110,7 @@ func TestTakingOverTwiceKeepsTheNote(t *testing.T) {
 	target, c := deployment(map[string]string{"app": "podinfo"}), canary()
 	live := apex(map[string]string{"app": "podinfo", "tier": "web"}, "")
 	for _, side := range []rollout.Side{rollout.TargetSide, rollout.PrimarySide, rollout.PrimarySide, rollout.TargetSide} {
-		applied, err := golden{}.kind().Services(c, target, side, live)
+		applied, err := golden{}.kind().Services(c, workload.Workloads{Target: target}, side, live)
 		require.NoError(t, err)
 		front := objects(t, applied)[2]
 		require.JSONEq(t, `{"app":"podinfo","tier":"web"}`, front.GetAnnotations()[workload.OriginalSelectorAnnotation])
@@ -94,8 +122,8 @@ func TestTakingOverTwiceKeepsTheNote(t *testing.T) {
 func TestUnreadableNote(t *testing.T) {
 	target := deployment(map[string]string{"app": "podinfo"})
 	live := apex(map[string]string{"app": "podinfo-primary"}, "app=podinfo")
-	_, restored := golden{}.kind().Restore(live, target)
-	_, taken := golden{}.kind().Services(canary(), target, rollout.PrimarySide, live)
+	_, restored := golden{}.kind().Restore(live, workload.Workloads{Target: target})
+	_, taken := golden{}.kind().Services(canary(), workload.Workloads{Target: target}, rollout.PrimarySide, live)
 	for _, err := range []error{restored, taken} {
 		require.ErrorContains(t, err, `read annotation sluice.dev/original-selector of service "podinfo"`,
 			"guessing could send users to nobody")
@@ -165,7 +193,7 @@ func TestAdoptedPortsHaveNames(t *testing.T) {
 
 func adoptedPorts(t *testing.T, c *v1beta1.Canary, target *appsv1.Deployment, live *corev1.Service) []corev1ac.ServicePortApplyConfiguration {
 	t.Helper()
-	services, err := golden{}.kind().Services(c, target, rollout.PrimarySide, live)
+	services, err := golden{}.kind().Services(c, workload.Workloads{Target: target}, rollout.PrimarySide, live)
 	require.NoError(t, err)
 	front, ok := services[len(services)-1].(*corev1ac.ServiceApplyConfiguration)
 	require.True(t, ok)
@@ -206,9 +234,46 @@ func TestAdopted(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			adopted, err := golden{}.kind().Adopted(tc.live, target)
+			adopted, err := golden{}.kind().Adopted(tc.live, workload.Workloads{Target: target})
 			require.NoError(t, err)
 			require.Equal(t, tc.want, adopted, tc.reason)
+		})
+	}
+}
+
+// Each Service has the ports of the workload behind it, and the apex those of the side that it leads to.
+func TestPortsOfEachSide(t *testing.T) {
+	c := canary()
+	c.Spec.Service.PortDiscovery = true
+	with := func(name string, port int32) *appsv1.Deployment {
+		d := deployment(map[string]string{"app": name})
+		d.Spec.Template.Labels = map[string]string{"app": name}
+		d.Spec.Template.Spec.Containers = []corev1.Container{{Name: "podinfo", Ports: []corev1.ContainerPort{{ContainerPort: port}}}}
+		return d
+	}
+	both := workload.Workloads{Target: with("podinfo", 9998), Primary: with("podinfo-primary", 9999)}
+	cases := map[string]struct {
+		reason                string
+		of                    workload.Workloads
+		apex                  rollout.Side
+		primary, canary, want int32
+	}{
+		"Primary":  {reason: "users are with the primary", of: both, apex: rollout.PrimarySide, primary: 9999, canary: 9998, want: 9999},
+		"Both":     {reason: "where sizes divide requests, what is proven counts", of: both, apex: rollout.BothSides, primary: 9999, canary: 9998, want: 9999},
+		"Target":   {reason: "users are with the target", of: both, apex: rollout.TargetSide, primary: 9999, canary: 9998, want: 9998},
+		"NoTarget": {reason: "the target was deleted", of: workload.Workloads{Primary: both.Primary}, apex: rollout.PrimarySide, primary: 9999, canary: 9999, want: 9999},
+		"New":      {reason: "the primary is still to be made", of: workload.Workloads{Target: both.Target}, apex: rollout.TargetSide, primary: 9998, canary: 9998, want: 9998},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			services, err := golden{}.kind().Services(c, tc.of, tc.apex, nil)
+			require.NoError(t, err)
+			for i, want := range []int32{tc.primary, tc.canary, tc.want} {
+				s, ok := services[i].(*corev1ac.ServiceApplyConfiguration)
+				require.True(t, ok)
+				require.Len(t, s.Spec.Ports, 2)
+				require.Equal(t, want, *s.Spec.Ports[1].Port, "%s: %s", *s.Name, tc.reason)
+			}
 		})
 	}
 }

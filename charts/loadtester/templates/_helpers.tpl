@@ -34,3 +34,11 @@ app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | tr
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
 {{- end }}
+
+{{/* The other chart's form {enabled, context} of the pod's security context is understood, too. */}}
+{{- define "loadtester.podSecurityContext" -}}
+{{- $own := omit .Values.podSecurityContext "enabled" "context" -}}
+{{- if ne (toString .Values.podSecurityContext.enabled) "false" -}}
+{{- toYaml (.Values.podSecurityContext.context | default $own) -}}
+{{- end -}}
+{{- end }}

@@ -17,6 +17,8 @@
   (list "ingress-annotations-prefix" .Values.ingressAnnotationsPrefix)
   (list "ingress-class" .Values.ingressClass)
   (list "settle" $settle)
+  (list "allow-addresses" .Values.allowAddresses)
+  (list "cluster-domain" .Values.clusterDomain)
   (list "control-loop-interval" .Values.controlLoopInterval)
   (list "threadiness" .Values.threadiness)
   (list "kubeconfig-qps" .Values.kubeconfigQPS)
@@ -38,6 +40,15 @@
 - {{ printf "-enable-config-tracking=%t" .Values.configTracking.enabled | quote }}
 {{- if .Values.noCrossNamespaceRefs }}
 - "-no-cross-namespace-refs=true"
+{{- end }}
+{{- if .Values.restrictHosts }}
+- "-restrict-hosts=true"
+{{- end }}
+{{- if .Values.restrictJobs }}
+- "-restrict-jobs=true"
+{{- end }}
+{{- if eq (toString .Values.allowAmbientCredentials) "false" }}
+- "-allow-ambient-credentials=false"
 {{- end }}
 {{- if .Values.leaderElection.enabled }}
 - "-enable-leader-election=true"

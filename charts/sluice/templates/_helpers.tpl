@@ -39,3 +39,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- define "sluice.leaseNamespace" -}}
 {{ default .Release.Namespace .Values.namespace }}
 {{- end }}
+
+{{/* The other chart's form {enabled, context} of the pod's security context is understood, too. */}}
+{{- define "sluice.podSecurityContext" -}}
+{{- $own := omit .Values.podSecurityContext "enabled" "context" -}}
+{{- if ne (toString .Values.podSecurityContext.enabled) "false" -}}
+{{- toYaml (.Values.podSecurityContext.context | default $own) -}}
+{{- end -}}
+{{- end }}
+
+{{/* What affinities that are written for the other chart ask for. */}}
+{{- define "flagger.name" -}}
+{{ include "sluice.name" . }}
+{{- end }}
+
+{{- define "flagger.fullname" -}}
+{{ include "sluice.fullname" . }}
+{{- end }}

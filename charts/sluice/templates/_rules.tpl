@@ -1,5 +1,4 @@
-{{/* The kinds that routes of each provider are made of. Nothing else is among the operator's rights. Those outside of
-namespaces are marked as the cluster's: no Canary can own them, so that the operator deletes them itself. Those that users have made
+{{/* The kinds that routes of each provider are made of. Nothing else is among the operator's rights. Those that users have made
 already are only changed. */}}
 {{- define "sluice.routes" -}}
 istio:
@@ -26,7 +25,7 @@ gloo:
   - {group: gateway.solo.io, resources: [routetables]}
   - {group: gloo.solo.io, resources: [upstreams]}
 kuma:
-  - {group: kuma.io, resources: [trafficroutes], cluster: true}
+  - {group: kuma.io, resources: [trafficroutes]}
 knative:
   - {group: serving.knative.dev, resources: [services], made: true}
 {{- end }}
@@ -57,15 +56,16 @@ knative:
 {{- $_ := set $seen .group true }}
 - apiGroups: [{{ .group }}]
   resources: {{ .resources | toJson }}
-  verbs: [get, list, watch{{ if not .made }}, create{{ end }}, patch{{ if .cluster }}, delete{{ end }}]
+  verbs: [get, list, watch{{ if not .made }}, create{{ end }}, patch{{ if not .made }}, delete{{ end }}]
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
 
 {{/* Rules that every provider needs. Objects are written by server-side apply, which takes create and patch, and
-deleted by the cluster together with the Canary that owns them. The operator deletes copies that have to follow their originals
-(budgets and configs), Jobs that wait for what never comes, and an Analysis of Keptn's that has answered. */}}
+deleted by the cluster together with the Canary that owns them. The operator deletes what a spec no longer calls for (Services of the
+two sides, autoscalers, routes), copies that have to follow their originals (budgets and configs), Jobs that wait for what never comes, and an Analysis of Keptn's that has answered. The definition of
+Canaries and Namespaces are in no namespace: an operator of one namespace does without them. */}}
 {{- define "sluice.rules" -}}
 - apiGroups: [flagger.app]
   resources: [canaries]
@@ -79,18 +79,27 @@ deleted by the cluster together with the Canary that owns them. The operator del
 - apiGroups: [flagger.app]
   resources: [alertproviders, metrictemplates]
   verbs: [get, list, watch]
+{{- if not .Values.namespace }}
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  resourceNames: [canaries.flagger.app]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get, list, watch]
+{{- end }}
 - apiGroups: [apps]
   resources: [deployments, daemonsets]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, update, patch]
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [keda.sh]
   resources: [scaledobjects]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
@@ -102,25 +111,32 @@ deleted by the cluster together with the Canary that owns them. The operator del
   verbs: [list]
 {{- if .Values.configTracking.enabled }}
 - apiGroups: [""]
-  resources: [configmaps, secrets]
+  resources: [configmaps]
   verbs: [get, list, watch, create, patch, delete]
-{{- else }}
+{{- end }}
+{{- if .Values.rbac.secrets }}
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get]
+  verbs: [get{{ if .Values.configTracking.enabled }}, list, watch, create, patch, delete{{ end }}]
 {{- end }}
+{{- if .Values.rbac.jobs }}
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, create, delete]
+{{- end }}
+{{- if .Values.rbac.podLogs }}
 - apiGroups: [""]
   resources: [pods/log]
   verbs: [get]
+{{- end }}
+{{- if .Values.rbac.keptn }}
 - apiGroups: [metrics.keptn.sh]
   resources: [keptnmetrics]
   verbs: [get]
 - apiGroups: [metrics.keptn.sh]
   resources: [analyses]
   verbs: [get, create, delete]
+{{- end }}
 - apiGroups: [external.metrics.k8s.io]
   resources: ["*"]
   verbs: [get, list]

@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -28,11 +29,6 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
-)
-
-var (
-	update   = flag.Bool("update", false, "record what there is not yet")
-	operator = flag.String("operator", "", "program to run; empty: the present one is built")
 )
 
 func TestMain(m *testing.M) {
@@ -78,7 +74,19 @@ func newCluster(t *testing.T) *cluster {
 		deployments: kubetest.Deployments(t, ""), daemonSets: kubetest.DaemonSets(t, ""),
 	}
 	k.watch(t)
+	// The next operator on this server has no business with them.
+	t.Cleanup(func() { k.clear(t) })
 	return k
+}
+
+// clear deletes all Canaries.
+func (k *cluster) clear(t *testing.T) {
+	t.Helper()
+	all := &v1beta1.CanaryList{}
+	require.NoError(t, k.List(context.Background(), all))
+	for i := range all.Items {
+		require.NoError(t, k.Delete(context.Background(), &all.Items[i]))
+	}
 }
 
 // watch notes every state that a Canary is in, and every template that a primary has.
@@ -91,7 +99,7 @@ func (k *cluster) watch(t *testing.T) {
 			for e := range watching.ResultChan() {
 				switch o := e.Object.(type) {
 				case *v1beta1.Canary:
-					k.note(o, stateOf(o))
+					k.note(o, fmt.Sprintf("%s, step %d", stateOf(o), o.Status.Step))
 				case *appsv1.Deployment:
 					k.note(o, templateOf(o.Spec.Template))
 				case *appsv1.DaemonSet:
@@ -134,28 +142,14 @@ func stateOf(c *v1beta1.Canary) string {
 	return fmt.Sprintf("%s %d %d", c.Status.Phase, c.Status.CanaryWeight, c.Status.Iterations)
 }
 
-// program is the operator; it is built where no flag names it.
-func program(t *testing.T) string {
-	t.Helper()
-	if *operator != "" {
-		return *operator
-	}
-	path := filepath.Join(t.TempDir(), "sluice")
-	build := exec.CommandContext(t.Context(), "go", "build", "-tags=grpcnotrace", "-trimpath", "-o", path, "..")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return path
-}
-
 // run starts the operator and waits until it works.
-func (k *cluster) run(t *testing.T, path string) {
+func (k *cluster) run(t *testing.T, path string, flags ...string) {
 	t.Helper()
 	port := freePort(t)
 	said, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), path, "-kubeconfig="+os.Getenv(kubetest.Kubeconfig), "-mesh-provider=istio",
-		"-metrics-server="+k.url, "-port="+port)
+	cmd := exec.CommandContext(t.Context(), path, append(flags, "-kubeconfig="+os.Getenv(kubetest.Kubeconfig), "-mesh-provider=istio",
+		"-metrics-server="+k.url, "-port="+port)...)
 	cmd.Stdout, cmd.Stderr = said, said
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	require.NoError(t, cmd.Start())
@@ -190,7 +184,7 @@ type judges struct {
 	asked   map[string]int // webhooks that refused
 }
 
-var namespaced = regexp.MustCompile(prefix + `[a-z0-9-]+`)
+var namespaced = regexp.MustCompile(`(recorded-)?(earlier|present)-[a-z0-9-]+`)
 
 // ServeHTTP answers the query of a metric, or a webhook.
 func (j *judges) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -9,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/utils/ptr"
 )
 
 func TestLint(t *testing.T) {
@@ -39,6 +41,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"TesterTimeout":  {reason: "A time has a unit.", chart: "loadtester", set: "cmd.timeout=hour", want: "'/cmd/timeout'"},
 		"TesterScope":    {reason: "One of two.", chart: "loadtester", set: "rbac.scope=world", want: "'/rbac/scope'"},
 		"TesterPort":     {reason: "A port is one.", chart: "loadtester", set: "service.port=70000", want: "'/service/port'"},
+		"TesterDigest":   {reason: "A digest is one, and no token.", chart: "loadtester", set: "token.sha256=secret", want: "'/token/sha256'"},
 		"TesterReplicas": {reason: "A number is one.", chart: "loadtester", set: "replicaCount=two", want: "'/replicaCount'"},
 	}
 	h := helm(t)
@@ -79,9 +82,80 @@ func TestHardened(t *testing.T) {
 	require.Nil(t, bare.Spec.Template.Spec.Containers[0].SecurityContext, "Clusters that set their own get none.")
 }
 
+// TestValuesOfOtherCharts gives the charts what people bring with them.
+func TestValuesOfOtherCharts(t *testing.T) {
+	cases := map[string]struct {
+		reason, set string // in JSON
+		want        func(t *testing.T, chart string, pod corev1.PodSpec)
+	}{
+		"Level": {
+			reason: "Operator and load tester take all names that zap has for one.",
+			set:    `logLevel="warning"`,
+			want: func(t *testing.T, _ string, pod corev1.PodSpec) {
+				require.Contains(t, pod.Containers[0].Args, "-log-level=warning")
+			},
+		},
+		"Encoding": {
+			reason: "The same of encodings.",
+			set:    `zapEncoding="console"`,
+			want: func(t *testing.T, _ string, pod corev1.PodSpec) {
+				require.Contains(t, pod.Containers[0].Args, "-zap-encoding=console")
+			},
+		},
+		"PodSecurityContext": {
+			reason: "It is the pod's as it is written, without our own beside it.",
+			set:    `podSecurityContext={"enabled":true,"context":{"fsGroup":283}}`,
+			want: func(t *testing.T, _ string, pod corev1.PodSpec) {
+				require.Equal(t, &corev1.PodSecurityContext{FSGroup: ptr.To[int64](283)}, pod.SecurityContext)
+			},
+		},
+		"PodSecurityContextAlone": {
+			reason: "Enabled says no more than what is so by default.",
+			set:    `podSecurityContext={"enabled":true,"context":{}}`,
+			want: func(t *testing.T, _ string, pod corev1.PodSpec) {
+				require.True(t, *pod.SecurityContext.RunAsNonRoot)
+			},
+		},
+		"NoPodSecurityContext": {
+			reason: "For clusters that set their own.",
+			set:    `podSecurityContext={"enabled":false}`,
+			want: func(t *testing.T, _ string, pod corev1.PodSpec) {
+				require.Nil(t, pod.SecurityContext)
+			},
+		},
+		"Affinity": {
+			reason: "A template in it names this release's pods.",
+			set: `affinity={"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"kubernetes.io/hostname",` +
+				`"labelSelector":{"matchLabels":{"app.kubernetes.io/name":"{{ template \"CHART.name\" . }}","app.kubernetes.io/instance":"{{ .Release.Name }}"}}}]}}`,
+			want: func(t *testing.T, chart string, pod corev1.PodSpec) {
+				require.Equal(t, map[string]string{"app.kubernetes.io/name": chart, "app.kubernetes.io/instance": "test"},
+					pod.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution[0].LabelSelector.MatchLabels)
+			},
+		},
+		"NodeSelector": {
+			reason: "The same where else pods are placed.",
+			set:    `nodeSelector={"pool":"{{ .Release.Name }}"}`,
+			want: func(t *testing.T, _ string, pod corev1.PodSpec) {
+				require.Equal(t, map[string]string{"pool": "test"}, pod.NodeSelector)
+			},
+		},
+	}
+	h := helm(t)
+	for name, tc := range cases {
+		for chart, other := range map[string]string{"sluice": "flagger", "loadtester": "loadtester"} {
+			t.Run(name+"/"+chart, func(t *testing.T) {
+				all, err := h.Template(t.Context(), chart, "--set-json", strings.ReplaceAll(tc.set, "CHART", other))
+				require.NoError(t, err, tc.reason)
+				d := find[*appsv1.Deployment](t, all, "test-"+chart)
+				tc.want(t, chart, d.Spec.Template.Spec)
+			})
+		}
+	}
+}
+
 func everythingOfTester() []string {
 	return []string{
-		"replicaCount=2", "logLevel=debug", "cmd.timeout=10m", "cmd.namespaceRegexp=^test$", "token.secretName=tester", "image.tag=v1",
+		"replicaCount=2", "logLevel=debug", "zapEncoding=console", "cmd.timeout=10m", "cmd.namespaceRegexp=^test$", "token.secretName=tester", "image.tag=v1",
 		"image.pullSecret=registry", "env[0].name=A", "env[0].value=b", "rbac.create=true", "rbac.scope=cluster",
 		"rbac.rules[0].apiGroups={apps}", "rbac.rules[0].resources={deployments}", "rbac.rules[0].verbs={get}", "volumes[0].name=tests",
 		"volumes[0].configMap.name=tests", "volumeMounts[0].name=tests", "volumeMounts[0].mountPath=/tests", "podDisruptionBudget.enabled=true",
@@ -97,9 +171,11 @@ func TestTesterFlags(t *testing.T) {
 	given := args(t, render(t, h, "loadtester", everythingOfTester()...), "test-loadtester")
 	require.Subset(t, there, flagNames(t, given), "All flags of the chart are the load tester's.")
 	require.Equal(t, []string{
-		"-port=8080", "-log-level=debug", "-timeout=10m", "-namespace-regexp=^test$", "-gates-configmap=test-loadtester-gates",
+		"-port=8080", "-log-level=debug", "-zap-encoding=console", "-timeout=10m", "-namespace-regexp=^test$", "-gates-configmap=test-loadtester-gates",
 	}, given)
 	require.NotContains(t, flagNames(t, args(t, render(t, h, "loadtester", "gates.persistent=false"), "test-loadtester")), "gates-configmap")
+	const digest = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"
+	require.Contains(t, args(t, render(t, h, "loadtester", "token.sha256="+digest), "test-loadtester"), "-token-sha256="+digest)
 }
 
 func TestTesterToken(t *testing.T) {

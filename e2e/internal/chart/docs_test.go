@@ -122,7 +122,7 @@ func TestTesterFlagsAreDocumented(t *testing.T) {
 	_, part, found := strings.Cut(string(text), "# Flags of the load tester\n")
 	require.True(t, found)
 	var documented []string
-	for _, m := range regexp.MustCompile("(?m)^\\| `-([a-z-]+)`").FindAllStringSubmatch(part, -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `-([a-z0-9-]+)`").FindAllStringSubmatch(part, -1) {
 		documented = append(documented, m[1])
 	}
 	require.ElementsMatch(t, flagsOf(t, program(t, "loadtester")), documented)

@@ -17,6 +17,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/router"
@@ -99,10 +100,8 @@ func TestProviders(t *testing.T) {
 				switch name {
 				case "serving.knative.dev/services":
 					require.Equal(t, "get list patch watch", verbs, "The target is the user's own.")
-				case "kuma.io/trafficroutes":
-					require.Equal(t, "create delete get list patch watch", verbs, "No Canary can own them.")
-				default:
-					require.Equal(t, "create get list patch watch", verbs, name)
+				default: // what the spec no longer calls for is deleted
+					require.Equal(t, "create delete get list patch watch", verbs, name)
 				}
 				extra = append(extra, schema.GroupResource{Group: group, Resource: resource}.String())
 			}
@@ -139,7 +138,7 @@ func everything() []string {
 		"controlLoopInterval=15s", "threadiness=4", "kubeconfigQPS=10", "kubeconfigBurst=20", "clusterName=one",
 		"eventWebhook=https://events.example.com", "slack.user=robot", "slack.channel=releases", "slack.url=https://hooks.example.com/x",
 		"slack.proxyUrl=http://proxy:3128", "slack.tokenSecret.name=slack", "msteams.url=https://teams.example.com",
-		"msteams.proxyUrl=http://proxy:3128", "zapEncoding=console", "noCrossNamespaceRefs=true", "configTracking.enabled=false",
+		"msteams.proxyUrl=http://proxy:3128", "zapEncoding=console", "noCrossNamespaceRefs=true", "allowAmbientCredentials=false", "allowAddresses=127.0.0.1", "restrictHosts=true", "restrictJobs=true", "clusterDomain=corp.internal", "configTracking.enabled=false",
 		"image.tag=v1.2.3", "image.pullSecret=registry", "podPriorityClassName=high",
 		"env[0].name=SLACK_URL", "env[0].value=https://hooks.example.com/y", "nodeSelector.zone=a", "podLabels.team=x",
 		"additionalVolumes[0].name=ca", "additionalVolumes[0].configMap.name=ca", "additionalVolumeMounts[0].name=ca",
@@ -164,7 +163,7 @@ func TestFlags(t *testing.T) {
 		"-control-loop-interval=15s", "-threadiness=4", "-kubeconfig-qps=10", "-kubeconfig-burst=20", "-cluster-name=one",
 		"-event-webhook=https://events.example.com", "-slack-user=robot", "-slack-channel=releases", "-slack-url=https://hooks.example.com/x",
 		"-slack-proxy-url=http://proxy:3128", "-msteams-url=https://teams.example.com", "-msteams-proxy-url=http://proxy:3128",
-		"-zap-encoding=console", "-log-level=info", "-no-cross-namespace-refs=true", "-enable-config-tracking=false",
+		"-zap-encoding=console", "-log-level=info", "-no-cross-namespace-refs=true", "-allow-ambient-credentials=false", "-allow-addresses=127.0.0.1", "-restrict-hosts=true", "-restrict-jobs=true", "-cluster-domain=corp.internal", "-enable-config-tracking=false",
 		"-enable-leader-election=true", "-leader-election-namespace=prod",
 	} {
 		require.Contains(t, given, want)
@@ -211,6 +210,30 @@ func TestWatchedNamespace(t *testing.T) {
 	kuma := render(t, helm(t), "sluice", "namespace=prod", "meshProvider=kuma")
 	require.Equal(t, []string{"kuma.io/trafficroutes: create delete get list patch watch"},
 		rules(find[*rbacv1.ClusterRole](t, kuma, "test-sluice-kuma").Rules), "Kuma's routes are in no namespace.")
+}
+
+// TestOneDefinitionIsRead holds that of all custom resource definitions the operator may read its own, and that one of a
+// namespace asks for none.
+func TestOneDefinitionIsRead(t *testing.T) {
+	definitions := func(all []client.Object) (found []string) {
+		for _, o := range all {
+			var given []rbacv1.PolicyRule
+			switch o := o.(type) {
+			case *rbacv1.ClusterRole:
+				given = o.Rules
+			case *rbacv1.Role:
+				given = o.Rules
+			}
+			for _, r := range rules(given) {
+				if strings.Contains(r, "customresourcedefinitions") {
+					found = append(found, r)
+				}
+			}
+		}
+		return found
+	}
+	require.Equal(t, []string{"apiextensions.k8s.io/customresourcedefinitions/canaries.flagger.app: list watch"}, definitions(render(t, helm(t), "sluice")))
+	require.Empty(t, definitions(render(t, helm(t), "sluice", "namespace=prod")))
 }
 
 func TestSecretsAreReadForTrackingOnly(t *testing.T) {

@@ -78,7 +78,8 @@ func rules(from []rbacv1.PolicyRule) []string {
 		for _, group := range r.APIGroups {
 			for _, resource := range r.Resources {
 				verbs := slices.Sorted(slices.Values(r.Verbs))
-				out = append(out, group+"/"+resource+": "+strings.Join(verbs, " "))
+				name := strings.Join(append([]string{group, resource}, r.ResourceNames...), "/")
+				out = append(out, name+": "+strings.Join(verbs, " "))
 			}
 		}
 	}

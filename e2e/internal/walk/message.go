@@ -85,8 +85,9 @@ func Said(texts []string, want string) int {
 	return count
 }
 
+// find looks for a text of the contract's. What is added to one comes after it.
 func find(texts []string, want string) int {
-	pattern := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(want), `\*`, ".*") + "$")
+	pattern := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(want), `\*`, ".*") + "([:;.] .*)?$")
 	for i, text := range texts {
 		if pattern.MatchString(text) {
 			return i

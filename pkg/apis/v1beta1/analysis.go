@@ -1,10 +1,10 @@
 package v1beta1
 
-// CanaryAnalysis is the plan of a rollout. Which of iterations, stepWeight and stepWeights is given
+// CanaryAnalysis is the plan of a rollout. Which of iterations, stepWeight, stepWeights and steps is given
 // decides its kind: iterations of checks before all traffic moves at once (or, with match, while
-// some users already see the new revision), equal steps of traffic, or steps as listed.
+// some users already see the new revision), equal steps of traffic, steps of these weights, or steps as listed.
 //
-// +kubebuilder:validation:ExactlyOneOf=iterations;stepWeight;stepWeights
+// +kubebuilder:validation:ExactlyOneOf=iterations;stepWeight;stepWeights;steps
 type CanaryAnalysis struct {
 	// Time between checks, as a number and a unit. Less than 10s is taken as 10s.
 	// Example: `1m`.
@@ -33,6 +33,24 @@ type CanaryAnalysis struct {
 	// Percent of requests of each step, 100000 of them at most. Example: `[1, 5, 25, 50]`.
 	// +optional
 	StepWeights []int `json:"stepWeights,omitempty"`
+
+	// Steps of the rollout, in their order, each with a weight and as much else of its own as it needs. Weights never fall.
+	// Example: `[{weight: 5, duration: 10m}, {weight: 50, pause: {}}]`.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:XValidation:rule="self.filter(s, has(s.weight)).map(s, s.weight).isSorted()",message="weights never fall"
+	// +kubebuilder:validation:XValidation:rule="self.all(s, !has(s.name) || self.exists_one(t, has(t.name) && t.name == s.name))",message="names of steps are unique"
+	// +optional
+	Steps []AnalysisStep `json:"steps,omitempty"`
+
+	// What becomes of the pods of a canary that has failed in one of its steps: `rollback` scales them to zero, `keep` leaves them,
+	// without requests, to be looked at, until the action `abort` or `retry`, or a new revision. Left out, `rollback`.
+	// +optional
+	OnFailure FailurePolicy `json:"onFailure,omitempty"`
+
+	// How a canary that has passed is promoted. Left out, at once.
+	// +optional
+	Promotion *AnalysisPromotion `json:"promotion,omitempty"`
 
 	// Percent of requests by which traffic comes back, once an interval, to the primary that has
 	// been promoted. Left out, all of it at once. Example: `20`.
@@ -82,11 +100,11 @@ type CanaryAnalysis struct {
 	// +optional
 	OnInconclusive InconclusivePolicy `json:"onInconclusive,omitempty"`
 
-	// Metrics that have to be in range at every check, 1000 at most. Left out, none.
+	// Metrics that have to be in range at every check, 64 at most. Left out, none.
 	// +optional
 	Metrics []CanaryMetric `json:"metrics,omitempty"`
 
-	// Services that are asked, or told, at certain moments, 1000 at most. Left out, none.
+	// Services that are asked, or told, at certain moments, 64 at most. Left out, none.
 	// +optional
 	Webhooks []CanaryWebhook `json:"webhooks,omitempty"`
 

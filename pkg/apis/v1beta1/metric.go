@@ -7,7 +7,8 @@ type CanaryMetric struct {
 	// +required
 	Name string `json:"name"`
 
-	// Time that the query looks back. Left out, `1m`. Example: `30s`.
+	// Time that the query looks back. Left out, `1m`. With baseline it is not used: what is new since the check before is
+	// looked at. Example: `30s`.
 	// +kubebuilder:validation:Pattern=`^[0-9]+(h|m|s)`
 	// +optional
 	Interval string `json:"interval,omitempty"`
@@ -75,9 +76,14 @@ type CanaryMetric struct {
 	// +optional
 	InitialDelay string `json:"initialDelay,omitempty"`
 
+	// Judge only the steps that name this metric; its count, limits and delay are then those of one step. Left out, false: it
+	// judges all steps that name no metrics.
+	// +optional
+	Inline bool `json:"inline,omitempty"`
+
 	// Number of checks of one rollout, each with a value that passed or failed, that this metric takes part in; one that
 	// failed is repeated, the last one too. Left out, all. After its last check it holds no step up any more, whatever
-	// its consecutiveSuccessLimit.
+	// its consecutiveSuccessLimit. With baseline it is not used.
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Count int `json:"count,omitempty"`
@@ -86,8 +92,9 @@ type CanaryMetric struct {
 	// +optional
 	DryRun bool `json:"dryRun,omitempty"`
 
-	// Compare the canary with the primary over the same time instead of with a fixed range: the metric
-	// fails where the canary is worse, and that by more than chance explains. Left out, no comparison.
+	// Compare the canary with the primary over the whole rollout instead of with a fixed range: the metric fails, for
+	// good, where the canary is worse by more than chance explains, and passes the last step in which both have requests
+	// once a canary that is worse by margin is excluded. Left out, no comparison.
 	// +kubebuilder:validation:Enum="";primary
 	// +optional
 	Baseline string `json:"baseline,omitempty"`
@@ -103,13 +110,38 @@ type CanaryMetric struct {
 	// +optional
 	Worse string `json:"worse,omitempty"`
 
-	// Confidence that a comparison needs before it fails, above 0.5 and below 1. Left out, `0.95`, that is one
-	// false alarm in twenty checks of a canary that is as good as the primary.
+	// How probable it is that a canary as good as its primary is not failed in the whole rollout, by all compared metrics
+	// together; above 0.5 and below 1. Left out, `0.99`: at most one of a hundred is.
 	// +optional
 	Confidence *float64 `json:"confidence,omitempty"`
 
-	// Number of events or values of each side below which a comparison is inconclusive. Left out, 100 for
-	// proportions and 20 for a distribution.
+	// The smallest regression that must not be promoted, as a share of the events: `0.01` is one request of a hundred. From
+	// 0.000001 to 0.5. Left out, `0.01`.
+	// +optional
+	Margin *float64 `json:"margin,omitempty"`
+
+	// How probable it is at most that a canary that is worse by margin passes, from 0.000000001 to 0.5. Left out, `0.05`.
+	// +optional
+	Missed *float64 `json:"missed,omitempty"`
+
+	// The difference, as a share of the events, below which a comparison does not fail, however certain it is; from 0 to 1.
+	// Left out, `0.001`.
+	// +optional
+	Tolerance *float64 `json:"tolerance,omitempty"`
+
+	// By how much bad events scatter more than independent ones do, as their variance: 1 or more, and 1 000 000 at most. With
+	// a number, confidence is kept for all events that scatter no more. Left out, it is measured.
+	// +optional
+	Dispersion *float64 `json:"dispersion,omitempty"`
+
+	// How long the last step in which both sides have requests is held at most while a canary that is worse by margin is
+	// not excluded; then analysis.onInconclusive says what is done. Left out, as long as all steps take. Example: `2h`.
+	// +kubebuilder:validation:Pattern=`^[0-9]+(h|m|s)`
+	// +optional
+	MaxHold string `json:"maxHold,omitempty"`
+
+	// Number of values of each side below which a comparison of single values, such as one a pod, is inconclusive. Left
+	// out, 20. Counts and histograms need no least number, and do not use it.
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	MinSamples int `json:"minSamples,omitempty"`
@@ -153,4 +185,18 @@ type ThresholdRange struct {
 	// The greatest value accepted. Left out, any. Example: `500`.
 	// +optional
 	Max *float64 `json:"max,omitempty"`
+}
+
+// Verdict is what a policy makes of a value that is not there; left out, a failure.
+func (p ResultPolicy) Verdict() Verdict {
+	switch p {
+	case ResultPass:
+		return Passed
+	case ResultWait:
+		return Waiting
+	case ResultInconclusive:
+		return Inconclusive
+	default:
+		return Failed
+	}
 }

@@ -45,8 +45,8 @@ type MetricTemplateSpec struct {
 
 	// The query, in the system's own language, as a Go template that may call the functions name,
 	// namespace, target, service, ingress, route, interval and variables. Needed by all providers but job
-	// and web.
-	// Example: `sum(rate(errors_total{app="{{ target }}"}[{{ interval }}]))`.
+	// and web. In PromQL, rate and increase do not see errors with which a series begins.
+	// Example: `sum(rate(orders_total{app="{{ target }}"}[{{ interval }}]))`.
 	// +optional
 	Query string `json:"query,omitempty"`
 
@@ -61,6 +61,10 @@ type MetricTemplateSpec struct {
 	// The request that is made, of the provider web.
 	// +optional
 	Web *WebRequest `json:"web,omitempty"`
+
+	// Show in statuses and events what the system says where it does not answer with a number. Left out, false.
+	// +optional
+	QuoteAnswers bool `json:"quoteAnswers,omitempty"`
 }
 
 // WebRequest is an HTTP request whose answer is the value of a metric.
@@ -79,7 +83,7 @@ type WebRequest struct {
 	// +optional
 	JSONPath string `json:"jsonPath,omitempty"`
 
-	// Time that the answer may take. Left out, `10s`.
+	// Time that the answer may take. More than 1m is taken as 1m. Left out, `10s`.
 	// +kubebuilder:validation:Pattern=`^[0-9]+(h|m|s)`
 	// +optional
 	Timeout string `json:"timeout,omitempty"`

@@ -10,6 +10,9 @@ import (
 // Finalizer is on a Canary that puts its target back before it goes.
 const Finalizer = "finalizer.flagger.app"
 
+// DefinitionName is the name of the custom resource definition of Canaries.
+const DefinitionName = "canaries.flagger.app"
+
 // PrimaryRevisionAnnotation is on a Service of Knative's and names the revision that was promoted last: its router
 // sends users there. Every controller of this API has it under this name.
 const PrimaryRevisionAnnotation = "flagger.app/primary-revision"
@@ -37,6 +40,13 @@ func (c *Canary) CanaryName() string { return c.ApexName() + CanarySuffix }
 
 // PrimaryWorkload is the name of the workload that is made for the primary.
 func (c *Canary) PrimaryWorkload() string { return c.Spec.TargetRef.Name + PrimarySuffix }
+
+// WithTarget is the Canary with another target, and the names that follow from it.
+func (c *Canary) WithTarget(t TargetName) *Canary {
+	other := c.DeepCopy()
+	other.Spec.TargetRef.Kind, other.Spec.TargetRef.Name = t.Kind, t.Name
+	return other
+}
 
 // OwnerReference makes the Canary the controller of an object: whoever looks at the object sees whose it is, and it goes
 // when the Canary goes.

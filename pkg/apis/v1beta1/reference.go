@@ -16,6 +16,9 @@ type TargetRef struct {
 	Name string `json:"name"`
 }
 
+// TargetName is the workload without its version.
+func (r TargetRef) TargetName() TargetName { return TargetName{Kind: r.Kind, Name: r.Name} }
+
 // AutoscalerRef names the autoscaler of the target, in the Canary's namespace.
 type AutoscalerRef struct {
 	// Group and version of the autoscaler. Any version of a known kind is understood, also one that

@@ -2,6 +2,7 @@ package v1beta1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // CanaryStatus is all that the operator remembers of a rollout.
@@ -43,15 +44,40 @@ type CanaryStatus struct {
 	// +optional
 	LastAppliedSpec string `json:"lastAppliedSpec,omitempty"`
 
+	// What the cluster counts the pod template of lastAppliedSpec as.
+	// +optional
+	TargetTemplate *TargetTemplate `json:"targetTemplate,omitempty"`
+
 	// The revision that was promoted last.
 	// +optional
 	LastPromotedSpec string `json:"lastPromotedSpec,omitempty"`
 
-	// When this status was last changed.
+	// The target that this status is about: that of the spec, but for as long as the rollout of the one before is ended.
+	// +optional
+	Target *TargetName `json:"target,omitempty"`
+
+	// The target before, whose primary serves until that of the present one does, and which is then given back.
+	// +optional
+	Replaces *TargetName `json:"replaces,omitempty"`
+
+	// What the cluster counts the pod template of lastPromotedSpec as.
+	// +optional
+	PromotedTemplate *TargetTemplate `json:"promotedTemplate,omitempty"`
+
+	// The images of lastAppliedSpec. Example: `podinfo:3.1.1`.
+	// +optional
+	Image string `json:"image,omitempty"`
+
+	// The last ten revisions that failed, the newest first. None of them is tried again by itself.
+	// +listType=atomic
+	// +optional
+	FailedRevisions []FailedRevision `json:"failedRevisions,omitempty"`
+
+	// When phase, weight, step, failed checks, or what is waited for changed last.
 	// +optional
 	LastTransitionTime metav1.Time `json:"lastTransitionTime,omitzero"`
 
-	// Summaries for people and scripts: `Promoted`, `Valid`, `Waiting`.
+	// Summaries for people and scripts: `Promoted`, `Valid`, `Waiting`, `Reconciled`.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -69,13 +95,94 @@ type CanaryStatus struct {
 	// +optional
 	Step int `json:"step,omitempty"`
 
+	// What the rollout waits for: the reason of the condition `Waiting`.
+	// +optional
+	WaitingFor string `json:"waitingFor,omitempty"`
+
+	// Stands for what people were told of that, so that it is not told again.
+	// +optional
+	WaitingTold string `json:"waitingTold,omitempty"`
+
+	// Stands for what people were told of the spec, so that it is not told again.
+	// +optional
+	SpecTold string `json:"specTold,omitempty"`
+
+	// Since when nothing is judged, because the spec is suspended or cannot be followed.
+	// +optional
+	HaltedSince *metav1.MicroTime `json:"haltedSince,omitempty"`
+
+	// What the last failed check of this rollout found, in one line.
+	// +optional
+	LastFailure string `json:"lastFailure,omitempty"`
+
+	// Why the last rollout failed, in one line. Empty when it did not.
+	// +optional
+	Cause string `json:"cause,omitempty"`
+
+	// The hook that has asked for the rollback of the promotion that is under way.
+	// +optional
+	RollbackHook string `json:"rollbackHook,omitempty"`
+
+	// The person who has asked for it.
+	// +optional
+	RollbackBy string `json:"rollbackBy,omitempty"`
+
+	// Whether a hook has asked for a rollback of the promotion that is under way, and there is nothing left to return to.
+	// +optional
+	RollbackImpossible bool `json:"rollbackImpossible,omitempty"`
+
+	// When the step in effect was taken.
+	// +optional
+	StepStarted *StepStart `json:"stepStarted,omitempty"`
+
+	// When the step in effect, or the pause at its end, is over at the earliest. Empty where a person ends it.
+	// +optional
+	StepUntil *metav1.Time `json:"stepUntil,omitempty"`
+
+	// What somebody has asked for last by the annotation `sluice.dev/action`, and what came of it.
+	// +optional
+	LastAction *ActionRecord `json:"lastAction,omitempty"`
+
+	// The gates at the end of the step in effect that a person has passed.
+	// +listType=atomic
+	// +optional
+	GatesOverridden []HookType `json:"gatesOverridden,omitempty"`
+
+	// Who holds the rollout at its step, and since when.
+	// +optional
+	Held *Hold `json:"held,omitempty"`
+
+	// Since when the canary has not had the pods that it needs, at each check of the step in effect.
+	// +optional
+	NotReadySince *metav1.MicroTime `json:"notReadySince,omitempty"`
+
+	// Stands for the fields of the spec that step counts the steps of.
+	// +optional
+	PlanHash string `json:"planHash,omitempty"`
+
 	// When the step in effect is judged.
 	// +optional
 	NextCheck *metav1.MicroTime `json:"nextCheck,omitempty"`
 
+	// The interval that nextCheck is the end of. Another one in the spec counts from its beginning.
+	// +optional
+	CheckInterval *CheckInterval `json:"checkInterval,omitempty"`
+
 	// When the state that the rollout is waiting in began.
 	// +optional
 	Since *metav1.MicroTime `json:"since,omitempty"`
+
+	// Why the cluster is not as the Canary calls for: the reason of the condition `Reconciled`. Empty: it is.
+	// +optional
+	Unreconciled string `json:"unreconciled,omitempty"`
+
+	// Since when the API server has refused to move traffic to where this status wants it.
+	// +optional
+	RoutesRefused *metav1.MicroTime `json:"routesRefused,omitempty"`
+
+	// When rollback hooks were asked last in the course of the promotion that is under way.
+	// +optional
+	RollbackHooksAsked *metav1.MicroTime `json:"rollbackHooksAsked,omitempty"`
 
 	// Whether canaryWeight counts only requests that fit analysis.match, as in an A/B test.
 	// +optional
@@ -85,6 +192,10 @@ type CanaryStatus struct {
 	// +optional
 	ActualWeight *int `json:"actualWeight,omitempty"`
 
+	// Whether the canary of the rollout that failed keeps its pods.
+	// +optional
+	CanaryKept bool `json:"canaryKept,omitempty"`
+
 	// What the metrics of this rollout, or of the last one, were found to be.
 	// +optional
 	Analysis *AnalysisStatus `json:"analysis,omitempty"`
@@ -92,6 +203,217 @@ type CanaryStatus struct {
 	// The primary's number of replicas when the rollout began.
 	// +optional
 	PrimaryReplicas int32 `json:"primaryReplicas,omitempty"`
+
+	// The number of replicas that the target was given last by somebody else than Sluice. The primary gets it with the next
+	// promotion.
+	// +optional
+	TargetSize *TargetSize `json:"targetSize,omitempty"`
+
+	// What was made or taken over for this Canary, and is deleted or given back at rest once the spec no longer calls for it:
+	// autoscalers, the Services of the two sides, and routes.
+	// +listType=atomic
+	// +optional
+	Objects []MadeObject `json:"objects,omitempty"`
+}
+
+// TargetName names a workload that is, or was, the target.
+type TargetName struct {
+	// Kind of the workload. Example: `Deployment`.
+	// +required
+	Kind string `json:"kind"`
+
+	// Name of the workload. Example: `podinfo`.
+	// +required
+	Name string `json:"name"`
+}
+
+// MadeObject is an object that was made, or taken over, for a Canary.
+type MadeObject struct {
+	// API group, empty for the core group. Example: `autoscaling`.
+	// +optional
+	Group string `json:"group,omitempty"`
+
+	// Kind of the object.
+	// +required
+	Kind string `json:"kind"`
+
+	// Name of the object.
+	// +required
+	Name string `json:"name"`
+
+	// UID of the object.
+	// +required
+	UID types.UID `json:"uid"`
+
+	// Whether it was there before the Canary, and is given back.
+	// +optional
+	Adopted bool `json:"adopted,omitempty"`
+}
+
+// Same says that two are about objects of one name, made anew or not.
+func (o MadeObject) Same(other MadeObject) bool {
+	return o.Group == other.Group && o.Kind == other.Kind && o.Name == other.Name
+}
+
+// TargetSize is a number of replicas that somebody wants.
+type TargetSize struct {
+	// How many.
+	// +required
+	Replicas int32 `json:"replicas"`
+
+	// The revision that the primary had by then: lastPromotedSpec.
+	// +required
+	Promoted string `json:"promoted"`
+}
+
+// TargetTemplate is a pod template of the target as the cluster counts it. The number stays when a newer API server reads more
+// defaults into the template.
+type TargetTemplate struct {
+	// Revision that it is.
+	// +required
+	Revision string `json:"revision"`
+
+	// UID of the target.
+	// +required
+	UID types.UID `json:"uid"`
+
+	// The target's `deployment.kubernetes.io/revision`. Of a DaemonSet the number that the API server gives its templates,
+	// without the change that stops it.
+	// +required
+	Number string `json:"number"`
+}
+
+// FailedRevision is a revision whose rollout failed.
+type FailedRevision struct {
+	// Revision that it is.
+	// +required
+	Revision string `json:"revision"`
+
+	// Its images. Example: `podinfo:9.9.9`.
+	// +optional
+	Image string `json:"image,omitempty"`
+
+	// When it failed.
+	// +required
+	Time metav1.Time `json:"time"`
+
+	// Why, in one line.
+	// +optional
+	Cause string `json:"cause,omitempty"`
+}
+
+// StepStart is when a step was taken.
+type StepStart struct {
+	// Revision that took it.
+	// +required
+	Revision string `json:"revision"`
+
+	// Number of the step, as in step.
+	// +required
+	Step int `json:"step"`
+
+	// Name of the step, if it has one.
+	// +optional
+	Name string `json:"name,omitempty"`
+
+	// When that was decided.
+	// +required
+	Time metav1.MicroTime `json:"time"`
+
+	// Number of pauses at its end that are over.
+	// +optional
+	PausesOver int `json:"pausesOver,omitempty"`
+
+	// Since when the next of them has been waiting.
+	// +optional
+	Paused *metav1.MicroTime `json:"paused,omitempty"`
+
+	// Whether the canary bakes in this step.
+	// +optional
+	Bake bool `json:"bake,omitempty"`
+
+	// Whether a person ends the step before its time, and without its pauses.
+	// +optional
+	Skipped bool `json:"skipped,omitempty"`
+
+	// Whether a person takes metrics that are inconclusive in this step for passed.
+	// +optional
+	AcceptInconclusive bool `json:"acceptInconclusive,omitempty"`
+}
+
+// ActionRecord is an action that was asked for, and what came of it.
+type ActionRecord struct {
+	// The id that it was sent with.
+	// +optional
+	ID string `json:"id,omitempty"`
+
+	// What was asked for. Example: `promote`.
+	// +optional
+	Verb string `json:"verb,omitempty"`
+
+	// Who asked for it, as far as that is known.
+	// +optional
+	By string `json:"by,omitempty"`
+
+	// Why, in their words.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+
+	// When it was answered.
+	// +required
+	At metav1.Time `json:"at"`
+
+	// The answer.
+	// +required
+	Result ActionResult `json:"result"`
+
+	// What came of it, in one line.
+	// +optional
+	Message string `json:"message,omitempty"`
+
+	// Stands for the annotation, so that it is answered once.
+	// +required
+	Digest string `json:"digest"`
+}
+
+// ActionResult is the answer to an action.
+//
+// +kubebuilder:validation:Enum=Accepted;Refused;Expired
+type ActionResult string
+
+const (
+	// ActionAccepted means that it was done.
+	ActionAccepted ActionResult = "Accepted"
+	// ActionRefused means that it is not possible, or not any more.
+	ActionRefused ActionResult = "Refused"
+	// ActionExpired means that it came too late to be meant, or from a clock that is ahead.
+	ActionExpired ActionResult = "Expired"
+)
+
+// Hold keeps a rollout from taking its next step.
+type Hold struct {
+	// Since when.
+	// +required
+	Since metav1.MicroTime `json:"since"`
+
+	// Who holds it, as far as that is known.
+	// +optional
+	By string `json:"by,omitempty"`
+
+	// Why, in their words.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+}
+
+// CheckInterval is an interval at whose end is a check.
+type CheckInterval struct {
+	// When it ends, as in nextCheck.
+	// +required
+	End metav1.MicroTime `json:"end"`
+
+	// How long it lasts. Example: `1m0s`.
+	// +required
+	Length metav1.Duration `json:"length"`
 }
 
 // CanaryPhase is where a rollout is.
@@ -129,8 +451,12 @@ const (
 	// ConditionPromoted is true when the primary runs the target's revision, false when that failed,
 	// and unknown on the way. Its reason is the phase.
 	ConditionPromoted = "Promoted"
-	// ConditionValid is false when the spec can't be followed; the message names the field.
+	// ConditionValid is false when the spec can't be followed; the message names the field. It is false as well while the
+	// cluster's definition of Canaries does not store all fields of the status.
 	ConditionValid = "Valid"
+	// ConditionReconciled is false while the API server refuses what the Canary calls for, or something that a decision is
+	// about cannot be read; the message names the verb and the object. A Canary that never met such a thing has none.
+	ConditionReconciled = "Reconciled"
 	// ConditionWaiting is true while the rollout waits; the message names what for.
 	ConditionWaiting = "Waiting"
 )
@@ -179,13 +505,57 @@ type MetricStatus struct {
 	// +optional
 	Failures int `json:"failures,omitempty"`
 
-	// Number of those that passed since the last one that did not.
+	// Number of rounds of this step that passed since the last one that did not.
 	// +optional
 	PassesInRow int `json:"passesInRow,omitempty"`
+
+	// Since when it has had no value yet, where it has none. Rounds that say neither are no part of that time.
+	// +optional
+	WaitingSince *metav1.MicroTime `json:"waitingSince,omitempty"`
 
 	// The last measurements, the newest first.
 	// +optional
 	Measurements []Measurement `json:"measurements,omitempty"`
+
+	// What a comparison with the primary has found so far. It is dropped by a new revision, a step back, another promise
+	// or query, and at the end of the analysis.
+	// +optional
+	Evidence *Evidence `json:"evidence,omitempty"`
+}
+
+// Evidence is what a comparison with the primary has found in one rollout so far.
+type Evidence struct {
+	// Revision of the canary that it is about.
+	// +required
+	Revision string `json:"revision"`
+
+	// Digest of what was promised and asked for.
+	// +required
+	Parameters string `json:"parameters"`
+
+	// Up to when events were counted.
+	// +required
+	Until metav1.Time `json:"until"`
+
+	// Since when the last step that compares is held, where it is.
+	// +optional
+	HeldSince *metav1.MicroTime `json:"heldSince,omitempty"`
+
+	// The evidence against the canary. Example: `happens by chance once in 3 rollouts`.
+	// +optional
+	Against string `json:"against,omitempty"`
+
+	// The evidence for it. Example: `41 % of what excludes that it is worse by 1 %`.
+	// +optional
+	For string `json:"for,omitempty"`
+
+	// How much more traffic excludes that. Example: `3200 more of the canary, 16m0s at the present rate`.
+	// +optional
+	Needed string `json:"needed,omitempty"`
+
+	// The counts of all checks so far, for the operator.
+	// +required
+	State string `json:"state"`
 }
 
 // Measurement is one value of a metric and what was made of it.

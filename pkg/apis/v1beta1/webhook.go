@@ -15,7 +15,7 @@ type CanaryWebhook struct {
 	// +required
 	URL string `json:"url"`
 
-	// Time that asking may take, all attempts together. Left out, `10s`.
+	// Time that asking may take, all attempts together. More than 1h is taken as 1h. Left out, `10s`.
 	// +kubebuilder:validation:Pattern=`^[0-9]+(h|m|s)`
 	// +optional
 	Timeout string `json:"timeout,omitempty"`

@@ -47,6 +47,7 @@ func TestReplicaSetsAreKept(t *testing.T) {
 	becomes("what was before stays as it was", "one podinfo:1", "two podinfo:2")
 	roll("one", "podinfo:1")
 	becomes("what comes back is the newest", "two podinfo:2", "one podinfo:1")
+	eventually(t, c, d, func() bool { return d.Annotations["deployment.kubernetes.io/revision"] == "3" }, "the Deployment says its place")
 	roll("three", "podinfo:3")
 	becomes("no more than the limit is kept", "one podinfo:1", "three podinfo:3")
 	change(t, c, d, func() { d.Spec.RevisionHistoryLimit = ptr.To(int32(0)) })

@@ -31,9 +31,11 @@ func (w *Workloads) report(ctx context.Context, d *appsv1.Deployment, rs *appsv1
 		condition(d, available(able >= want)),
 		condition(d, progressing),
 	}
-	if same(d.Status, s) {
+	if same(d.Status, s) && d.Annotations[counted] == rs.Annotations[counted] {
 		return left, nil
 	}
+	// The Deployment has the place of its newest ReplicaSet, which is written with the status.
+	metav1.SetMetaDataAnnotation(&d.ObjectMeta, counted, rs.Annotations[counted])
 	d.Status = s
 	return left, w.client.Status().Update(ctx, d)
 }

@@ -4,8 +4,10 @@ package metrictest
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
@@ -22,14 +24,18 @@ import (
 const Scrape = 15 * time.Second
 
 // Serve starts a server with the given series, and returns its address. A series is written as in unit tests of
-// Prometheus' rules: `http_requests_total{code="200"} 0+15x20`. The last sample of the longest one is now.
+// Prometheus' rules: `http_requests_total{code="200"} 0+15x20`. The first sample is of the time 0, and the last one of
+// the longest series is now.
 func Serve(t testing.TB, series ...string) string {
 	t.Helper()
 	s := store(t, series)
 	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1_000_000, Timeout: time.Minute, Parser: parser.NewParser(parser.Options{})})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		text := r.FormValue("query")
-		query, err := engine.NewInstantQuery(r.Context(), s, nil, text, s.now)
+		text, at := r.FormValue("query"), s.now
+		if seconds, err := strconv.ParseFloat(r.FormValue("time"), 64); err == nil {
+			at = time.UnixMilli(int64(math.Round(seconds * 1000)))
+		}
+		query, err := engine.NewInstantQuery(r.Context(), s, nil, text, at)
 		if err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			write(w, map[string]any{"status": "error", "errorType": "bad_data", "error": err.Error()})

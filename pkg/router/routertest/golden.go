@@ -87,7 +87,7 @@ func load(t *testing.T, file string) Case {
 
 // Example reads a file of artifacts/examples: its Canary, as the API server would have given it a UID, and what
 // else is in it.
-func Example(t *testing.T, name string) (c *v1beta1.Canary, rest []*unstructured.Unstructured) {
+func Example(t testing.TB, name string) (c *v1beta1.Canary, rest []*unstructured.Unstructured) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("../../artifacts/examples", filepath.FromSlash(name)))
 	require.NoError(t, err)

@@ -93,6 +93,7 @@ func (s *scene) settled() {
 	s.t.Helper()
 	s.stopped()
 	s.kubectl("wait", "canary/podinfo", "-n", s.namespace, "--for=condition=promoted", "--timeout=120s")
+	s.kubectl("wait", "canary/podinfo", "-n", s.namespace, "--for=condition=ready", "--timeout=30s")
 }
 
 // stopped waits until the target does not run, however its rollout ended.

@@ -86,6 +86,7 @@ func (r *Reader) read(ctx context.Context, f *desired.Facts, p pass) (*desired.F
 		Deleting:   !c.DeletionTimestamp.IsZero(),
 		Objects:    c.Status.Objects,
 		Requested:  rollout.Requested{Text: c.Annotations[v1beta1.ActionAnnotation], By: c.Annotations[v1beta1.ActionByAnnotation]},
+		WaitedFor:  c.Annotations[v1beta1.KstatusAnnotation] == v1beta1.KstatusRollouts,
 	}
 	f.Snapshot.SchemaMissing, f.SchemaAfter = r.Schema.Missing(ctx)
 	// Once for all of the pass, and before anything is read: it has the kinds watched that the provider's routes are made of.

@@ -153,6 +153,9 @@ func (t *transition) conclude() Decision {
 	if !t.Routed && t.after == 0 {
 		t.after = t.untilSettled() // what waits for the routes, such as stopping the target, needs a pass then
 	}
+	if saysReady(t.base) {
+		recordReady(t)
+	}
 	// Last, since it may only bring the next look forward.
 	t.requeueForRollbackHooks()
 	before := storable(t.base, t.SchemaMissing)
@@ -164,6 +167,7 @@ func (t *transition) conclude() Decision {
 	// With what is stored anyway: it is no reason for a write of its own.
 	recordTargetTemplate(t)
 	recordImage(t)
+	recordReady(t)
 	t.next = storable(t.next, t.SchemaMissing)
 	if !recordOnly && moved(t.base, t.next) {
 		t.next.LastTransitionTime = metav1.NewTime(t.Now)

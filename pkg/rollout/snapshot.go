@@ -75,6 +75,8 @@ type Snapshot struct {
 
 	// Requested is what a person asks for.
 	Requested Requested
+	// WaitedFor says that tools are to wait for rollouts: the condition Reconciling.
+	WaitedFor bool
 
 	Paused   bool
 	Deleting bool // the Canary goes, and its target is to be given back

@@ -11,7 +11,7 @@ import (
 // does is therefore left out where a status grows too large, what is missed least first.
 const (
 	mostStatus  = 64 << 10 // bytes of a status in JSON
-	mostMessage = 8 << 10  // bytes of a condition's message; there are four conditions
+	mostMessage = 8 << 10  // bytes of a condition's message; there are seven conditions
 	// smallText is how many bytes of text no status of more than mostStatus has: JSON writes one byte as six at most.
 	smallText = 4 << 10
 )

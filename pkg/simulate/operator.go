@@ -192,7 +192,7 @@ func (o *Operator) observe(live bool) view {
 	v.Snapshot = rollout.Snapshot{
 		Now: o.w.time(), Plan: c.plan, Names: o.w.names, Generation: c.generation, Status: c.status,
 		Revision: target.Revision, Target: target, Primary: o.primaries.cached(), Paused: c.paused, Deleting: c.deleting,
-		Requested: c.requested,
+		Requested: c.requested, WaitedFor: o.w.waitedFor,
 	}
 	if started := c.status.StepStarted; started == nil || !started.Bake {
 		v.Target.Crashed = ""

@@ -69,7 +69,9 @@ var commands = map[string]func(*Script, string) error{
 var verdicts = map[string]v1beta1.Verdict{"passing": "", "pending": v1beta1.Waiting, "inconclusive": v1beta1.Inconclusive}
 
 // Play runs a script and returns its transcript. A broken rule is an error.
-func Play(text string) (string, error) {
+func Play(text string) (string, error) { return play(text, func(*Script) {}) }
+
+func play(text string, change func(*Script)) (string, error) {
 	s := &Script{can: rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.MatchedWeighted | rollout.Sticky, spec: v1beta1.CanarySpec{TargetRef: v1beta1.TargetRef{Kind: "Deployment", Name: "podinfo"}}}
 	s.spec.Analysis = &v1beta1.CanaryAnalysis{Interval: "10s", Threshold: 3, StepWeight: 10, MaxWeight: 50,
 		Metrics: []v1beta1.CanaryMetric{{Name: "request-success-rate"}}}
@@ -77,6 +79,7 @@ func Play(text string) (string, error) {
 	s.spec.ProgressDeadlineSeconds = &deadline
 	s.Operator = NewOperator(New(rollout.Plan{}, 1))
 	s.notify = s.tell
+	change(s)
 	if err := s.compile(); err != nil {
 		return "", err
 	}
@@ -89,6 +92,15 @@ func Play(text string) (string, error) {
 		return "", fmt.Errorf("%s", strings.Join(wrong, "; "))
 	}
 	return s.out.String(), nil
+}
+
+// Statuses runs a script and returns each status that was stored.
+func Statuses(text string) (stored []v1beta1.CanaryStatus, err error) {
+	_, err = play(text, func(s *Script) {
+		s.w.waitedFor = true
+		s.notify = func([]rollout.Notice) { stored = append(stored, *s.w.status.DeepCopy()) }
+	})
+	return stored, err
 }
 
 // do plays one line; an empty one and a comment say nothing.

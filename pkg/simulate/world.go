@@ -63,6 +63,7 @@ type World struct {
 	paused     bool
 	deleting   bool // the Canary goes, and gives its target back first
 	requested  rollout.Requested
+	waitedFor  bool   // the Canary is annotated so that tools wait for its rollouts
 	crashed    string // how a container of the canary has ended while it baked
 
 	upgrades      int                       // of the API server

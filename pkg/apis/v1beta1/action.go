@@ -8,6 +8,12 @@ const (
 	ActionByAnnotation = "sluice.dev/action-by"
 )
 
+// The annotation by which tools that wait for a Canary wait for its rollouts as well, and its only value.
+const (
+	KstatusAnnotation = "sluice.dev/kstatus"
+	KstatusRollouts   = "rollouts"
+)
+
 // ActionVerb is what a person can ask for.
 type ActionVerb string
 

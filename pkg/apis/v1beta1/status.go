@@ -77,7 +77,8 @@ type CanaryStatus struct {
 	// +optional
 	LastTransitionTime metav1.Time `json:"lastTransitionTime,omitzero"`
 
-	// Summaries for people and scripts: `Promoted`, `Valid`, `Waiting`, `Reconciled`.
+	// Summaries for people and scripts: `Promoted`, `Valid`, `Waiting`, `Reconciled`; for tools that wait: `Ready`, `Stalled`,
+	// `Reconciling`.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -459,6 +460,14 @@ const (
 	ConditionReconciled = "Reconciled"
 	// ConditionWaiting is true while the rollout waits; the message names what for.
 	ConditionWaiting = "Waiting"
+	// ConditionReady is true while a whole workload serves users, also in a rollout. It is false until there is a primary, while the
+	// spec cannot be followed, in Failed, and at rest without a primary that is available.
+	ConditionReady = "Ready"
+	// ConditionStalled is true where nothing gets on before somebody changes something, and not there otherwise.
+	ConditionStalled = "Stalled"
+	// ConditionReconciling is true during a rollout of a Canary with the annotation sluice.dev/kstatus: rollouts, and not there
+	// otherwise.
+	ConditionReconciling = "Reconciling"
 )
 
 // AnalysisStatus is what the metrics of one rollout were found to be.

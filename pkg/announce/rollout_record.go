@@ -148,7 +148,7 @@ func outcomeOf(before, after v1beta1.CanaryStatus) outcome {
 		if before.Phase == v1beta1.PhaseWaiting && before.LastAppliedSpec == after.LastAppliedSpec {
 			return calledOff // back at a revision that has failed before
 		}
-		if rollout.FailedBefore(before, after.LastAppliedSpec) {
+		if before.LastAppliedSpec != after.LastAppliedSpec && rollout.FailedBefore(before, after.LastAppliedSpec) {
 			return calledOff // by another one that has failed before
 		}
 		return failed

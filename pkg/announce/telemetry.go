@@ -32,6 +32,7 @@ type Telemetry struct {
 
 	rollouts *prometheus.HistogramVec
 	phases   *prometheus.CounterVec
+	people   *prometheus.CounterVec
 	rounds   prometheus.Histogram
 	errors   *prometheus.CounterVec
 }
@@ -61,7 +62,7 @@ func NewTelemetry(into prometheus.Registerer, canaries client.Reader, version, p
 
 func (t *Telemetry) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		t, t.info, t.analysis, t.duration, t.successes, t.failures, t.rollouts, t.phases, t.rounds, t.errors,
+		t, t.info, t.analysis, t.duration, t.successes, t.failures, t.rollouts, t.phases, t.people, t.rounds, t.errors,
 	}
 }
 
@@ -172,6 +173,7 @@ func (t *Telemetry) Took(c *v1beta1.Canary, d time.Duration) {
 // count notes how far a rollout came, and how it ended.
 func (t *Telemetry) count(n News, was rolloutRecord) {
 	t.spent(n)
+	t.waited(n)
 	t.ended(n, was)
 	how := "completed"
 	if n.Plan.Skip {
@@ -194,7 +196,7 @@ func (t *Telemetry) Forget(c *v1beta1.Canary) {
 	labels := prometheus.Labels{"name": c.Spec.TargetRef.Name, "namespace": c.Namespace}
 	for _, v := range []interface {
 		DeletePartialMatch(labels prometheus.Labels) int
-	}{t.analysis, t.duration, t.successes, t.failures, t.rollouts, t.phases} {
+	}{t.analysis, t.duration, t.successes, t.failures, t.rollouts, t.phases, t.people} {
 		v.DeletePartialMatch(labels)
 	}
 }

@@ -26,9 +26,11 @@ func (t *Telemetry) own() {
 	t.rollouts = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sluice_rollout_duration_seconds",
 		Help: "Seconds from the detection of a revision to the end of its rollout.",
 		// From half a minute to a day: a rollout takes its intervals, and a gate may wait for a person.
-		Buckets: []float64{30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, 86400}}, append(target[:2:2], "outcome"))
+		Buckets: []float64{30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, 86400}}, append(target[:2:2], "outcome", "result"))
 	t.phases = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_rollout_phase_seconds_total",
 		Help: "Seconds that rollouts spent in a phase, counted when it ends."}, append(target[:2:2], "phase"))
+	t.people = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_rollout_waiting_for_people_seconds_total",
+		Help: "Seconds that rollouts waited for people, by what the condition Waiting said."}, append(target[:2:2], "reason"))
 	t.rounds = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_analysis_round_duration_seconds",
 		Help: "Seconds that the checks of one round took: all its webhooks and metrics.",
 		// Up to a minute: a query has 5 s, a hook 10 s unless it asks for more.
@@ -108,7 +110,42 @@ func (t *Telemetry) ended(n News, was rolloutRecord) {
 	}
 	// By the times of the statuses, not of this process, which may not have been there when it began.
 	took := sinceOf(n.Canary.Status).Sub(was.began)
-	t.rollouts.WithLabelValues(n.Canary.Spec.TargetRef.Name, n.Canary.Namespace, string(was.outcome)).Observe(max(took, 0).Seconds())
+	t.rollouts.WithLabelValues(n.Canary.Spec.TargetRef.Name, n.Canary.Namespace, string(was.outcome), resultOf(n, was)).Observe(max(took, 0).Seconds())
+}
+
+// results are what a rollout came to where its status has no run, as the API server does not store it.
+var results = map[outcome]v1beta1.RunOutcome{
+	succeeded: v1beta1.RunPromoted, failed: v1beta1.RunRolledBack, calledOff: v1beta1.RunCalledOff, superseded: v1beta1.RunSuperseded,
+	terminated: v1beta1.RunTerminated,
+}
+
+// resultOf is how the status says that a rollout ended which a decision has ended.
+func resultOf(n News, was rolloutRecord) string {
+	after := n.Canary.Status
+	number := int64(0)
+	switch before := n.Before.Run; {
+	case before != nil && before.Finished == nil:
+		number = before.Number
+	case after.Run != nil: // it was noted with its end
+		number = after.Run.Number
+	}
+	if run := after.Run; run != nil && run.Number == number && run.Outcome != "" {
+		return string(run.Outcome)
+	}
+	for _, past := range after.History {
+		if past.Number == number {
+			return string(past.Outcome)
+		}
+	}
+	return string(results[was.outcome])
+}
+
+// waited counts the time for which people were waited for, whenever a rollout gets on or begins to wait for something else.
+func (t *Telemetry) waited(n News) {
+	why := n.Before.WaitingFor
+	if took := n.Canary.Status.LastTransitionTime.Sub(n.Before.LastTransitionTime.Time); rollout.Wait(why).ForPeople() && !n.Before.LastTransitionTime.IsZero() && took > 0 {
+		t.people.WithLabelValues(n.Canary.Spec.TargetRef.Name, n.Canary.Namespace, why).Add(took.Seconds())
+	}
 }
 
 // The kinds of what can fail.

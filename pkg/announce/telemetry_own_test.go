@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/notify"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // cached is a cache that holds some Canaries.
@@ -97,6 +98,70 @@ func TestOutcomesAreCounted(t *testing.T) {
 			require.Equal(t, tc.outcome, labelOf(t, into, "sluice_rollout_duration_seconds", "outcome"), tc.reason)
 		})
 	}
+}
+
+// What the status says of an end is told more exactly than by the phases before and after.
+func TestResultsAreCounted(t *testing.T) {
+	run := func(number int64, outcome v1beta1.RunOutcome) *v1beta1.Run {
+		r := &v1beta1.Run{Number: number, Outcome: outcome}
+		if outcome != "" {
+			r.Finished = new(metav1.NewTime(noon))
+		}
+		return r
+	}
+	with := func(s v1beta1.CanaryStatus, r *v1beta1.Run, past ...v1beta1.PastRun) v1beta1.CanaryStatus {
+		s.Run, s.History = r, past
+		return s
+	}
+	progressing, failed := stands(v1beta1.PhaseProgressing, "r1-b", 0), stands(v1beta1.PhaseFailed, "r1-b", 1)
+	again := failed
+	again.FailedRevisions = []v1beta1.FailedRevision{{Revision: "r1-b"}}
+	for name, tc := range map[string]struct {
+		reason          string
+		before, after   v1beta1.CanaryStatus
+		result, outcome string
+	}{
+		"Aborted":    {"a person ended it", with(progressing, run(3, "")), with(failed, run(3, v1beta1.RunAborted)), "Aborted", "failed"},
+		"Superseded": {"the run is another one by now", with(progressing, run(3, "")), with(stands(v1beta1.PhaseProgressing, "r1-c", 1), run(4, ""), v1beta1.PastRun{Number: 3, Outcome: v1beta1.RunSuperseded}), "Superseded", "superseded"},
+		"Unseen":     {"it was noted with its end", progressing, with(failed, run(1, v1beta1.RunPromotionFailed)), "PromotionFailed", "failed"},
+		"Unknown":    {"the API server does not store runs", progressing, failed, "RolledBack", "failed"},
+		"Retried": {"what has failed before and fails again has failed", func() v1beta1.CanaryStatus {
+			s := progressing
+			s.FailedRevisions = again.FailedRevisions
+			return s
+		}(), again, "RolledBack", "failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			told, into := newTelemetry(t)
+			n := newsOf(tc.before, tc.after)
+			was, _ := new(rolloutHistory).recordDecision(n)
+			told.count(n, was)
+			require.Equal(t, tc.result, labelOf(t, into, "sluice_rollout_duration_seconds", "result"), tc.reason)
+			require.Equal(t, tc.outcome, labelOf(t, into, "sluice_rollout_duration_seconds", "outcome"), tc.reason)
+		})
+	}
+}
+
+func TestWaitingForPeopleIsCounted(t *testing.T) {
+	at := func(why rollout.Wait, second int) v1beta1.CanaryStatus {
+		s := stands(v1beta1.PhaseProgressing, "r1-b", 0)
+		s.WaitingFor, s.LastTransitionTime = string(why), metav1.NewTime(noon.Add(time.Duration(second)*time.Second))
+		return s
+	}
+	told, into := newTelemetry(t)
+	seen := []v1beta1.CanaryStatus{at(rollout.WaitInterval, 0), at(rollout.WaitStepPaused, 60), at(rollout.WaitStepPaused, 60), at(rollout.WaitRetry, 100), at(rollout.WaitHeld, 130), at(rollout.WaitInterval, 131)}
+	var c *v1beta1.Canary
+	for i := range seen[1:] {
+		n := newsOf(seen[i], seen[i+1])
+		c = n.Canary
+		told.count(n, rolloutRecord{})
+	}
+	exposes(t, into, "sluice_rollout_waiting_for_people_seconds_total", map[string]float64{
+		"name=podinfo namespace=test reason=StepPaused": 40,
+		"name=podinfo namespace=test reason=Held":       1,
+	})
+	told.Forget(c)
+	require.Zero(t, testutil.CollectAndCount(told.people))
 }
 
 func TestQueuesAreTold(t *testing.T) {

@@ -59,7 +59,7 @@ func TestPolicies(t *testing.T) {
 	require.NoError(t, w.Create(t.Context(), w.canary()))
 	w.install()
 	promoter := w.as("anna", "get", "patch", "promote")
-	owner := w.as("olga", "get", "patch", "update", "promote", "promote-full", "override", "skip-step", "abort")
+	owner := w.as("olga", "get", "patch", "update", "promote", "promote-full", "override", "skip-step", "abort", "rollback")
 	change := func(c client.Client, f func(*v1beta1.Canary)) error {
 		now := &v1beta1.Canary{}
 		require.NoError(t, c.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo"}, now))
@@ -87,6 +87,8 @@ func TestPolicies(t *testing.T) {
 	}{
 		{"her verb", promoter, ask("promote id=ID revision=a reason=looks good"), ""},
 		{"another verb", promoter, ask("abort id=ID revision=a"), "anna may not abort canary " + w.ns + "/podinfo: this takes the verb abort on canaries.flagger.app"},
+		{"what serves", promoter, ask("rollback id=ID revision=a"), "anna may not rollback canary"},
+		{"what serves, with the right", owner, ask("rollback id=ID revision=a run=3"), ""},
 		{"another right", promoter, ask("promote id=ID revision=a skip-step=true"), "skip-step takes the verb skip-step"},
 		{"a reason is no parameter", promoter, ask("promote id=ID revision=a reason=skip-step=true"), ""},
 		{"the form", promoter, ask("promote\tid=ID"), "is not of the form"},

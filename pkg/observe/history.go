@@ -6,7 +6,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/desired"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/workload"
@@ -22,9 +21,8 @@ import (
 func (r *Reader) readHistory(ctx context.Context, f *desired.Facts, from pass) error {
 	status, s := f.Canary.Status, &f.Snapshot
 	// The pass on the cache looks only where a way back still has to be begun: that alone could make it write.
-	returning := rollout.ReturningToPrevious(status)
-	needed := rollout.NeedsHistory(s.Plan, status) || status.Phase == v1beta1.PhasePromoting && rollout.ActionPending(*s)
-	if !needed || !f.Live && (!returning || s.Primary.Revision == status.Promoting) {
+	returning, revision := rollout.ReturningToPrevious(status), rollout.HistoryAskedFor(*s)
+	if revision == "" || !f.Live && (!returning || s.Primary.Revision == status.Promoting) {
 		return nil
 	}
 	// What cannot be returned to is a fact, told to whoever asked for it, and never an error: the promotion goes on.
@@ -42,11 +40,11 @@ func (r *Reader) readHistory(ctx context.Context, f *desired.Facts, from pass) e
 		s.NotKeptReason = "it is gone"
 		return nil
 	}
-	return readPreviousTemplate(ctx, r, f, h.NewHistory(), returning && s.Primary.Revision != status.Promoting && !f.Promotes())
+	return readPreviousTemplate(ctx, r, f, h.NewHistory(), revision, returning && s.Primary.Revision != status.Promoting && !f.Promotes())
 }
 
-// readPreviousTemplate looks for the promoted revision in the primary's history, for now or to be rendered.
-func readPreviousTemplate(ctx context.Context, r *Reader, f *desired.Facts, history workload.List, due bool) error {
+// readPreviousTemplate looks for a revision in the primary's history, for now or to be rendered.
+func readPreviousTemplate(ctx context.Context, r *Reader, f *desired.Facts, history workload.List, revision string, due bool) error {
 	// Live: it is asked for so seldom that a watch of every ReplicaSet of the cluster would be dear.
 	err := r.labelled(ctx, f.Primary, history)
 	if apierrors.IsForbidden(err) {
@@ -56,7 +54,7 @@ func readPreviousTemplate(ctx context.Context, r *Reader, f *desired.Facts, hist
 	if err != nil {
 		return fmt.Errorf("list history of %q: %w", f.Primary.GetName(), err)
 	}
-	previous, notKept, err := workload.PreviousTemplate(f.Kind, f.Primary, history, f.Canary.Status.LastPromotedSpec)
+	previous, notKept, err := workload.PreviousTemplate(f.Kind, f.Primary, history, revision)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,8 @@ func doingOf(t *transition, a action) (doing, string) {
 		return actRetry(t)
 	case v1beta1.ActionPause:
 		return actPause(t, a)
+	case v1beta1.ActionRollback:
+		return actRollback(t, a)
 	default:
 		return actResume(t)
 	}
@@ -218,7 +220,7 @@ func actAbort(t *transition) (doing, string) {
 func rollBackByPerson(t *transition, why string) {
 	t.warn(ReasonRolledBack, "Rolling back %s: %s", t.Names.canary(), why)
 	t.alert(v1beta1.SeverityWarn, "Rolling back: "+why)
-	t.cause = why
+	t.cause, t.aborted = why, true
 	endFailed(t)
 }
 

@@ -28,6 +28,7 @@ type action struct {
 	step     int // -1: any
 	skipStep bool
 	override bool // gates that are closed
+	run      int  // to roll back to; zero: the one before
 	reason   string
 }
 
@@ -90,8 +91,12 @@ func (a *action) set(key, value string) (err error) {
 		a.skipStep, err = flagOf(key, value, a.verb == v1beta1.ActionPromote)
 	case "override-gates":
 		a.override, err = flagOf(key, value, a.verb == v1beta1.ActionPromoteFull)
+	case "run":
+		if a.run, err = strconv.Atoi(value); err != nil || a.run < 1 || a.verb != v1beta1.ActionRollback {
+			err = fmt.Errorf("run=%s is not possible here", value)
+		}
 	default:
-		err = fmt.Errorf("%s is none of id, revision, step, skip-step, override-gates and reason", key)
+		err = fmt.Errorf("%s is none of id, revision, step, skip-step, override-gates, run and reason", key)
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
@@ -27,7 +28,7 @@ func TestParseAction(t *testing.T) {
 		"NoTime":    {text: "pause id=now", err: `id "now" is no time`},
 		"Century":   {text: "pause id=99999999999999999999", err: "is no time"},
 		"NotANum":   {text: "pause id=NaN", err: "is no time"},
-		"NoVerb":    {text: "fly id=1", err: `"fly" is none of promote, promote-full, override, abort, retry, pause, resume`},
+		"NoVerb":    {text: "fly id=1", err: `"fly" is none of promote, promote-full, override, abort, retry, pause, resume, rollback`},
 		"NoRev":     {text: "abort id=1", err: "it names no revision"},
 		"Twice":     {text: "abort id=1 revision=a revision=b", err: "revision is given twice"},
 		"Step":      {text: "abort id=1 revision=a step=x", err: `step "x" is not a number`},
@@ -37,6 +38,9 @@ func TestParseAction(t *testing.T) {
 		"Line":      {text: "promote id=1 revision=a reason=x\ny", err: "it is not of the form"},
 		"TwoSpaces": {text: "promote  id=1", err: "it is not of the form"},
 		"Long":      {text: "promote id=1 revision=a reason=" + strings.Repeat("x", 1024), err: "at most 1024 bytes"},
+		"Run":       {text: "rollback id=1 revision=a run=3", want: action{verb: "rollback", revision: "a", step: -1, run: 3}},
+		"RunOfWhat": {text: "abort id=1 revision=a run=3", err: "run=3 is not possible here"},
+		"RunZero":   {text: "rollback id=1 revision=a run=0", err: "run=0 is not possible here"},
 		"Parameter": {text: "abort id=1 revision=a reason=skip-step=true", want: action{verb: "abort", revision: "a", step: -1, reason: "skip-step=true"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,6 +119,16 @@ var situations = []struct {
 	{"Succeeded", func(s *Snapshot) {
 		s.Status = v1beta1.CanaryStatus{Phase: v1beta1.PhaseSucceeded, LastAppliedSpec: "r1-v2", LastPromotedSpec: "r1-v2"}
 		s.Primary.Revision = "r1-v2"
+	}},
+	{"Succeeded, after another", func(s *Snapshot) {
+		s.Status = v1beta1.CanaryStatus{Phase: v1beta1.PhaseSucceeded, LastAppliedSpec: "r1-v2", LastPromotedSpec: "r1-v2",
+			Run: &v1beta1.Run{Number: 2, Revision: "r1-v2", Outcome: v1beta1.RunPromoted, Finished: &metav1.Time{Time: noon}, From: &v1beta1.RunOrigin{Revision: "r1-v1"}}}
+		s.Primary.Revision, s.PreviousTemplateKept = "r1-v2", true
+	}},
+	{"Succeeded, after another, no history", func(s *Snapshot) {
+		s.Status = v1beta1.CanaryStatus{Phase: v1beta1.PhaseSucceeded, LastAppliedSpec: "r1-v2", LastPromotedSpec: "r1-v2",
+			History: []v1beta1.PastRun{{Number: 2, Revision: "r1-v2", Outcome: v1beta1.RunPromoted}, {Number: 1, Revision: "r1-v1", Outcome: v1beta1.RunPromoted}}}
+		s.Primary.Revision, s.NotKeptReason = "r1-v2", "its history does not hold it"
 	}},
 	{"Failed", func(s *Snapshot) {
 		s.Status = v1beta1.CanaryStatus{Phase: v1beta1.PhaseFailed, LastAppliedSpec: "r1-v2", LastPromotedSpec: "r1-v1"}

@@ -92,6 +92,8 @@ type Plan struct {
 	OnInconclusive v1beta1.InconclusivePolicy
 	OnFailure      v1beta1.FailurePolicy
 
+	History int // runs that are kept once they have ended
+
 	// Remarks are about what the spec asks for and does not get, or gets in another way.
 	Remarks []Remark
 }
@@ -203,6 +205,7 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 		Metrics:        a.Metrics,
 		OnInconclusive: a.OnInconclusive,
 		OnFailure:      a.OnFailure,
+		History:        historyOf(spec),
 	}
 	p.Swap, p.Autoscaled = p.Swap && !p.Ratio, spec.AutoscalerRef != nil
 	p.CanaryReady, p.PrimaryReady = readiness(a.CanaryReadyThreshold), readiness(a.PrimaryReadyThreshold)

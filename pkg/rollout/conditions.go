@@ -59,13 +59,23 @@ const (
 	WaitRefused Wait = "RequestRefused"
 )
 
+// ForPeople says that what is waited for is a person.
+func (w Wait) ForPeople() bool {
+	switch w {
+	case WaitStepPaused, WaitPromotionPaused, WaitHeld, WaitResume, WaitRolloutApproval, WaitTrafficIncreaseApproval, WaitPromotionApproval, WaitClarity:
+		return true
+	default:
+		return false
+	}
+}
+
 // enter moves to another phase and says so in the condition that people and scripts wait for.
 func (t *transition) enter(phase v1beta1.CanaryPhase) {
 	t.next.Phase = phase
 	t.next.Since = micro(t.Now)
 	// What the phase before was timed by is over; whoever needs a time sets it after this.
 	t.next.NextCheck, t.next.RollbackHooksAsked = nil, nil
-	t.next.RollbackHook, t.next.RollbackBy, t.next.RollbackImpossible = "", "", false
+	t.next.RollbackHook, t.next.RollbackBy, t.next.RollbackTo, t.next.RollbackImpossible = "", "", "", false
 	t.next.Cause = ""
 	if phase == v1beta1.PhaseFailed {
 		t.next.Cause = strings.TrimSuffix(t.cause, ".")
@@ -129,6 +139,8 @@ func (t *transition) failure() string {
 		text = "Promotion failed, primary not ready: %s keeps serving all traffic.%s Cause: %s."
 	case t.next.CanaryKept:
 		text = "Canary analysis failed, %s kept without traffic.%s Cause: %s."
+	case t.rolledBackByHook && t.Status.RollbackTo != "":
+		text = "Promotion rolled back, %s scaled to zero.%s Cause: %s."
 	case t.rolledBackByHook, failedBefore(t.Status, t.next.LastAppliedSpec) != nil: // the primary is whole
 	// The revision of the canary had passed: it is not what failed, although it could not stand in for the primary.
 	case t.Status.Phase == v1beta1.PhasePromoting || t.primaryIs.broken() && t.primaryIs != primaryRecovered:

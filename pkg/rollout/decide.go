@@ -30,6 +30,7 @@ type transition struct {
 	cause            string // of a failure
 	endedBy          string // what ended a rollout well that promoted nothing
 	rolledBackByHook bool   // it is one because a hook asked for it in the course of a promotion
+	aborted          bool   // it is one because a person wants it, or has left a pause alone
 }
 
 // outcome is one way a decision can go.
@@ -168,7 +169,8 @@ func (t *transition) conclude() Decision {
 	recordTargetTemplate(t)
 	recordImage(t)
 	recordReady(t)
-	t.next = storable(t.next, t.SchemaMissing)
+	recordRun(t)
+	t.next = fitted(storable(t.next, t.SchemaMissing))
 	if !recordOnly && moved(t.base, t.next) {
 		t.next.LastTransitionTime = metav1.NewTime(t.Now)
 	}

@@ -19,6 +19,7 @@ var guards = []guard{
 	canaryUnavailable,            // the canary answers requests and has no pods left: traffic first, reasons later
 	primaryMissing,               // the primary was deleted: it is made again where that is possible, or the canary serves everybody
 	schemaOutdated,               // what a rollout writes down would be lost: none begins
+	rollbackPrepared,             // a person has a promoted revision rolled back: before anything else is begun
 	superseded,                   // the target moved on: what was found about the old revision is void
 	failedRevisionBack,           // the target is at a revision that failed before: it is not tried again by itself
 	calledOff,                    // the target is back at what the primary runs: there is nothing left to roll out

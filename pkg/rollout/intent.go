@@ -36,6 +36,8 @@ func intentOf(p Plan, s v1beta1.CanaryStatus) Intent {
 	case v1beta1.PhasePromoting:
 		i := underWay(p, s)
 		i.Primary = s.Promoting
+		// After a promotion the target is stopped, and nobody is to meet it again.
+		i.Canary = i.Canary && !rollsBackWithoutTarget(p, s)
 		return i
 	case v1beta1.PhaseTerminating, v1beta1.PhaseTerminated:
 		return givingBack(p, s)

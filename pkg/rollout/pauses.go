@@ -57,6 +57,7 @@ func pauseAborts(t *transition) outcome {
 		return nil
 	}
 	return func(t *transition) {
+		t.aborted = true
 		rollBackKept(t, fmt.Sprintf("nobody promoted step %s of %s within %s", stepName(t), t.Names.target(), p.After))
 	}
 }

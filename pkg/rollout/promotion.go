@@ -17,6 +17,8 @@ func promote(t *transition) {
 // promoting brings traffic back once the primary runs the new revision at its old size.
 func promoting(t *transition) {
 	switch {
+	case rollbackPrepares(t.Status):
+		prepareRollback(t)
 	// A history that was cut off before the primary had returned.
 	case t.returning && t.primaryIs != primaryGiven && !t.PreviousTemplateKept:
 		continuePromotion(t)

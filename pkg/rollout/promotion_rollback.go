@@ -126,6 +126,9 @@ func rollbackCause(t *transition) string {
 	if !found {
 		hook = t.Status.RollbackHook
 	}
+	if t.Status.RollbackTo != "" {
+		return rolledBackTo(t, t.Status.RollbackTo, t.Status.RollbackBy)
+	}
 	if by := t.Status.RollbackBy; !found && by != "" {
 		return "aborted by " + by
 	}

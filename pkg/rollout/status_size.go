@@ -13,7 +13,7 @@ const (
 	mostStatus  = 64 << 10 // bytes of a status in JSON
 	mostMessage = 8 << 10  // bytes of a condition's message; there are seven conditions
 	// smallText is how many bytes of text no status of more than mostStatus has: JSON writes one byte as six at most.
-	smallText = 4 << 10
+	smallText = 8 << 10
 )
 
 // reductions are what is left out, in this order, until a status is small enough. What a step was judged by, and all that a
@@ -24,6 +24,12 @@ var reductions = []func(*v1beta1.CanaryStatus){
 	eachMeasurement(true, func(m *v1beta1.Measurement) { m.Query = "" }),
 	eachMeasurement(false, func(m *v1beta1.Measurement) { m.Query = "" }),
 	keepNewestMeasurements,
+	func(s *v1beta1.CanaryStatus) { s.History = s.History[:min(len(s.History), leastHistory)] },
+	func(s *v1beta1.CanaryStatus) {
+		if s.Run != nil {
+			s.Run.Track, s.Run.Actions = nil, nil
+		}
+	},
 	eachMeasurement(false, func(m *v1beta1.Measurement) { m.Limit = "" }),
 }
 
@@ -86,6 +92,7 @@ func textOf(s v1beta1.CanaryStatus) int {
 			n += len(name) + len(sum)
 		}
 	}
+	n += textOfRuns(s)
 	if s.Analysis == nil {
 		return n
 	}

@@ -34,14 +34,14 @@ func (a *history) drop() { clear(a.revisions) }
 // controller does: not before it is certain that something is due, but for a way back that is still to be begun.
 func (o *Operator) readHistory(v *view, live bool) {
 	begun := v.Primary.Revision == v.status.Promoting
-	needed := rollout.NeedsHistory(v.plan, v.status) || v.status.Phase == v1beta1.PhasePromoting && rollout.ActionPending(v.Snapshot)
-	if !needed || !live && (begun || !rollout.ReturningToPrevious(v.status)) {
+	revision := rollout.HistoryAskedFor(v.Snapshot)
+	if revision == "" || !live && (begun || !rollout.ReturningToPrevious(v.status)) {
 		return
 	}
 	if o.without != LiveTarget {
 		v.Primary = o.primaries.live()
 	}
-	v.PreviousTemplateKept = o.w.primary.exists && o.w.revisions[v.status.LastPromotedSpec]
+	v.PreviousTemplateKept = o.w.primary.exists && o.w.revisions[revision]
 	v.NotKeptReason = "its history does not hold it"
 }
 

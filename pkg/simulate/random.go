@@ -254,7 +254,7 @@ func (s *randomRun) loseTarget() {
 
 // act has a person ask for something, now and then of another revision.
 func (s *randomRun) act() {
-	wishes := []string{"promote", "promote", "promote skip-step=true", "promote-full", "override", "abort", "retry", "pause", "resume"}
+	wishes := []string{"promote", "promote", "promote skip-step=true", "promote-full", "override", "abort", "retry", "pause", "resume", "rollback"}
 	s.w.Act(wishes[s.rng.IntN(len(wishes))], []string{"anna", "ben"}[s.rng.IntN(2)])
 	if s.rng.IntN(8) == 0 {
 		s.w.Request(strings.Replace(s.w.requested.Text, "revision=", "revision=x", 1), "anna")

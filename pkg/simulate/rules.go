@@ -109,6 +109,7 @@ func (w *World) record(v view, d rollout.Decision, found []answer) {
 	checkHeld(w, v, next)
 	checkPrimaryReturned(w, v.status, next)
 	checkWantedSize(w, v, next)
+	checkRun(w, v.status, next)
 	stayed := next.Phase == v1beta1.PhaseTerminating && v.status.LastPromotedSpec == "" // users never left the target
 	// Else the weight becomes what the routes had been saying all along.
 	if inOurWords(v.status) && !stayed {

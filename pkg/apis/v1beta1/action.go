@@ -33,7 +33,9 @@ const (
 	ActionPause ActionVerb = "pause"
 	// ActionResume ends that.
 	ActionResume ActionVerb = "resume"
+	// ActionRollback has the primary return to what it ran before, after a promotion.
+	ActionRollback ActionVerb = "rollback"
 )
 
 // ActionVerbs are all of them.
-var ActionVerbs = []ActionVerb{ActionPromote, ActionPromoteFull, ActionOverride, ActionAbort, ActionRetry, ActionPause, ActionResume}
+var ActionVerbs = []ActionVerb{ActionPromote, ActionPromoteFull, ActionOverride, ActionAbort, ActionRetry, ActionPause, ActionResume, ActionRollback}

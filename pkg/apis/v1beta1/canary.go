@@ -116,6 +116,10 @@ type CanarySpec struct {
 	// +optional
 	RevertOnDeletion bool `json:"revertOnDeletion,omitempty"`
 
+	// What is kept of rollouts that have ended.
+	// +optional
+	History *CanaryHistory `json:"history,omitempty"`
+
 	// Stop all work on this Canary until it is set back. Traffic stays where it is. Left out, false.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`

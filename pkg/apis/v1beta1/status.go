@@ -128,6 +128,10 @@ type CanaryStatus struct {
 	// +optional
 	RollbackBy string `json:"rollbackBy,omitempty"`
 
+	// The revision that a person has the primary return to, after it was promoted.
+	// +optional
+	RollbackTo string `json:"rollbackTo,omitempty"`
+
 	// Whether a hook has asked for a rollback of the promotion that is under way, and there is nothing left to return to.
 	// +optional
 	RollbackImpossible bool `json:"rollbackImpossible,omitempty"`
@@ -209,6 +213,15 @@ type CanaryStatus struct {
 	// promotion.
 	// +optional
 	TargetSize *TargetSize `json:"targetSize,omitempty"`
+
+	// The rollout that is under way, or the last one.
+	// +optional
+	Run *Run `json:"run,omitempty"`
+
+	// The rollouts that have ended, the newest first: as many as spec.history.limit says.
+	// +listType=atomic
+	// +optional
+	History []PastRun `json:"history,omitempty"`
 
 	// What was made or taken over for this Canary, and is deleted or given back at rest once the spec no longer calls for it:
 	// autoscalers, the Services of the two sides, and routes.

@@ -25,7 +25,8 @@ const safetyLook = 3 * time.Minute
 type pass struct {
 	*desired.Facts
 	objects desired.Objects
-	after   time.Duration // when to look again; zero: an event will tell
+	cache   *kube.Snapshot // what there was of them at this look
+	after   time.Duration  // when to look again; zero: an event will tell
 	refused []*kube.RefusedError
 }
 

@@ -133,7 +133,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1beta1.Canary) (reconcil
 		return reconcile.Result{}, err
 	}
 	// Asked before due, to which a write that the cache lacks is work to do: it would read live for nothing.
-	if fresh, err := r.Applier.Fresh(ctx, p.objects.All()...); !fresh || err != nil {
+	if fresh, err := p.cache.Fresh(ctx, p.objects.All()...); !fresh || err != nil {
 		return reconcile.Result{RequeueAfter: retryStale}, err
 	}
 	due, err := r.due(ctx, p)
@@ -159,7 +159,7 @@ func (r *Reconciler) look(ctx context.Context, c *v1beta1.Canary, live *observe.
 	if err != nil {
 		return nil, err
 	}
-	p := &pass{Facts: f}
+	p := &pass{Facts: f, cache: r.Applier.Snapshot()}
 	if p.objects, err = r.renderer.Objects(f); err != nil {
 		if !observe.UserError(err) {
 			return p, err
@@ -174,7 +174,7 @@ func (r *Reconciler) look(ctx context.Context, c *v1beta1.Canary, live *observe.
 		f.Snapshot.Trouble = p.objects.Unroutable
 		return p, nil
 	}
-	if err := r.reader.Objects(ctx, f, p.objects.All()); err != nil {
+	if err := r.reader.Objects(ctx, f, p.cache, p.objects.All()); err != nil {
 		return p, err
 	}
 	if err := p.objects.Adopt(f); err != nil {
@@ -184,7 +184,7 @@ func (r *Reconciler) look(ctx context.Context, c *v1beta1.Canary, live *observe.
 		f.Refused = err
 		return p, nil
 	}
-	return p, r.reader.Routed(ctx, f, p.objects.Routes)
+	return p, r.reader.Routed(ctx, f, p.cache, p.objects.Routes)
 }
 
 // refresh reads the Canary live, unless nobody but this process can have stored its status since. Nil: it is gone.
@@ -213,7 +213,7 @@ func (r *Reconciler) advance(ctx context.Context, c *v1beta1.Canary, live *obser
 			return reconcile.Result{}, err
 		}
 		// Also after a pass of this call: the decision of the next one is about what the last one wrote.
-		fresh, err := r.Applier.Fresh(ctx, p.objects.All()...)
+		fresh, err := p.cache.Fresh(ctx, p.objects.All()...)
 		if err != nil || !fresh {
 			return reconcile.Result{RequeueAfter: retryStale}, err
 		}
@@ -282,7 +282,7 @@ func (r *Reconciler) convergeDue(ctx context.Context, p *pass) (bool, error) {
 		return handback.Unroutable(p.Facts) && p.Target != nil && workload.SizeOf(p.Target) == 0, nil
 	}
 	return r.follow(p, func(chains ...kube.Chain) (kube.Outcome, error) {
-		return r.Applier.PendingChains(ctx, p.Canary, chains...)
+		return p.cache.PendingChains(ctx, p.Canary, chains...)
 	}, func() (kube.Outcome, error) { return r.handback.PruneDue(ctx, p.Facts) })
 }
 

@@ -126,7 +126,7 @@ func TestAlreadyOwned(t *testing.T) {
 	require.ErrorAs(t, err, &taken)
 	require.Equal(t, `Canary "podinfo"`, taken.Controller)
 	require.EqualError(t, err, `Service "`+b.ns+`/podinfo" is controlled by Canary "podinfo"`)
-	_, err = b.Pending(t.Context(), other, b.service())
+	_, err = b.Snapshot().Pending(t.Context(), other, b.service())
 	require.ErrorAs(t, err, &taken)
 	_, err = b.Delete(t.Context(), other, get(b, &corev1.Service{}, "podinfo"))
 	require.ErrorAs(t, err, &taken, "nor is it deleted")

@@ -56,39 +56,11 @@ func (a *Applier) Apply(ctx context.Context, owner *v1beta1.Canary, objs ...runt
 	return changed, nil
 }
 
-// Pending says whether Apply would say changed, from the cache alone. What was refused a moment ago is a RefusedError here
-// too: it is not due yet.
-func (a *Applier) Pending(ctx context.Context, owner *v1beta1.Canary, objs ...runtime.ApplyConfiguration) (bool, error) {
-	for _, obj := range objs {
-		p, err := a.planFor(ctx, owner, obj)
-		if err != nil || p.action != actNone {
-			return err == nil, err
-		}
-	}
-	return false, nil
-}
-
-// Fresh says whether the cache has caught up with all that we have written to
-// the objects. It is silent about what others wrote.
-func (a *Applier) Fresh(ctx context.Context, objs ...runtime.ApplyConfiguration) (bool, error) {
-	for _, obj := range objs {
-		r, err := refOf(obj)
-		if err != nil {
-			return false, err
-		}
-		live, err := a.cached(ctx, r)
-		if err != nil || a.records.behind(r, live, a.Now()) {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
 // Forget drops what is remembered of a Canary's objects, for when it is gone.
 func (a *Applier) Forget(owner *v1beta1.Canary) { a.records.forget(owner.UID) }
 
 func (a *Applier) apply(ctx context.Context, owner *v1beta1.Canary, obj runtime.ApplyConfiguration) (bool, error) {
-	p, err := a.planFor(ctx, owner, obj)
+	p, err := a.planFor(owner, obj, func(r ref) (client.Object, error) { return a.cached(ctx, r) })
 	switch {
 	case err != nil:
 		return false, err

@@ -49,11 +49,6 @@ func (a *Applier) ApplyChains(ctx context.Context, owner *v1beta1.Canary, chains
 	return follow(chains, func(obj runtime.ApplyConfiguration) (bool, error) { return a.apply(ctx, owner, obj) })
 }
 
-// PendingChains says what ApplyChains would come to, from the cache alone and from what was refused a moment ago.
-func (a *Applier) PendingChains(ctx context.Context, owner *v1beta1.Canary, chains ...Chain) (Outcome, error) {
-	return follow(chains, func(obj runtime.ApplyConfiguration) (bool, error) { return a.Pending(ctx, owner, obj) })
-}
-
 func follow(chains []Chain, visit func(runtime.ApplyConfiguration) (bool, error)) (Outcome, error) {
 	var out Outcome
 	var failed []error

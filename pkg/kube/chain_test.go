@@ -42,7 +42,7 @@ func (b *bench) applyChains(chains ...kube.Chain) kube.Outcome {
 
 func (b *bench) pendingChains(chains ...kube.Chain) kube.Outcome {
 	b.t.Helper()
-	out, err := b.PendingChains(b.t.Context(), b.owner, chains...)
+	out, err := b.Snapshot().PendingChains(b.t.Context(), b.owner, chains...)
 	require.NoError(b.t, err)
 	return out
 }

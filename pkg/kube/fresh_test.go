@@ -63,10 +63,10 @@ func TestStaleCache(t *testing.T) {
 	changed, err := b.Apply(t.Context(), b.owner, wider)
 	require.NoError(t, err)
 	require.True(t, changed)
-	fresh, err := b.Fresh(t.Context(), wider)
+	fresh, err := b.Snapshot().Fresh(t.Context(), wider)
 	require.NoError(t, err)
 	require.False(t, fresh, "the cache does not show our write")
-	_, at, err := b.AppliedTimes(t.Context(), wider)
+	_, at, err := b.Snapshot().AppliedTimes(t.Context(), wider)
 	require.NoError(t, err)
 	require.True(t, at.IsZero(), "nor when it was")
 
@@ -75,14 +75,14 @@ func TestStaleCache(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, changed, "what was read is out of date")
 	require.Empty(t, b.made.Calls(), "but nothing is written a second time")
-	pending, err := b.Pending(t.Context(), b.owner, wider)
+	pending, err := b.Snapshot().Pending(t.Context(), b.owner, wider)
 	require.NoError(t, err)
 	require.True(t, pending)
 
 	thaw()
 	b.caughtUp(wider)
 	b.quiet("the cache has it now", wider)
-	_, at, err = b.AppliedTimes(t.Context(), wider)
+	_, at, err = b.Snapshot().AppliedTimes(t.Context(), wider)
 	require.NoError(t, err)
 	require.Equal(t, kube.AppliedAt(get(b, &corev1.Service{}, "podinfo")), at)
 }
@@ -92,7 +92,7 @@ func TestMissingFromCache(t *testing.T) {
 	now := time.Now()
 	b.Now = func() time.Time { return now }
 	svc := b.service()
-	_, err := b.Pending(t.Context(), b.owner, svc) // starts the watch
+	_, err := b.Snapshot().Pending(t.Context(), b.owner, svc) // starts the watch
 	require.NoError(t, err)
 	thaw := b.freeze()
 	defer thaw()
@@ -107,7 +107,7 @@ func TestMissingFromCache(t *testing.T) {
 	require.Empty(t, b.made.Calls(), "for a while that is the cache's fault")
 
 	now = now.Add(time.Minute)
-	fresh, err := b.Fresh(t.Context(), svc)
+	fresh, err := b.Snapshot().Fresh(t.Context(), svc)
 	require.NoError(t, err)
 	require.True(t, fresh, "after that the object must have been deleted, and nobody waits for it for ever")
 	require.NoError(t, b.user.Delete(t.Context(), get(b, &corev1.Service{}, "podinfo")))
@@ -155,7 +155,7 @@ func TestForget(t *testing.T) {
 	_, err := b.Apply(t.Context(), b.owner, svc)
 	require.NoError(t, err)
 	b.Forget(b.owner)
-	fresh, err := b.Fresh(t.Context(), svc)
+	fresh, err := b.Snapshot().Fresh(t.Context(), svc)
 	require.NoError(t, err)
 	require.True(t, fresh, "nothing is known of the objects of a Canary that is gone")
 }

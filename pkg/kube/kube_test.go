@@ -93,7 +93,7 @@ func (b *bench) apply(objs ...runtime.ApplyConfiguration) bool {
 func (b *bench) caughtUp(objs ...runtime.ApplyConfiguration) {
 	b.t.Helper()
 	require.Eventually(b.t, func() bool {
-		fresh, err := b.Fresh(b.t.Context(), objs...)
+		fresh, err := b.Snapshot().Fresh(b.t.Context(), objs...)
 		require.NoError(b.t, err)
 		return fresh
 	}, patience, tick, "the cache catches up with our writes")
@@ -103,7 +103,7 @@ func (b *bench) caughtUp(objs ...runtime.ApplyConfiguration) {
 func (b *bench) pends(objs ...runtime.ApplyConfiguration) {
 	b.t.Helper()
 	require.Eventually(b.t, func() bool {
-		pending, err := b.Pending(b.t.Context(), b.owner, objs...)
+		pending, err := b.Snapshot().Pending(b.t.Context(), b.owner, objs...)
 		require.NoError(b.t, err)
 		return pending
 	}, patience, tick, "what was changed by hand is noticed")
@@ -113,7 +113,7 @@ func (b *bench) pends(objs ...runtime.ApplyConfiguration) {
 func (b *bench) quiet(reason string, objs ...runtime.ApplyConfiguration) {
 	b.t.Helper()
 	b.made.Reset()
-	pending, err := b.Pending(b.t.Context(), b.owner, objs...)
+	pending, err := b.Snapshot().Pending(b.t.Context(), b.owner, objs...)
 	require.NoError(b.t, err)
 	require.False(b.t, pending, reason)
 	changed, err := b.Apply(b.t.Context(), b.owner, objs...)

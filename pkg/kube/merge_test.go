@@ -87,7 +87,7 @@ func TestMergeGoneMeanwhile(t *testing.T) {
 			d := b.daemons(nil)
 			thaw := b.freeze()
 			defer thaw()
-			pending, err := b.Pending(t.Context(), b.owner, stopped(b, "true"))
+			pending, err := b.Snapshot().Pending(t.Context(), b.owner, stopped(b, "true"))
 			require.NoError(t, err)
 			require.True(t, pending)
 			require.NoError(t, b.user.Delete(t.Context(), d))

@@ -137,7 +137,7 @@ func (x *bench) pending(b *testing.B, obj runtime.ApplyConfiguration, before fun
 	b.ReportAllocs()
 	for b.Loop() {
 		before()
-		if due, err := x.Pending(b.Context(), x.owner, obj); due || err != nil {
+		if due, err := x.Snapshot().Pending(b.Context(), x.owner, obj); due || err != nil {
 			b.Fatal(due, err)
 		}
 	}

@@ -126,7 +126,7 @@ func TestPartialOwnedIsNotOverwritten(t *testing.T) {
 
 	require.NoError(t, b.user.Delete(t.Context(), edited))
 	require.Eventually(t, func() bool {
-		_, err := b.Pending(t.Context(), b.owner, stale)
+		_, err := b.Snapshot().Pending(t.Context(), b.owner, stale)
 		return err != nil
 	}, patience, tick)
 	_, err = b.Apply(t.Context(), b.owner, stale)
@@ -139,7 +139,7 @@ func TestPartialOwnedAppliedTimes(t *testing.T) {
 	at := func() time.Time {
 		b.t.Helper()
 		b.watched(get(b, anyVirtualService(), "podinfo"))
-		_, at, err := b.AppliedTimes(t.Context(), virtualService(b, 0))
+		_, at, err := b.Snapshot().AppliedTimes(t.Context(), virtualService(b, 0))
 		require.NoError(t, err)
 		return at
 	}

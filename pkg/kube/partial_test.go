@@ -69,7 +69,7 @@ func TestPartialMissing(t *testing.T) {
 	_, err := b.Apply(t.Context(), b.owner, want)
 	require.ErrorIs(t, err, kube.ErrMissing)
 	require.ErrorContains(t, err, `Deployment "`+b.ns+`/podinfo"`, "the object is named")
-	_, err = b.Pending(t.Context(), b.owner, want)
+	_, err = b.Snapshot().Pending(t.Context(), b.owner, want)
 	require.ErrorIs(t, err, kube.ErrMissing)
 	require.Zero(t, b.made.Writes())
 }
@@ -84,7 +84,7 @@ func TestPartialGoneMeanwhile(t *testing.T) {
 	thaw := b.freeze()
 	defer thaw()
 	want := kube.Partial(corev1ac.Service("mine", b.ns).WithSpec(port))
-	pending, err := b.Pending(t.Context(), b.owner, want)
+	pending, err := b.Snapshot().Pending(t.Context(), b.owner, want)
 	require.NoError(t, err)
 	require.True(t, pending)
 

@@ -35,14 +35,14 @@ type plan struct {
 	drifted bool           // it was as desired once, by its hash, and is not now
 }
 
-// planFor decides what is to be done, in the order of what it costs to find out.
-func (a *Applier) planFor(ctx context.Context, owner *v1beta1.Canary, obj runtime.ApplyConfiguration) (*plan, error) {
+// planFor decides what is to be done, in the order of what it costs to find out. Cached reads what the cache holds.
+func (a *Applier) planFor(owner *v1beta1.Canary, obj runtime.ApplyConfiguration, cached func(ref) (client.Object, error)) (*plan, error) {
 	w, err := a.desiredFor(obj)
 	if err != nil {
 		return nil, err
 	}
 	p := &plan{desired: w}
-	if p.live, err = a.cached(ctx, w.ref); err != nil {
+	if p.live, err = cached(w.ref); err != nil {
 		return nil, err
 	}
 	switch {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,40 +25,6 @@ func prunable(kind schema.GroupVersionKind) bool {
 		return kind.Kind == "Service"
 	}
 	return true
-}
-
-// Made are those of the objects that are there, and were made by us for the owner: see v1beta1.CanaryStatus. Users are those
-// that were there before the owner and belong to nobody else: they are taken over. They may be the cache's own.
-func (a *Applier) Made(ctx context.Context, owner *v1beta1.Canary, objs ...runtime.ApplyConfiguration) (made []v1beta1.MadeObject, users map[v1beta1.MadeObject]client.Object, err error) {
-	for _, obj := range objs {
-		if _, fieldsOnly := obj.(partial); fieldsOnly {
-			continue
-		}
-		r, err := refOf(obj)
-		if err != nil {
-			return nil, nil, err
-		}
-		live, err := a.cached(ctx, r)
-		if err != nil {
-			return nil, nil, err
-		}
-		switch {
-		case live == nil:
-			continue
-		case madeFor(owner, r.kind, live):
-		case adoptable(owner, r.kind, live):
-			if users == nil {
-				users = map[v1beta1.MadeObject]client.Object{}
-			}
-			users[nameOf(r)] = live
-		default:
-			continue
-		}
-		if o := madeObject(r.kind, live); !slices.Contains(made, o) {
-			made = append(made, o)
-		}
-	}
-	return made, users, nil
 }
 
 // MadeBefore are all objects of some kinds that were made by us for the owner, for an owner that has no record of them. The

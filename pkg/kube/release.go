@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -13,27 +12,6 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
-
-// AppliedTimes are FirstAppliedAt and AppliedAt of the object as the cache has it: zero while it is
-// missing, not ours, or still without our last write. Of a PartialOwned object they are the beginning and the end of the
-// second that the server has noted.
-func (a *Applier) AppliedTimes(ctx context.Context, obj runtime.ApplyConfiguration) (first, last time.Time, err error) {
-	r, err := refOf(obj)
-	if err != nil {
-		return first, last, err
-	}
-	live, err := a.cached(ctx, r)
-	if err != nil || live == nil || a.records.behind(r, live, a.Now()) {
-		return first, last, err
-	}
-	if last = AppliedAt(live); !last.IsZero() {
-		return FirstAppliedAt(live), last, nil
-	}
-	if last = ownedSince(live); !last.IsZero() {
-		first = last.Add(-time.Second)
-	}
-	return first, last, nil
-}
 
 // Restore applies what an object of the user's should look like without us.
 // All else that we had set on it is given up, our annotation included. What has

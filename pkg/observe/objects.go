@@ -28,12 +28,12 @@ const mostObjects = 32
 // Nothing is deleted while a rollout is under way or about to begin, or where a part of what is called for could not be
 // rendered; and no routes of another provider than the present one, if nobody has named that: an API that was not served when
 // the operator started would take the routes of all Canaries away.
-func (r *Reader) Objects(ctx context.Context, f *desired.Facts, rendered []runtime.ApplyConfiguration) error {
+func (r *Reader) Objects(ctx context.Context, f *desired.Facts, cache *kube.Snapshot, rendered []runtime.ApplyConfiguration) error {
 	s := &f.Snapshot
 	if _, single := f.SelfVersioned(); single {
 		return nil
 	}
-	made, users, err := r.Applier.Made(ctx, f.Canary, rendered...)
+	made, users, err := cache.Made(ctx, f.Canary, rendered...)
 	if err != nil {
 		return err
 	}

@@ -2,14 +2,13 @@ package observe
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/desired"
+	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/router"
 )
 
@@ -20,11 +19,11 @@ import (
 //	its provider has something against it                    not routed, and Trouble says what
 //	the last change was less than Settle ago                 not routed, and Settles is when to look again
 //	else                                                     routed
-func (r *Reader) Routed(ctx context.Context, f *desired.Facts, routes []runtime.ApplyConfiguration) error {
+func (r *Reader) Routed(ctx context.Context, f *desired.Facts, cache *kube.Snapshot, routes []runtime.ApplyConfiguration) error {
 	f.Snapshot.Routed = true
 	var effective, last time.Time
 	for _, o := range routes {
-		first, at, err := r.Applier.AppliedTimes(ctx, o)
+		first, at, err := cache.AppliedTimes(ctx, o)
 		if err != nil {
 			return err
 		}
@@ -42,7 +41,7 @@ func (r *Reader) Routed(ctx context.Context, f *desired.Facts, routes []runtime.
 	}
 	f.Snapshot.Effective = effective
 	if p, ok := f.Router.(router.Prober); ok {
-		live, err := liveRoutes(ctx, r, routes)
+		live, err := liveRoutes(ctx, cache, routes)
 		if err != nil {
 			return err
 		}
@@ -59,22 +58,18 @@ func (r *Reader) Routed(ctx context.Context, f *desired.Facts, routes []runtime.
 	return nil
 }
 
-// liveRoutes reads the route objects of the provider as they are now. They are the cache's own and not to be
-// written to: copying them would cost as much as all else that is read.
-func liveRoutes(ctx context.Context, r *Reader, routes []runtime.ApplyConfiguration) ([]*unstructured.Unstructured, error) {
+// liveRoutes are the route objects of the provider as they are now, and the cache's own.
+func liveRoutes(ctx context.Context, cache *kube.Snapshot, routes []runtime.ApplyConfiguration) ([]*unstructured.Unstructured, error) {
 	var live []*unstructured.Unstructured
 	for _, o := range routes {
-		rendered, ok := o.(router.Object)
-		if !ok {
+		if _, ok := o.(router.Object); !ok {
 			continue // the apex Service is not the provider's
 		}
-		u := &unstructured.Unstructured{}
-		u.SetGroupVersionKind(rendered.GroupVersionKind())
-		err := r.Client.Get(ctx, client.ObjectKeyFromObject(rendered), u, client.UnsafeDisableDeepCopy)
-		if client.IgnoreNotFound(err) != nil {
-			return nil, fmt.Errorf("read %s %q: %w", u.GetKind(), rendered.GetName(), err)
+		obj, err := cache.Get(ctx, o)
+		if err != nil {
+			return nil, err
 		}
-		if err == nil {
+		if u, ok := obj.(*unstructured.Unstructured); ok {
 			live = append(live, u)
 		}
 	}

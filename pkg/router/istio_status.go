@@ -25,6 +25,9 @@ func (istio) Accepted(live []*unstructured.Unstructured) (ok bool, reason string
 
 // refusal says what keeps an object from being in effect; empty: nothing that is known of.
 func refusal(u *unstructured.Unstructured) string {
+	if given, _ := u.Object["status"].(map[string]any); len(given) == 0 {
+		return "" // as nearly always, in every look
+	}
 	status := statusOf(u)
 	// What was wrong before says nothing about this version, and istiod will speak again; -settle counts meanwhile.
 	if n := status.ObservedGeneration; n != 0 && n < u.GetGeneration() {
@@ -45,7 +48,7 @@ func refusal(u *unstructured.Unstructured) string {
 	return ""
 }
 
-// statusOf is empty where there is no status, and where it cannot be read: nothing is held back then.
+// statusOf is empty where the status cannot be read: nothing is held back then.
 func statusOf(u *unstructured.Unstructured) *meta.IstioStatus {
 	given, _, _ := unstructured.NestedMap(u.Object, "status") // a copy
 	messages, _ := given["validationMessages"].([]any)

@@ -116,7 +116,7 @@ e2e: $(if $(KUBECONFIG),,cluster-up cluster-images) ## Run the end-to-end tests 
 	$(WITH_KUBECTL) cd e2e && go test ./suite/... -run '$(RUN)' -count=1 -timeout 60m -v
 
 # Fuzz targets that read what tenants write, or what they are answered.
-FUZZ     := pkg/metric:FuzzAnswers pkg/metric:FuzzPathAsTheLibrary pkg/rollout:FuzzDecide pkg/router:FuzzRender pkg/template:FuzzAsTheLibrary pkg/sequential:FuzzStored
+FUZZ     := pkg/analysis:FuzzHookAnswers pkg/metric:FuzzAnswers pkg/metric:FuzzPathAsTheLibrary pkg/rollout:FuzzDecide pkg/router:FuzzRender pkg/template:FuzzAsTheLibrary pkg/sequential:FuzzStored
 FUZZTIME ?= 1h
 
 .PHONY: attack
@@ -125,7 +125,8 @@ attack: ## Try what a tenant could do to others, a line for each attempt; what n
 
 .PHONY: soak
 soak: ## Try all of that, each fuzz target for FUZZTIME=1h, and comparisons under steady traffic
-	SLUICE_KUBE_BINARY=$$(e2e/build/build kube); export SLUICE_KUBE_BINARY; cd e2e && go run ./cmd/attack -full
+	SLUICE_KUBE_BINARY=$$(e2e/build/build kube); export SLUICE_KUBE_BINARY; \
+	cd e2e && go run ./cmd/attack -full
 	for target in $(FUZZ); do go test ./$${target%%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10s; done
 	SOAK=1 $(MAKE) e2e RUN='TestE2E/Together/^(OnePointWorse|SlowTail|TwentyAlike)$$'
 

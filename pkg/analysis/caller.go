@@ -157,9 +157,9 @@ type answer struct {
 // read takes only the beginning of a body, whatever its length says: the answer is shown, not processed.
 func read(resp *http.Response) *answer {
 	// One byte more than the longest characters have tells whether there is more.
-	a := &answer{code: resp.StatusCode, status: resp.Status, said: oneLine(outbound.Start(resp.Body, utf8.UTFMax*maxSaid+1))}
+	a := &answer{code: resp.StatusCode, status: oneLine([]byte(resp.Status)), said: oneLine(outbound.Start(resp.Body, utf8.UTFMax*maxSaid+1))}
 	if to, err := resp.Location(); err == nil {
-		a.target = to.Host
+		a.target = oneLine([]byte(to.Host))
 	}
 	return a
 }
@@ -183,7 +183,7 @@ func result(last *answer, err error, host string, within time.Duration) error {
 	case last == nil && errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("no answer from %q within %s", host, within)
 	case last == nil:
-		return fmt.Errorf("calling %q: %w", host, outbound.Cause(err))
+		return fmt.Errorf("calling %q: %w", host, outbound.Short(outbound.Cause(err), maxMessage/2))
 	case last.code/100 == 3:
 		return fmt.Errorf("%s: redirects are not followed, this one leads to %q", last.status, last.target)
 	case last.said == "":

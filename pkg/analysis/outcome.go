@@ -77,7 +77,7 @@ func (o outcome) finding(secrets outbound.Secrets, at time.Time) rollout.Finding
 
 // line makes one line of several, also of a query.
 func line(text string) string {
-	return strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
+	return outbound.Line(text, len(text))
 }
 
 // bounded cuts a text off, at the end of a character.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 )
 
 const (
@@ -98,10 +99,16 @@ func Start(answer io.Reader, most int) []byte {
 	return text
 }
 
-// Line makes text fit for an event: valid, on one line, and of a number of bytes at most but for the mark that there is
-// more.
+// Line makes text fit for an event: valid, on one line, without what controls a terminal, and of a number of bytes at most but
+// for the mark that there is more.
 func Line(text string, most int) string {
 	line := strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
+	line = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, line)
 	if len(line) > most {
 		return strings.ToValidUTF8(line[:most], "") + cut
 	}

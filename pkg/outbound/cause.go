@@ -29,6 +29,9 @@ func Cause(err error) error {
 	return err
 }
 
+// Short is an error of one line that fits into an event, for one that may quote what a server has sent.
+func Short(err error, most int) error { return &failure{text: Line(err.Error(), most), err: err} }
+
 // failure is an error in other words. What is below it is seen by errors.Is and errors.As: a queue looks for the
 // operation that failed.
 type failure struct {

@@ -28,7 +28,7 @@ func Attacks() []Attack { return slices.Concat(onTheProcess(), onWorkers(), onAu
 func onTheProcess() []Attack {
 	return []Attack{
 		{1, "inputs that make the operator panic", []Tests{
-			{Package: "pkg/analysis", Names: "TestPanic|TestConditionFailsWhileItRuns"},
+			{Package: "pkg/analysis", Names: "TestPanic|TestConditionFailsWhileItRuns|FuzzHookAnswers"},
 			{Package: "pkg/metric", Names: "FuzzAnswers|FuzzPathAsTheLibrary"},
 			{Package: "pkg/rollout", Names: "FuzzDecide"},
 			{Package: "pkg/router", Names: "FuzzRender"},

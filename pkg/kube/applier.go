@@ -90,7 +90,7 @@ func (a *Applier) write(ctx context.Context, owner *v1beta1.Canary, p *plan) (bo
 			return true, nil
 		}
 	}
-	if p.update {
+	if p.update || p.versioned() {
 		if err = conflict(ctx, a.Live, p.ref, uidOf(p.live), resourceVersionOf(p.live), err); errors.Is(err, ErrStale) || apierrors.IsAlreadyExists(err) || p.live != nil && apierrors.IsNotFound(err) {
 			return true, nil
 		}

@@ -92,6 +92,9 @@ func (w *CanaryWriter) ForgetStatus(c *v1beta1.Canary) {
 	w.records.update(canaryRef(c), func(m *record) { m.stored = "" })
 }
 
+// ForgetStatuses takes it back for all Canaries: another replica may have stored them.
+func (w *CanaryWriter) ForgetStatuses() { w.records.forgetStored() }
+
 // StatusSeen says whether a cached Canary has the status that we stored last.
 func (w *CanaryWriter) StatusSeen(c *v1beta1.Canary) bool {
 	return !w.records.behind(canaryRef(c), c, w.Now())

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -196,12 +197,26 @@ func (p *plan) version() string {
 	return version
 }
 
+// noVersion is the version that an object is applied to which must not be there: none has it.
+const noVersion = "1"
+
+// versioned says that an apply counts for the object as the cache has it, and for no other: what leads requests must not be
+// put back by a process that was stopped for a while, and continued beside another one. Workloads are left out, since their
+// controllers write them all the time.
+func (p *plan) versioned() bool { return !p.partial && !p.update && p.kind.Group != "apps" }
+
 // body is what is sent. The user's own object is named by its UID as well: a
 // server-side apply would otherwise make it if it had gone in the meantime.
 func (p *plan) body(now time.Time) (map[string]any, error) {
 	body := runtime.DeepCopyJSON(p.want)
 	if p.partial {
 		return body, unstructured.SetNestedField(body, string(p.live.GetUID()), "metadata", "uid")
+	}
+	if p.versioned() {
+		version := cmp.Or(resourceVersionOf(p.live), noVersion)
+		if err := unstructured.SetNestedField(body, version, "metadata", "resourceVersion"); err != nil {
+			return nil, err
+		}
 	}
 	return body, setApplied(body, p.hash, p.live, now)
 }

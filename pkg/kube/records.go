@@ -109,6 +109,16 @@ func (m *records) forget(owner types.UID) {
 	maps.DeleteFunc(m.all, func(_ ref, k record) bool { return k.owner == owner })
 }
 
+// forgetStored drops who was the last to store statuses.
+func (m *records) forgetStored() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for r, k := range m.all {
+		k.stored = ""
+		m.all[r] = k
+	}
+}
+
 // newer says whether version a is newer than b. Versions that can't be compared
 // are taken for newer: the pass that asked ends and looks again.
 func newer(a, b string) bool {

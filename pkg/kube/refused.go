@@ -109,7 +109,7 @@ func (a *Applier) inPlace(p *plan) bool {
 // refuse makes a RefusedError of a failed write, and remembers it, if it is one.
 func (m *records) refuse(ctx context.Context, owner types.UID, r ref, e *RefusedError, of remembered, now time.Time) error {
 	// A call that was cut short says nothing about the server.
-	if ctx.Err() != nil || errors.Is(e.cause, ErrStale) {
+	if ctx.Err() != nil || errors.Is(e.cause, ErrStale) || errors.Is(e.cause, ErrNotLeading) {
 		return e.cause
 	}
 	if !m.lasts(owner, r, now) && !Rejected(e.cause) {

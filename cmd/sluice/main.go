@@ -57,44 +57,54 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	mgr, err := newManager(config, o)
+	var r *controller.Reconciler
+	term := newTerm()
+	mgr, err := newManager(connection(config, o, term, func() { r.LookAtAll() }), o)
 	if err != nil {
 		return fmt.Errorf("set up the manager: %w", err)
 	}
-	if err := assemble(mgr, o); err != nil {
+	if r, err = assemble(mgr, o); err != nil {
 		return err
 	}
 	log.Info("starting", "version", version, "provider", o.provider)
-	return mgr.Start(ctx)
+	if !o.leaderElection {
+		return mgr.Start(ctx)
+	}
+	r.Leads = term.Holds
+	elector, err := newElector(config, mgr, o, term, r)
+	if err != nil {
+		return err
+	}
+	return startElected(ctx, mgr, elector)
 }
 
 // assemble hangs the parts into the manager.
-func assemble(mgr manager.Manager, o *options) error {
+func assemble(mgr manager.Manager, o *options) (*controller.Reconciler, error) {
 	// The library's own error would not name the flag.
 	settle, err := time.ParseDuration(o.settle)
 	if err != nil {
-		return fmt.Errorf("-settle: %w", err)
+		return nil, fmt.Errorf("-settle: %w", err)
 	}
 	// Before all that follow: it fills in o.provider where no flag does, which telemetry and analyst read.
 	routers, err := newRouters(mgr, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// Into the registry that the manager serves, beside the library's own figures.
 	telemetry, err := announce.NewTelemetry(metrics.Registry, mgr.GetClient(), version, o.provider)
 	if err != nil {
-		return fmt.Errorf("register metrics: %w", err)
+		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	announcer, err := newAnnouncer(mgr, o, telemetry)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// Secrets are read live, each time: the cache holds none.
 	templates := &observe.Templates{Providers: mgr.GetClient(), Secrets: mgr.GetAPIReader(), Local: o.localRefs}
 	// It has the same templates as Validate below, so that what was permitted is what is read.
 	analyst, err := newAnalyst(mgr, o, telemetry, templates)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// Event hooks and those of a round are called alike, with the same credentials and limits.
 	announcer.Hooks = analyst
@@ -122,5 +132,5 @@ func assemble(mgr manager.Manager, o *options) error {
 		Namespace: o.namespace,
 	}
 	r.Use(mgr, time.Now)
-	return r.Setup(mgr, o.threads)
+	return r, r.Setup(mgr, o.threads)
 }

@@ -37,13 +37,6 @@ func newManager(config *rest.Config, o *options) (manager.Manager, error) {
 			BindAddress: fmt.Sprintf(":%d", o.securePort), SecureServing: true, FilterProvider: reviewed,
 		}
 	}
-	options.LeaderElection = o.leaderElection
-	options.LeaderElectionID = "flagger-leader-election" // shared, so that two operators of this API never work at once
-	options.LeaderElectionNamespace = o.leader()
-	// The next replica takes over at once. It is safe only because main ends right after Start does.
-	options.LeaderElectionReleaseOnCancel = true
-	// A killed operator is replaced within 15s; see docs/decisions/0005-shared-lease-name.md.
-	options.LeaseDuration, options.RenewDeadline, options.RetryPeriod = new(15*time.Second), new(10*time.Second), new(2*time.Second)
 	mgr, err := ctrl.NewManager(config, options)
 	if err != nil {
 		return nil, err

@@ -186,6 +186,15 @@ func (p *Pool) Forget(canary types.UID) {
 	p.drop(canary)
 }
 
+// ForgetAll does so for all Canaries.
+func (p *Pool) ForgetAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for canary := range p.rounds {
+		p.drop(canary)
+	}
+}
+
 // drop ends the round of a Canary, if there is one.
 func (p *Pool) drop(canary types.UID) {
 	r := p.rounds[canary]

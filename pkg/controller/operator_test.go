@@ -26,6 +26,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/analysis"
 	"github.com/sluice-cd/sluice/pkg/announce"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
 	"github.com/sluice-cd/sluice/pkg/notify"
 	"github.com/sluice-cd/sluice/pkg/observe"
@@ -167,7 +168,8 @@ func start(t *testing.T, ns string, tell clock, a Analyst, crash int, tune ...fu
 // launch runs the operator against a server.
 func (o *operator) launch(t *testing.T, cfg *rest.Config, ns string, tell clock, a Analyst, tune ...func(*Reconciler)) {
 	t.Helper()
-	o.manager = manage(t, o.Wrap(cfg), ns, o.beside)
+	cfg = kube.AwaitServer(o.Wrap(cfg), func() { o.reconcr.LookAtAll() })
+	o.manager = manage(t, cfg, ns, o.beside)
 	o.metrics = prometheus.NewRegistry()
 	o.reconcr = assemble(t, o.manager, tell, a, o.metrics)
 	o.reconcr.Namespace = ns

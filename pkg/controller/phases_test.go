@@ -81,7 +81,7 @@ func stages() map[string]stage {
 // finalise gets there with proxies that take a second to have their routes.
 func finalise(w *world) {
 	require.NoError(w, w.Create(w.Context(), w.canary()))
-	start(w.T, w.ns, w.clock, w.judge, 0, func(r *Reconciler) { r.Settle *= 20 })
+	w.start(func(r *Reconciler) { r.Settle *= 20 })
 	w.awaitPhase(v1beta1.PhaseInitialized)
 	w.setImage(imageTwo)
 	w.awaitPhase(v1beta1.PhaseFinalising)

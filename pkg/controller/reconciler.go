@@ -61,12 +61,15 @@ type Reconciler struct {
 	Spread bool
 	// Namespace is the only one that is watched; empty: all are.
 	Namespace string
+	// Leads says whether this replica works. One that does not keeps its caches filled. Nil: there is no other.
+	Leads func() bool
 
 	wired    sync.Once
 	reader   *observe.Reader
 	renderer *desired.Renderer
 	handback *handback.Handback
 	pool     *analysis.Pool
+	standby  standby
 }
 
 const (
@@ -98,6 +101,7 @@ func (r *Reconciler) wire() {
 		r.renderer = &desired.Renderer{Kinds: r.Kinds}
 		r.pool = analysis.NewPool(r.Analyst.Round)
 		r.pool.Spread = r.Spread
+		r.standby.all = make(chan struct{}, 1)
 		r.pool.Took = r.Announcer.Telemetry.RoundTook
 		r.handback = &handback.Handback{
 			Client: r.Client, Live: r.Live, Reader: r.reader, Applier: r.Applier, Canaries: r.Canaries, Kinds: r.Kinds,

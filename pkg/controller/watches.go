@@ -85,20 +85,24 @@ func (r *Reconciler) setup(mgr ctrl.Manager, workers int, between func(reconcile
 	return r.watchAround(mgr, built)
 }
 
-// answers has questions answered while the manager runs, and wakes a Canary when it has all of its answers.
+// answers has questions answered while the manager runs, and wakes a Canary when it has all of its answers. All are woken by
+// the same way.
 func (r *Reconciler) answers(mgr ctrl.Manager) (source.Source, error) {
 	events := make(chan event.GenericEvent)
-	r.pool.Wake = func(ctx context.Context, key types.NamespacedName) {
+	wake := func(ctx context.Context, key types.NamespacedName) {
 		c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
 		select {
 		case events <- event.GenericEvent{Object: c}:
 		case <-ctx.Done():
 		}
 	}
+	r.pool.Wake = wake
+	wakeAll := func(ctx context.Context) error { return r.wakeAll(ctx, wake) }
 	run := func(ctx context.Context) error {
 		return r.pool.Run(logr.NewContext(ctx, mgr.GetLogger().WithName("analysis")))
 	}
-	return source.Channel(events, &handler.EnqueueRequestForObject{}), mgr.Add(manager.RunnableFunc(run))
+	err := errors.Join(mgr.Add(manager.RunnableFunc(run)), mgr.Add(manager.RunnableFunc(wakeAll)))
+	return source.Channel(events, &handler.EnqueueRequestForObject{}), err
 }
 
 // backOff is when a pass that failed is made again. A canary may be failing meanwhile, so that it is never long.
@@ -187,7 +191,13 @@ type requests struct {
 // Reconcile brings the named Canary forward, or gives back what one that is gone still owes. An error that lasts is told
 // on the Canary.
 func (r *requests) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	if !r.leads() {
+		return r.standby.keep(req, r.leads), nil
+	}
 	result, err := r.reconcile(ctx, req)
+	if errors.Is(err, kube.ErrNotLeading) {
+		return r.standby.keep(req, r.leads), nil
+	}
 	r.tellFailure(ctx, req.NamespacedName, err)
 	return result, err
 }
@@ -231,7 +241,10 @@ func (r *requests) canaries() handler.EventHandler {
 			if c, ok := e.Object.(*v1beta1.Canary); ok {
 				// At once, whoever has the workers.
 				r.pool.Forget(c.UID)
-				r.handback.RememberDeleted(c.DeepCopy())
+				// Another replica gives it back, and nobody here would forget it again.
+				if r.leads() {
+					r.handback.RememberDeleted(c.DeepCopy())
+				}
 				for _, previous := range r.handback.PreviousOwner(ctx, c) {
 					q.Add(previous)
 				}

@@ -35,6 +35,8 @@ type world struct {
 	clock clock
 	judge *judge
 	pods  *kubetest.Workloads
+	// launch starts an operator in another way than start does; nil: in that way.
+	launch func(tune ...func(*Reconciler)) *operator
 }
 
 const (
@@ -123,7 +125,15 @@ func (w *world) canary(change ...func(*v1beta1.Canary)) *v1beta1.Canary {
 func (w *world) run(change ...func(*v1beta1.Canary)) *operator {
 	w.Helper()
 	require.NoError(w, w.Create(w.Context(), w.canary(change...)))
-	return start(w.T, w.ns, w.clock, w.judge, 0)
+	return w.start()
+}
+
+func (w *world) start(tune ...func(*Reconciler)) *operator {
+	w.Helper()
+	if w.launch != nil {
+		return w.launch(tune...)
+	}
+	return start(w.T, w.ns, w.clock, w.judge, 0, tune...)
 }
 
 // begin is run until the Canary is initialised, its target stopped and without pods: what a test changes of it next would

@@ -37,7 +37,7 @@ func install(ctx context.Context, c client.Client, root string) error {
 			return err
 		}
 	}
-	for _, dir := range []string{"base", "components/secrets"} {
+	for _, dir := range []string{"base/rights", "components/secrets"} {
 		if err := create(ctx, c, filepath.Join(root, "kustomize", dir, "rbac.yaml"), "ClusterRole"); err != nil {
 			return err
 		}

@@ -109,7 +109,7 @@ func TestTargetMayNotBeRead(t *testing.T) {
 func TestRightsOfManyTenants(t *testing.T) {
 	t.Parallel()
 	w := configured(t)
-	text, err := os.ReadFile("../../kustomize/base/rbac.yaml")
+	text, err := os.ReadFile("../../kustomize/base/rights/rbac.yaml")
 	require.NoError(t, err)
 	first, _, _ := strings.Cut(string(text), "---")
 	role := &rbacv1.ClusterRole{}

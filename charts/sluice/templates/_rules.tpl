@@ -65,7 +65,7 @@ knative:
 {{/* Rules that every provider needs. Objects are written by server-side apply, which takes create and patch, and
 deleted by the cluster together with the Canary that owns them. The operator deletes what a spec no longer calls for (Services of the
 two sides, autoscalers, routes), copies that have to follow their originals (budgets and configs), Jobs that wait for what never comes, and an Analysis of Keptn's that has answered. The definition of
-Canaries and Namespaces are in no namespace: an operator of one namespace does without them. */}}
+Canaries and Namespaces are in no namespace, and leases of other operators in others: an operator of one namespace does without them. */}}
 {{- define "sluice.rules" -}}
 - apiGroups: [flagger.app]
   resources: [canaries]
@@ -87,6 +87,10 @@ Canaries and Namespaces are in no namespace: an operator of one namespace does w
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [get, list, watch]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [flagger-leader-election]
+  verbs: [list]
 {{- end }}
 - apiGroups: [apps]
   resources: [deployments, daemonsets]

@@ -26,7 +26,7 @@ func TestKustomizeAgrees(t *testing.T) {
 		return objects
 	}
 	all := render(t, helm(t), "sluice", "meshProvider=kubernetes")
-	base, roles := read("rbac.yaml"), read("roles.yaml")
+	base, roles := read("rights", "rbac.yaml"), read("roles.yaml")
 	for name, from := range map[string][]client.Object{"sluice": base, "sluice-view": roles, "sluice-edit": roles, "sluice-act": roles} {
 		want, got := find[*rbacv1.ClusterRole](t, from, name), find[*rbacv1.ClusterRole](t, all, "test-"+name)
 		common := want.Rules
@@ -43,7 +43,7 @@ func TestKustomizeAgrees(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, rules(find[*rbacv1.Role](t, base, "sluice-leader").Rules), rules(find[*rbacv1.Role](t, all, "test-sluice-leader").Rules))
+	require.Equal(t, rules(find[*rbacv1.Role](t, read("leader.yaml"), "sluice-leader").Rules), rules(find[*rbacv1.Role](t, all, "test-sluice-leader").Rules))
 	want, got := find[*appsv1.Deployment](t, read("deployment.yaml"), "sluice"), find[*appsv1.Deployment](t, all, "test-sluice")
 	require.Equal(t, want.Spec.Template.Spec.SecurityContext, got.Spec.Template.Spec.SecurityContext)
 	one, other := want.Spec.Template.Spec.Containers[0], got.Spec.Template.Spec.Containers[0]
@@ -108,6 +108,74 @@ func TestOverlaysAgree(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, providers, 13)
+}
+
+// TestOverlaysApart applies two overlays one after the other: what the first one's operator may do stays as it is. Definitions
+// and the roles of users are those of all.
+func TestOverlaysApart(t *testing.T) {
+	shared := []string{"sluice-act", "sluice-edit", "sluice-view"}
+	owner := map[string]string{}
+	for _, name := range installations(t) {
+		for _, o := range kustomized(t, name) {
+			switch o.(type) {
+			case *rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding:
+			default:
+				continue
+			}
+			if slices.Contains(shared, o.GetName()) {
+				continue
+			}
+			id := o.GetObjectKind().GroupVersionKind().Kind + "/" + o.GetName()
+			require.Empty(t, owner[id], "%s is of the overlay %s as well", id, name)
+			owner[id] = name
+		}
+	}
+	require.Equal(t, "istio", owner["ClusterRoleBinding/sluice-istio"])
+	require.Equal(t, "gatewayapi", owner["ClusterRole/sluice-secrets-gatewayapi"])
+}
+
+// TestRoutesAdded holds kustomize/routes, which gives an operator that is there the rights for one more provider, to the overlays:
+// each has the rights of its provider's, and is what every installation adds up.
+func TestRoutesAdded(t *testing.T) {
+	dir, chart := filepath.Join(repository(t), "kustomize"), render(t, helm(t), "sluice", "meshProvider=istio")
+	seen := 0
+	for _, name := range installations(t) {
+		added, _ := overlay(t, filepath.Join(dir, name, "kustomization.yaml"))
+		text, err := os.ReadFile(filepath.Join(dir, "routes", name+".yaml"))
+		if len(added) == 0 {
+			require.ErrorIs(t, err, os.ErrNotExist, "%s needs no rights", name)
+			continue
+		}
+		seen++
+		require.NoError(t, err)
+		objects, err := Objects(text)
+		require.NoError(t, err)
+		role := find[*rbacv1.ClusterRole](t, objects, "sluice-routes-"+name)
+		require.ElementsMatch(t, rules(added), rules(role.Rules), name)
+		for _, by := range []*rbacv1.ClusterRole{
+			find[*rbacv1.ClusterRole](t, kustomized(t, name), "sluice-routes-of-"+name), find[*rbacv1.ClusterRole](t, chart, "test-sluice-routes"),
+		} {
+			require.Len(t, by.AggregationRule.ClusterRoleSelectors, 1)
+			require.Subset(t, role.Labels, by.AggregationRule.ClusterRoleSelectors[0].MatchLabels, "%s is not added to %s", role.Name, by.Name)
+			require.Nil(t, by.Rules, "to apply it again would take away what is added")
+		}
+	}
+	require.GreaterOrEqual(t, seen, 12)
+	find[*rbacv1.ClusterRoleBinding](t, chart, "test-sluice-routes")
+}
+
+// installations are the overlays of providers.
+func installations(t *testing.T) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(repository(t), "kustomize", "*", "rights", "kustomization.yaml"))
+	require.NoError(t, err)
+	for _, file := range files {
+		if name := filepath.Base(filepath.Dir(filepath.Dir(file))); name != "base" {
+			names = append(names, name)
+		}
+	}
+	require.GreaterOrEqual(t, len(names), 13)
+	return names
 }
 
 // overlay reads what a kustomization adds to the operator's rights and arguments.

@@ -13,9 +13,6 @@ import (
 	"github.com/sluice-cd/sluice/pkg/leader"
 )
 
-// leaseName is shared, so that two operators of this API never work at once: docs/decisions/0005-shared-lease-name.md.
-const leaseName = "flagger-leader-election"
-
 func newTerm() *leader.Term {
 	return &leader.Term{RenewDeadline: leader.Defaults().RenewDeadline, Now: time.Now}
 }
@@ -31,12 +28,12 @@ func connection(config *rest.Config, o *options, term *leader.Term, back func())
 
 // newElector opens and shuts a reconciler.
 func newElector(config *rest.Config, mgr manager.Manager, o *options, term *leader.Term, r *controller.Reconciler) (*leader.Elector, error) {
-	lock, err := leader.Lock(config, mgr, o.leader(), leaseName, leader.Defaults())
+	lock, err := leader.Lock(config, mgr, o.leader(), controller.LeaseName, leader.Defaults())
 	if err != nil {
 		return nil, err
 	}
 	return &leader.Elector{
-		Name: leaseName, Lock: lock, Times: leader.Defaults(), Term: term, Won: r.Lead, Lost: r.Retire, Log: mgr.GetLogger().WithName("leader"),
+		Name: controller.LeaseName, Lock: lock, Times: leader.Defaults(), Term: term, Won: r.Lead, Lost: r.Retire, Log: mgr.GetLogger().WithName("leader"),
 	}, nil
 }
 

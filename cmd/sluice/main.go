@@ -131,6 +131,9 @@ func assemble(mgr manager.Manager, o *options) (*controller.Reconciler, error) {
 		Tracking:  o.configTracking,
 		Namespace: o.namespace,
 	}
+	if r.Others, err = newOtherOperators(mgr, o, announcer, r.Leading); err != nil {
+		return nil, err
+	}
 	r.Use(mgr, time.Now)
 	return r, r.Setup(mgr, o.threads)
 }

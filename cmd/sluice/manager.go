@@ -1,8 +1,6 @@
 package main
 
 import (
-	"github.com/sluice-cd/sluice/pkg/controller"
-
 	"fmt"
 	"net/http"
 	"time"
@@ -12,6 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/sluice-cd/sluice/pkg/controller"
 )
 
 // newManager has one port for metrics and probes, as installations of this API have it.

@@ -24,6 +24,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/analysis"
 	"github.com/sluice-cd/sluice/pkg/announce"
+	"github.com/sluice-cd/sluice/pkg/controller"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/notify"
 	"github.com/sluice-cd/sluice/pkg/observe"
@@ -118,6 +119,20 @@ func newAnnouncer(mgr manager.Manager, o *options, t *announce.Telemetry) (*anno
 	// Last, and an error of the start: a channel that is misspelt here would lose the messages of all Canaries.
 	h.Default, err = o.notifier(h.Threads)
 	return h, err
+}
+
+// newOtherOperators looks for other operators where all namespaces are followed, else it is nil: the rights to one namespace show
+// no other's lease.
+func newOtherOperators(mgr manager.Manager, o *options, a *announce.Announcer, leads func() bool) (*controller.OtherOperators, error) {
+	if o.namespace != "" {
+		return nil, nil
+	}
+	others := controller.NewOtherOperators(mgr.GetClient(), mgr.GetAPIReader(), a.Events)
+	others.Leads = leads
+	if o.leaderElection {
+		others.Own = o.leader()
+	}
+	return others, mgr.Add(others)
 }
 
 // newQueue is a queue that works while the manager runs.

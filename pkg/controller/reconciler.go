@@ -63,6 +63,8 @@ type Reconciler struct {
 	Namespace string
 	// Leads says whether this replica works. One that does not keeps its caches filled. Nil: there is no other.
 	Leads func() bool
+	// Others tells of other operators; nil: nobody looks for them.
+	Others *OtherOperators
 
 	wired    sync.Once
 	reader   *observe.Reader

@@ -46,13 +46,15 @@ func (s *standby) take() []reconcile.Request {
 	return kept
 }
 
-func (r *Reconciler) leads() bool { return r.Leads == nil || r.Leads() }
+// Leading says whether this replica works.
+func (r *Reconciler) Leading() bool { return r.Leads == nil || r.Leads() }
 
 // Lead has this replica work from now on: all Canaries are looked at, and what came up before. Leads is true by then.
 func (r *Reconciler) Lead() {
 	// What is known of the cluster stays; another replica may have decided since.
 	r.Canaries.ForgetStatuses()
 	r.LookAtAll()
+	r.Others.Look()
 }
 
 // Retire breaks off what is under way: another replica asks those questions itself.
@@ -75,7 +77,7 @@ func (r *Reconciler) wakeAll(ctx context.Context, wake func(context.Context, typ
 			return nil
 		case <-r.standby.all:
 		}
-		if r.leads() {
+		if r.Leading() {
 			for _, req := range r.standby.take() {
 				wake(ctx, req.NamespacedName)
 			}

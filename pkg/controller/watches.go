@@ -191,12 +191,12 @@ type requests struct {
 // Reconcile brings the named Canary forward, or gives back what one that is gone still owes. An error that lasts is told
 // on the Canary.
 func (r *requests) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	if !r.leads() {
-		return r.standby.keep(req, r.leads), nil
+	if !r.Leading() {
+		return r.standby.keep(req, r.Leading), nil
 	}
 	result, err := r.reconcile(ctx, req)
 	if errors.Is(err, kube.ErrNotLeading) {
-		return r.standby.keep(req, r.leads), nil
+		return r.standby.keep(req, r.Leading), nil
 	}
 	r.tellFailure(ctx, req.NamespacedName, err)
 	return result, err
@@ -242,7 +242,7 @@ func (r *requests) canaries() handler.EventHandler {
 				// At once, whoever has the workers.
 				r.pool.Forget(c.UID)
 				// Another replica gives it back, and nobody here would forget it again.
-				if r.leads() {
+				if r.Leading() {
 					r.handback.RememberDeleted(c.DeepCopy())
 				}
 				for _, previous := range r.handback.PreviousOwner(ctx, c) {

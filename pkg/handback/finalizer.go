@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -57,7 +58,7 @@ func (h *Handback) Finalize(ctx context.Context, f *desired.Facts, o desired.Obj
 		return done, nil
 	}
 	if hasFinalizer(f.Canary) {
-		changed, err := h.beforeRelease(ctx, f)
+		changed, err := h.beforeRelease(ctx, f, o)
 		if changed || err != nil {
 			done.Changed = changed
 			err = done.Refuse(err)
@@ -83,7 +84,7 @@ func Held(f *desired.Facts, refused []*kube.RefusedError) bool {
 // obsolete is what is to be deleted. Routes that nobody else would delete are in use as long as a Canary is followed,
 // also on its way out.
 func obsolete(f *desired.Facts, o desired.Objects) []workload.Object {
-	if f.Canary.DeletionTimestamp.IsZero() || !finalizerWrong(f) {
+	if f.Canary.DeletionTimestamp.IsZero() || !finalizerWrong(f) || primaryLeft(f) {
 		return o.Delete
 	}
 	return append(append([]workload.Object{}, o.Delete...), f.ClusterScopedRoutes...)
@@ -119,11 +120,36 @@ func served(f *desired.Facts) bool {
 	return f.Canary.Status.Phase == "" || f.Target == nil && !f.TargetUnread || f.Snapshot.Target.Health == rollout.Available
 }
 
+// primaryLeft says that users stay with the primary, since the target cannot serve. Without a target nobody asked for users to stay.
+func primaryLeft(f *desired.Facts) bool {
+	return rollout.PrimaryLeft(f.Canary.Status) && f.Target != nil
+}
+
+// disown has all that was made for a Canary stay when that goes. The primary and what its pods need are not rendered from a target
+// that has another revision.
+func disown(ctx context.Context, h *Handback, f *desired.Facts, o desired.Objects) error {
+	all := o.All()
+	if f.Primary != nil {
+		all = append(all, workload.PrimaryReplicas(f.Primary, workload.SizeOf(f.Primary)))
+		for _, c := range workload.ConfigsOf(f.Kind.Summarize(f.Primary).Template) {
+			if c.Kind == "ConfigMap" {
+				all = append(all, corev1ac.ConfigMap(c.Name, f.Canary.Namespace))
+			} else {
+				all = append(all, corev1ac.Secret(c.Name, f.Canary.Namespace))
+			}
+		}
+	}
+	return kube.Disown(ctx, h.Applier, f.Canary, all...)
+}
+
 // beforeRelease is what is left to do for a Canary whose finalizer is about to go.
-func (h *Handback) beforeRelease(ctx context.Context, f *desired.Facts) (changed bool, err error) {
+func (h *Handback) beforeRelease(ctx context.Context, f *desired.Facts, o desired.Objects) (changed bool, err error) {
 	switch {
 	case f.Canary.DeletionTimestamp.IsZero():
 		return false, nil
+	case f.Canary.Spec.RevertOnDeletion && primaryLeft(f):
+		// Nothing is moved any more, and nothing goes with the Canary.
+		return false, disown(ctx, h, f, o)
 	case f.Canary.Spec.RevertOnDeletion:
 		// The target answers by now, or there is none: what is left is the user's own.
 		return h.giveBackRouting(ctx, f)

@@ -5,6 +5,7 @@
 //
 //	revertOnDeletion             the finalizer holds it until the machine is at Terminated: target up, routes and apex
 //	                             Service back, nothing lost
+//	… and its target is bad      held until that had its time; then all that was made stays, and nobody owns it
 //	… and its spec is refused    held until its target can answer: nobody can render the routes that it would take
 //	… its namespace goes too     released at once: nothing can be made there any more
 //	without                      gone at once; Release then does what can still be done for its target

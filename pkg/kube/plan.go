@@ -34,6 +34,7 @@ type plan struct {
 	hash    string         // of want
 	update  bool           // an apply would refuse it: see update.go
 	drifted bool           // it was as desired once, by its hash, and is not now
+	orphan  bool           // it was taken from its owner, who goes: it is not given back to it
 }
 
 // planFor decides what is to be done, in the order of what it costs to find out. Cached reads what the cache holds.
@@ -59,6 +60,7 @@ func (a *Applier) planFor(owner *v1beta1.Canary, obj runtime.ApplyConfiguration,
 		}
 		return p, a.notYet(p)
 	}
+	p.orphan = !owner.DeletionTimestamp.IsZero() && !ownedBy(p.live, owner)
 	if err := a.checkWritable(owner, p); err != nil || p.action == actWait || a.records.matches(w, p.live) {
 		return p, err
 	}
@@ -187,6 +189,10 @@ func (p *plan) decode() (err error) {
 	p.update = !p.partial && (repeatsKeys(p) || p.live != nil && strings.HasPrefix(appliedHash(p.live), updatedPrefix))
 	if p.update {
 		p.hash = updatedPrefix + p.hash
+	}
+	// After the hash, which stands for all that is rendered.
+	if meta, ok := p.want["metadata"].(map[string]any); ok && p.orphan {
+		delete(meta, "ownerReferences")
 	}
 	return nil
 }

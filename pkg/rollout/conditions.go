@@ -106,6 +106,9 @@ func (t *transition) promoted(phase v1beta1.CanaryPhase) (metav1.ConditionStatus
 	case v1beta1.PhaseTerminating:
 		return metav1.ConditionUnknown, fmt.Sprintf("Canary is being deleted, giving the %s back.", t.Names.Kind)
 	case v1beta1.PhaseTerminated:
+		if t.next.CanaryWeight < everything && t.targetIs != targetMissing {
+			return metav1.ConditionUnknown, "Canary is being deleted, its primary stays and serves."
+		}
 		return metav1.ConditionUnknown, fmt.Sprintf("Canary is being deleted, the %s serves again.", t.Names.Kind)
 	default:
 		return metav1.ConditionUnknown, fmt.Sprintf("New %s detected, starting initialization.", t.Names.Kind)

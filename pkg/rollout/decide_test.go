@@ -195,6 +195,9 @@ func TestPromotedCondition(t *testing.T) {
 		t.Run(string(phase), func(t *testing.T) {
 			made := newTransition(snap())
 			made.next.CanaryWeight = 0
+			if phase == v1beta1.PhaseTerminated {
+				made.next.CanaryWeight = everything
+			}
 			made.cause = "too many 500s"
 			made.enter(phase)
 			c := meta.FindStatusCondition(made.next.Conditions, v1beta1.ConditionPromoted)

@@ -3,7 +3,8 @@ package rollout
 import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 
 // A Canary that is deleted, and asked to revert, gives the target back before it goes: first the target
-// runs at the primary's size, then traffic moves to it, and only then may the primary be deleted.
+// runs at the primary's size, then traffic moves to it, and only then may the primary be deleted. A target that cannot serve
+// has as long as any canary: then the Canary goes, and what it made stays.
 
 // deleted starts that way back, from whatever phase the Canary was in.
 func deleted(t *transition) outcome {
@@ -38,6 +39,8 @@ func terminating(t *transition) {
 	switch {
 	case t.targetIs == targetMissing:
 		terminated(t)
+	case t.Status.CanaryWeight < everything && targetUnable(t):
+		leavePrimary(t)
 	case t.Status.CanaryWeight < everything && (t.Target.Health != Available || t.Target.Available < t.Target.AtMost(t.Status.PrimaryReplicas)):
 		awaitCanary(t)
 	// Make before break, as ever: the target is up, then it gets the traffic, and the primary goes last.
@@ -49,6 +52,34 @@ func terminating(t *transition) {
 	default:
 		terminated(t)
 	}
+}
+
+// targetUnable says that the target had its time and cannot serve, while the primary does.
+func targetUnable(t *transition) bool {
+	if t.Status.LastPromotedSpec == "" || t.Primary.Available == 0 {
+		return false
+	}
+	return t.Target.Health == Stuck || t.Target.Health != Available && t.overdue(later(t.waitBegan(), t.Target.Since))
+}
+
+// leavePrimary ends a deletion whose target cannot be given the users: they stay with the primary, which stays.
+func leavePrimary(t *transition) {
+	switch {
+	case t.Status.CanaryWeight > 0:
+		t.next.CanaryWeight = 0
+		t.setWaiting(WaitRoutes, t.untilSettled(), "Traffic is moving to %s.", t.Names.primary())
+	case !t.Routed:
+		awaitRoutes(t)
+	default:
+		t.warn(ReasonTerminating, "Target cannot serve, %s. %s keeps serving: it stays, with its Services and routes",
+			t.notReadyReason(t.Names.target(), t.Target), t.Names.primary())
+		terminated(t)
+	}
+}
+
+// PrimaryLeft says that a Canary which was deleted leaves users with its primary.
+func PrimaryLeft(s v1beta1.CanaryStatus) bool {
+	return s.Phase == v1beta1.PhaseTerminated && s.CanaryWeight < everything
 }
 
 func terminated(t *transition) {

@@ -124,7 +124,8 @@ func (w *World) record(v view, d rollout.Decision, found []answer) {
 	w.status = next
 	w.version++
 	swap(w, v.status, next)
-	if next.Phase == v1beta1.PhaseTerminated {
+	// A primary that users are left with belongs to nobody by then.
+	if next.Phase == v1beta1.PhaseTerminated && !(rollout.PrimaryLeft(next) && w.target.exists) {
 		w.collectGarbage()
 	}
 	w.statuses = append(w.statuses, next)

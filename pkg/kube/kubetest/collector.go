@@ -2,6 +2,7 @@ package kubetest
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,7 +20,7 @@ import (
 )
 
 // collector plays the garbage collector: what has owners, none of which exists
-// any more, is deleted. Deletions in the foreground are not played.
+// any more, is deleted; what an owner that goes leaves behind is taken from it. Deletions in the foreground are not played.
 type collector struct {
 	client client.Client
 	live   client.Reader
@@ -50,7 +51,12 @@ func Collector(t testing.TB, ns string, kinds ...schema.GroupVersionKind) {
 		informer, err := mgr.GetCache().GetInformer(t.Context(), partial(kind))
 		require.NoError(t, err, kind)
 		_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-			AddFunc:    func(any) { c.rouse() },
+			AddFunc: func(any) { c.rouse() },
+			UpdateFunc: func(_, o any) {
+				if m, ok := o.(metav1.Object); ok && orphans(m) {
+					c.rouse()
+				}
+			},
 			DeleteFunc: func(any) { c.rouse() },
 		})
 		require.NoError(t, err, kind)
@@ -103,11 +109,40 @@ func (c *collector) sweep(ctx context.Context) error {
 		known[obj.UID] = true
 	}
 	for i := range all {
+		if orphans(&all[i]) {
+			if err := c.orphan(ctx, &all[i], all); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range all {
 		if err := c.collect(ctx, &all[i], known); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// orphans says that an owner goes and leaves behind what it owns.
+func orphans(owner metav1.Object) bool {
+	return owner.GetDeletionTimestamp() != nil && slices.Contains(owner.GetFinalizers(), metav1.FinalizerOrphanDependents)
+}
+
+// orphan takes all from an owner, and lets it go then.
+func (c *collector) orphan(ctx context.Context, owner *metav1.PartialObjectMetadata, all []metav1.PartialObjectMetadata) error {
+	for i := range all {
+		before := all[i].DeepCopy()
+		all[i].OwnerReferences = slices.DeleteFunc(all[i].OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == owner.UID })
+		if len(all[i].OwnerReferences) == len(before.OwnerReferences) {
+			continue
+		}
+		if err := client.IgnoreNotFound(c.client.Patch(ctx, &all[i], client.MergeFrom(before))); err != nil {
+			return err
+		}
+	}
+	before := owner.DeepCopy()
+	owner.Finalizers = slices.DeleteFunc(owner.Finalizers, func(f string) bool { return f == metav1.FinalizerOrphanDependents })
+	return client.IgnoreNotFound(c.client.Patch(ctx, owner, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})))
 }
 
 func (c *collector) collect(ctx context.Context, obj *metav1.PartialObjectMetadata, known map[types.UID]bool) error {

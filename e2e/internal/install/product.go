@@ -2,7 +2,6 @@ package install
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -103,7 +102,7 @@ func (p Product) Tester(ctx context.Context) error {
 func (p Product) Alerts(ctx context.Context, address string) error {
 	return p.Apply(ctx, Manifest{
 		Path:  p.File("artifacts", "examples", "podinfo-alert.yaml"),
-		Edits: []Edit{{"address", base64.StdEncoding.EncodeToString([]byte(address))}},
+		Edits: []Edit{{"address", address}},
 	})
 }
 

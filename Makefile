@@ -113,7 +113,7 @@ cluster-images: build ## Build the images and put them into the cluster
 # With KUBECONFIG set the tests run on that cluster, as it is.
 .PHONY: e2e
 e2e: $(if $(KUBECONFIG),,cluster-up cluster-images) ## Run the end-to-end tests on a real cluster; RUN=pattern picks some
-	$(WITH_KUBECTL) cd e2e && go test ./suite/... -run '$(RUN)' -count=1 -timeout 60m -v
+	$(WITH_KUBECTL) cd e2e && go test ./suite/... -run '$(RUN)' -count=1 -timeout 80m -v
 
 # Fuzz targets that read what tenants write, or what they are answered.
 FUZZ     := pkg/analysis:FuzzHookAnswers pkg/metric:FuzzAnswers pkg/metric:FuzzPathAsTheLibrary pkg/rollout:FuzzDecide pkg/router:FuzzRender pkg/template:FuzzAsTheLibrary pkg/sequential:FuzzStored
@@ -124,11 +124,12 @@ attack: ## Try what a tenant could do to others, a line for each attempt; what n
 	cd e2e && go run ./cmd/attack
 
 .PHONY: soak
-soak: ## Try all of that, each fuzz target for FUZZTIME=1h, and comparisons under steady traffic
+soak: ## Try all of that, each fuzz target for FUZZTIME=1h, comparisons under steady traffic, and README's commands
 	SLUICE_KUBE_BINARY=$$(e2e/build/build kube); export SLUICE_KUBE_BINARY; \
 	cd e2e && go run ./cmd/attack -full
 	for target in $(FUZZ); do go test ./$${target%%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10s; done
 	SOAK=1 $(MAKE) e2e RUN='TestE2E/Together/^(OnePointWorse|SlowTail|TwentyAlike)$$'
+	SOAK=1 $(MAKE) e2e RUN='TestE2E/Pages/^README$$'
 
 .PHONY: bench
 bench: build ## Measure N rollouts at once; N=100

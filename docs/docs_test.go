@@ -158,3 +158,23 @@ func TestExamplesAreLinked(t *testing.T) {
 		require.True(t, slices.Contains(linked, name), name)
 	}
 }
+
+// TestVersions holds the versions that were tried to those that are built and tested with.
+func TestVersions(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs", "guides", "install.md"))
+	require.NoError(t, err)
+	for what, in := range map[string]struct{ file, pattern, form string }{
+		"Kubernetes":                  {"e2e/build/kube/go.mod", `k8s\.io/kubernetes v(\S+)`, "$1"},
+		"kubectl, with its kustomize": {"e2e/build/kubectl/go.mod", `k8s\.io/kubectl => k8s\.io/kubectl v0\.(\S+)`, "1.$1"},
+		"Helm":                        {"e2e/build/helm/go.mod", `helm\.sh/helm/v4 v(\S+)`, "$1"},
+		"Istio":                       {"e2e/build/istiod/go.mod", `istio\.io/istio v0\.0\.0-\d+-(\w+)`, "the commit $1 of its main branch; API "},
+		"Gateway API":                 {"go.mod", `sigs\.k8s\.io/gateway-api v(\S+)`, "$1"},
+	} {
+		text, err := os.ReadFile(filepath.Join(root, in.file))
+		require.NoError(t, err)
+		pattern := regexp.MustCompile(in.pattern)
+		found := pattern.FindString(string(text))
+		require.NotEmpty(t, found, in.file)
+		require.Contains(t, string(page), "\n| "+what+" | "+pattern.ReplaceAllString(found, in.form), "docs/guides/install.md has another version of %s", what)
+	}
+}

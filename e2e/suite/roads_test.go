@@ -51,6 +51,10 @@ func (w *world) gatewayAPI(ctx context.Context) error {
 	if _, err := w.Run(ctx, "wait", "--for=condition=Established", "--timeout=120s", "crd/gateways.gateway.networking.k8s.io", "crd/httproutes.gateway.networking.k8s.io"); err != nil {
 		return err
 	}
+	// The operator is that of the overlay for Istio.
+	if err := w.Apply(ctx, install.Manifest{Path: w.File("kustomize", "routes", "gatewayapi.yaml")}); err != nil {
+		return err
+	}
 	return w.Apply(ctx, install.Manifest{Path: w.File("e2e", "suite", "testdata", "gateway.yaml")})
 }
 

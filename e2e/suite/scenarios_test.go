@@ -39,6 +39,10 @@ func strategies() map[string]scenario {
 			reason: "From before there is a Canary until after it, through a promotion and a rollback, nobody is turned away.",
 			play:   lifetime,
 		},
+		"Uninstalled": {
+			reason: "Clients of the Service that Sluice made lose no request when the Canary goes, and then what it left behind.",
+			play:   uninstalled,
+		},
 		"StepWeights": {
 			reason: "The weights are those that were listed, in their order.",
 			play: rollout(`
@@ -225,5 +229,31 @@ func lifetime(s *scene) {
 	require.Equal(s.t, "shop", given.Labels["team"])
 	require.Empty(s.t, given.OwnerReferences, "the Service stays")
 	s.only(neighbours, "3.1.2", time.Now())
+	s.lossless(neighbours)
+}
+
+// uninstalled follows docs/operations/lifecycle.md, with neighbours who ask the apex Service all the while.
+func uninstalled(s *scene) {
+	s.begin(`
+  revertOnDeletion: true
+  analysis: {interval: 10s, threshold: 1, stepWeights: [50]}
+`)
+	s.settled()
+	neighbours := s.neighbours()
+	since := s.release("3.1.1")
+	s.reach("Succeeded", since)
+	s.settled()
+	s.kubectl("delete", "canary", "podinfo", "-n", s.namespace, "--cascade=orphan", "--timeout=120s")
+	given := &corev1.Service{}
+	s.get("podinfo", given)
+	require.Equal(s.t, map[string]string{"app": "podinfo"}, given.Spec.Selector)
+	require.Empty(s.t, given.OwnerReferences, "it must not go with the Canary")
+	s.runs("podinfo-primary", "3.1.1", 1)
+	s.kubectl("delete", "virtualservice", "podinfo", "-n", s.namespace)
+	time.Sleep(settling)
+	s.kubectl("delete", "service", "podinfo-canary", "podinfo-primary", "-n", s.namespace)
+	s.kubectl("delete", "deployment", "podinfo-primary", "-n", s.namespace)
+	s.kubectl("wait", "pods", "-l", "app=podinfo-primary", "-n", s.namespace, "--for=delete", "--timeout=120s")
+	s.only(neighbours, "3.1.1", time.Now())
 	s.lossless(neighbours)
 }

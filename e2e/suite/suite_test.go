@@ -6,6 +6,7 @@
 //	Scenarios      everything else that can happen to a rollout, each in a namespace of its own
 //	Operator       what happens to rollouts when it is the operator that fails
 //	Measurements   how long, how many requests, how much memory; printed, not judged
+//	Pages          the commands of README and tutorials, as they are printed
 //
 // It runs on the cluster of KUBECONFIG, or on the local one, which it starts if need be.
 package suite
@@ -49,4 +50,5 @@ func TestE2E(t *testing.T) {
 	})
 	t.Run("Operator", func(t *testing.T) { testOperator(t, w) })
 	t.Run("Measurements", func(t *testing.T) { testMeasurements(t, w) })
+	t.Run("Pages", func(t *testing.T) { testPages(t, w) })
 }

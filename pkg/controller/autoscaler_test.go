@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
@@ -307,6 +308,22 @@ func TestAutoscalerWithAMaximum(t *testing.T) {
 	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 	require.Zero(t, fights(), "it is not set to what its autoscaler takes away again")
 	require.Equal(t, "1 false", w.least())
+}
+
+// TestPrimaryMayHaveGrownUsersBack has users grow in number while all of them are with the canary.
+func TestPrimaryMayHaveGrownUsersBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.createAutoscaler()
+	w.begin(scaled, listed(&v1beta1.AnalysisPromotion{Bake: "24h"}, v1beta1.AnalysisStep{Weight: new(50)}))
+	w.setImage(imageTwo)
+	w.awaitWaiting(rollout.WaitBaking)
+	w.awaitAutoscalerBounds(2, 4, "as large as it was")
+	w.scales(3)
+	w.awaitAutoscalerBounds(3, 4, "as large as the canary")
+	w.scales(9)
+	w.awaitAutoscalerBounds(4, 4, "up to its maximum")
+	w.await("no more is waited for", func() bool { return w.status().PrimaryReplicas == 4 })
 }
 
 // TestScaledObjectIsLed is the same of KEDA's, which may have no minimum and an idle size.

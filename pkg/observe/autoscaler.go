@@ -31,10 +31,10 @@ func (r *Reader) readAutoscaler(ctx context.Context, f *desired.Facts, _ pass) (
 	}
 	s := &f.Snapshot
 	most, byOther := workload.LimitOf(f.Autoscaler, f.Intent.TargetMinimum, s.Target.Available)
-	s.Target.Most = most
+	s.Target.Most, s.Primary.Most = most, workload.PrimaryLimit(f.Autoscaler, f.Canary)
 	f.Intent = f.Intent.Within(s.Target)
 	ref := f.Canary.Spec.AutoscalerRef
-	switch size := workload.PrimaryLimit(f.Autoscaler, f.Canary); {
+	switch size := s.Primary.Most; {
 	case byOther && f.Intent.Canary:
 		s.Plan.Remarks = append(s.Plan.Remarks, rollout.Remark{
 			Reason: rollout.ReasonStrategyAdjusted,

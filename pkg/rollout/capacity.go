@@ -42,19 +42,30 @@ func (f *facts) primaryTooSmall() bool {
 	return f.Primary.Available < had && !f.overdue(f.since())
 }
 
-// primaryGrown notices a primary that became larger since the rollout began: the canary needs pods for its share of that.
-// One that became smaller is not followed: what it had is what it needs when its users come back.
+// primaryGrown notices a primary that became larger since the rollout began, so that the canary needs pods for its share of
+// that, or that would have to be larger for its users to come back. One that became smaller is not followed: what it had is what
+// it needs then.
 func primaryGrown(t *transition) outcome {
+	needed := max(t.Primary.Replicas, sizeForUsersBack(&t.facts))
 	switch {
-	case t.Primary.Replicas <= t.Status.PrimaryReplicas, t.Status.Phase == v1beta1.PhaseFinalising: // users have left the canary
+	case needed <= t.Status.PrimaryReplicas, t.Status.Phase == v1beta1.PhaseFinalising: // users have left the canary
 		return nil
 	case t.Status.Phase.UnderWay(), t.Status.Phase == v1beta1.PhaseTerminating:
-		return followPrimarySize
+		return func(t *transition) { t.next.PrimaryReplicas = needed }
 	}
 	return nil
 }
 
-func followPrimarySize(t *transition) { t.next.PrimaryReplicas = t.Primary.Replicas }
+// sizeForUsersBack is how many pods the primary needs for users who have grown in number while most of them were with the
+// canary: its own autoscaler sees nothing of them. Zero: its size tells by itself.
+func sizeForUsersBack(f *facts) int32 {
+	s := f.Status
+	moved := s.CanaryWeight > everything/2 && !s.Matched && (s.Phase.Analysing() || s.Phase == v1beta1.PhasePromoting)
+	if !moved || !f.Plan.Autoscaled || f.Primary.Most == 0 {
+		return 0
+	}
+	return f.Primary.AtMost(f.Target.Replicas)
+}
 
 // releasePrimarySize lets the primary's autoscaler go below the size it had, once all traffic has come back to it.
 func releasePrimarySize(t *transition) {

@@ -70,6 +70,9 @@ func (c *caller) call(ctx context.Context, h v1beta1.CanaryWebhook, within time.
 	if resp != nil {
 		resp.Body.Close()
 	}
+	if h.Moment() == v1beta1.StepHook && last != nil && last.code == http.StatusAccepted {
+		return &notDoneError{last.String()}
+	}
 	return result(last, err, req.URL.Host, within)
 }
 
@@ -186,8 +189,19 @@ func result(last *answer, err error, host string, within time.Duration) error {
 		return fmt.Errorf("calling %q: %w", host, outbound.Short(outbound.Cause(err), maxMessage/2))
 	case last.code/100 == 3:
 		return fmt.Errorf("%s: redirects are not followed, this one leads to %q", last.status, last.target)
-	case last.said == "":
-		return errors.New(last.status)
 	}
-	return fmt.Errorf("%s: %s", last.status, last.said)
+	return errors.New(last.String())
 }
+
+// String is one line for people.
+func (a answer) String() string {
+	if a.said == "" {
+		return a.status
+	}
+	return a.status + ": " + a.said
+}
+
+// notDoneError is what the webhook of a step answers by 202: it has neither agreed nor refused yet.
+type notDoneError struct{ said string }
+
+func (e *notDoneError) Error() string { return e.said }

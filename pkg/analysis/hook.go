@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -15,10 +16,16 @@ import (
 
 // File hook.go has what webhooks are sent and what people are told of them; caller.go has the call itself.
 
-// hook asks one webhook. A rollback hook that agrees has passed as well: what that means is the rollout's affair.
+// hook asks one webhook. A rollback hook that agrees has passed as well: what that means is the rollout's affair. That of a step
+// may be waited for.
 func (a *Analyst) hook(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWebhook) rollout.Finding {
 	f := rollout.Finding{Verdict: v1beta1.Passed}
-	if err := a.ask(ctx, c, h); err != nil {
+	err, later := a.ask(ctx, c, h), (*notDoneError)(nil)
+	switch {
+	case errors.As(err, &later):
+		f.Verdict = v1beta1.Waiting
+		f.Message = bounded(later.said, maxMessage)
+	case err != nil:
 		f.Verdict = v1beta1.Failed
 		f.Message = bounded(fmt.Sprintf(refusals[h.Moment()], c.Name, c.Namespace, h.Name)+err.Error(), maxMessage)
 	}
@@ -33,6 +40,7 @@ var refusals = map[v1beta1.HookType]string{
 	v1beta1.RolloutHook:                "Halt %s.%s advancement external check %s failed ",
 	v1beta1.ConfirmTrafficIncreaseHook: "Halt %s.%s advancement waiting for traffic increase approval %s: ",
 	v1beta1.ConfirmPromotionHook:       "Halt %s.%s advancement waiting for promotion approval %s: ",
+	v1beta1.StepHook:                   "Halt %s.%s advancement webhook of step %s failed ",
 	v1beta1.RollbackHook:               "Rollback of %s.%s not asked for by hook %s: ",
 }
 
@@ -45,7 +53,7 @@ func (a *Analyst) ask(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryWe
 // its promotion.
 func phase(c *v1beta1.Canary, moment v1beta1.HookType) v1beta1.CanaryPhase {
 	switch moment {
-	case v1beta1.PreRolloutHook, v1beta1.RolloutHook, v1beta1.ConfirmTrafficIncreaseHook, v1beta1.ConfirmPromotionHook:
+	case v1beta1.PreRolloutHook, v1beta1.RolloutHook, v1beta1.ConfirmTrafficIncreaseHook, v1beta1.ConfirmPromotionHook, v1beta1.StepHook:
 		return v1beta1.PhaseProgressing
 	default:
 		return c.Status.Phase
@@ -72,6 +80,10 @@ func (a *Analyst) call(ctx context.Context, c *v1beta1.Canary, h v1beta1.CanaryW
 	defer func() {
 		if broken := panicked(ctx, recover()); broken != nil {
 			err = broken
+		}
+		if later := (*notDoneError)(nil); errors.As(err, &later) {
+			err = &notDoneError{secrets.Hide(later.said)}
+			return
 		}
 		err = secrets.HideError(err)
 	}()

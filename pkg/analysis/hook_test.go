@@ -49,6 +49,51 @@ func TestHookAnswers(t *testing.T) {
 	}
 }
 
+// A step waits for its webhook; to all others the same answer is an agreement.
+func TestStepWebhookAnswers(t *testing.T) {
+	cases := map[string]struct {
+		reason  string
+		answer  http.HandlerFunc
+		want    v1beta1.Verdict
+		message string
+	}{
+		"Done":      {reason: "200 agrees.", answer: saying(200, "fine"), want: v1beta1.Passed},
+		"NoContent": {reason: "Every other 2xx does.", answer: saying(204, ""), want: v1beta1.Passed},
+		"Accepted":  {reason: "202 has only begun, and says how far it is.", answer: saying(202, "3 of 7, by t0ken"), want: v1beta1.Waiting, message: "202 Accepted: 3 of 7, by "},
+		"Silent":    {reason: "It need not say anything.", answer: saying(202, ""), want: v1beta1.Waiting, message: "202 Accepted"},
+		"Failed": {reason: "All else is a failed check.", answer: saying(500, "checkout is broken"), want: v1beta1.Failed,
+			message: "Halt podinfo.test advancement webhook of step smoke failed 500 Internal Server Error: checkout is broken"},
+		"Moved": {reason: "Redirects are none.", answer: redirect("https://elsewhere.example/"), want: v1beta1.Failed, message: "redirects are not followed"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			h := v1beta1.StepWebhook{URL: serve(t, tc.answer), Headers: map[string]string{"Authorization": "t0ken"}}.Called("smoke")
+			f := impatient("").hook(t.Context(), podinfo(), h)
+			require.Equal(t, tc.want, f.Verdict, tc.reason)
+			require.Contains(t, f.Message, tc.message, tc.reason)
+			require.NotContains(t, f.Message, "t0ken", "What it was sent is not shown.")
+		})
+	}
+	h := v1beta1.CanaryWebhook{Name: "x", URL: serve(t, saying(202, ""))}
+	require.Equal(t, v1beta1.Passed, impatient("").hook(t.Context(), podinfo(), h).Verdict, "The load tester answers so.")
+}
+
+// What a webhook of a step is sent is what the others are.
+func TestStepWebhookPayload(t *testing.T) {
+	var header http.Header
+	var got map[string]any
+	url := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		header = r.Header
+		text, _ := io.ReadAll(r.Body)
+		_ = json.Unmarshal(text, &got)
+	})
+	h := v1beta1.StepWebhook{URL: url, Headers: map[string]string{"X-Team": "payments"}, Metadata: map[string]string{"suite": "checkout"}}
+	require.Equal(t, v1beta1.Passed, New("", "istio").hook(t.Context(), podinfo(), h.Called("smoke")).Verdict)
+	require.Equal(t, "payments", header.Get("X-Team"))
+	require.Equal(t, map[string]any{"name": "podinfo", "namespace": "test", "phase": "Progressing", "checksum": checksum(podinfo().Status),
+		"metadata": map[string]any{"suite": "checkout"}}, got)
+}
+
 func TestHooksAreQuotedInPart(t *testing.T) {
 	for name, text := range map[string]string{"Letters": "a", "Accents": "é", "Longest": "🐢"} {
 		t.Run(name, func(t *testing.T) {

@@ -35,9 +35,24 @@ func Validate(c *v1beta1.Canary, meter string) error {
 		}
 	}
 	for i, h := range spec.Analysis.Webhooks {
-		if _, err := (outbound.Trust{CA: h.CABundle}).Config(); err != nil {
-			return invalid(fmt.Sprintf("spec.analysis.webhooks[%d].caBundle", i), err.Error())
+		if err := validateBundle(fmt.Sprintf("spec.analysis.webhooks[%d]", i), h.CABundle); err != nil {
+			return err
 		}
+	}
+	for i, s := range spec.Analysis.Steps {
+		if s.Webhook == nil {
+			continue
+		}
+		if err := validateBundle(fmt.Sprintf("spec.analysis.steps[%d].webhook", i), s.Webhook.CABundle); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validateBundle(field string, bundle []byte) error {
+	if _, err := (outbound.Trust{CA: bundle}).Config(); err != nil {
+		return invalid(field+".caBundle", err.Error())
 	}
 	return nil
 }

@@ -11,17 +11,18 @@ import (
 // roundRules are what a round of checks can lead to short of the next step, in this order; the first that finds something
 // decides.
 var roundRules = []guard{
-	rollbackRequested, // somebody wants the old revision back: nothing else counts
-	failing,           // a check failed
-	pending,           // a value is not there yet
-	inconclusive,      // a value says neither
-	gathering,         // a comparison needs more requests
-	unproven,          // a metric has not passed often enough in a row
-	lasting,           // the step lasts longer
-	paused,            // it has, and waits for a person or a time
-	gateClosed,        // everything is well, and somebody has to agree first
-	held,              // a person holds the rollout
-	heldByRefusal,     // the next step would build on what could not be made so
+	rollbackRequested,  // somebody wants the old revision back: nothing else counts
+	failing,            // a check failed
+	stepWebhookPending, // the step's webhook is not done yet
+	pending,            // a value is not there yet
+	inconclusive,       // a value says neither
+	gathering,          // a comparison needs more requests
+	unproven,           // a metric has not passed often enough in a row
+	lasting,            // the step lasts longer
+	paused,             // it has, and waits for a person or a time
+	gateClosed,         // everything is well, and somebody has to agree first
+	held,               // a person holds the rollout
+	heldByRefusal,      // the next step would build on what could not be made so
 }
 
 // judge concludes a round.
@@ -29,6 +30,7 @@ func judge(t *transition) {
 	t.next.NotReadySince = nil
 	// First, for limits are about what has been counted with this round.
 	recordMeasurements(t)
+	recordStepWebhook(t)
 	// Before the gates: what agreed is not asked again while one of them is closed.
 	if len(t.failures()) == 0 && rollbackRequested(t) == nil {
 		tellAnalysisStarted(t)
@@ -59,13 +61,18 @@ func judge(t *transition) {
 // are no failures, and a dry run decides nothing.
 func (t *transition) failures() []answered { return t.metric(v1beta1.Failed) }
 
-// metric returns the answers of checks with a verdict. A hook knows two of them only.
+// metric returns the answers of checks with a verdict. Hooks know two of them only, and that of a step what stepWebhookPending
+// looks at.
 func (t *transition) metric(verdict v1beta1.Verdict) []answered {
 	var all []answered
 	for _, f := range t.found {
 		switch f.moment() {
 		case v1beta1.PreRolloutHook, v1beta1.RolloutHook:
 			if f.Verdict != v1beta1.Passed && verdict == v1beta1.Failed {
+				all = append(all, f)
+			}
+		case v1beta1.StepHook:
+			if f.Verdict == v1beta1.Failed && verdict == v1beta1.Failed {
 				all = append(all, f)
 			}
 		case "":

@@ -65,7 +65,7 @@ func recountInterval(f *facts) {
 	}
 	due := s.NextCheck.Add(f.Plan.Interval - counted.Length.Duration)
 	switch f.waiting() {
-	case WaitRolloutApproval, WaitTrafficIncreaseApproval, WaitPromotionApproval, WaitValue, WaitClarity, WaitProof, WaitEvidence:
+	case WaitRolloutApproval, WaitTrafficIncreaseApproval, WaitPromotionApproval, WaitValue, WaitClarity, WaitProof, WaitEvidence, WaitWebhook:
 		due = f.Now
 	default: // a step, a step back, or what failed: it has the whole interval
 	}

@@ -74,7 +74,7 @@ type Plan struct {
 	Autoscaled bool
 	// PrimaryStops says that the primary has no pods while it is updated.
 	PrimaryStops bool
-	Preview      bool // some requests go to the canary at every weight
+	Preview      bool // some requests go to the canary at every weight, where the steps do not say so one by one
 	Matched      bool // only requests that fit analysis.match meet the canary; weights are of those
 
 	// Affinity keeps users on the side they have met; nil: every request is decided anew.
@@ -122,7 +122,14 @@ type Step struct {
 	Metrics  []string           // that judge it; nil: all
 	Gates    []v1beta1.HookType // whose hooks have to agree at its end
 	Bake     bool               // the canary is rolled back as soon as a pod of it fails
-	Event    string             // what people are told when it is taken, with a %s for the Canary
+
+	// Preview says that some requests go to the canary at any weight in between, and PreviewOf by the matches of which step, counted
+	// from one; zero: by those of the analysis.
+	Preview   bool
+	PreviewOf int
+
+	Webhook *v1beta1.CanaryWebhook // that has to agree; nil: none
+	Event   string                 // what people are told when it is taken, with a %s for the Canary
 }
 
 // Until is how long a step lasts at least; it is judged at the end of every interval. Zero: one interval.
@@ -222,7 +229,7 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 		p.Remarks = append(p.Remarks, Remark{ReasonFieldIgnored, "Services alone have no use for " + strings.Join(idle, ", ")})
 	}
 	p.Remarks = append(p.Remarks, p.overruledFields(a, can)...)
-	p.Remarks = append(p.Remarks, shortenedHooks(p.Hooks)...)
+	p.Remarks = append(p.Remarks, p.shortenedHooks()...)
 	p.Remarks = append(p.Remarks, p.ignoredByComparisons()...)
 	p.Remarks = append(p.Remarks, p.likelyMistakes()...)
 	return p, nil

@@ -46,6 +46,8 @@ const (
 	WaitValue   Wait = "MetricPending"
 	WaitClarity Wait = "MetricInconclusive"
 	WaitProof   Wait = "MetricUnproven"
+	// The webhook of the step is not done yet.
+	WaitWebhook Wait = "WebhookPending"
 	// WaitEvidence is for requests, of a comparison that neither failed nor excluded that the canary is worse.
 	WaitEvidence Wait = "MoreRequests"
 	// A pause, at the end of a step or before the promotion, waits for a person or a time.

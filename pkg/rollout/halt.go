@@ -42,6 +42,7 @@ func resume(t *transition) {
 	t.next.NotReadySince = nil
 	if started := t.next.StepStarted; started != nil {
 		started.Time, started.Paused = *postponed(&started.Time, halted), postponed(started.Paused, halted)
+		started.WebhookSince = postponed(started.WebhookSince, halted)
 	}
 	if a := t.next.Analysis; a != nil {
 		a.WaitingSince = postponed(a.WaitingSince, halted)

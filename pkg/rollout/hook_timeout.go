@@ -12,13 +12,21 @@ import (
 const LongestHook = time.Hour
 
 // shortenedHooks are the remarks about hooks that are given less time than the spec says.
-func shortenedHooks(hooks []v1beta1.CanaryWebhook) []Remark {
+func (p *Plan) shortenedHooks() []Remark {
 	var remarks []Remark
-	for i, h := range hooks {
+	shortened := func(h v1beta1.CanaryWebhook, what, field string) {
 		// What is no duration was refused before.
 		if d, err := time.ParseDuration(h.Timeout); err == nil && d > LongestHook {
 			remarks = append(remarks, Remark{ReasonStrategyAdjusted,
-				fmt.Sprintf("Webhook %s (spec.analysis.webhooks[%d]) is given 1h to answer, not its timeout of %s", h.Name, i, h.Timeout)})
+				fmt.Sprintf("%s %s (%s) is given 1h to answer, not its timeout of %s", what, h.Name, field, h.Timeout)})
+		}
+	}
+	for i, h := range p.Hooks {
+		shortened(h, "Webhook", fmt.Sprintf("spec.analysis.webhooks[%d]", i))
+	}
+	for i, s := range p.Steps {
+		if s.Webhook != nil {
+			shortened(*s.Webhook, "The webhook of step", stepField(i)+".webhook")
 		}
 	}
 	return remarks

@@ -99,7 +99,9 @@ func routes(p Plan, s v1beta1.CanaryStatus) Intent {
 		i.Traffic.Cookies = cookies(s)
 	}
 	// At zero the canary may have no pods, and at 100 insiders are with it already.
-	i.Traffic.Preview = p.Preview && !s.Matched && s.CanaryWeight > 0 && s.CanaryWeight < everything
+	if !s.Matched && s.CanaryWeight > 0 && s.CanaryWeight < everything {
+		i.Traffic.Preview, i.Traffic.PreviewOf = previewed(p, s)
+	}
 	if s.Matched && !p.Matched {
 		i.Traffic.Weight = 0 // of requests that nobody can tell apart any more
 	}
@@ -121,6 +123,31 @@ func mirrored(p Plan, s v1beta1.CanaryStatus) int {
 		return 0
 	}
 	return p.Step(s.Step).Mirror
+}
+
+// previewed says whether some requests go to the canary at any weight, and by which step's matches. A weight that is no step's
+// is one on the way back from the last one, or of a spec that was changed meanwhile: see findStep.
+func previewed(p Plan, s v1beta1.CanaryStatus) (some bool, by int) {
+	if !p.Listed || p.Skip {
+		return p.Preview, 0
+	}
+	of, last := Step{Preview: p.Preview}, p.Length()
+	switch {
+	case s.Phase == v1beta1.PhasePromoting:
+		of = p.Step(last)
+	case s.Step >= 1 && s.Step <= last && p.Step(s.Step).Weight == s.CanaryWeight:
+		of = p.Step(s.Step)
+	default:
+		for _, step := range p.Steps {
+			if step.Weight <= s.CanaryWeight {
+				of = step
+			}
+		}
+	}
+	if !of.Preview {
+		return false, 0
+	}
+	return true, of.PreviewOf
 }
 
 // floor is the size that the present weight and the next step's need, so that a step finds its pods there.

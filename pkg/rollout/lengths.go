@@ -58,10 +58,17 @@ func validateLengths(spec v1beta1.CanarySpec, _ Capabilities) error {
 		field string
 		size  int
 	}{{"match", len(a.Match)}, {"previewMatch", len(a.PreviewMatch)}} {
-		if n := f.size * len(s.Match); n > mostEntries {
-			return invalid("spec.analysis."+f.field, "%d by %d of spec.service.match are too many, at most %d combinations are possible",
-				f.size, len(s.Match), mostEntries)
+		if err := validateCombinations("spec.analysis."+f.field, f.size, len(s.Match)); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// validateCombinations bounds a list that is combined with another.
+func validateCombinations(field string, size, by int) error {
+	if size*by > mostEntries {
+		return invalid(field, "%d by %d of spec.service.match are too many, at most %d combinations are possible", size, by, mostEntries)
 	}
 	return nil
 }

@@ -18,14 +18,22 @@ type Pause struct {
 // layOutListed lays out the steps of analysis.steps. Weight left out is that of the step before.
 func (p *Plan) layOutListed(listed []v1beta1.AnalysisStep) {
 	p.Listed = true
-	weight := 0
-	for _, l := range listed {
+	weight, preview, previewOf := 0, p.Preview, 0
+	for i, l := range listed {
 		if l.Weight != nil {
 			weight = *l.Weight
 		}
+		if l.PreviewMatch != nil {
+			preview, previewOf = len(*l.PreviewMatch) > 0, i+1
+		}
 		s := Step{Name: l.Name, Weight: weight, Mirror: l.Mirror, Scale: l.Scale, Metrics: l.Metrics}
+		s.Preview, s.PreviewOf = preview, previewOf
 		if l.Replicas != nil {
 			s.Replicas = *l.Replicas
+		}
+		if l.Webhook != nil {
+			called := l.Webhook.Called(orElse(l.Name, fmt.Sprintf("%d", i+1)))
+			s.Webhook = &called
 		}
 		s.Until.Duration, _ = time.ParseDuration(l.Duration) // checked before
 		if pause := l.Pause; pause != nil {
@@ -37,6 +45,18 @@ func (p *Plan) layOutListed(listed []v1beta1.AnalysisStep) {
 		}
 		p.Steps = append(p.Steps, s)
 	}
+	p.remark(idlePreviews(listed, p.Steps)...)
+}
+
+// idlePreviews are about lists of requests that hold in no step in which both sides have requests.
+func idlePreviews(listed []v1beta1.AnalysisStep, steps []Step) (texts []string) {
+	for i, l := range listed {
+		divides := func(s Step) bool { return s.PreviewOf == i+1 && s.Weight > 0 && s.Weight < everything }
+		if l.PreviewMatch != nil && !slices.ContainsFunc(steps, divides) {
+			texts = append(texts, fmt.Sprintf("%s.previewMatch has no effect: it holds in no step with a weight between 0 and 100", stepField(i)))
+		}
+	}
+	return texts
 }
 
 // pauseBeforePromotion has a person asked before a canary is promoted. Where all users move at once, that is before they do.
@@ -123,6 +143,14 @@ func validateStep(field string, s v1beta1.AnalysisStep, weight int, spec v1beta1
 			return invalid(field+".pause.then", "needs after: without it a person ends the pause")
 		}
 	}
+	if h := s.Webhook; h != nil {
+		if err := validateCalled(field+".webhook", h.URL, h.Timeout); err != nil {
+			return err
+		}
+	}
+	if err := validateStepPreview(field+".previewMatch", s.PreviewMatch, spec, can); err != nil {
+		return err
+	}
 	for i, name := range s.Metrics {
 		if !slices.ContainsFunc(a.Metrics, func(m v1beta1.CanaryMetric) bool { return m.Name == name }) {
 			return invalid(fmt.Sprintf("%s.metrics[%d]", field, i), "%q is the name of no metric of spec.analysis.metrics", name)
@@ -148,6 +176,21 @@ func validateStep(field string, s v1beta1.AnalysisStep, weight int, spec v1beta1
 		return invalid(field, "has a size of its own, but with replicaRatio the size is the weight")
 	}
 	return nil
+}
+
+// validateStepPreview looks at the requests that all go to the canary from a step on.
+func validateStepPreview(field string, list *[]v1beta1.HTTPMatchRequest, spec v1beta1.CanarySpec, can Capabilities) error {
+	switch {
+	case list == nil:
+		return nil
+	case len(spec.Analysis.Match) > 0:
+		return invalid(field, "cannot be combined with match, which says already who meets the canary")
+	case len(*list) > 0 && !can.Has(Matched):
+		return &InvalidError{Field: field, Problem: "the provider cannot tell requests apart", Needs: Matched}
+	case len(*list) > mostEntries:
+		return invalid(field, "%d are too many, at most %d are possible", len(*list), mostEntries)
+	}
+	return validateCombinations(field, len(*list), len(spec.Service.Match))
 }
 
 func validatePromotion(p *v1beta1.AnalysisPromotion, metrics []v1beta1.CanaryMetric) error {

@@ -26,31 +26,36 @@ func TestListedStepsRefused(t *testing.T) {
 		field    string
 		problem  string
 	}{
-		"Falling":           {"{steps: [{weight: 20}, {weight: 10}]}", all, "steps[1].weight", "10 is below the 20 of the step before"},
-		"TooHeavy":          {"{steps: [{weight: 120}]}", all, "steps[0].weight", "not a percentage"},
-		"SameName":          {"{steps: [{name: a, weight: 1}, {name: a, weight: 2}]}", all, "steps[1].name", `"a" is the name of spec.analysis.steps[0]`},
-		"TwoPlans":          {"{stepWeight: 10, steps: [{weight: 1}]}", all, "stepWeight", "cannot be combined with steps"},
-		"Iterations":        {"{iterations: 10, steps: [{weight: 1}]}", all, "iterations", "cannot be combined with steps"},
-		"MaxWeight":         {"{maxWeight: 10, steps: [{weight: 1}]}", all, "maxWeight", "cannot be combined with steps"},
-		"Mirror":            {"{mirror: true, steps: [{weight: 1}]}", all, "mirror", "cannot be combined with steps"},
-		"MirrorWeight":      {"{mirrorWeight: 10, steps: [{weight: 1}]}", all, "mirrorWeight", "cannot be combined with steps"},
-		"Between":           {"{steps: [{weight: 0}, {weight: 50}]}", 0, "steps[1].weight", "50 is neither 0 nor 100"},
-		"NoCopies":          {"{steps: [{weight: 0, mirror: 10}]}", Weighted, "steps[0].mirror", "cannot copy requests"},
-		"MirrorAll":         {"{steps: [{weight: 100, mirror: 10}]}", all, "steps[0].mirror", "has every request already"},
-		"BackInTime":        {"{steps: [{weight: 1, pause: {after: -1m}}]}", all, "steps[0].pause.after", "not a duration above zero"},
-		"NoTime":            {"{steps: [{weight: 1, duration: 0s}]}", all, "steps[0].duration", "not a duration above zero"},
-		"ThenWithoutAfter":  {"{steps: [{weight: 1, pause: {then: abort}}]}", all, "steps[0].pause.then", "needs after"},
-		"ThenWhat":          {"{steps: [{weight: 1, pause: {after: 1m, then: wait}}]}", all, "steps[0].pause.then", "neither continue nor abort"},
-		"UnknownMetric":     {"{steps: [{weight: 1, metrics: [latency]}]}", all, "steps[0].metrics[0]", `"latency" is the name of no metric`},
-		"TwoSizes":          {"{steps: [{weight: 1, replicas: 2, scale: 50}]}", all, "steps[0].scale", "cannot be combined with replicas"},
-		"NoPods":            {"{steps: [{weight: 1, replicas: 0}]}", all, "steps[0].replicas", "not a number of pods above zero"},
-		"SizeIsWeight":      {"{replicaRatio: true, steps: [{weight: 10, replicas: 2}]}", 0, "steps[0]", "with replicaRatio the size is the weight"},
-		"AutoAfter":         {"{steps: [{weight: 1}], promotion: {autoAfter: 1h}}", all, "promotion.autoAfter", "needs auto: false"},
-		"BakeMetrics":       {"{steps: [{weight: 1}], promotion: {bakeMetrics: [request-success-rate]}}", all, "promotion.bakeMetrics", "needs bake"},
-		"UnknownBakeMetric": {"{steps: [{weight: 1}], promotion: {bake: 1m, bakeMetrics: [x]}}", all, "promotion.bakeMetrics[0]", "the name of no metric"},
+		"Falling":            {"{steps: [{weight: 20}, {weight: 10}]}", all, "steps[1].weight", "10 is below the 20 of the step before"},
+		"TooHeavy":           {"{steps: [{weight: 120}]}", all, "steps[0].weight", "not a percentage"},
+		"SameName":           {"{steps: [{name: a, weight: 1}, {name: a, weight: 2}]}", all, "steps[1].name", `"a" is the name of spec.analysis.steps[0]`},
+		"TwoPlans":           {"{stepWeight: 10, steps: [{weight: 1}]}", all, "stepWeight", "cannot be combined with steps"},
+		"Iterations":         {"{iterations: 10, steps: [{weight: 1}]}", all, "iterations", "cannot be combined with steps"},
+		"MaxWeight":          {"{maxWeight: 10, steps: [{weight: 1}]}", all, "maxWeight", "cannot be combined with steps"},
+		"Mirror":             {"{mirror: true, steps: [{weight: 1}]}", all, "mirror", "cannot be combined with steps"},
+		"MirrorWeight":       {"{mirrorWeight: 10, steps: [{weight: 1}]}", all, "mirrorWeight", "cannot be combined with steps"},
+		"Between":            {"{steps: [{weight: 0}, {weight: 50}]}", 0, "steps[1].weight", "50 is neither 0 nor 100"},
+		"NoCopies":           {"{steps: [{weight: 0, mirror: 10}]}", Weighted, "steps[0].mirror", "cannot copy requests"},
+		"MirrorAll":          {"{steps: [{weight: 100, mirror: 10}]}", all, "steps[0].mirror", "has every request already"},
+		"BackInTime":         {"{steps: [{weight: 1, pause: {after: -1m}}]}", all, "steps[0].pause.after", "not a duration above zero"},
+		"NoTime":             {"{steps: [{weight: 1, duration: 0s}]}", all, "steps[0].duration", "not a duration above zero"},
+		"ThenWithoutAfter":   {"{steps: [{weight: 1, pause: {then: abort}}]}", all, "steps[0].pause.then", "needs after"},
+		"ThenWhat":           {"{steps: [{weight: 1, pause: {after: 1m, then: wait}}]}", all, "steps[0].pause.then", "neither continue nor abort"},
+		"UnknownMetric":      {"{steps: [{weight: 1, metrics: [latency]}]}", all, "steps[0].metrics[0]", `"latency" is the name of no metric`},
+		"TwoSizes":           {"{steps: [{weight: 1, replicas: 2, scale: 50}]}", all, "steps[0].scale", "cannot be combined with replicas"},
+		"NoPods":             {"{steps: [{weight: 1, replicas: 0}]}", all, "steps[0].replicas", "not a number of pods above zero"},
+		"SizeIsWeight":       {"{replicaRatio: true, steps: [{weight: 10, replicas: 2}]}", 0, "steps[0]", "with replicaRatio the size is the weight"},
+		"BakeWithoutService": {"{replicaRatio: true, steps: [{weight: 20}], promotion: {bake: 1m}}", 0, "promotion.bake", "needs spec.service"},
+		"AutoAfter":          {"{steps: [{weight: 1}], promotion: {autoAfter: 1h}}", all, "promotion.autoAfter", "needs auto: false"},
+		"BakeMetrics":        {"{steps: [{weight: 1}], promotion: {bakeMetrics: [request-success-rate]}}", all, "promotion.bakeMetrics", "needs bake"},
+		"UnknownBakeMetric":  {"{steps: [{weight: 1}], promotion: {bake: 1m, bakeMetrics: [x]}}", all, "promotion.bakeMetrics[0]", "the name of no metric"},
 		"BakeBaseline": {"{steps: [{weight: 1}], metrics: [{name: x, query: q, test: proportions, baseline: primary}], promotion: {bake: 1m, bakeMetrics: [x]}}", all,
 			"promotion.bakeMetrics[0]", "compares with the primary, which has no requests then"},
-		"OnFailure": {"{steps: [{weight: 1}], onFailure: burn}", all, "onFailure", "neither rollback nor keep"},
+		"NoURL":              {"{steps: [{weight: 1, webhook: {url: ''}}]}", all, "steps[0].webhook.url", "is empty"},
+		"WebhookTimeout":     {"{steps: [{weight: 1, webhook: {url: 'http://a', timeout: 0s}}]}", all, "steps[0].webhook.timeout", "not a duration above zero"},
+		"PreviewBesideMatch": {"{match: [{headers: {a: {exact: b}}}], steps: [{weight: 1, previewMatch: []}]}", all, "steps[0].previewMatch", "cannot be combined with match"},
+		"PreviewUntold":      {"{steps: [{weight: 1, previewMatch: [{headers: {a: {exact: b}}}]}]}", Weighted, "steps[0].previewMatch", "cannot tell requests apart"},
+		"OnFailure":          {"{steps: [{weight: 1}], onFailure: burn}", all, "onFailure", "neither rollback nor keep"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Compile(analysisOf(t, tc.analysis), tc.can)
@@ -66,6 +71,48 @@ func TestListedStepsRefused(t *testing.T) {
 	}
 	_, err := Compile(many, all)
 	require.ErrorContains(t, err, "spec.analysis.steps: 51 are too many, at most 50")
+}
+
+// From a step on, others are sent to the canary at every weight.
+func TestPreviewOfSteps(t *testing.T) {
+	const a, b = "[{headers: {x: {exact: a}}}]", "[{headers: {x: {exact: b}}}]"
+	steps := func(first, second, third string) string {
+		return "steps: [{weight: 10" + first + "}, {weight: 20" + second + "}, {weight: 30" + third + "}, {weight: 100}]"
+	}
+	type seen struct {
+		some bool
+		by   int
+	}
+	for name, tc := range map[string]struct {
+		reason   string
+		analysis string
+		want     [3]seen // step by step
+	}{
+		"OfAnalysis": {"left out, it is that of the analysis", "{previewMatch: " + a + ", " + steps("", "", "") + "}", [3]seen{{true, 0}, {true, 0}, {true, 0}}},
+		"FromOn":     {"it holds until another step has one", "{" + steps("", ", previewMatch: "+a, "") + "}", [3]seen{{}, {true, 2}, {true, 2}}},
+		"InPlace":    {"it takes the place of that before", "{previewMatch: " + a + ", " + steps("", ", previewMatch: "+b, "") + "}", [3]seen{{true, 0}, {true, 2}, {true, 2}}},
+		"None":       {"an empty list ends it", "{previewMatch: " + a + ", " + steps("", "", ", previewMatch: []") + "}", [3]seen{{true, 0}, {true, 0}, {}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := Compile(analysisOf(t, tc.analysis), Weighted|Matched)
+			require.NoError(t, err)
+			var got [3]seen
+			for i := range got {
+				traffic := IntentOf(p, v1beta1.CanaryStatus{Phase: v1beta1.PhaseProgressing, Step: i + 1, CanaryWeight: p.Step(i + 1).Weight, LastAppliedSpec: "r1-b"}).Traffic
+				got[i] = seen{traffic.Preview, traffic.PreviewOf}
+			}
+			require.Equal(t, tc.want, got, tc.reason)
+			all := IntentOf(p, v1beta1.CanaryStatus{Phase: v1beta1.PhaseProgressing, Step: 4, CanaryWeight: 100, LastAppliedSpec: "r1-b"}).Traffic
+			require.False(t, all.Preview, "they are with the canary already")
+			back := IntentOf(p, v1beta1.CanaryStatus{Phase: v1beta1.PhasePromoting, Step: 4, CanaryWeight: 15, LastAppliedSpec: "r1-b", Promoting: "r1-b"}).Traffic
+			require.Equal(t, tc.want[2], seen{back.Preview, back.PreviewOf}, "on the way back it is that of the last step")
+			changed := IntentOf(p, v1beta1.CanaryStatus{Phase: v1beta1.PhaseProgressing, Step: 1, CanaryWeight: 25, LastAppliedSpec: "r1-b"}).Traffic
+			require.Equal(t, tc.want[1], seen{changed.Preview, changed.PreviewOf}, "between two steps of a changed spec it is that of the lower one")
+		})
+	}
+	p, err := Compile(analysisOf(t, "{steps: [{weight: 0, previewMatch: "+a+"}, {weight: 100}]}"), Weighted|Matched)
+	require.NoError(t, err)
+	require.Contains(t, p.Remarks, Remark{ReasonStrategyAdjusted, "spec.analysis.steps[0].previewMatch has no effect: it holds in no step with a weight between 0 and 100"})
 }
 
 func TestPromotionIsAskedForBefore(t *testing.T) {

@@ -48,7 +48,7 @@ type Finding struct {
 	Final bool
 }
 
-// The keys of questions.
+// The keys of questions; step_webhook.go has that of a step's webhook.
 const (
 	hookPrefix   = "hook/"
 	metricPrefix = "metric/"
@@ -182,7 +182,7 @@ func roundQuestions(f *facts) []Question {
 	}
 	moments := append([]v1beta1.HookType{v1beta1.RolloutHook, v1beta1.RollbackHook}, f.gatesDue()...)
 	due := f.Plan.hookQuestions(moments...)
-	return append(due, metricQuestions(f)...)
+	return slices.Concat(due, stepWebhookQuestion(f), metricQuestions(f))
 }
 
 // metricQuestions are those about the metrics that take part in the round that is due.

@@ -101,7 +101,7 @@ type Workload struct {
 	Replicas  int32     // pods asked for
 	Available int32     // pods that serve
 	Crashed   string    // how a container of it ended that had served while it baked; looked at then alone
-	Most      int32     // pods that its autoscaler lets it have; zero: any number
+	Most      int32     // pods that its autoscaler lets it have; zero: any number, or it has none
 	Images    string    // of its containers, as `NAME, NAME`, for people; empty: they are not known
 	// SizedByUser says of a target that Replicas is what somebody else than Sluice has made it.
 	SizedByUser bool
@@ -151,9 +151,11 @@ const (
 type Traffic struct {
 	Weight  int  // percent of requests that the canary answers; where Matched, of those that fit
 	Matched bool // requests that do not fit analysis.match all go to the primary
-	Preview bool // requests that fit analysis.previewMatch all go to the canary
-	Mirror  int  // percent of requests that the canary gets a copy of, and whose answers nobody sees
-	Cookies Cookies
+	Preview bool // requests that fit analysis.previewMatch, or that of a step, all go to the canary
+	// PreviewOf is the step whose previewMatch that is, counted from one; zero: that of the analysis.
+	PreviewOf int
+	Mirror    int // percent of requests that the canary gets a copy of, and whose answers nobody sees
+	Cookies   Cookies
 }
 
 // Cookies keep users on the side they have met, as `name=value`; an empty one is not in effect.

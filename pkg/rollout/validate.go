@@ -168,6 +168,8 @@ func validateReplicaRatio(spec v1beta1.CanarySpec, can Capabilities) error {
 		return invalid("spec.analysis.replicaRatio", "cannot be combined with autoscalerRef, which decides on the same numbers of pods")
 	case spec.TargetRef.Kind != "Deployment":
 		return invalid("spec.analysis.replicaRatio", "needs a Deployment as target, whose number of pods can be chosen")
+	case spec.Service.Port == 0 && spec.Analysis.Promotion != nil && spec.Analysis.Promotion.Bake != "":
+		return invalid("spec.analysis.promotion.bake", "needs spec.service: with replicaRatio alone there is nothing that leads all requests back at once")
 	}
 	return nil
 }

@@ -151,10 +151,7 @@ func validateWebhooks(spec v1beta1.CanarySpec, _ Capabilities) error {
 	}
 	for i, h := range spec.Analysis.Webhooks {
 		field := fmt.Sprintf("spec.analysis.webhooks[%d]", i)
-		if h.URL == "" {
-			return invalid(field+".url", "is empty; give the address to ask")
-		}
-		if err := validateDuration(field+".timeout", h.Timeout); err != nil {
+		if err := validateCalled(field, h.URL, h.Timeout); err != nil {
 			return err
 		}
 		if !slices.Contains(hookTypes, h.Moment()) {
@@ -162,6 +159,14 @@ func validateWebhooks(spec v1beta1.CanarySpec, _ Capabilities) error {
 		}
 	}
 	return nil
+}
+
+// validateCalled looks at what is called, and how long it may take.
+func validateCalled(field, url, timeout string) error {
+	if url == "" {
+		return invalid(field+".url", "is empty; give the address to ask")
+	}
+	return validateDuration(field+".timeout", timeout)
 }
 
 // hookTypes are all there are, in the order in which a rollout meets them.

@@ -89,7 +89,7 @@ func awaitCheck(t *transition) {
 		}
 		t.after = t.untilCheck()
 	case WaitTrafficIncreaseApproval, WaitPromotionApproval, WaitValue, WaitClarity, WaitProof, WaitEvidence,
-		WaitStepPaused, WaitPromotionPaused, WaitHeld:
+		WaitStepPaused, WaitPromotionPaused, WaitHeld, WaitWebhook:
 		t.after = t.untilCheck()
 	default:
 		// What was refused when the step was to end is waited for until it is looked at again.

@@ -42,14 +42,17 @@ func (r istio) Claims(c *v1beta1.Canary) []Claim {
 	if !s.Delegation {
 		claims = append(hostClaims(c), gatewayClaims(c, "spec.service.gateways", gateways(s))...)
 	}
-	lists := map[string][]v1beta1.HTTPMatchRequest{"spec.service.match": s.Match}
+	lists := []preview{{"spec.service.match", s.Match}}
 	if a := c.Spec.Analysis; a != nil {
-		lists["spec.analysis.match"], lists["spec.analysis.previewMatch"] = a.Match, a.PreviewMatch
+		lists = append(lists, preview{"spec.analysis.match", a.Match})
+		for _, p := range previews(a) {
+			lists = append(lists, preview{"spec.analysis." + p.field, p.match})
+		}
 	}
 	// Those of a match take the place of the route's.
-	for _, field := range []string{"spec.service.match", "spec.analysis.match", "spec.analysis.previewMatch"} {
-		for i, m := range lists[field] {
-			claims = append(claims, gatewayClaims(c, fmt.Sprintf("%s[%d].gateways", field, i), m.Gateways)...)
+	for _, list := range lists {
+		for i, m := range list.match {
+			claims = append(claims, gatewayClaims(c, fmt.Sprintf("%s[%d].gateways", list.field, i), m.Gateways)...)
 		}
 	}
 	return claims

@@ -131,7 +131,10 @@ func headerTexts(c *v1beta1.Canary) (spelled *v1beta1.Canary, texts map[string]s
 	spelled, texts = c.DeepCopy(), map[string]string{}
 	lists := [][]v1beta1.HTTPMatchRequest{spelled.Spec.Service.Match}
 	if a := spelled.Spec.Analysis; a != nil {
-		lists = append(lists, a.Match, a.PreviewMatch)
+		lists = append(lists, a.Match)
+		for _, p := range previews(a) {
+			lists = append(lists, p.match)
+		}
 	}
 	for _, m := range slices.Concat(lists...) {
 		for name, s := range m.Headers {

@@ -73,6 +73,8 @@ func renderAll(c *v1beta1.Canary, r router.Router, can rollout.Capabilities, obj
 		in.Traffic.Matched, in.Traffic.Preview = a != nil && len(a.Match) > 0, a != nil && len(a.PreviewMatch) > 0
 		in.Traffic.Mirror = weight
 		_, _ = r.Render(in)
+		in.Traffic.Preview, in.Traffic.PreviewOf = true, 1
+		_, _ = r.Render(in)
 	}
 	if p, ok := r.(router.Prober); ok {
 		p.Accepted([]*unstructured.Unstructured{read})

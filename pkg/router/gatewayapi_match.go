@@ -33,7 +33,9 @@ func judge(first *problem, c *v1beta1.Canary, look func(first *problem, field st
 	if a := c.Spec.Analysis; a != nil {
 		first.scope = "spec.analysis."
 		list("match", a.Match, max(len(own), 1))
-		list("previewMatch", a.PreviewMatch, max(len(own), 1))
+		for _, p := range previews(a) {
+			list(p.field, p.match, max(len(own), 1))
+		}
 	}
 }
 

@@ -88,7 +88,9 @@ func judgeMatches(c *v1beta1.Canary) error {
 	if a := c.Spec.Analysis; a != nil {
 		s.scope = "spec.analysis."
 		matches[api.HTTPMatchRequest](&s, "match", a.Match)
-		matches[api.HTTPMatchRequest](&s, "previewMatch", a.PreviewMatch)
+		for _, p := range previews(a) {
+			matches[api.HTTPMatchRequest](&s, p.field, p.match)
+		}
 	}
 	return s.err
 }

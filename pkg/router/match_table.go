@@ -25,9 +25,10 @@ func table(in Input) ([]line, error) {
 		a = &v1beta1.CanaryAnalysis{}
 	}
 	everybody := in.Canary.Spec.Service.Match
-	insiders, previewed, err := narrow("spec.analysis.previewMatch", a.PreviewMatch, everybody)
-	if err != nil {
-		return nil, err
+	for _, p := range previews(a) {
+		if _, _, err := narrow("spec.analysis."+p.field, p.match, everybody); err != nil {
+			return nil, err
+		}
 	}
 	// Both are narrowed whatever the phase, so that a clash is told at once.
 	users, tested, err := narrow("spec.analysis.match", a.Match, everybody)
@@ -44,8 +45,14 @@ func table(in Input) ([]line, error) {
 	}
 	var lines []line
 	// First: insiders asked to meet the canary, whatever cookie or chance would say.
-	if in.Traffic.Preview && len(a.PreviewMatch) > 0 && previewed {
-		lines = append(lines, line{match: insiders, weight: 100})
+	if list := previewed(a, in.Traffic); len(list) > 0 {
+		insiders, some, err := narrow("spec.analysis.previewMatch", list, everybody)
+		if err != nil {
+			return nil, err
+		}
+		if some {
+			lines = append(lines, line{match: insiders, weight: 100})
+		}
 	}
 	if !in.Traffic.Matched {
 		return divided(lines, in, everybody)

@@ -61,9 +61,10 @@ func (r nginx) division(in Input) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	insiders, err := r.told("spec.analysis.previewMatch", a.PreviewMatch)
-	if err != nil {
-		return nil, err
+	for _, p := range previews(a) {
+		if _, err := r.told("spec.analysis."+p.field, p.match); err != nil {
+			return nil, err
+		}
 	}
 	weight := in.Traffic.Weight
 	// At weight zero the copy stays and gets nobody: nothing has to be made when the first step comes.
@@ -74,9 +75,11 @@ func (r nginx) division(in Input) (map[string]string, error) {
 		}
 		weight = 0
 	}
-	if in.Traffic.Preview {
-		maps.Copy(how, insiders)
+	insiders, err := r.told("spec.analysis.previewMatch", previewed(a, in.Traffic))
+	if err != nil {
+		return nil, err
 	}
+	maps.Copy(how, insiders)
 	how[r.prefix+"canary-weight"] = strconv.Itoa(weight)
 	return how, nil
 }

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -66,12 +67,15 @@ func plain(c *v1beta1.Canary, what, advice string) error {
 	if a == nil {
 		return nil
 	}
-	return refuse("cannot be done by "+what+": "+advice, []asked{
-		{"spec.analysis.match", len(a.Match) > 0},
-		{"spec.analysis.previewMatch", len(a.PreviewMatch) > 0},
-		{"spec.analysis.mirror", a.Mirror},
-		{"spec.analysis.sessionAffinity", a.SessionAffinity != nil},
-	})
+	fields := []asked{{"spec.analysis.match", len(a.Match) > 0}}
+	for _, p := range previews(a) {
+		fields = append(fields, asked{"spec.analysis." + p.field, len(p.match) > 0})
+	}
+	for i, s := range a.Steps {
+		fields = append(fields, asked{fmt.Sprintf("spec.analysis.steps[%d].mirror", i), s.Mirror > 0})
+	}
+	return refuse("cannot be done by "+what+": "+advice, append(fields,
+		asked{"spec.analysis.mirror", a.Mirror}, asked{"spec.analysis.sessionAffinity", a.SessionAffinity != nil}))
 }
 
 // asked is a field and whether it is given.

@@ -171,10 +171,14 @@ func TestTCPRefusesMoreThanWeights(t *testing.T) {
 		field  string
 		change func(*v1beta1.CanaryAnalysis)
 	}{
-		"Match":    {"spec.analysis.match", func(a *v1beta1.CanaryAnalysis) { a.Match = []v1beta1.HTTPMatchRequest{{}} }},
-		"Preview":  {"spec.analysis.previewMatch", func(a *v1beta1.CanaryAnalysis) { a.PreviewMatch = []v1beta1.HTTPMatchRequest{{}} }},
-		"Mirror":   {"spec.analysis.mirror", func(a *v1beta1.CanaryAnalysis) { a.Mirror = true }},
-		"Affinity": {"spec.analysis.sessionAffinity", func(a *v1beta1.CanaryAnalysis) { a.SessionAffinity = &v1beta1.SessionAffinity{CookieName: "a"} }},
+		"Match":   {"spec.analysis.match", func(a *v1beta1.CanaryAnalysis) { a.Match = []v1beta1.HTTPMatchRequest{{}} }},
+		"Preview": {"spec.analysis.previewMatch", func(a *v1beta1.CanaryAnalysis) { a.PreviewMatch = []v1beta1.HTTPMatchRequest{{}} }},
+		"StepPreview": {"spec.analysis.steps[1].previewMatch", func(a *v1beta1.CanaryAnalysis) {
+			a.Steps = []v1beta1.AnalysisStep{{}, {PreviewMatch: &[]v1beta1.HTTPMatchRequest{{}}}}
+		}},
+		"StepMirror": {"spec.analysis.steps[0].mirror", func(a *v1beta1.CanaryAnalysis) { a.Steps = []v1beta1.AnalysisStep{{Mirror: 10}} }},
+		"Mirror":     {"spec.analysis.mirror", func(a *v1beta1.CanaryAnalysis) { a.Mirror = true }},
+		"Affinity":   {"spec.analysis.sessionAffinity", func(a *v1beta1.CanaryAnalysis) { a.SessionAffinity = &v1beta1.SessionAffinity{CookieName: "a"} }},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

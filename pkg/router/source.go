@@ -56,15 +56,12 @@ func tellable(c *v1beta1.Canary, problem string, can func(v1beta1.HTTPMatchReque
 	if a == nil {
 		a = &v1beta1.CanaryAnalysis{}
 	}
-	for _, list := range []struct {
-		field   string
-		matches []v1beta1.HTTPMatchRequest
-	}{
-		{"spec.service.match", c.Spec.Service.Match},
-		{"spec.analysis.match", a.Match},
-		{"spec.analysis.previewMatch", a.PreviewMatch},
-	} {
-		for i, m := range list.matches {
+	lists := []preview{{"spec.service.match", c.Spec.Service.Match}, {"spec.analysis.match", a.Match}}
+	for _, p := range previews(a) {
+		lists = append(lists, preview{"spec.analysis." + p.field, p.match})
+	}
+	for _, list := range lists {
+		for i, m := range list.match {
 			if !can(m) {
 				return &rollout.InvalidError{Field: fmt.Sprintf("%s[%d]", list.field, i), Problem: problem}
 			}

@@ -202,6 +202,9 @@ func (o *Operator) observe(live bool) view {
 		v.intent.Primary = ""
 	}
 	v.Target.Most = v.net.scaler.limit(v.intent.TargetMinimum, target.Available)
+	if o.w.scaling {
+		v.Primary.Most = mostScaled
+	}
 	v.intent = v.intent.Within(v.Target)
 	o.recognise(&v)
 	o.readHistory(&v, live)
@@ -232,7 +235,7 @@ func (o *Operator) split(v view) split {
 	}
 	s.apex, s.former = v.intent.Apex, false
 	if t := v.intent.Traffic; t != nil && !v.plan.Swap && !v.plan.Ratio {
-		s = split{apex: s.apex, routes: true, weight: t.Weight, matched: t.Matched, preview: t.Preview, mirror: t.Mirror}
+		s = split{apex: s.apex, routes: true, weight: t.Weight, matched: t.Matched, preview: t.Preview, insiders: t.PreviewOf, mirror: t.Mirror}
 	}
 	return s
 }

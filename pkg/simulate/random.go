@@ -28,8 +28,8 @@ func plans(recreates bool) []rollout.Plan {
 		planOf(everything, v1beta1.CanaryAnalysis{StepWeights: ramp, Match: some, Mirror: true, MirrorWeight: 50, StepWeightPromotion: 30}),
 		planOf(everything, v1beta1.CanaryAnalysis{
 			Steps: []v1beta1.AnalysisStep{
-				{Name: "smoke", Weight: new(0), Duration: "3s"}, {Name: "some", Weight: new(20), Pause: &v1beta1.StepPause{}},
-				{Name: "half", Weight: new(50), Replicas: new(int32(3)), Pause: &v1beta1.StepPause{After: "5s"}}, {Weight: new(50), Mirror: 30},
+				{Name: "smoke", Weight: new(0), Duration: "3s", Webhook: &v1beta1.StepWebhook{URL: "http://acceptance/"}}, {Name: "some", Weight: new(20), Pause: &v1beta1.StepPause{}},
+				{Name: "half", Weight: new(50), Replicas: new(int32(3)), Pause: &v1beta1.StepPause{After: "5s"}}, {Weight: new(50), Mirror: 30, PreviewMatch: &some},
 			},
 			Promotion: &v1beta1.AnalysisPromotion{Bake: "6s"}, OnFailure: v1beta1.FailureKeeps,
 		}),
@@ -270,6 +270,9 @@ func (s *randomRun) crashPod() {
 func (s *randomRun) toggleGate() {
 	h := gates()[s.rng.IntN(3)].Type
 	s.w.gates[h] = !s.w.gates[h]
+	if h == v1beta1.ConfirmTrafficIncreaseHook {
+		s.w.gates[v1beta1.StepHook] = s.w.gates[h] // not done
+	}
 }
 
 // deleteCanary deletes the Canary, seldom: there is nothing to be seen after it.

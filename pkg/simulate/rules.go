@@ -110,6 +110,7 @@ func (w *World) record(v view, d rollout.Decision, found []answer) {
 	checkPrimaryReturned(w, v.status, next)
 	checkWantedSize(w, v, next)
 	checkRun(w, v.status, next)
+	checkSizeForUsersBack(w, v, next)
 	stayed := next.Phase == v1beta1.PhaseTerminating && v.status.LastPromotedSpec == "" // users never left the target
 	// Else the weight becomes what the routes had been saying all along.
 	if inOurWords(v.status) && !stayed {
@@ -232,7 +233,8 @@ func checkGates(w *World, v view, next v1beta1.CanaryStatus, found []answer) {
 	asked := map[v1beta1.HookType]bool{}
 	for _, f := range found {
 		asked[f.moment()] = true
-		closed := f.moment() != "" && f.moment() != v1beta1.RollbackHook && f.Verdict != v1beta1.Passed
+		skipped := f.moment() == v1beta1.StepHook && f.Verdict == v1beta1.Waiting && v.status.StepStarted != nil && v.status.StepStarted.Skipped
+		closed := f.moment() != "" && !skipped && f.moment() != v1beta1.RollbackHook && f.Verdict != v1beta1.Passed
 		if closed && next.Phase != v1beta1.PhaseFailed && (next.Step > v.status.Step || next.Promoting != v.status.Promoting) {
 			w.violated("a closed gate %s did not hold step %d of %s", f.Key, next.Step, next.Phase)
 		}
@@ -278,6 +280,18 @@ func checkWantedSize(w *World, v view, next v1beta1.CanaryStatus) {
 	}
 	if wanted := rollout.WantedSize(v.status); wanted > 0 && v.Target.Health != rollout.Absent && w.primary.exists && w.primary.size != wanted && !w.replyLost {
 		w.violated("%s is promoted with %d pods, and its user wants %d", next.LastPromotedSpec, w.primary.size, wanted)
+	}
+}
+
+// checkSizeForUsersBack holds that a rollout gets on only with a primary that may have back as many users as the canary has
+// pods for.
+func checkSizeForUsersBack(w *World, v view, next v1beta1.CanaryStatus) {
+	most := v.status.CanaryWeight > 50 && !v.status.Matched && v.status.Phase.Analysing() && inOurWords(v.status)
+	if !most || !v.plan.Autoscaled || !w.scaling || next.Step <= v.status.Step || acted(v.status, next) != "" {
+		return
+	}
+	if size := min(v.Target.Replicas, mostScaled); next.PrimaryReplicas < size {
+		w.violated("rule 13: step %d, and the primary keeps %d pods for users that the canary has %d for", next.Step, next.PrimaryReplicas, size)
 	}
 }
 
@@ -365,6 +379,15 @@ func (w *World) agree(h v1beta1.CanaryWebhook, revision string) rollout.Finding 
 	case v1beta1.RollbackHook:
 		if !w.rollbackAsked {
 			f.Verdict, f.Message = v1beta1.Failed, "Rollback not asked for"
+		}
+	case v1beta1.StepHook:
+		f = w.judge(revision)
+		f.Measurement = nil
+		if f.Verdict != v1beta1.Failed {
+			f.Verdict, f.Message = v1beta1.Passed, ""
+		}
+		if f.Verdict == v1beta1.Passed && w.gates[h.Type] {
+			f.Verdict, f.Message = v1beta1.Waiting, "202 Accepted"
 		}
 	default:
 		if w.gates[h.Type] {

@@ -278,7 +278,8 @@ func extras(t *rollout.Traffic) string {
 		text string
 	}{
 		{t.Matched, " matched"},
-		{t.Preview, " preview"},
+		{t.Preview && t.PreviewOf == 0, " preview"},
+		{t.Preview && t.PreviewOf > 0, fmt.Sprintf(" preview of step %d", t.PreviewOf)},
 		{t.Mirror > 0, fmt.Sprintf(" mirror=%d", t.Mirror)},
 		{t.Cookies.Canary != "", " cookie " + t.Cookies.Canary},
 		{t.Cookies.Primary != "", " cookie " + t.Cookies.Primary},

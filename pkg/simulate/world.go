@@ -17,9 +17,10 @@ type split struct {
 	routes bool
 	weight int
 
-	matched bool // only some of the requests are asked about
-	preview bool
-	mirror  int
+	matched  bool // only some of the requests are asked about
+	preview  bool
+	insiders int // step whose insiders they are; zero: those of the analysis
+	mirror   int
 
 	former bool // the Services select what is left of the target before
 }
@@ -174,13 +175,16 @@ func (w *World) route(s split) {
 	w.takeRoutes()
 }
 
+// mostScaled is the maximum of both sides' autoscalers.
+const mostScaled = 5
+
 // autoscale has the autoscalers follow the load, here by chance.
 func (w *World) autoscale() {
 	if w.primary.exists && (w.primary.size < w.guard || w.rng.Float64() < .05) {
-		w.resize(&w.primary, max(w.guard, 1+w.rng.Int32N(5)))
+		w.resize(&w.primary, max(w.guard, 1+w.rng.Int32N(mostScaled)))
 	}
 	if w.target.exists && w.target.size > 0 && w.rng.Float64() < .05 {
-		w.resize(&w.target, 1+w.rng.Int32N(5))
+		w.resize(&w.target, 1+w.rng.Int32N(mostScaled))
 	}
 }
 

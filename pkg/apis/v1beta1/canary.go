@@ -93,7 +93,8 @@ type CanarySpec struct {
 	UpstreamRef *UpstreamRef `json:"upstreamRef,omitempty"`
 
 	// The Services that are generated for the target and how requests to them are routed. May be
-	// left out where there is nothing to generate, that is for a Knative Service.
+	// left out where there is nothing to generate: for a Knative Service, and, with the provider kubernetes and
+	// analysis.replicaRatio, for an application that nobody asks by a Service.
 	// +optional
 	Service CanaryService `json:"service,omitzero"`
 

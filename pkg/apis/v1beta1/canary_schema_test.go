@@ -34,6 +34,9 @@ func TestCanaryAccepted(t *testing.T) {
 		edits  edits
 	}{
 		"Plain":                {reason: "target, port and steps are enough"},
+		"StepWebhook":          {reason: "a step asks a service of its own", edits: edits{"spec.analysis": `{interval: 1m, threshold: 1, steps: [{weight: 0, webhook: {url: "http://a/", timeout: 90s, headers: {a: b}, secretRef: {name: s}, caBundle: YQ==, metadata: {c: d}}}]}`}},
+		"StepPreview":          {reason: "an empty list is another thing than none", edits: edits{"spec.analysis": `{interval: 1m, threshold: 1, steps: [{weight: 10, previewMatch: [{headers: {x-a: {exact: b}}}]}, {weight: 20, previewMatch: []}]}`}},
+		"RatioWithoutService":  {reason: "an application need not have a Service", edits: edits{"spec.service": "", "spec.provider": "kubernetes", "spec.analysis": "{interval: 1m, threshold: 1, replicaRatio: true, stepWeights: [20]}"}},
 		"NoService":            {reason: "a Knative Service needs none generated", edits: edits{"spec.service": ""}},
 		"ProviderVersion":      {reason: "the names with a version contain a colon", edits: edits{"spec.provider": `"gatewayapi:v1beta1"`}},
 		"DaemonSet":            {reason: "a target may be a DaemonSet", edits: edits{"spec.targetRef.kind": "DaemonSet"}},

@@ -350,6 +350,14 @@ type StepStart struct {
 	// +optional
 	Skipped bool `json:"skipped,omitempty"`
 
+	// Whether the step's webhook has agreed.
+	// +optional
+	WebhookDone bool `json:"webhookDone,omitempty"`
+
+	// Since when it has not been done yet.
+	// +optional
+	WebhookSince *metav1.MicroTime `json:"webhookSince,omitempty"`
+
 	// Whether a person takes metrics that are inconclusive in this step for passed.
 	// +optional
 	AcceptInconclusive bool `json:"acceptInconclusive,omitempty"`

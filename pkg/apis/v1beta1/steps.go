@@ -46,6 +46,62 @@ type AnalysisStep struct {
 	// +kubebuilder:validation:Maximum=100
 	// +optional
 	Scale *int `json:"scale,omitempty"`
+
+	// Requests that all go to the canary from this step on, as those of analysis.previewMatch, whose place they take; `[]`: none.
+	// Left out, those of the step before, at first those of analysis.previewMatch. Example: `[{headers: {x-insider: {exact: "true"}}}]`.
+	// +optional
+	PreviewMatch *[]HTTPMatchRequest `json:"previewMatch,omitempty"`
+
+	// A service that has to agree before the step is over. Left out, none.
+	// +optional
+	Webhook *StepWebhook `json:"webhook,omitempty"`
+}
+
+// StepWebhook is a URL that gets a POST at each check of its step until it has agreed. 202 says that it is not done yet: it is asked
+// again after an interval, for as long as progressDeadlineSeconds. Any other 2xx agrees, all else is a failed check.
+type StepWebhook struct {
+	// Where the request is sent. Example: `http://acceptance.test/run`.
+	// +kubebuilder:validation:MinLength=1
+	// +required
+	URL string `json:"url"`
+
+	// Time that asking may take, all attempts together. More than 1h is taken as 1h. Left out, `10s`.
+	// +kubebuilder:validation:Pattern=`^([0-9]+(h|m|s))+$`
+	// +kubebuilder:validation:MaxLength=20
+	// +optional
+	Timeout string `json:"timeout,omitempty"`
+
+	// Number of further attempts after a failed connection, a 429 or a 5xx. Left out, 0.
+	// +optional
+	Retries int `json:"retries,omitempty"`
+
+	// Accept any certificate that the server shows. Left out, false.
+	// +optional
+	DisableTLS bool `json:"disableTLS,omitempty"`
+
+	// Headers to send along. Left out, none but the content type. Example: `{X-Team: payments}`.
+	// +optional
+	Headers map[string]string `json:"headers,omitempty"`
+
+	// Secret with credentials, in the Canary's namespace, as of analysis.webhooks. Left out, none are sent.
+	// +optional
+	SecretRef *SecretRef `json:"secretRef,omitempty"`
+
+	// Certificates, in PEM, that the server's has to be signed by. Left out, those of the system.
+	// +optional
+	CABundle []byte `json:"caBundle,omitempty"`
+
+	// Values that are passed along. Example: `{suite: checkout}`.
+	// +optional
+	Metadata map[string]string `json:"metadata,omitempty"`
+}
+
+// Called is the webhook under the name that people know its step by.
+func (h StepWebhook) Called(step string) CanaryWebhook {
+	return CanaryWebhook{
+		Type: StepHook, Name: step, URL: h.URL, Timeout: h.Timeout, Retries: h.Retries, DisableTLS: h.DisableTLS, Headers: h.Headers,
+		SecretRef: h.SecretRef, CABundle: h.CABundle, Metadata: h.Metadata,
+	}
 }
 
 // StepPause waits at the end of a step.

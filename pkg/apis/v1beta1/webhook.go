@@ -80,4 +80,6 @@ const (
 	RollbackHook HookType = "rollback"
 	// EventHook is told of every event. Its answer changes nothing.
 	EventHook HookType = "event"
+	// StepHook is the webhook of a step, and no type that a spec can give: it is asked at the checks of its step until it agrees.
+	StepHook HookType = "step"
 )

@@ -28,11 +28,13 @@ type Case struct {
 	// Revision of the target, for providers that route by it.
 	Revision string `json:"revision"`
 	// Weight is the percentage of requests that the canary answers. The rest is as in rollout.Traffic.
-	Weight  int     `json:"weight"`
-	Matched bool    `json:"matched"`
-	Preview bool    `json:"preview"`
-	Mirror  int     `json:"mirror"`
-	Cookies Cookies `json:"cookies"`
+	Weight  int  `json:"weight"`
+	Matched bool `json:"matched"`
+	Preview bool `json:"preview"`
+	// PreviewOf is the step whose insiders they are, counted from one.
+	PreviewOf int     `json:"previewOf"`
+	Mirror    int     `json:"mirror"`
+	Cookies   Cookies `json:"cookies"`
 	// Leaving is that of router.Input.
 	Leaving bool `json:"leaving"`
 	// Example is a file in artifacts/examples. Its Canary stands for canary, its other objects are there to read.
@@ -114,7 +116,7 @@ func (c Case) render(t *testing.T, provider string) []*unstructured.Unstructured
 	require.NoError(t, err)
 	in := router.Input{Canary: c.Canary, Revision: c.Revision, Leaving: c.Leaving, Read: map[router.Ref]*unstructured.Unstructured{}}
 	in.Traffic = rollout.Traffic{
-		Weight: c.Weight, Matched: c.Matched, Preview: c.Preview, Mirror: c.Mirror, Cookies: rollout.Cookies(c.Cookies),
+		Weight: c.Weight, Matched: c.Matched, Preview: c.Preview, PreviewOf: c.PreviewOf, Mirror: c.Mirror, Cookies: rollout.Cookies(c.Cookies),
 	}
 	for i := range c.Read {
 		in.Read[refOf(&c.Read[i])] = &c.Read[i]

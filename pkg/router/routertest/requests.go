@@ -125,6 +125,21 @@ func (s scene) preview(t *testing.T) {
 		previewed.shared(t, traffic, Request{}, w, "everybody else is divided")
 		previewed.shared(t, rollout.Traffic{Weight: w}, header("x-user", "insider"), w, "out of a rollout insiders are users")
 	}
+	stepped := s.with(func(a *v1beta1.CanaryAnalysis) {
+		a.PreviewMatch = []v1beta1.HTTPMatchRequest{{Headers: exactly("insider")}}
+		a.StepWeight, a.Steps = 0, []v1beta1.AnalysisStep{
+			{Weight: new(10)}, {Weight: new(20), PreviewMatch: &[]v1beta1.HTTPMatchRequest{{Headers: exactly("tester")}}},
+			{Weight: new(30), PreviewMatch: &[]v1beta1.HTTPMatchRequest{}},
+		}
+	})
+	for _, w := range weights() {
+		traffic := rollout.Traffic{Weight: w, Preview: true, PreviewOf: 2}
+		stepped.shared(t, traffic, header("x-user", "tester"), 100, "those of the step see the canary")
+		stepped.shared(t, traffic, header("x-user", "insider"), w, "and take the place of those before")
+		stepped.shared(t, rollout.Traffic{Weight: w, Preview: true}, header("x-user", "insider"), 100, "who do as long as no step has others")
+		stepped.shared(t, rollout.Traffic{Weight: w, Preview: true, PreviewOf: 3}, header("x-user", "tester"), w, "a step may have none")
+		stepped.shared(t, rollout.Traffic{Weight: w, Preview: true, PreviewOf: 9}, header("x-user", "tester"), w, "a step that is gone has none")
+	}
 }
 
 func (s scene) mirrored(t *testing.T) {

@@ -73,6 +73,42 @@ func TestReplicaRatioPromotes(t *testing.T) {
 	require.Zero(t, *w.status().ActualWeight)
 }
 
+// An application that nobody asks by a Service is released by numbers of pods alone.
+func TestReplicaRatioWithoutService(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.editTarget(scale(5))
+	w.await("five pods run", func() bool { return w.live("podinfo").Status.AvailableReplicas == 5 })
+	o := w.begin(ratio, func(c *v1beta1.Canary) { c.Spec.Service = v1beta1.CanaryService{} })
+	w.awaitTargetStopped()
+	w.judge.hold(20)
+	w.setImage(imageTwo)
+	for _, step := range []struct {
+		sizes  string
+		actual int
+	}{{"1/4", 20}, {"4/1", 80}} {
+		w.await("sizes of "+step.sizes, func() bool {
+			s := w.status()
+			return w.sizes() == step.sizes && s.ActualWeight != nil && *s.ActualWeight == step.actual
+		})
+		w.judge.hold(80)
+	}
+	w.judge.goOn()
+	w.awaitPhase(v1beta1.PhaseSucceeded)
+	w.awaitTargetStopped()
+	w.await("the primary has its size", func() bool { return w.sizes() == "0/5" })
+	require.Equal(t, imageTwo, image(w.live("podinfo-primary")))
+	w.judge.fail(-1)
+	w.setImage(imageBad)
+	w.awaitPhase(v1beta1.PhaseFailed)
+	w.await("a bad one is taken back", func() bool { return w.sizes() == "0/5" })
+	all := &corev1.ServiceList{}
+	require.NoError(t, w.List(t.Context(), all, client.InNamespace(w.ns)))
+	require.Empty(t, all.Items, "nobody asked for one: %v", o.events())
+	w.editCanary(func(c *v1beta1.Canary) { c.Spec.Analysis.Promotion = &v1beta1.AnalysisPromotion{Bake: "1m"} })
+	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, "spec.analysis.promotion.bake: needs spec.service")
+}
+
 func TestReplicaRatioGoesBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

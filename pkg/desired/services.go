@@ -14,8 +14,8 @@ import (
 
 // addServices renders the three Services.
 func (r *Renderer) addServices(f *Facts, o *Objects) error {
-	// Nothing tells which labels or ports the Services should have.
-	if f.Target == nil && f.Primary == nil {
+	// Nobody asks for any, or nothing tells which labels or ports they should have.
+	if f.Canary.WithoutServices() || f.Target == nil && f.Primary == nil {
 		return nil
 	}
 	made, err := r.Kinds.Services(f.Canary, f.Workloads(), f.Intent.Apex, usersApex(f))

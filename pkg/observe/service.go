@@ -20,7 +20,7 @@ func (r *Reader) Apex(ctx context.Context, c *v1beta1.Canary) (*corev1.Service, 
 // readServices reads the Services that the Canary has by now.
 func (r *Reader) readServices(ctx context.Context, f *desired.Facts, _ pass) (err error) {
 	c := f.Canary
-	if _, single := f.SelfVersioned(); single || f.Target == nil && f.Primary == nil {
+	if _, single := f.SelfVersioned(); single || c.WithoutServices() || f.Target == nil && f.Primary == nil {
 		return nil
 	}
 	if f.Apex, err = r.service(ctx, c, c.ApexName()); err != nil {

@@ -138,7 +138,7 @@ const everyPod = 100 // percent
 
 // readRatio refuses pods that no Service could find.
 func (r *Reader) readRatio(_ context.Context, f *desired.Facts, _ pass) error {
-	if !f.Snapshot.Plan.Ratio || f.Target == nil {
+	if !f.Snapshot.Plan.Ratio || f.Target == nil || f.Canary.WithoutServices() {
 		return nil
 	}
 	return workload.CheckApexLabel(f.Target, f.Canary)

@@ -38,6 +38,12 @@ func (c *Canary) PrimaryName() string { return c.ApexName() + PrimarySuffix }
 // CanaryName is the name of the Service that leads to the canary alone.
 func (c *Canary) CanaryName() string { return c.ApexName() + CanarySuffix }
 
+// WithoutServices says that no Services are generated: the sides divide the work by their numbers of pods alone.
+func (c *Canary) WithoutServices() bool {
+	a := c.Spec.Analysis
+	return c.Spec.Service.Port == 0 && a != nil && a.ReplicaRatio && a.Iterations == 0
+}
+
 // PrimaryWorkload is the name of the workload that is made for the primary.
 func (c *Canary) PrimaryWorkload() string { return c.Spec.TargetRef.Name + PrimarySuffix }
 

@@ -1,6 +1,7 @@
 package v1beta1_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -83,6 +84,14 @@ func TestCanaryAccepted(t *testing.T) {
 	}
 }
 
+// stepped is an analysis of listed steps.
+func stepped(steps string) edits {
+	return edits{"spec.analysis": "{interval: 1m, threshold: 1, steps: " + steps + "}"}
+}
+
+// manySteps are one more than a plan may list.
+func manySteps() edits { return stepped("[" + strings.Repeat("{weight: 1}, ", 50) + "{weight: 1}]") }
+
 func TestCanaryRefused(t *testing.T) {
 	cases := map[string]struct {
 		reason string
@@ -109,6 +118,17 @@ func TestCanaryRefused(t *testing.T) {
 		"NoThreshold":         {reason: "a plan has a threshold", edits: edits{"spec.analysis.threshold": ""}, want: "spec.analysis.threshold: Required"},
 		"NoPlan":              {reason: "a plan has steps", edits: edits{"spec.analysis.stepWeight": ""}, want: "exactly one of"},
 		"TwoPlans":            {reason: "which one?", edits: edits{"spec.analysis.iterations": "10"}, want: "exactly one of"},
+		"FallingSteps":        {reason: "users are not taken from the canary again", edits: stepped("[{weight: 20}, {pause: {}}, {weight: 10}]"), want: "weights never fall"},
+		"StepsOfOneName":      {reason: "which one?", edits: stepped("[{name: a, weight: 1}, {weight: 2}, {name: a, weight: 3}]"), want: "names of steps are unique"},
+		"NoListedStep":        {reason: "a plan has steps", edits: stepped("[]"), want: "spec.analysis.steps"},
+		"ManySteps":           {reason: "all of them are gone through in every pass", edits: manySteps(), want: "spec.analysis.steps: Too many"},
+		"LongStepName":        {reason: "a name is read by people", edits: stepped("[{name: " + strings.Repeat("a", 64) + ", weight: 1}]"), want: "steps[0].name: Too long"},
+		"TwoStepSizes":        {reason: "which one?", edits: stepped("[{weight: 1, replicas: 2, scale: 50}]"), want: "replicas and scale are two ways to say one thing"},
+		"StepAboveAll":        {reason: "there are no more", edits: stepped("[{weight: 101}]"), want: "steps[0].weight"},
+		"PauseBackInTime":     {reason: "nobody can wait for that", edits: stepped("[{weight: 1, pause: {after: -1m}}]"), want: "steps[0].pause.after"},
+		"ThenWithoutAfter":    {reason: "a person ends it, and says how", edits: stepped("[{weight: 1, pause: {then: abort}}]"), want: "then needs after"},
+		"StepWebhookNowhere":  {reason: "whom?", edits: stepped("[{weight: 1, webhook: {timeout: 10s}}]"), want: "steps[0].webhook.url: Required"},
+		"StepsAndStepWeight":  {reason: "which ones?", edits: edits{"spec.analysis.steps": "[{weight: 1}]"}, want: "exactly one of"},
 		"TwoKindsOfSteps":     {reason: "which ones?", edits: edits{"spec.analysis.stepWeights": "[10]"}, want: "exactly one of"},
 		"WordAsWeight":        {reason: "a weight is a number", edits: edits{"spec.analysis.stepWeight": "ten"}, want: "spec.analysis.stepWeight"},
 		"WrongDistribution":   {reason: "the Service would refuse it", edits: edits{"spec.service.trafficDistribution": "Nearest"}, want: "trafficDistribution: Unsupported"},

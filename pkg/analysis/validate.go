@@ -130,6 +130,12 @@ func validateQuery(field string, m v1beta1.CanaryMetric) error {
 	return nil
 }
 
+// Words are what a query about the canary's side may use.
+func Words(c *v1beta1.Canary, m v1beta1.CanaryMetric) metric.Vars {
+	s := source{canary: c, metric: m}
+	return s.vars(c.Spec.TargetRef.Name)
+}
+
 // invalid is what only the user can mend. It ends in a condition of the Canary, which is one line.
 func invalid(field, problem string) error {
 	return &rollout.InvalidError{Field: field, Problem: line(problem)}

@@ -9,18 +9,40 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// likelyMistakes are what the metrics of a spec ask for and hardly anybody means. It is followed all the same.
-func (p *Plan) likelyMistakes() []Remark {
+// Mistake is what a metric asks for and hardly anybody means.
+type Mistake struct {
+	Rule  string // that it breaks: metric-never-asked
+	Field string // path of the metric: spec.analysis.metrics[0]
+	Name  string // of the metric
+	Text  string // that goes on behind the name
+}
+
+// Mistakes are those of all metrics. A spec with some is followed all the same.
+func (p *Plan) Mistakes() []Mistake {
 	if p.Skip {
 		return nil
 	}
-	var remarks []Remark
+	var found []Mistake
 	for i, m := range p.Metrics {
-		for _, text := range []string{limitMistake(m), p.delayMistake(m), p.comparisonMistake(m), countMistake(m), p.neverAsked(m)} {
-			if text != "" {
-				remarks = append(remarks, Remark{ReasonLikelyMistake, fmt.Sprintf("Metric %s (spec.analysis.metrics[%d]) %s", m.Name, i, text)})
+		for _, look := range []struct{ rule, text string }{
+			{"metric-limit", limitMistake(m)},
+			{"metric-delay", p.delayMistake(m)},
+			{"comparison-never-made", p.comparisonMistake(m)},
+			{"query-counts", countMistake(m)},
+			{"metric-never-asked", p.neverAsked(m)},
+		} {
+			if look.text != "" {
+				found = append(found, Mistake{look.rule, fmt.Sprintf("spec.analysis.metrics[%d]", i), m.Name, look.text})
 			}
 		}
+	}
+	return found
+}
+
+func (p *Plan) likelyMistakes() []Remark {
+	var remarks []Remark
+	for _, m := range p.Mistakes() {
+		remarks = append(remarks, Remark{ReasonLikelyMistake, fmt.Sprintf("Metric %s (%s) %s", m.Name, m.Field, m.Text)})
 	}
 	return remarks
 }

@@ -53,20 +53,23 @@ func Detect(served []string) (name, why string) {
 // Able names the providers that can do all that is needed, in order.
 // It supposes a cluster that serves everything: people who read it want to know what they could install.
 func Able(need rollout.Capabilities) []string {
-	everything := Options{APIVersions: []string{
-		// What providers need and are not detected by.
-		"gloo.solo.io/v1", "serving.knative.dev/v1",
-	}}
-	for _, s := range signs() {
-		everything.APIVersions = append(everything.APIVersions, s.api)
-	}
 	var able []string
 	for _, name := range names() {
-		if _, can, err := New(name, everything); err == nil && can.Has(need) {
+		if _, can, err := New(name, Options{APIVersions: EveryAPI()}); err == nil && can.Has(need) {
 			able = append(able, name)
 		}
 	}
 	return able
+}
+
+// EveryAPI are the group versions of a cluster that serves everything.
+func EveryAPI() []string {
+	// What providers need and are not detected by.
+	all := []string{"gloo.solo.io/v1", "serving.knative.dev/v1"}
+	for _, s := range signs() {
+		all = append(all, s.api)
+	}
+	return all
 }
 
 // retired refuses providers whose projects have ended, and says what took their place.

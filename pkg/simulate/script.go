@@ -72,12 +72,27 @@ var verdicts = map[string]v1beta1.Verdict{"passing": "", "pending": v1beta1.Wait
 func Play(text string) (string, error) { return play(text, func(*Script) {}) }
 
 func play(text string, change func(*Script)) (string, error) {
-	s := &Script{can: rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.MatchedWeighted | rollout.Sticky, spec: v1beta1.CanarySpec{TargetRef: v1beta1.TargetRef{Kind: "Deployment", Name: "podinfo"}}}
-	s.spec.Analysis = &v1beta1.CanaryAnalysis{Interval: "10s", Threshold: 3, StepWeight: 10, MaxWeight: 50,
+	spec := v1beta1.CanarySpec{TargetRef: v1beta1.TargetRef{Kind: "Deployment", Name: "podinfo"}}
+	spec.Analysis = &v1beta1.CanaryAnalysis{Interval: "10s", Threshold: 3, StepWeight: 10, MaxWeight: 50,
 		Metrics: []v1beta1.CanaryMetric{{Name: "request-success-rate"}}}
 	deadline := int32(60)
-	s.spec.ProgressDeadlineSeconds = &deadline
-	s.Operator = NewOperator(New(rollout.Plan{}, 1))
+	spec.ProgressDeadlineSeconds = &deadline
+	can := rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.MatchedWeighted | rollout.Sticky
+	return playOn(spec, can, Target{}, text, change)
+}
+
+// PlayOn is Play with a spec and a target to begin with.
+func PlayOn(spec v1beta1.CanarySpec, can rollout.Capabilities, t Target, text string) (string, error) {
+	return playOn(spec, can, t, text, func(*Script) {})
+}
+
+func playOn(spec v1beta1.CanarySpec, can rollout.Capabilities, t Target, text string, change func(*Script)) (string, error) {
+	s := &Script{can: can, spec: spec}
+	w := New(rollout.Plan{}, 1)
+	if t.Size > 0 {
+		t.bring(w)
+	}
+	s.Operator = NewOperator(w)
 	s.notify = s.tell
 	change(s)
 	if err := s.compile(); err != nil {

@@ -229,7 +229,7 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 		p.Remarks = append(p.Remarks, Remark{ReasonFieldIgnored, "Services alone have no use for " + strings.Join(idle, ", ")})
 	}
 	p.Remarks = append(p.Remarks, p.overruledFields(a, can)...)
-	p.Remarks = append(p.Remarks, p.shortenedHooks()...)
+	p.Remarks = append(p.Remarks, shortenedHooks(&p)...)
 	p.Remarks = append(p.Remarks, p.ignoredByComparisons()...)
 	p.Remarks = append(p.Remarks, p.likelyMistakes()...)
 	return p, nil

@@ -12,7 +12,7 @@ import (
 const LongestHook = time.Hour
 
 // shortenedHooks are the remarks about hooks that are given less time than the spec says.
-func (p *Plan) shortenedHooks() []Remark {
+func shortenedHooks(p *Plan) []Remark {
 	var remarks []Remark
 	shortened := func(h v1beta1.CanaryWebhook, what, field string) {
 		// What is no duration was refused before.

@@ -87,14 +87,14 @@ func TestLateWrite(t *testing.T) {
 			t.Run(name+map[bool]string{true: "Made", false: "Changed"}[first], func(t *testing.T) {
 				b := newBench(t)
 				before := tc.late(b)
-				if u, err := b.Pending(t.Context(), b.owner, before); err != nil || !u {
+				if u, err := b.Snapshot().Pending(t.Context(), b.owner, before); err != nil || !u {
 					require.NoError(t, err)
 				}
 				if !first {
 					b.apply(map[bool]runtime.ApplyConfiguration{true: virtualService(b, 0), false: b.service()}[name == "Weight"])
 				}
 				thaw := b.freeze()
-				_, err := b.Pending(t.Context(), b.owner, before) // what the cache holds is answered from now on
+				_, err := b.Snapshot().Pending(t.Context(), b.owner, before) // what the cache holds is answered from now on
 				require.NoError(t, err)
 				other := &kube.Applier{Client: b.Client, Reader: b.cache, Live: b.Live, Now: time.Now}
 				_, err = other.Apply(t.Context(), b.owner, tc.other(b))

@@ -70,7 +70,7 @@ func TestNamedFlagsExist(t *testing.T) {
 	known = append(known,
 		"help", "up", "idle", "audit", "dir", "update", // of Go's and of the programs of e2e
 		"primary", "canary", "value", "pattern", "gates", // ends of names
-		"skip-crds", "show-managed-fields", "force-conflicts", "for", "server-side", // of helm and kubectl
+		"skip-crds", "show-managed-fields", "cascade", "force-conflicts", "for", "server-side", // of helm and kubectl
 		"enable-metrics", "annotations-prefix", "sync-rate-limit", // of the nginx ingress controller
 		"enable-prometheus-metrics", "serve-route-metrics", "source-poll-timeout", // of Skipper
 		"metrics", "providers", // of Traefik

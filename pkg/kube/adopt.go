@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/util/csaupgrade"
@@ -25,20 +24,28 @@ const otherManager = "flagger"
 // people's anyway, and so are the replicas: an autoscaler's primary gets none
 // from us, and a field that its last owner gives up falls back to its default.
 //
-// It says moved if the object was changed, or has changed since it was read:
-// its version is another one then.
-func (o ownership) adopt(ctx context.Context, r ref) (moved bool, err error) {
+// It returns the version that the object has now, seen being the one in the cache; empty: the object has gone or changed,
+// and is to be looked at again.
+func (o ownership) adopt(ctx context.Context, r ref, seen string) (version string, err error) {
 	obj := &metav1.PartialObjectMetadata{TypeMeta: typeMeta(r.kind)}
 	if err := o.live.Get(ctx, r.key, obj); err != nil {
-		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+		return "", client.IgnoreNotFound(err)
 	}
-	if found, err := inherit(obj); err != nil || !found {
-		return false, err
+	found, err := inherit(obj)
+	if err != nil || !found {
+		return seen, err
 	}
-	if err = o.patch(ctx, r, obj, obj.ManagedFields); err != nil && !errors.Is(err, ErrStale) {
-		return false, fmt.Errorf("take over %s: %w", r, err)
+	if obj.ResourceVersion != seen {
+		return "", nil
 	}
-	return err != nil, nil
+	err = o.patch(ctx, r, obj, obj.ManagedFields)
+	if errors.Is(err, ErrStale) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("take over %s: %w", r, err)
+	}
+	return obj.ResourceVersion, nil
 }
 
 // inherit moves the other controller's fields to us in the record of who owns what, as far as they are content; found

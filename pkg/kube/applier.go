@@ -70,8 +70,8 @@ func (a *Applier) apply(ctx context.Context, owner *v1beta1.Canary, obj runtime.
 		return true, nil
 	}
 	if p.live != nil && !p.partial && appliedHash(p.live) == "" {
-		if moved, err := a.ownership().adopt(ctx, p.ref); err != nil || moved {
-			return moved, a.refused(ctx, owner, p, err)
+		if p.adopted, err = a.ownership().adopt(ctx, p.ref, p.live.GetResourceVersion()); err != nil || p.adopted == "" {
+			return err == nil, a.refused(ctx, owner, p, err)
 		}
 	}
 	return a.write(ctx, owner, p)
@@ -91,7 +91,7 @@ func (a *Applier) write(ctx context.Context, owner *v1beta1.Canary, p *plan) (bo
 		}
 	}
 	if p.update || p.versioned() {
-		if err = conflict(ctx, a.Live, p.ref, uidOf(p.live), resourceVersionOf(p.live), err); errors.Is(err, ErrStale) || apierrors.IsAlreadyExists(err) || p.live != nil && apierrors.IsNotFound(err) {
+		if err = conflict(ctx, a.Live, p.ref, uidOf(p.live), p.base(), err); errors.Is(err, ErrStale) || apierrors.IsAlreadyExists(err) || p.live != nil && apierrors.IsNotFound(err) {
 			return true, nil
 		}
 	}

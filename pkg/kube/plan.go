@@ -35,6 +35,7 @@ type plan struct {
 	update  bool           // an apply would refuse it: see update.go
 	drifted bool           // it was as desired once, by its hash, and is not now
 	orphan  bool           // it was taken from its owner, who goes: it is not given back to it
+	adopted string         // the version that it has since it was taken over; empty: it was not
 }
 
 // planFor decides what is to be done, in the order of what it costs to find out. Cached reads what the cache holds.
@@ -211,6 +212,9 @@ const noVersion = "1"
 // controllers write them all the time.
 func (p *plan) versioned() bool { return !p.partial && !p.update && p.kind.Group != "apps" }
 
+// base is the version of the object that is applied to; empty: there was none.
+func (p *plan) base() string { return cmp.Or(p.adopted, resourceVersionOf(p.live)) }
+
 // body is what is sent. The user's own object is named by its UID as well: a
 // server-side apply would otherwise make it if it had gone in the meantime.
 func (p *plan) body(now time.Time) (map[string]any, error) {
@@ -219,7 +223,7 @@ func (p *plan) body(now time.Time) (map[string]any, error) {
 		return body, unstructured.SetNestedField(body, string(p.live.GetUID()), "metadata", "uid")
 	}
 	if p.versioned() {
-		version := cmp.Or(resourceVersionOf(p.live), noVersion)
+		version := cmp.Or(p.base(), noVersion)
 		if err := unstructured.SetNestedField(body, version, "metadata", "resourceVersion"); err != nil {
 			return nil, err
 		}

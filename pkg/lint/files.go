@@ -121,7 +121,7 @@ var helm = regexp.MustCompile(`\{\{-?\s*(?:(?:include|toYaml|tpl)\s|[^}]*\.(?:Va
 
 // parse reads the documents of one file. What comes behind a mistake is not read: nobody knows where it would begin.
 func (a *Files) parse(name string, text []byte) {
-	if at := helm.FindIndex(text); at != nil && !inBlock(text, at[0]) {
+	if at := helm.FindIndex(text); len(at) > 0 && !inBlock(text, at[0]) {
 		a.refuse("helm-template", name, 1+bytes.Count(text[:at[0]], []byte("\n")), fmt.Sprintf("has %q", firstLine(text[at[0]:])), "")
 		return
 	}

@@ -381,12 +381,10 @@ func (w *World) agree(h v1beta1.CanaryWebhook, revision string) rollout.Finding 
 			f.Verdict, f.Message = v1beta1.Failed, "Rollback not asked for"
 		}
 	case v1beta1.StepHook:
-		f = w.judge(revision)
-		f.Measurement = nil
-		if f.Verdict != v1beta1.Failed {
-			f.Verdict, f.Message = v1beta1.Passed, ""
-		}
-		if f.Verdict == v1beta1.Passed && w.gates[h.Type] {
+		switch {
+		case w.judge(revision).Verdict == v1beta1.Failed:
+			f.Verdict, f.Message = v1beta1.Failed, "Halt podinfo.test advancement webhook of step "+h.Name+" failed 500 Internal Server Error"
+		case w.gates[h.Type]:
 			f.Verdict, f.Message = v1beta1.Waiting, "202 Accepted"
 		}
 	default:

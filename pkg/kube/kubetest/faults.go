@@ -84,7 +84,7 @@ func (f *Faults) At(rate float64, seed uint64) {
 	f.rate, f.random = rate, rand.New(rand.NewPCG(seed, seed))
 }
 
-// Failed is how many requests have failed so.
+// Failed is how many requests have failed so, or met a version that is gone.
 func (f *Faults) Failed() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -167,8 +167,9 @@ func (f *faulty) wait(req *http.Request) error {
 func (f *faulty) fate(req *http.Request, call Call) (failure, *http.Response) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if q := req.URL.Query(); call.Verb == "watch" && f.expired[req.URL.Path] && q.Get("resourceVersion") != "" && q.Get("sendInitialEvents") == "" {
+	if call.Verb == "watch" && f.expired[req.URL.Path] && req.URL.Query().Get("resourceVersion") != "" {
 		delete(f.expired, req.URL.Path)
+		f.failed++
 		return none, answered(req, http.StatusGone, metav1.StatusReasonExpired)
 	}
 	if f.rate == 0 || f.random.Float64() >= f.rate {

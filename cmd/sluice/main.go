@@ -135,5 +135,6 @@ func assemble(mgr manager.Manager, o *options) (*controller.Reconciler, error) {
 		return nil, err
 	}
 	r.Use(mgr, time.Now)
-	return r, r.Setup(mgr, o.threads)
+	err = r.Setup(mgr, o.threads)
+	return r, err
 }

@@ -189,7 +189,7 @@ func TestMetricsFollowTheCanary(t *testing.T) {
 	w.await("the success is counted", func() bool { return exposed(t, o)["flagger_canary_successes_total"+outcome] == 1 })
 	require.NotContains(t, exposed(t, o), "flagger_canary_failures_total"+outcome)
 	of := " name=podinfo namespace=" + w.ns
-	require.InDelta(t, 1, exposed(t, o)["sluice_rollout_duration_seconds"+of+" outcome=succeeded"], 0)
+	require.InDelta(t, 1, exposed(t, o)["sluice_rollout_duration_seconds"+of+" outcome=succeeded result=Promoted"], 0)
 	require.Positive(t, exposed(t, o)["sluice_rollout_phase_seconds_total"+of+" phase=Progressing"])
 	w.await("the cache has heard of the end, and so have its readers", func() bool {
 		return exposed(t, o)["sluice_canary_phase_start_timestamp_seconds"+of+" phase=Succeeded"] > 0

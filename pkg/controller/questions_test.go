@@ -211,11 +211,18 @@ func TestConflictAsksNobodyTwice(t *testing.T) {
 			hook("acceptance", v1beta1.PreRolloutHook, r.URL+"/acceptance"), hook("load", v1beta1.RolloutHook, r.URL+"/load"),
 		}
 	})
-	// The decision that was taken on both answers.
-	answered := kubetest.Conflicts(t, w.ns, 1, written("canaries", "podinfo", func(c *v1beta1.Canary) bool { return c.Status.CanaryWeight == 50 }))
+	// The decision that was taken on both answers, which is stored when it is tried for the second time.
+	var tried []int // how often the hook had been asked by then
+	answered := kubetest.Conflicts(t, w.ns, -1, written("canaries", "podinfo", func(c *v1beta1.Canary) bool {
+		if c.Status.CanaryWeight != 50 {
+			return false
+		}
+		tried = append(tried, len(r.at("/load")))
+		return len(tried) == 1
+	}))
 	w.setImage(imageTwo)
 	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 	require.Equal(t, 1, answered())
 	require.Len(t, r.at("/acceptance"), 1)
-	require.Len(t, r.at("/load"), 3, "it is told of the first step, and asked at the end of both")
+	require.Equal(t, tried[0], tried[1], "it is not asked for the same step once more")
 }

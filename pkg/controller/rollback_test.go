@@ -31,7 +31,7 @@ func (w *world) applyForEver(image string) {
 			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(250 * time.Millisecond):
+			case <-time.After(2 * time.Second):
 			}
 		}
 	}()

@@ -114,7 +114,7 @@ func TestSchemaOutdated(t *testing.T) {
 // readsDefinition gives an account the right to read the definition of Canaries as an installation has it.
 func (w *world) readsDefinition(account string) {
 	w.Helper()
-	text, err := os.ReadFile("../../kustomize/base/rbac.yaml")
+	text, err := os.ReadFile("../../kustomize/base/rights/rbac.yaml")
 	require.NoError(w, err)
 	first, _, _ := strings.Cut(string(text), "---")
 	role := &rbacv1.ClusterRole{}

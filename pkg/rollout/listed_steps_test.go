@@ -97,17 +97,21 @@ func TestPreviewOfSteps(t *testing.T) {
 			p, err := Compile(analysisOf(t, tc.analysis), Weighted|Matched)
 			require.NoError(t, err)
 			var got [3]seen
+			preview := func(s v1beta1.CanaryStatus) seen {
+				s.LastAppliedSpec = "r1-b"
+				traffic := IntentOf(p, s).Traffic
+				return seen{traffic.Preview, traffic.PreviewOf}
+			}
 			for i := range got {
-				traffic := IntentOf(p, v1beta1.CanaryStatus{Phase: v1beta1.PhaseProgressing, Step: i + 1, CanaryWeight: p.Step(i + 1).Weight, LastAppliedSpec: "r1-b"}).Traffic
-				got[i] = seen{traffic.Preview, traffic.PreviewOf}
+				got[i] = preview(v1beta1.CanaryStatus{Phase: v1beta1.PhaseProgressing, Step: i + 1, CanaryWeight: p.Step(i + 1).Weight})
 			}
 			require.Equal(t, tc.want, got, tc.reason)
 			all := IntentOf(p, v1beta1.CanaryStatus{Phase: v1beta1.PhaseProgressing, Step: 4, CanaryWeight: 100, LastAppliedSpec: "r1-b"}).Traffic
 			require.False(t, all.Preview, "they are with the canary already")
-			back := IntentOf(p, v1beta1.CanaryStatus{Phase: v1beta1.PhasePromoting, Step: 4, CanaryWeight: 15, LastAppliedSpec: "r1-b", Promoting: "r1-b"}).Traffic
-			require.Equal(t, tc.want[2], seen{back.Preview, back.PreviewOf}, "on the way back it is that of the last step")
-			changed := IntentOf(p, v1beta1.CanaryStatus{Phase: v1beta1.PhaseProgressing, Step: 1, CanaryWeight: 25, LastAppliedSpec: "r1-b"}).Traffic
-			require.Equal(t, tc.want[1], seen{changed.Preview, changed.PreviewOf}, "between two steps of a changed spec it is that of the lower one")
+			back := preview(v1beta1.CanaryStatus{Phase: v1beta1.PhasePromoting, Step: 4, CanaryWeight: 15, Promoting: "r1-b"})
+			require.Equal(t, tc.want[2], back, "on the way back it is that of the last step")
+			changed := preview(v1beta1.CanaryStatus{Phase: v1beta1.PhaseProgressing, Step: 1, CanaryWeight: 25})
+			require.Equal(t, tc.want[1], changed, "between two steps of a changed spec it is that of the lower one")
 		})
 	}
 	p, err := Compile(analysisOf(t, "{steps: [{weight: 0, previewMatch: "+a+"}, {weight: 100}]}"), Weighted|Matched)

@@ -126,7 +126,7 @@ func (w *World) record(v view, d rollout.Decision, found []answer) {
 	w.version++
 	swap(w, v.status, next)
 	// A primary that users are left with belongs to nobody by then.
-	if next.Phase == v1beta1.PhaseTerminated && !(rollout.PrimaryLeft(next) && w.target.exists) {
+	if next.Phase == v1beta1.PhaseTerminated && (!rollout.PrimaryLeft(next) || !w.target.exists) {
 		w.collectGarbage()
 	}
 	w.statuses = append(w.statuses, next)

@@ -72,7 +72,7 @@ func (s *simulation) run(c *cobra.Command) error {
 			}
 			continue
 		}
-		forecast, err := simulate.Foresee(p.Plan, s.target(p), circumstances)
+		forecast, err := simulate.Run(p.Plan, s.target(p), circumstances)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.File, err)
 		}

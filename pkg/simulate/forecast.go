@@ -82,8 +82,8 @@ type Forecast struct {
 	Acts    []Act
 }
 
-// foresight plays a rollout of one plan.
-type foresight struct {
+// forecaster plays a rollout of one plan.
+type forecaster struct {
 	*Operator
 	meets   Circumstances
 	out     Forecast
@@ -103,14 +103,14 @@ const (
 	longest = 14 * 24 * 3600
 )
 
-// Foresee plays the rollout of a new revision under a plan. What breaks a rule of the machine is an error.
-func Foresee(p rollout.Plan, t Target, c Circumstances) (*Forecast, error) {
+// Run plays the rollout of a new revision under a plan. What breaks a rule of the machine is an error.
+func Run(p rollout.Plan, t Target, c Circumstances) (*Forecast, error) {
 	if t.Recreates {
 		p.RouteAllBeforePromotion("strategy Recreate")
 	}
 	w := New(p, 1)
 	t.bring(w)
-	f := &foresight{Operator: NewOperator(w), meets: c, asked: map[string]bool{}, flakyAt: -1}
+	f := &forecaster{Operator: NewOperator(w), meets: c, asked: map[string]bool{}, flakyAt: -1}
 	f.out.Name = t.Names.Canary + "." + t.Names.Namespace
 	for !w.status.Phase.Settled() {
 		if f.Second(); w.now > 3600 {
@@ -120,7 +120,7 @@ func Foresee(p rollout.Plan, t Target, c Circumstances) (*Forecast, error) {
 	if c.PodStart > 0 {
 		w.podStart = int(c.PodStart.Seconds())
 	}
-	f.notify, w.foresee = f.hear, f.answer
+	f.notify, w.answers = f.note, f.answer
 	f.begin, f.since = w.now, w.now
 	w.Release(tried)
 	f.run()
@@ -131,7 +131,7 @@ func Foresee(p rollout.Plan, t Target, c Circumstances) (*Forecast, error) {
 }
 
 // run lets time pass until the rollout has ended, or nobody ends a wait.
-func (f *foresight) run() {
+func (f *forecaster) run() {
 	w := f.w
 	for !f.ended() {
 		f.Second()
@@ -157,13 +157,13 @@ func atMost(s *workload) int32 {
 }
 
 // ended says that what was released last is promoted, or rolled back.
-func (f *foresight) ended() bool {
+func (f *forecaster) ended() bool {
 	s := f.w.status
 	return s.Phase.Settled() && s.LastAppliedSpec == f.w.hashed(f.w.target.revision)
 }
 
 // patience is how many seconds a step may take before nobody is thought to end it.
-func (f *foresight) patience() int {
+func (f *forecaster) patience() int {
 	p, longest := f.w.plan, time.Duration(0)
 	if n := f.w.status.Step; n > 0 && n <= p.Length() {
 		until := p.Step(n).Until
@@ -175,10 +175,10 @@ func (f *foresight) patience() int {
 	return int((longest + 2*p.Deadline + 20*p.Interval + time.Hour).Seconds())
 }
 
-func (f *foresight) sinceBegin() time.Duration { return seconds(f.w.now - f.begin) }
+func (f *forecaster) sinceBegin() time.Duration { return seconds(f.w.now - f.begin) }
 
 // meet has happen what is due: checks begin to fail, a newer revision comes, a person ends a pause.
-func (f *foresight) meet() {
+func (f *forecaster) meet() {
 	w := f.w
 	weight := w.status.CanaryWeight
 	if at := f.meets.BadAt; at > 0 && weight >= at && weight > 0 {
@@ -201,7 +201,7 @@ func (f *foresight) meet() {
 }
 
 // endsByItself says that the pause that is waited in has an end.
-func (f *foresight) endsByItself() bool {
+func (f *forecaster) endsByItself() bool {
 	n := f.w.status.Step
 	if n < 1 || n > f.w.plan.Length() || f.w.status.StepStarted == nil {
 		return true // nobody could say which one it is
@@ -211,7 +211,7 @@ func (f *foresight) endsByItself() bool {
 	return over < len(pauses) && pauses[over].After > 0
 }
 
-func (f *foresight) waiting() string {
+func (f *forecaster) waiting() string {
 	c := meta.FindStatusCondition(f.w.status.Conditions, v1beta1.ConditionWaiting)
 	if c == nil {
 		return ""
@@ -219,8 +219,8 @@ func (f *foresight) waiting() string {
 	return c.Reason
 }
 
-// hear keeps what people are told.
-func (f *foresight) hear(said []rollout.Notice) {
+// note keeps what people are told.
+func (f *forecaster) note(said []rollout.Notice) {
 	for _, n := range said {
 		f.told = append(f.told, n.Message)
 	}
@@ -228,7 +228,7 @@ func (f *foresight) hear(said []rollout.Notice) {
 }
 
 // show adds a row when anything has changed.
-func (f *foresight) show() {
+func (f *forecaster) show() {
 	w := f.w
 	row := Row{Phase: w.status.Phase, Step: w.status.Step, Steps: w.plan.Length(), Weight: w.status.CanaryWeight,
 		CanaryReady: w.target.serving(), Canary: w.target.size, PrimaryReady: w.primary.serving(), Primary: w.primary.size}

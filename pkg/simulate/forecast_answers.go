@@ -8,7 +8,7 @@ import (
 )
 
 // answer is what hooks and metrics say under the circumstances.
-func (f *foresight) answer(q rollout.Question, v view) rollout.Finding {
+func (f *forecaster) answer(q rollout.Question, v view) rollout.Finding {
 	if q.Hook != nil {
 		return f.agree(*q.Hook, v)
 	}
@@ -33,7 +33,7 @@ func (f *foresight) answer(q rollout.Question, v view) rollout.Finding {
 	return measured(v1beta1.Passed, "")
 }
 
-func (f *foresight) noData(q rollout.Question) rollout.Finding {
+func (f *forecaster) noData(q rollout.Question) rollout.Finding {
 	verdict := q.Metric.OnNoData.Verdict()
 	if verdict == v1beta1.Passed {
 		return measured(verdict, "")
@@ -41,7 +41,7 @@ func (f *foresight) noData(q rollout.Question) rollout.Finding {
 	return measured(verdict, haltedBy(f, q.Metric.Name, "no values found"))
 }
 
-func haltedBy(f *foresight, metric, why string) string {
+func haltedBy(f *forecaster, metric, why string) string {
 	return fmt.Sprintf("Halt %s advancement %s %s", f.out.Name, metric, why)
 }
 
@@ -50,7 +50,7 @@ func measured(v v1beta1.Verdict, message string) rollout.Finding {
 }
 
 // fails says that this round of checks fails.
-func (f *foresight) fails(revision string) bool {
+func (f *forecaster) fails(revision string) bool {
 	if f.w.bad[template(revision)] || f.flakyAt == f.w.now {
 		return true
 	}
@@ -63,7 +63,7 @@ func (f *foresight) fails(revision string) bool {
 }
 
 // agree is what a hook says. A gate is asked, and so somebody has to have opened it.
-func (f *foresight) agree(h v1beta1.CanaryWebhook, v view) rollout.Finding {
+func (f *forecaster) agree(h v1beta1.CanaryWebhook, v view) rollout.Finding {
 	switch h.Moment() {
 	case v1beta1.RollbackHook:
 		return rollout.Finding{Verdict: v1beta1.Failed, Message: "Rollback not asked for"}

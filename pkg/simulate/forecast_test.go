@@ -43,7 +43,7 @@ func TestForecastIsWhatIsPlayed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec, plan := analysed(t, analysis)
-			forecast, err := simulate.Foresee(plan, podinfo(2), simulate.Circumstances{})
+			forecast, err := simulate.Run(plan, podinfo(2), simulate.Circumstances{})
 			require.NoError(t, err)
 			require.Equal(t, simulate.Promoted, forecast.Outcome)
 			var foreseen []string
@@ -93,7 +93,7 @@ func TestForecast(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			_, plan := analysed(t, tc.analysis)
-			f, err := simulate.Foresee(plan, podinfo(4), tc.meets)
+			f, err := simulate.Run(plan, podinfo(4), tc.meets)
 			require.NoError(t, err)
 			require.Equal(t, tc.want, f.Outcome, "%s\n%s", tc.reason, f.Table())
 			require.GreaterOrEqual(t, f.Took, tc.least, f.Table())

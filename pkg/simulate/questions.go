@@ -74,8 +74,8 @@ func opens(v view) bool { return v.status.Step == 0 || v.status.Analysis == nil 
 
 // answer is what is found out about a view.
 func (w *World) answer(q rollout.Question, v view) rollout.Finding {
-	if w.foresee != nil {
-		return w.foresee(q, v)
+	if w.answers != nil {
+		return w.answers(q, v)
 	}
 	switch {
 	case q.Hook != nil && q.Hook.Moment() == v1beta1.RolloutHook && opens(v):

@@ -78,8 +78,8 @@ type World struct {
 	gates         map[v1beta1.HookType]bool // hooks that do not agree
 	rollbackAsked bool                      // rollback hooks ask for one
 	metricVerdict v1beta1.Verdict           // of metrics that do not fail; empty: they pass
-	// foresee answers all questions; nil: what stands above does.
-	foresee func(rollout.Question, view) rollout.Finding
+	// answers says what is answered to all questions; nil: what stands above does.
+	answers func(rollout.Question, view) rollout.Finding
 
 	proxyDelay int  // seconds that proxies need at most
 	podStart   int  // seconds that a pod needs at least

@@ -20,10 +20,6 @@ func stepping() map[string]scenario {
 			reason: "A Job that fails when everybody is with the new revision takes it back; the same revision can be tried again.",
 			play:   jobAfterSwitch,
 		},
-		"LivenessFailsInBake": {
-			reason: "A container that is killed for its health when it has everybody is one too many, although all checks pass.",
-			play:   livenessFailsInBake,
-		},
 		"PromotedIntoFailure": {
 			reason: "Who promotes a pause gets the next step's checks: one that fails goes back at once, with the value that was found.",
 			play:   promotedIntoFailure,
@@ -65,30 +61,6 @@ func jobAfterSwitch(s *scene) {
 	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 100", "Promoting 100", "Finalising 0", "Succeeded 0"))
 	s.runs("podinfo-primary", "3.1.1", 1)
 	s.lossless(users)
-}
-
-// livenessFailsInBake kills a container that takes longer to end than it is given, so that it ends with an error.
-func livenessFailsInBake(s *scene) {
-	s.begin(`
-  analysis:
-    interval: 10s
-    threshold: 1
-    iterations: 1
-    promotion: {bake: 2m}
-`)
-	users := s.users()
-	since := time.Now()
-	s.kubectl("patch", "deployment", "podinfo", "-n", s.namespace, "-p", `{"spec":{"template":{"spec":{"containers":[{"name":"podinfod",
-		"image":"stefanprodan/podinfo:3.1.1",
-		"livenessProbe":{"tcpSocket":{"port":8080},"initialDelaySeconds":45,"periodSeconds":5,"failureThreshold":1,"terminationGracePeriodSeconds":1}}]}}}}`)
-	s.reach("Progressing 100", since)
-	row := s.reach("Failed", since)
-	s.said(since, "Rolling back podinfo."+s.namespace+": a pod of podinfo."+s.namespace+" failed while it baked: podinfod of *")
-	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 100", "Failed 0"))
-	s.t.Logf("MEASURED rolled back %.1f s after the release", row.At.Sub(since).Seconds())
-	s.only(users, "3.1.0", time.Now().Add(slowly))
-	s.runs("podinfo-primary", "3.1.0", 1)
-	s.stopped()
 }
 
 // errorsOfCanary counts what the canary's pods have answered with 500 since they started.

@@ -24,7 +24,7 @@ type manual struct {
 	instead map[string]string
 	// alone has an operator of the page's own, in the namespace sluice-system.
 	alone bool
-	soak  bool // takes too long for the suite: `make soak` runs it
+	test  bool // its examples are in the namespace test
 }
 
 const clusterIsThere = "the suite has made the cluster"
@@ -46,7 +46,7 @@ func manuals() map[string]manual {
 			instead: map[string]string{
 				"kubectl -n test get canary podinfo -w": "timeout 45 kubectl -n test get canary podinfo -w || true", // a watch has no end of its own
 			},
-			soak: true,
+			test: true,
 		},
 	}
 }
@@ -56,11 +56,11 @@ func testPages(t *testing.T, w *world) {
 	if os.Getenv("KUBECONFIG") != "" {
 		t.Skip("the pages name addresses of the local cluster")
 	}
+	if os.Getenv("SOAK") == "" {
+		t.Skip("they take as long as their intervals: SOAK=1 runs them")
+	}
 	for name, m := range manuals() {
 		t.Run(name, func(t *testing.T) {
-			if m.soak && os.Getenv("SOAK") == "" {
-				t.Skip("it takes as long as its intervals: SOAK=1 runs it")
-			}
 			m.follow(t, w)
 		})
 	}
@@ -134,7 +134,7 @@ func (m manual) prepare(t *testing.T, w *world) {
 		out, err := w.Quiet(ctx, args...)
 		require.NoError(t, err, out)
 	}
-	if m.soak { // its namespace is that of the examples
+	if m.test {
 		quiet(t.Context(), "delete", "namespace", "test", "--ignore-not-found", "--timeout=180s")
 	}
 	if m.alone {

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // LeaseName is that of the lease of all operators of this API, so that two in one namespace never work at once:
@@ -27,6 +29,8 @@ const (
 	lookForOperators = 10 * time.Minute
 	// repeatOperators is when what was found is told again: events are kept for an hour.
 	repeatOperators = time.Hour
+	// mostOperators are named, by mostIdentity bytes each: anybody may write a lease in a namespace of his own.
+	mostOperators, mostIdentity = 5, 128
 )
 
 // OtherOperators tells of operators of this API that are at work in other namespaces: of two that follow the same Canaries each
@@ -95,10 +99,13 @@ func (o *OtherOperators) look(ctx context.Context) error {
 	var others []string
 	for _, l := range all.Items {
 		if l.Namespace != o.Own && held(l, now) {
-			others = append(others, *l.Spec.HolderIdentity+" in namespace "+l.Namespace)
+			others = append(others, outbound.Line(*l.Spec.HolderIdentity, mostIdentity)+" in namespace "+l.Namespace)
 		}
 	}
 	slices.Sort(others)
+	if more := len(others) - mostOperators; more > 0 {
+		others = append(others[:mostOperators], fmt.Sprintf("%d more", more))
+	}
 	found := strings.Join(others, ", ")
 	if found == o.found && (found == "" || now.Sub(o.told) < repeatOperators) {
 		return nil

@@ -80,6 +80,12 @@ func TestAnotherOperator(t *testing.T) {
 	l.Spec.RenewTime = &metav1.MicroTime{Time: now}
 	require.NoError(t, w.Update(t.Context(), l))
 	require.Len(t, look(), 1, "who comes back is told of again")
+	l.Spec.HolderIdentity = new(strings.Repeat("x\n", 500))
+	require.NoError(t, w.Update(t.Context(), l))
+	told = look()
+	require.Len(t, told, 1, "who has another name is another one")
+	require.NotContains(t, told[0], "\n")
+	require.Less(t, len(told[0]), 500, "what others write is cut")
 	o.found, o.Leads = "", func() bool { return false }
 	require.Empty(t, look(), "a replica that waits leaves it to the one that works")
 	o.Own, o.Leads = w.ns, func() bool { return true }

@@ -74,10 +74,13 @@ func TestPolicies(t *testing.T) {
 			metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1beta1.ActionAnnotation, strings.Replace(text, "ID", fmt.Sprint(n), 1))
 		}
 	}
-	// A policy takes a moment to be in effect, and one that changes objects another to know their kind.
-	w.await("the policies are in effect", func() bool {
+	// Each policy takes a moment of its own to be in effect, and the one that changes objects another to know their kind.
+	w.await("what is not allowed is denied", func() bool {
 		err := change(promoter, ask("abort id=ID revision=a"))
 		return err != nil && strings.Contains(err.Error(), "may not abort")
+	})
+	w.await("who asked is filled in", func() bool {
+		return change(promoter, ask("promote id=ID revision=a")) == nil && w.named("podinfo").Annotations[v1beta1.ActionByAnnotation] == "anna"
 	})
 	for _, tc := range []struct {
 		reason string

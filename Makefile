@@ -34,18 +34,24 @@ help: ## List the targets
 build: ## Build the programs into bin/
 	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
+# A slow machine can be too slow for a test that awaits other programs. Each that failed is run once more by itself, and one that
+# passes then is named as flaky, which is to be mended. More than three failures, a data race and a panic are final.
+RERUNS ?= 1
+WITH_TESTER = mkdir -p bin; tester="$$(e2e/build/build gotestsum) --hide-summary skipped --rerun-fails=$(RERUNS) \
+	--rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race --format $(1) --rerun-fails-report";
+
 # The race detector needs a C compiler, and the reconciler's tests a real API server. Most of their time is spent
 # waiting for it, so that more of them run at once than there are cores. What takes long is run without the detector,
 # which makes it up to twenty times as slow: random runs, in which nothing happens at the same time, and the reconciler's
 # tests and pairs of fields, of which it sees a part with -short.
 .PHONY: test
 test: compiler systems ## Run all tests but the end-to-end ones, with the race detector
-	SLUICE_KUBE_BINARY=$$(e2e/build/build kube); export SLUICE_KUBE_BINARY; \
-	go test -race -short -parallel 8 -timeout 40m $$(go list ./... | grep -v pkg/simulate); \
-	go test -parallel 10 -timeout 40m ./pkg/controller; \
+	SLUICE_KUBE_BINARY=$$(e2e/build/build kube); export SLUICE_KUBE_BINARY; $(call WITH_TESTER,pkgname) \
+	$$tester=$(CURDIR)/bin/flaky-race --packages "$$(go list ./... | grep -v pkg/simulate)" -- -race -short -parallel 8 -timeout 40m; \
+	$$tester=$(CURDIR)/bin/flaky-controller --packages ./pkg/controller -- -parallel 10 -timeout 40m; \
 	go test -run EveryPair ./pkg/router; \
-	go test -timeout 40m ./pkg/simulate
-	cd e2e && go test $$(go list ./... | grep -v /suite)
+	go test -timeout 40m ./pkg/simulate; \
+	cd e2e && $$tester=$(CURDIR)/bin/flaky-e2e-module --packages "$$(go list ./... | grep -v /suite)" -- -timeout 40m
 
 .PHONY: compiler
 compiler:
@@ -113,7 +119,7 @@ cluster-images: build ## Build the images and put them into the cluster
 # With KUBECONFIG set the tests run on that cluster, as it is.
 .PHONY: e2e
 e2e: $(if $(KUBECONFIG),,cluster-up cluster-images) ## Run the end-to-end tests on a real cluster; RUN=pattern picks some
-	$(WITH_KUBECTL) cd e2e && go test ./suite/... -run '$(RUN)' -count=1 -timeout 80m -v
+	$(WITH_KUBECTL) $(call WITH_TESTER,standard-verbose) cd e2e && $$tester=$(CURDIR)/bin/flaky-e2e --packages ./suite/... -- -run '$(RUN)' -count=1 -timeout 80m
 
 # Fuzz targets that read what tenants write, or what they are answered.
 FUZZ     := pkg/analysis:FuzzHookAnswers pkg/metric:FuzzAnswers pkg/metric:FuzzPathAsTheLibrary pkg/rollout:FuzzDecide pkg/router:FuzzRender pkg/template:FuzzAsTheLibrary pkg/sequential:FuzzStored

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -52,13 +51,19 @@ func (m *Moments) follow(ctx context.Context, c client.WithWatch) error {
 		return fmt.Errorf("watch canaries: %w", err)
 	}
 	go func() {
-		defer events.Stop()
-		for e := range events.ResultChan() {
-			m.note(e, time.Now())
+		for {
+			for e := range events.ResultChan() {
+				m.note(e, time.Now())
+			}
+			events.Stop()
+			// The API server ends a watch that is read too slowly for a moment. The next one begins with what there is.
+			if events, err = c.Watch(ctx, &v1beta1.CanaryList{}); err != nil {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				m.end = fmt.Errorf("watch canaries again: %w", err)
+				return
+			}
 		}
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.end = errors.New("the watch of Canaries ended")
 	}()
 	return nil
 }

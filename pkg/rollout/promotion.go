@@ -1,6 +1,10 @@
 package rollout
 
-import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+import (
+	"fmt"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+)
 
 // The way back: the primary takes the revision that passed, then the traffic, then the canary stops.
 
@@ -31,6 +35,9 @@ func promoting(t *transition) {
 		t.next.Matched = false
 		t.warn(ReasonTargetMoved, "%s changed while it was being promoted, routing all traffic to primary", t.Names.target())
 		awaitPrimary(t)
+	// Its users do not wait for a deadline: what passed has as many pods as they need.
+	case primaryUnavailable(t):
+		routeToPassedCanary(t)
 	// Without a target there is nothing to make the primary from.
 	case t.targetIs == targetMissing && t.primaryIs != primaryGiven && !t.returning:
 		awaitTarget(t)
@@ -44,6 +51,25 @@ func promoting(t *transition) {
 	default:
 		stepBack(t)
 	}
+}
+
+// primaryUnavailable says that users are with a primary which has no pods left, and that the canary can answer all of them. A
+// primary with weights by pods gives its users away with them.
+func primaryUnavailable(t *transition) bool {
+	s := t.Status
+	passed := s.Promoting == s.LastAppliedSpec && s.Promoting != s.LastPromotedSpec && !t.returning && !t.Plan.Ratio
+	able := ready(t.Target, s.Promoting) && t.Target.Available >= t.Target.AtMost(s.PrimaryReplicas)
+	return t.Primary.Available == 0 && !allTrafficAtCanary(s) && passed && able
+}
+
+// routeToPassedCanary has the canary answer for a primary that cannot. Traffic comes back as it does after any promotion.
+func routeToPassedCanary(t *transition) {
+	t.next.CanaryWeight = everything
+	t.next.Matched = false
+	text := fmt.Sprintf("%s has no available pods, routing all traffic to %s", t.Names.primary(), t.Names.target())
+	t.warn(ReasonWorkloadNotReady, "%s", text)
+	t.alert(v1beta1.SeverityError, text)
+	awaitPrimary(t)
 }
 
 // stepBack takes the next step back to the primary, or the last one.

@@ -436,6 +436,12 @@ func (w *World) Scale(size int32) {
 	w.target.blamed = true
 }
 
+// losePrimary takes away the node of the primary's pods; no other one takes them.
+func (w *World) losePrimary() {
+	w.primary.pods, w.primary.blamed = nil, true
+	w.trouble[w.primary.name] = noReason
+}
+
 // line is what is going on, for people.
 func (w *World) line() string {
 	n := w.net

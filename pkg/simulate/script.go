@@ -36,6 +36,7 @@ var commands = map[string]func(*Script, string) error{
 	"set image":     func(s *Script, v string) error { s.w.Release(rollout.RevisionPrefix + v); return nil },
 	"fail checks":   func(s *Script, n string) (err error) { s.w.failures, err = strconv.Atoi(n); return err },
 	"break":         (*Script).breakPods,
+	"lose primary":  func(s *Script, _ string) error { s.w.losePrimary(); return nil },
 	"heal":          func(s *Script, _ string) error { clear(s.w.trouble); return nil },
 	"suspend":       func(s *Script, _ string) error { s.w.Suspend(true); return nil },
 	"resume":        func(s *Script, _ string) error { s.w.Suspend(false); return nil },

@@ -174,6 +174,7 @@ func TestMetricsFollowTheCanary(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.begin()
+	w.judge.hold(50)
 	w.setImage(imageTwo)
 	w.await("the canary has half of the requests", func() bool {
 		return exposed(t, o)["flagger_canary_weight namespace="+w.ns+" workload=podinfo"] == 50
@@ -184,6 +185,7 @@ func TestMetricsFollowTheCanary(t *testing.T) {
 	require.InDelta(t, 1, all["flagger_canary_total namespace="+w.ns], 0)
 	require.InDelta(t, 1, all["flagger_info mesh_provider=istio version=test"], 0)
 
+	w.judge.goOn()
 	w.awaitPhase(v1beta1.PhaseSucceeded)
 	outcome := " analysis_status=completed deployment_strategy=canary name=podinfo namespace=" + w.ns
 	w.await("the success is counted", func() bool { return exposed(t, o)["flagger_canary_successes_total"+outcome] == 1 })

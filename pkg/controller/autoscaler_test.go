@@ -67,7 +67,7 @@ func TestScaledObject(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.scaledObject()
-	w.begin(ruled, every("5m"))
+	w.begin(ruled, slowly)
 	w.await("it keeps a stopped target at zero", func() bool { return workload.ScaledObjectPaused(w.scaled("podinfo")) })
 	made := w.scaled("podinfo-primary")
 	require.False(t, workload.ScaledObjectPaused(made), "the primary's is never paused")
@@ -120,12 +120,11 @@ func TestPauseOfSomebodyElse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.scaledObject()
-	w.begin(ruled, every("5m"))
+	w.begin(ruled, slowly)
 	w.setImage(imageTwo)
 	w.awaitWeights("50/50")
 	u := w.scaled("podinfo")
-	u.SetAnnotations(map[string]string{"autoscaling.keda.sh/paused-replicas": "4"})
-	require.NoError(t, w.Update(t.Context(), u))
+	w.rewrite(u, "kubectl-edit", func() { u.SetAnnotations(map[string]string{"autoscaling.keda.sh/paused-replicas": "4"}) })
 	w.awaitWeights("50/50")
 	require.Equal(t, "4", w.scaled("podinfo").GetAnnotations()["autoscaling.keda.sh/paused-replicas"])
 	require.NotContains(t, w.scaled("podinfo-primary").GetAnnotations(), "autoscaling.keda.sh/paused-replicas")
@@ -276,11 +275,12 @@ func TestAutoscalerOfAnotherManager(t *testing.T) {
 	require.NoError(t, w.Patch(t.Context(), h, client.MergeFrom(before), client.FieldOwner("flux")))
 	w.scales(1)
 	w.awaitEvent(o, "Warning StrategyAdjusted The minimum of HorizontalPodAutoscaler podinfo")
-	w.judge.goOn()
+	w.judge.hold(60)
 	w.await("one pod is enough", func() bool {
 		require.Equal(t, int32(1), *w.autoscaler().Spec.MinReplicas, "it is left")
 		return w.status().CanaryWeight == 60
 	})
+	w.judge.goOn()
 	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 	w.await("nothing of ours stays", func() bool { return w.least() == "1 false" })
 }
@@ -338,7 +338,7 @@ func TestScaledObjectIsLed(t *testing.T) {
 		spec, _, _ := unstructured.NestedMap(w.scaled("podinfo").Object, "spec")
 		return []any{spec["minReplicaCount"], spec["idleReplicaCount"]}
 	}
-	w.begin(ruled, every("5m"))
+	w.begin(ruled, slowly)
 	w.setImage(imageTwo)
 	w.awaitWeights("50/50")
 	w.await("as many as the next step needs, and never idle", func() bool { return reflect.DeepEqual([]any{int64(2), nil}, bounds()) })
@@ -373,7 +373,7 @@ func TestLedAutoscalerIsGivenBack(t *testing.T) {
 			if tc.change == nil {
 				tc.change = func(*v1beta1.Canary) {}
 			}
-			o := w.begin(scaled, every("5m"), tc.change)
+			o := w.begin(scaled, slowly, tc.change)
 			w.setImage(imageTwo)
 			w.await("it is led", func() bool { return w.least() == "2 true" })
 			tc.goes(w, o)

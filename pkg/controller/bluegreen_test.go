@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,7 +25,7 @@ func (w *world) selections() func() []string {
 	require.NoError(w, err)
 	watching, err := c.Watch(w.Context(), &corev1.ServiceList{}, client.InNamespace(w.ns))
 	require.NoError(w, err)
-	seen, done := []string{}, make(chan struct{})
+	seen, done, version := []string{}, make(chan struct{}), &atomic.Int64{}
 	go func() {
 		defer close(done)
 		for e := range watching.ResultChan() {
@@ -32,12 +33,18 @@ func (w *world) selections() func() []string {
 			if !ok || s.Name != "podinfo" {
 				continue
 			}
+			version.Store(versionOf(s))
 			if side := s.Spec.Selector["app"]; len(seen) == 0 || seen[len(seen)-1] != side {
 				seen = append(seen, side)
 			}
 		}
 	}()
-	return func() []string { watching.Stop(); <-done; return seen }
+	return func() []string {
+		w.await("the last of it was seen", func() bool { return version.Load() >= versionOf(w.service("podinfo")) })
+		watching.Stop()
+		<-done
+		return seen
+	}
 }
 
 func TestBlueGreenPromotes(t *testing.T) {
@@ -122,7 +129,7 @@ func TestStepWeightPromotion(t *testing.T) {
 func TestSuspendMidway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	o := w.begin(every("40s"))
+	o := w.begin(slowly)
 	w.setImage(imageTwo)
 	w.awaitWeights("50/50")
 	w.editCanary(func(c *v1beta1.Canary) { c.Spec.Suspend = true })
@@ -135,7 +142,7 @@ func TestSuspendMidway(t *testing.T) {
 	require.Equal(t, v1beta1.PhaseProgressing, w.status().Phase)
 
 	w.judge.fail(0)
-	w.editCanary(func(c *v1beta1.Canary) { c.Spec.Suspend = false })
+	w.editCanary(func(c *v1beta1.Canary) { c.Spec.Suspend, c.Spec.Analysis.Interval = false, "10s" })
 	w.awaitSettled(v1beta1.PhaseSucceeded, imageThree)
 	require.Equal(t, 1, count(o, "Suspended"), "it is said once")
 }

@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
@@ -99,6 +100,18 @@ func (w *world) editCanary(change func(*v1beta1.Canary)) {
 	require.NoError(w, w.Patch(w.Context(), c, client.MergeFrom(before)))
 }
 
+// rewrite reads an object, changes it and writes it back as a whole, once more where somebody else was faster.
+func (w *world) rewrite(obj client.Object, by string, change func()) {
+	w.Helper()
+	require.NoError(w, retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		if err := w.Get(w.Context(), client.ObjectKeyFromObject(obj), obj); err != nil {
+			return err
+		}
+		change()
+		return w.Update(w.Context(), obj, client.FieldOwner(by))
+	}))
+}
+
 func scale(n int32) func(*appsv1.Deployment) {
 	return func(d *appsv1.Deployment) { d.Spec.Replicas = &n }
 }
@@ -118,6 +131,9 @@ func hasty(c *v1beta1.Canary) { c.Spec.ProgressDeadlineSeconds = new(int32(400))
 func every(interval string) func(*v1beta1.Canary) {
 	return func(c *v1beta1.Canary) { c.Spec.Analysis.Interval = interval }
 }
+
+// slowly has a rollout stand at each step until its interval is another one: no test takes that long, however busy its machine is.
+func slowly(c *v1beta1.Canary) { c.Spec.Analysis.Interval = "12h" }
 
 // inNamespace puts the world's namespace where a text says NS.
 func (w *world) inNamespace(text string) string { return strings.ReplaceAll(text, "NS", w.ns) }

@@ -73,15 +73,12 @@ func TestConfigs(t *testing.T) {
 	require.Len(t, first, 2)
 	require.Len(t, first["secret/token"], 16)
 
+	w.judge.hold(50)
 	w.setColor("green")
-	seen := ""
-	w.await("the rollout is under way", func() bool {
-		if w.status().Phase == v1beta1.PhaseProgressing {
-			seen = w.colorOf("settings-primary")
-		}
-		return w.status().Phase == v1beta1.PhaseSucceeded
-	})
-	require.Equal(t, "blue", seen, "users meet the new one only when it has passed")
+	w.awaitWeights("50/50")
+	require.Equal(t, "blue", w.colorOf("settings-primary"), "users meet the new one only when it has passed")
+	w.judge.goOn()
+	w.awaitPhase(v1beta1.PhaseSucceeded)
 	require.Equal(t, "green", w.colorOf("settings-primary"))
 	require.NotEqual(t, pods.Annotations, w.live("podinfo-primary").Spec.Template.Annotations, "the primary's pods are replaced")
 	require.NotEqual(t, first["configmap/settings"], (*w.status().TrackedConfigs)["configmap/settings"])
@@ -181,6 +178,7 @@ func TestTrackingIsTurned(t *testing.T) {
 			o := start(t, w.ns, w.clock, w.judge, 0, tune(first))
 			w.awaitPhase(v1beta1.PhaseInitialized)
 			w.awaitTargetStopped()
+			w.await("its pods have ended", func() bool { return w.live("podinfo").Status.Replicas == 0 })
 			o.stop()
 			again := start(t, w.ns, w.clock, w.judge, 0, tune(!first))
 			w.await("the Canary was looked at", func() bool { return again.passes() > 0 })

@@ -112,8 +112,7 @@ func TestApexIsGivenBack(t *testing.T) {
 				})
 				if tc.edit != nil {
 					s = w.service("podinfo")
-					tc.edit(s)
-					require.NoError(t, w.Update(t.Context(), s, client.FieldOwner("kubectl")))
+					w.rewrite(s, "kubectl", func() { tc.edit(s) })
 				}
 				end(w, o)
 				w.await(tc.reason, func() bool { return w.selector("podinfo") == "podinfo" && w.targetReleased(2) })

@@ -101,7 +101,7 @@ func TestDeletionWithoutTarget(t *testing.T) {
 func TestDeletionMidway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.begin(revert, every("5m"))
+	w.begin(revert, slowly)
 	w.setImage(imageTwo)
 	w.awaitWeights("50/50")
 	w.delete("podinfo")

@@ -39,7 +39,7 @@ func (w *world) setRouteWeights(primary, canary int64) {
 func TestRouteEditedByHand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	o := w.begin(every("5m"))
+	o := w.begin(slowly)
 	w.setImage(imageTwo)
 	w.awaitWeights("50/50")
 	w.setRouteWeights(20, 80)
@@ -187,7 +187,7 @@ func scaled(c *v1beta1.Canary) {
 func TestAutoscaler(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	o := w.run(scaled, every("5m"))
+	o := w.run(scaled, slowly)
 	const missing = `spec.autoscalerRef.name: HorizontalPodAutoscaler "podinfo" does not exist in namespace`
 	w.awaitCondition(v1beta1.ConditionValid, metav1.ConditionFalse, missing)
 	w.awaitEvent(o, "Warning Invalid "+missing)
@@ -213,7 +213,7 @@ func TestPrimaryGrowsMidway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.createAutoscaler()
-	w.begin(scaled, every("40s"))
+	w.begin(scaled, slowly)
 	w.setImage(imageTwo)
 	w.awaitWeights("50/50")
 	primary := w.live("podinfo-primary")
@@ -221,6 +221,7 @@ func TestPrimaryGrowsMidway(t *testing.T) {
 	scale(4)(primary)
 	require.NoError(t, w.Patch(t.Context(), primary, client.MergeFrom(before), client.FieldOwner("kube-controller-manager")))
 	w.await("the canary grows for its next step", func() bool { return *w.live("podinfo").Spec.Replicas == 4 })
+	w.editCanary(every("10s"))
 	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 	require.Equal(t, int32(4), *w.live("podinfo-primary").Spec.Replicas, "what an autoscaler chose stays")
 }
@@ -229,9 +230,10 @@ func TestPrimaryGrowsMidway(t *testing.T) {
 func TestTargetScaledMidway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.begin(every("40s"))
+	w.begin(slowly)
 	w.setImage(imageTwo)
 	w.awaitWeights("50/50")
 	w.editTarget(func(d *appsv1.Deployment) { scale(5)(d) })
+	w.editCanary(every("10s"))
 	w.awaitSettled(v1beta1.PhaseSucceeded, imageTwo)
 }

@@ -43,9 +43,9 @@ func TestGrowthIsNoFailure(t *testing.T) {
 			size++
 			w.editTarget(func(d *appsv1.Deployment) { d.Spec.Replicas = &size })
 		}
-		return w.status().Phase == v1beta1.PhasePromoting || w.status().Phase == v1beta1.PhaseFailed
+		return w.status().Phase != v1beta1.PhaseProgressing
 	})
-	require.Equal(t, v1beta1.PhasePromoting, w.status().Phase, "%v", o.events())
+	require.NotEqual(t, v1beta1.PhaseFailed, w.status().Phase, "%v", o.events())
 	w.pods.Delay(t, 0)
 	w.awaitPhase(v1beta1.PhaseSucceeded)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
@@ -23,9 +24,11 @@ import (
 type regret struct {
 	*judge
 	mu    sync.Mutex
-	off   bool // it does not agree
-	late  bool // only when the primary has got traffic back
-	asked int  // in Promoting
+	off   bool      // it does not agree
+	late  bool      // only when the primary has got traffic back
+	asked int       // in Promoting
+	first time.Time // in Promoting
+	last  time.Time
 }
 
 func (r *regret) Round(c *v1beta1.Canary) analysis.Answer {
@@ -39,6 +42,10 @@ func (r *regret) Round(c *v1beta1.Canary) analysis.Answer {
 		promoting := c.Status.Phase == v1beta1.PhasePromoting
 		if promoting {
 			r.asked++
+			r.last = time.Now()
+			if r.asked == 1 {
+				r.first = r.last
+			}
 		}
 		if early := r.late && c.Status.CanaryWeight > 50; r.off || early || !promoting {
 			return rollout.Finding{Verdict: v1beta1.Failed}
@@ -119,8 +126,9 @@ func TestPromotionIsTakenBack(t *testing.T) {
 			w.awaitCondition(v1beta1.ConditionPromoted, metav1.ConditionFalse, "Cause: the rollback hook stop asked for it.")
 			require.Contains(t, seen(), "Promoting 0", "users are with the primary while it returns")
 
+			w.judge.hold(50)
 			w.setImage("podinfo:3")
-			w.await("the next revision is looked at", func() bool { return w.status().Phase == v1beta1.PhaseProgressing })
+			w.awaitWeights("50/50")
 		})
 	}
 }
@@ -237,9 +245,10 @@ func TestHistoryIsReadForNobodyElse(t *testing.T) {
 				return
 			}
 			require.Positive(t, asked, tc.reason)
-			require.LessOrEqual(t, asked, 5, "once an interval, however many events there are")
+			intervals := int(r.last.Sub(r.first) * pace / time.Minute)
+			require.LessOrEqual(t, asked, intervals+2, "once an interval, however many events there are")
 			require.Positive(t, reads, tc.reason)
-			require.LessOrEqual(t, reads, 20, "not at every event")
+			require.LessOrEqual(t, reads, 10*(asked+1), "not at every event")
 		})
 	}
 }

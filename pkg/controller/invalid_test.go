@@ -105,7 +105,7 @@ func TestNewCanaryIsRefused(t *testing.T) {
 func TestRunningCanaryIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	o := w.begin(every("40s"))
+	o := w.begin(slowly)
 	w.setImage(imageTwo)
 	w.awaitWeights("50/50")
 	for name, m := range mistakes() {

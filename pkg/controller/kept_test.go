@@ -102,6 +102,7 @@ func TestStepWebhook(t *testing.T) {
 	w.setImage(imageTwo)
 	w.awaitWaiting(rollout.WaitStepPaused)
 	require.True(t, w.status().StepStarted.WebhookDone, "it has agreed, and the API server has kept that")
+	w.awaitEvent(o, "Normal HookPassed The webhook of step 1 of 2 (smoke) passed")
 	require.Equal(t, 1, count(o, "Normal HookPassed The webhook of step 1 of 2 (smoke) passed"))
 	o.stop()
 	o = w.restart(0)

@@ -274,7 +274,7 @@ func knativeNeverReady(t *testing.T) {
 // knativeNewRevision deploys a third revision while half of the users are with the second.
 func knativeNewRevision(t *testing.T) {
 	k := newKnative(t)
-	k.begin(every("5m"))
+	k.begin(slowly)
 	k.deploy(imageTwo, "")
 	k.awaitWeights("podinfo-00002=50 podinfo-00001=50")
 	k.deploy("podinfo:3", "")
@@ -289,7 +289,7 @@ func knativeNewRevision(t *testing.T) {
 // knativePutBack puts the template back whose revision is promoted, by its name.
 func knativePutBack(t *testing.T) {
 	k := newKnative(t)
-	k.begin(every("5m"))
+	k.begin(slowly)
 	k.deploy(imageTwo, "")
 	k.awaitWeights("podinfo-00002=50 podinfo-00001=50")
 	k.deploy(imageOne, "podinfo-00001")
@@ -310,7 +310,7 @@ func knativeDeleted(t *testing.T) {
 // knativeReverted gives it back before the Canary goes, in the middle of a rollout.
 func knativeReverted(t *testing.T) {
 	k := newKnative(t)
-	k.begin(revert, every("5m"))
+	k.begin(revert, slowly)
 	k.deploy(imageTwo, "")
 	k.awaitWeights("podinfo-00002=50 podinfo-00001=50")
 	k.delete("podinfo")
@@ -336,7 +336,7 @@ func (k *knative) givenBack() {
 // knativeDrift has somebody lead everybody to what is judged.
 func knativeDrift(t *testing.T) {
 	k := newKnative(t)
-	o := k.begin(every("5m"))
+	o := k.begin(slowly)
 	k.deploy(imageTwo, "")
 	k.awaitWeights("podinfo-00002=50 podinfo-00001=50")
 	raw := []byte(`{"spec":{"traffic":[{"latestRevision":true,"percent":100}]}}`)
@@ -349,7 +349,7 @@ func knativeDrift(t *testing.T) {
 // knativeForgotten has somebody take the note away, in a rollout and at rest.
 func knativeForgotten(t *testing.T) {
 	k := newKnative(t)
-	k.begin(every("5m"))
+	k.begin(slowly)
 	forget := func() {
 		raw := []byte(`{"metadata":{"annotations":{"flagger.app/primary-revision":null}}}`)
 		require.NoError(t, k.Patch(t.Context(), k.blank(), client.RawPatch(types.MergePatchType, raw), client.FieldOwner("kubectl-edit")))
@@ -413,8 +413,10 @@ func knativeAdopted(t *testing.T) {
 	k.await("it is adopted", func() bool { return k.status().LastPromotedSpec == "r1-podinfo-00001" })
 	require.Equal(t, "latest=0 podinfo-00001=100", k.traffic())
 	require.Equal(t, v1beta1.PhaseSucceeded, k.status().Phase)
+	k.judge.hold(50)
 	k.deploy(imageTwo, "")
 	k.awaitWeights("podinfo-00002=50 podinfo-00001=50")
+	k.judge.goOn()
 	k.awaitPhase(v1beta1.PhaseSucceeded)
 	k.awaitWeights("latest=0 podinfo-00002=100")
 }

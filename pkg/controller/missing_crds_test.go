@@ -19,10 +19,10 @@ import (
 func (w *world) serves(name string) {
 	w.Helper()
 	d := w.live(name)
-	n := workload.SizeOf(d)
+	before, n := d.DeepCopy(), workload.SizeOf(d)
 	d.Status.ObservedGeneration = d.Generation
 	d.Status.Replicas, d.Status.UpdatedReplicas, d.Status.ReadyReplicas, d.Status.AvailableReplicas = n, n, n, n
-	require.NoError(w, w.Status().Update(w.Context(), d))
+	require.NoError(w, w.Status().Patch(w.Context(), d, client.MergeFrom(before)))
 }
 
 // TestIstioComesLate runs a Canary on a cluster that gets its mesh afterwards.

@@ -7,8 +7,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/util/retry"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/desired"
@@ -66,6 +64,7 @@ func TestTargetIsLeftForAnother(t *testing.T) {
 	require.NoError(t, w.Create(t.Context(), two))
 	w.editCanary(func(c *v1beta1.Canary) { c.Spec.TargetRef.Name = "two" })
 	w.await("it serves again", func() bool { return w.targetReleased(2) })
+	w.awaitEvent(o, handback.ReasonGivenBack)
 	require.Equal(t, 1, count(o, handback.ReasonGivenBack))
 }
 
@@ -117,12 +116,8 @@ func TestStopIsPutBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.begin()
-	// Its controller may be writing its status.
-	require.NoError(t, retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		d := w.live("podinfo")
-		d.Annotations = map[string]string{"team": "web"}
-		return w.Update(t.Context(), d, client.FieldOwner("kubectl-replace"))
-	}))
+	d := w.live("podinfo")
+	w.rewrite(d, "kubectl-replace", func() { d.Annotations = map[string]string{"team": "web"} })
 	w.await("it carries its size again", func() bool { return desired.RestoreInfo(w.live("podinfo")).Size == 2 })
 	require.Equal(t, "web", w.live("podinfo").Annotations["team"])
 }

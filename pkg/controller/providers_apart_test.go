@@ -87,7 +87,7 @@ func TestMissingIngress(t *testing.T) {
 func TestCopyFollowsItsOriginal(t *testing.T) {
 	t.Parallel()
 	s, _ := providers()["Nginx"].open(t)
-	s.editCanary(every("5m"))
+	s.editCanary(slowly)
 	s.setImage(imageTwo)
 	s.at("50/50")
 	original := &networkingv1.Ingress{}

@@ -231,7 +231,7 @@ func (p provider) bad(t *testing.T) {
 // drift has somebody change the weights in the middle: they are put back, and the rollout goes on from where it was.
 func (p provider) drift(t *testing.T) {
 	s, o := p.open(t)
-	s.editCanary(every("5m"))
+	s.editCanary(slowly)
 	s.setImage(imageTwo)
 	s.at("50/50")
 	s.tamper()

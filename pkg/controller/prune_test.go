@@ -134,7 +134,7 @@ func TestPrune(t *testing.T) {
 				return !slices.ContainsFunc(tc.gone, func(o named) bool { return slices.Contains(now, o.kind.Kind+" "+o.name) })
 			})
 			for _, o := range tc.kept {
-				require.True(t, w.there(o.kind, o.name), "%s %s", o.kind.Kind, o.name)
+				w.await(o.kind.Kind+" "+o.name+" is there", func() bool { return w.there(o.kind, o.name) })
 			}
 			if tc.also != nil {
 				w.await(tc.reason, func() bool { return tc.also(w) })

@@ -47,13 +47,22 @@ func stepped(c *v1beta1.Canary) {
 	c.Spec.Analysis.StepWeight, c.Spec.Analysis.StepWeights, c.Spec.Analysis.MaxWeight = 0, []int{20, 40, 60}, 0
 }
 
-// standing has a rollout stand at its first weight for some seconds; the steps after it are short.
+// standing has a rollout stand at its first weight until its interval is another one.
 func (w *world) standing(image string) {
 	w.Helper()
-	w.editCanary(every("5m"))
+	w.editCanary(slowly)
 	w.setImage(image)
 	w.awaitWeights("80/20")
-	w.editCanary(every("10s"))
+}
+
+// failing has such a rollout be judged again, and fail; where it cannot be judged, soon.
+func (w *world) failing() {
+	w.Helper()
+	w.judge.fail(-1)
+	w.editCanary(func(c *v1beta1.Canary) {
+		every("10s")(c)
+		hasty(c)
+	})
 }
 
 // TestFailingCanaryIsRolledBack has the server refuse something in mid-rollout that no request depends on, while
@@ -80,7 +89,7 @@ func TestFailingCanaryIsRolledBack(t *testing.T) {
 			w.unreconciled("not here")
 			w.awaitEvent(o, "Warning RequestRefused patch HorizontalPodAutoscaler podinfo-primary")
 
-			w.judge.fail(-1)
+			w.failing()
 			w.awaitSettled(v1beta1.PhaseFailed, imageOne)
 			w.awaitTargetStopped()
 			w.unreconciled("not here")
@@ -103,6 +112,7 @@ func TestPassingCanaryIsHeld(t *testing.T) {
 	source.Spec.MaxReplicas = 6
 	require.NoError(t, w.Update(t.Context(), source))
 	w.unreconciled("not here")
+	w.editCanary(every("10s"))
 	w.awaitCondition(v1beta1.ConditionWaiting, metav1.ConditionTrue, "keeps podinfo."+w.ns+" from going on: patch HorizontalPodAutoscaler podinfo-primary")
 	check := w.status().NextCheck
 	w.await("it goes on being judged", func() bool { return w.status().NextCheck.After(check.Time) })
@@ -197,7 +207,7 @@ func TestRollbackIsRefused(t *testing.T) {
 	o := w.begin(stepped)
 	w.standing(imageTwo)
 	denial := kubetest.Denies(t, w.ns, "not here", refusesWeight(0))
-	w.judge.fail(-1)
+	w.failing()
 	w.awaitPhase(v1beta1.PhaseFailed)
 	w.awaitEvent(o, "Warning RollbackRefused podinfo."+w.ns+" was rolled back and may still get requests: patch VirtualService podinfo")
 	tries := denial.Answered()
@@ -219,7 +229,7 @@ func TestStopIsRefused(t *testing.T) {
 	w.begin(stepped)
 	w.standing(imageTwo)
 	denial := kubetest.Denies(t, w.ns, "not here", written("deployments", "podinfo", stopping))
-	w.judge.fail(-1)
+	w.failing()
 	w.awaitPhase(v1beta1.PhaseFailed)
 	w.awaitWeights("100/0")
 	w.unreconciled("patch Deployment podinfo: ")
@@ -295,7 +305,7 @@ func TestObjectHangsInDeletion(t *testing.T) {
 	eachGenerated(t, func(t *testing.T, w *world, name string, obj client.Object) {
 		release := w.hang(obj)
 		w.unreconciled("create " + name + ": it is being deleted, and held by the finalizers example.com/wait")
-		w.judge.fail(-1)
+		w.failing()
 		w.awaitPhase(v1beta1.PhaseFailed)
 		if name != "VirtualService podinfo" {
 			w.awaitWeights("100/0")
@@ -332,7 +342,7 @@ func TestObjectIsRefused(t *testing.T) {
 		obj.SetNamespace(w.ns)
 		require.NoError(t, w.Delete(t.Context(), obj))
 		w.unreconciled("create " + name + ": ")
-		w.judge.fail(-1)
+		w.failing()
 		w.awaitPhase(v1beta1.PhaseFailed)
 		switch name {
 		case "VirtualService podinfo": // there is none
@@ -391,11 +401,13 @@ func TestTakenBySomebody(t *testing.T) {
 			w.createAutoscaler()
 			w.begin(scaled, stepped)
 			w.standing(imageTwo)
-			require.NoError(t, w.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo-primary"}, obj))
-			obj.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "app", UID: "1", Controller: new(true)}})
-			require.NoError(t, w.Update(t.Context(), obj))
+			obj.SetNamespace(w.ns)
+			obj.SetName("podinfo-primary")
+			w.rewrite(obj, "app", func() {
+				obj.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "app", UID: "1", Controller: new(true)}})
+			})
 			w.unreconciled("patch " + name + ` podinfo-primary: it is controlled by ConfigMap "app"`)
-			w.judge.fail(-1)
+			w.failing()
 			w.awaitPhase(v1beta1.PhaseFailed)
 			w.awaitWeights("100/0")
 		})
@@ -482,9 +494,9 @@ func TestSecretsMayNotBeRead(t *testing.T) {
 		o := w.begin(stepped)
 		w.standing(imageTwo)
 		o.stop()
-		w.judge.fail(-1)
 		w.entrust(blind)
 		w.unreconciled("get Secret token: ")
+		w.failing()
 		w.awaitSettled(v1beta1.PhaseFailed, imageOne)
 	})
 }
@@ -530,7 +542,7 @@ func TestDeletionIsRefused(t *testing.T) {
 			release := keep(w)
 			require.NoError(t, w.Delete(t.Context(), source))
 			w.unreconciled("delete PodDisruptionBudget podinfo-primary: ")
-			w.judge.fail(-1)
+			w.failing()
 			w.awaitSettled(v1beta1.PhaseFailed, imageOne)
 			release()
 			w.awaitCondition(v1beta1.ConditionReconciled, metav1.ConditionTrue, "")

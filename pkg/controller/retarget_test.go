@@ -186,12 +186,12 @@ func TestRetargetWithServices(t *testing.T) {
 	w.editCanary(toTwo)
 	w.awaitReplaced()
 	w.await("it serves by itself", func() bool { return w.selector("podinfo") == "podinfo" && w.targetReleased(2) })
+	w.await("nothing is left to be given back", func() bool { return w.status().Replaces == nil })
 	require.Equal(t, []string{"two-primary", "two-primary", "two"}, []string{w.selector("two"), w.selector("two-primary"), w.selector("two-canary")})
 	for _, gone := range []named{{virtualServiceKind, "podinfo"}, {serviceKind, "podinfo-primary"}, {serviceKind, "podinfo-canary"}} {
 		require.False(t, w.there(gone.kind, gone.name), gone.name)
 	}
 	require.True(t, w.there(virtualServiceKind, "two"))
-	w.await("nothing is left to be given back", func() bool { return w.status().Replaces == nil })
 }
 
 // TestRetargetIsTakenBack names the target before again, while the other one does not come up.

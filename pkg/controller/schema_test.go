@@ -82,7 +82,7 @@ func (w *world) awaitHeld() {
 func TestSchemaOutdated(t *testing.T) {
 	elsewhere(t, ownCRDs, istioCRDs())
 	w := newWorld(t)
-	o := w.begin(hasty)
+	o := w.begin()
 	w.judge.hold(50)
 	w.setImage(imageTwo)
 	w.awaitWeights("50/50")
@@ -136,7 +136,7 @@ func TestSchemaOutdatedFromTheStart(t *testing.T) {
 	w := newWorld(t)
 	cfg := w.entitled(everythingBut("apiextensions.k8s.io")...)
 	w.readsDefinition(cfg.Impersonate.UserName)
-	require.NoError(t, w.Create(t.Context(), w.canary(hasty)))
+	require.NoError(t, w.Create(t.Context(), w.canary()))
 	o := &operator{Crasher: &kubetest.Crasher{}}
 	o.launch(t, cfg, w.ns, w.clock, w.judge)
 	w.awaitPhase(v1beta1.PhaseInitialized)
@@ -154,7 +154,7 @@ func TestSchemaOutdatedFromTheStart(t *testing.T) {
 func TestDefinitionWakesAll(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	o := w.begin(hasty)
+	o := w.begin()
 	s, err := observe.NewStatusSchema()
 	require.NoError(t, err)
 	s.Now = w.clock.now
@@ -185,7 +185,7 @@ func TestDefinitionWakesAll(t *testing.T) {
 func TestSchemaWithoutRight(t *testing.T) {
 	elsewhere(t, firstDefinition(t), istioCRDs())
 	w := newWorld(t)
-	require.NoError(t, w.Create(t.Context(), w.canary(hasty)))
+	require.NoError(t, w.Create(t.Context(), w.canary()))
 	o := &operator{Crasher: &kubetest.Crasher{}}
 	o.launch(t, w.entitled(everythingBut("apiextensions.k8s.io")...), w.ns, w.clock, w.judge)
 	w.awaitPhase(v1beta1.PhaseInitialized)
@@ -213,7 +213,7 @@ func TestSchemaUnreadable(t *testing.T) {
 		answer, err := c.Get(cfg.Host + "/openapi/v3/apis/flagger.app/v1beta1")
 		return err == nil && answer.Body.Close() == nil && answer.StatusCode == http.StatusForbidden
 	})
-	require.NoError(t, w.Create(t.Context(), w.canary(hasty)))
+	require.NoError(t, w.Create(t.Context(), w.canary()))
 	o := &operator{Crasher: &kubetest.Crasher{}}
 	o.launch(t, cfg, w.ns, w.clock, w.judge)
 	w.awaitPhase(v1beta1.PhaseInitialized)

@@ -99,7 +99,8 @@ func TestTargetMadeAgainWithOtherLabels(t *testing.T) {
 			lost := ""
 			w.await("it is promoted", func() bool {
 				for _, service := range []string{"podinfo", "podinfo-primary"} {
-					if len(w.podsBehind(service)) == 0 {
+					// What it selects, pods and their owners are read one after the other, between which a promotion may come.
+					if len(w.podsBehind(service)) == 0 && len(w.podsBehind(service)) == 0 {
 						lost = service
 					}
 				}

@@ -127,7 +127,7 @@ func TestPrimaryStartsAfterAll(t *testing.T) {
 func TestCanaryDiesMidway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	o := w.begin(every("5m"))
+	o := w.begin(slowly)
 	w.setImage(imageTwo)
 	w.awaitWeights("50/50")
 	w.breakPods("podinfo", imageTwo)

@@ -39,7 +39,7 @@ func (s *setting) home() bool {
 // deleted has the Canary go at once, in the middle of a rollout. Its Services go too, and what can still be done is
 // done.
 func (l lending) deleted(t *testing.T) {
-	s, _, before := l.open(t, every("5m"))
+	s, _, before := l.open(t, slowly)
 	s.garbageCollect()
 	s.setImage(imageTwo)
 	s.at("50/50")
@@ -50,7 +50,7 @@ func (l lending) deleted(t *testing.T) {
 
 // reverted has the Canary wait until the target has everything.
 func (l lending) reverted(t *testing.T) {
-	s, _, before := l.open(t, revert, every("5m"))
+	s, _, before := l.open(t, revert, slowly)
 	s.garbageCollect()
 	s.setImage(imageTwo)
 	s.at("50/50")

@@ -83,7 +83,7 @@ func (l lending) bad(t *testing.T) {
 
 // edited has people change the list that we apply as a whole, in the middle of a rollout: no edit is lost.
 func (l lending) edited(t *testing.T) {
-	s, _, _ := l.open(t, every("5m"))
+	s, _, _ := l.open(t, slowly)
 	s.setImage(imageTwo)
 	s.at("50/50")
 	after := l.edit(s, func(u *unstructured.Unstructured) {
@@ -95,9 +95,11 @@ func (l lending) edited(t *testing.T) {
 		u.SetAnnotations(map[string]string{"example.com/owner": "shop", keptNote: "kept"})
 	})
 	s.await("the weights are ours again", func() bool { return strings.Contains(s.fieldsOf(kube.FieldManager), l.rules) })
+	s.judge.hold(100)
 	s.editCanary(every("10s"))
 	s.at("0/100")
 	require.Equal(t, l.weightless(s, after), l.weightless(s, s.way()))
+	s.judge.goOn()
 	s.phase(v1beta1.PhaseSucceeded)
 	s.at("100/0")
 	require.Equal(t, l.weightless(s, after), l.weightless(s, s.way()))
@@ -114,7 +116,7 @@ func (l lending) edited(t *testing.T) {
 
 // drift has somebody move users by hand, in a rollout and at rest.
 func (l lending) drift(t *testing.T) {
-	s, o, before := l.open(t, every("5m"))
+	s, o, before := l.open(t, slowly)
 	reweigh := func(primary, canary int64) {
 		l.edit(s, func(u *unstructured.Unstructured) {
 			l.inRule(s, u, func(rule map[string]any) {
@@ -153,7 +155,7 @@ func (l lending) missing(t *testing.T) {
 
 // goes has the route deleted and made again in the middle of a rollout.
 func (l lending) goes(t *testing.T) {
-	s, _, _ := l.open(t, every("5m"))
+	s, _, _ := l.open(t, slowly)
 	s.setImage(imageTwo)
 	s.at("50/50")
 	require.NoError(t, s.Delete(t.Context(), s.way()))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -228,7 +231,13 @@ func (w *world) selector(service string) string {
 
 func image(d *appsv1.Deployment) string { return d.Spec.Template.Spec.Containers[0].Image }
 
-// history notes every status that is stored, in order.
+// versionOf is the number of an object's version: one etcd counts them.
+func versionOf(o client.Object) int64 {
+	n, _ := strconv.ParseInt(o.GetResourceVersion(), 10, 64)
+	return n
+}
+
+// history notes every status that is stored, in order, up to what is so when it is asked for them.
 func (w *world) history() func() []string {
 	list := &v1beta1.CanaryList{}
 	c, err := client.NewWithWatch(kubetest.Config(w), client.Options{Scheme: w.Scheme()})
@@ -236,7 +245,7 @@ func (w *world) history() func() []string {
 	ctx, cancel := context.WithCancel(w.Context())
 	watching, err := c.Watch(ctx, list, client.InNamespace(w.ns))
 	require.NoError(w, err)
-	seen, done := []string{}, make(chan struct{})
+	seen, done, version, gone := []string{}, make(chan struct{}), &atomic.Int64{}, &atomic.Bool{}
 	go func() {
 		defer close(done)
 		for e := range watching.ResultChan() {
@@ -248,7 +257,18 @@ func (w *world) history() func() []string {
 			if len(seen) == 0 || seen[len(seen)-1] != line {
 				seen = append(seen, line)
 			}
+			version.Store(versionOf(k))
+			gone.Store(e.Type == watch.Deleted)
 		}
 	}()
-	return func() []string { cancel(); <-done; return seen }
+	return func() []string {
+		w.await("the last of it was seen", func() bool {
+			k := &v1beta1.Canary{}
+			err := w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: "podinfo"}, k)
+			return apierrors.IsNotFound(err) && gone.Load() || err == nil && version.Load() >= versionOf(k)
+		})
+		cancel()
+		<-done
+		return seen
+	}
 }

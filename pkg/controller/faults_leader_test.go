@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func (silent) GetEventRecorder(string) recorder.EventRecorder { return nil }
 
 // electionTimes are short, and long enough for a busy machine.
 func electionTimes() leader.Times {
-	return leader.Times{Duration: 4 * time.Second, RenewDeadline: 3 * time.Second, RetryPeriod: 200 * time.Millisecond}
+	return leader.Times{Duration: 8 * time.Second, RenewDeadline: 6 * time.Second, RetryPeriod: 200 * time.Millisecond}
 }
 
 // join starts one more operator of a world, of which one works.
@@ -101,8 +102,9 @@ func TestLeaderFailsInEveryPhase(t *testing.T) {
 	t.Parallel()
 	names := []string{"Stopped", "CutOff", "Killed"}
 	n := 0
-	for phase, s := range stages() {
-		tried := names
+	all := everyStage()
+	for _, phase := range slices.Sorted(maps.Keys(all)) {
+		s, tried := all[phase], names
 		if !soak() { // one of them in each phase
 			tried = names[n%len(names) : n%len(names)+1]
 			n++
@@ -137,7 +139,7 @@ func TestStandbyGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first, second := w.elected()
-	w.begin(every("5m"))
+	w.begin(slowly)
 	w.setImage(imageTwo)
 	w.awaitWeights("50/50")
 	first.line.Away(true)

@@ -16,9 +16,9 @@ import (
 // starts finds nothing to write.
 func TestManyAtTheStart(t *testing.T) {
 	t.Parallel()
-	n, limit := 40, patience
+	n, limit, pause := 40, patience, time.Second
 	if soak() {
-		n, limit = 2000, time.Hour
+		n, limit, pause = 2000, time.Hour, 5*time.Second // each look reads all of them
 	}
 	w := newWorld(t)
 	for i := range n {
@@ -46,7 +46,7 @@ func TestManyAtTheStart(t *testing.T) {
 		}
 	}
 	initialized := func(c *v1beta1.Canary) bool { return c.Status.Phase == v1beta1.PhaseInitialized }
-	require.Eventually(t, all(initialized), limit, time.Second)
+	require.Eventually(t, all(initialized), limit, pause)
 	t.Logf("%d Canaries were initialized after %.0f s, by %d writes", n, time.Since(began).Seconds(), o.Writes())
 	stopped := func() bool {
 		list := &appsv1.DeploymentList{}
@@ -57,7 +57,7 @@ func TestManyAtTheStart(t *testing.T) {
 		}
 		return running == n+2 // the primaries, and what no Canary is about
 	}
-	require.Eventually(t, stopped, limit, time.Second)
+	require.Eventually(t, stopped, limit, pause)
 	o.stop()
 
 	began = time.Now()

@@ -73,10 +73,11 @@ func (p paced) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.
 // judge answers a rollout's questions as a test wants it.
 type judge struct {
 	mu    sync.Mutex
-	fails int           // checks to fail from now on; below zero: all
-	from  int           // weight from which on they fail
-	holds int           // weight from which on no metric is answered; zero: none
-	turns chan struct{} // closed when holds becomes another; nil: nobody waits for that
+	fails int              // checks to fail from now on; below zero: all
+	from  int              // weight from which on they fail
+	holds int              // weight from which on no metric is answered; zero: none
+	shut  v1beta1.HookType // moment whose hooks do not agree; empty: all do
+	turns chan struct{}    // closed when holds becomes another; nil: nobody waits for that
 }
 
 func (j *judge) fail(n int) { j.failFrom(0, n) }
@@ -103,6 +104,13 @@ func (j *judge) hold(weight int) {
 
 func (j *judge) goOn() { j.hold(0) }
 
+// shutGate has the hooks of a moment not agree, and all others do; empty: all do.
+func (j *judge) shutGate(moment v1beta1.HookType) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.shut = moment
+}
+
 func (j *judge) Round(c *v1beta1.Canary) analysis.Answer {
 	return func(ctx context.Context, q rollout.Question) rollout.Finding {
 		if q.Metric != nil {
@@ -113,6 +121,9 @@ func (j *judge) Round(c *v1beta1.Canary) analysis.Answer {
 		}
 		j.mu.Lock()
 		defer j.mu.Unlock()
+		if q.Hook != nil && q.Hook.Moment() == j.shut {
+			return rollout.Finding{Verdict: v1beta1.Failed, Message: "not yet"}
+		}
 		if q.Metric == nil || j.fails == 0 || c.Status.CanaryWeight < j.from {
 			return rollout.Finding{Verdict: v1beta1.Passed}
 		}

@@ -35,7 +35,7 @@ func stages() map[string]stage {
 		"Initialized": {reach: func(w *world) { w.begin() }, release: nothing},
 		"Progressing": {
 			reach: func(w *world) {
-				w.begin(every("5m"))
+				w.begin(slowly)
 				w.setImage(imageTwo)
 				w.awaitWeights("50/50")
 			},
@@ -78,10 +78,32 @@ func stages() map[string]stage {
 	return all
 }
 
-// finalise gets there with proxies that take a second to have their routes.
+// gatedStages are those in which a hook is waited for.
+func gatedStages() map[string]stage {
+	all := map[string]stage{}
+	for phase, moment := range map[v1beta1.CanaryPhase]v1beta1.HookType{
+		v1beta1.PhaseWaiting: v1beta1.ConfirmRolloutHook, v1beta1.PhaseWaitingPromotion: v1beta1.ConfirmPromotionHook,
+	} {
+		all[string(phase)] = stage{
+			phase: phase,
+			reach: func(w *world) {
+				w.judge.shutGate(moment)
+				w.begin(func(c *v1beta1.Canary) {
+					c.Spec.Analysis.Webhooks = []v1beta1.CanaryWebhook{{Name: "gate", Type: moment, URL: "http://gate"}}
+				})
+				w.setImage(imageTwo)
+				w.awaitPhase(phase)
+			},
+			release: func(w *world) { w.judge.shutGate("") },
+		}
+	}
+	return all
+}
+
+// finalise gets there with proxies that take three seconds to have their routes.
 func finalise(w *world) {
 	require.NoError(w, w.Create(w.Context(), w.canary()))
-	w.start(func(r *Reconciler) { r.Settle *= 20 })
+	w.start(func(r *Reconciler) { r.Settle *= 60 })
 	w.awaitPhase(v1beta1.PhaseInitialized)
 	w.setImage(imageTwo)
 	w.awaitPhase(v1beta1.PhaseFinalising)

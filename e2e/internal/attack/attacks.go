@@ -32,6 +32,7 @@ func onTheProcess() []Attack {
 			{Package: "pkg/metric", Names: "FuzzAnswers|FuzzPathAsTheLibrary"},
 			{Package: "pkg/rollout", Names: "FuzzDecide"},
 			{Package: "pkg/router", Names: "FuzzRender"},
+			{Package: "pkg/template", Names: "FuzzAsTheLibrary"},
 			{Package: "pkg/notify", Names: "TestQueueOutlivesPanic"},
 		}},
 		{2, "lists and answers that take the memory of all", []Tests{

@@ -34,6 +34,7 @@ func Conflicts(t testing.TB, ns string, n int, match func(*admissionv1.Admission
 // Denial is an admission webhook that denies what it matches.
 type Denial struct {
 	status metav1.Status
+	hangs  bool // it never answers what it matches
 
 	mu         sync.Mutex
 	probe      string // name of what is denied in a dry run
@@ -55,6 +56,13 @@ func Fails(t testing.TB, ns, why string, match func(*admissionv1.AdmissionReques
 	t.Helper()
 	broken := metav1.Status{Code: http.StatusInternalServerError, Reason: metav1.StatusReasonInternalError, Message: why}
 	return admit(t, ns, &Denial{left: -1, match: match, status: broken})
+}
+
+// Hangs makes the server wait for an admission webhook that never answers the writes of a namespace that match, until it gives
+// that up after a second and fails them.
+func Hangs(t testing.TB, ns string, match func(*admissionv1.AdmissionRequest) bool) *Denial {
+	t.Helper()
+	return admit(t, ns, &Denial{left: -1, match: match, hangs: true})
 }
 
 // Lift lets everything through from now on.
@@ -79,7 +87,11 @@ func admit(t testing.TB, ns string, d *Denial) *Denial {
 	api, err := kubernetes.NewForConfig(Config(t))
 	require.NoError(t, err)
 	hooks := api.AdmissionregistrationV1().ValidatingWebhookConfigurations()
-	made, err := hooks.Create(t.Context(), webhook(ns, server), metav1.CreateOptions{})
+	var timeout *int32
+	if d.hangs {
+		timeout = ptr.To(int32(1)) // the shortest there is
+	}
+	made, err := hooks.Create(t.Context(), webhook(ns, server, timeout), metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = hooks.Delete(context.Background(), made.Name, metav1.DeleteOptions{}) })
 	d.probeBy(probe + made.Name)
@@ -91,7 +103,7 @@ func admit(t testing.TB, ns string, d *Denial) *Denial {
 	return d
 }
 
-func webhook(ns string, server *httptest.Server) *admissionregv1.ValidatingWebhookConfiguration {
+func webhook(ns string, server *httptest.Server, timeout *int32) *admissionregv1.ValidatingWebhookConfiguration {
 	rule := admissionregv1.Rule{APIGroups: []string{"*"}, APIVersions: []string{"*"}, Resources: []string{"*/*"}}
 	all := []admissionregv1.OperationType{admissionregv1.Create, admissionregv1.Update, admissionregv1.Delete}
 	return &admissionregv1.ValidatingWebhookConfiguration{
@@ -102,6 +114,8 @@ func webhook(ns string, server *httptest.Server) *admissionregv1.ValidatingWebho
 			Rules:                   []admissionregv1.RuleWithOperations{{Operations: all, Rule: rule}},
 			NamespaceSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: ns}},
 			SideEffects:             ptr.To(admissionregv1.SideEffectClassNoneOnDryRun),
+			FailurePolicy:           ptr.To(admissionregv1.Fail),
+			TimeoutSeconds:          timeout,
 			AdmissionReviewVersions: []string{"v1"},
 		}},
 	}
@@ -119,6 +133,10 @@ func (d *Denial) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: !d.denies(review.Request)}
+	if d.hangs && !review.Response.Allowed {
+		<-r.Context().Done() // the server has given it up
+		return
+	}
 	if !review.Response.Allowed {
 		review.Response.Result = &d.status
 	}

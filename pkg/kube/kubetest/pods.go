@@ -104,6 +104,7 @@ func (w *Workloads) pods(ctx context.Context, d *appsv1.Deployment, rs *appsv1.R
 	p := &pods{}
 	for _, pod := range list.Items {
 		switch {
+		case leaving(&pod):
 		case metav1.IsControlledBy(&pod, rs):
 			p.current = append(p.current, pod)
 		case workloadOf(&pod) == d.Name:
@@ -159,6 +160,9 @@ func (w *Workloads) remove(ctx context.Context, pod *corev1.Pod) error {
 // statusOf is what a kubelet says of a Pod: the state of each container, and
 // what follows for the whole.
 func statusOf(pod *corev1.Pod, faults map[string]Fault, started bool) corev1.PodStatus {
+	if faults[workloadOf(pod)] == nodeLost {
+		return lostStatus(pod)
+	}
 	s := *pod.Status.DeepCopy()
 	s.Phase, s.ContainerStatuses = corev1.PodRunning, nil
 	whole := true

@@ -25,6 +25,7 @@ type simulation struct {
 	name     string
 	maxTime  time.Duration
 	replicas int32
+	replay   replay
 	o        lint.Options
 }
 
@@ -34,7 +35,8 @@ func newSimulate() *cobra.Command {
 		Use:   "simulate -f FILE|DIR|-",
 		Short: "Play the rollout of a Canary before it is applied",
 		Example: `  kubectl sluice simulate -f canary.yaml --with bad-at=30% --expect rolled-back --max-time 40m
-  kubectl sluice simulate -f deploy/ --with flaky=2 --with slow-pods=90s -o mermaid`,
+  kubectl sluice simulate -f deploy/ --with flaky=2 --with slow-pods=90s -o mermaid
+  kubectl sluice simulate -f deploy/ --replay --prometheus http://localhost:9090 --at 2026-03-01T14:00:00Z`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return s.run(c) },
 	}
@@ -44,15 +46,22 @@ func newSimulate() *cobra.Command {
 	f.StringVar(&s.script, "script", "", "File with a script, as in docs/development/tests.md, that is played instead")
 	f.StringVar(&s.expect, "expect", "", "End with 1 if the rollout ends in another way: promoted, rolled-back or waits")
 	f.DurationVar(&s.maxTime, "max-time", 0, "End with 1 if the rollout takes longer")
-	f.StringVarP(&s.output, "output", "o", "table", "table or mermaid")
+	f.StringVarP(&s.output, "output", "o", "table", "table or mermaid; of --replay table or json")
 	f.StringVar(&s.name, "canary", "", "Name of the Canary, where the files have several; empty: all of them")
 	f.Int32Var(&s.replicas, "replicas", 2, "Pods of a target whose size the files do not say")
 	f.StringVar(&s.o.Provider, "provider", "istio", "Traffic provider of Canaries that name none, the operator's -mesh-provider")
 	f.StringVarP(&s.o.Namespace, "namespace", "n", "default", "Namespace of objects that name none")
+	s.replay.flags(c)
 	return c
 }
 
 func (s *simulation) run(c *cobra.Command) error {
+	if err := s.replay.given(c); err != nil {
+		return usageError{err}
+	}
+	if s.replay.on {
+		return s.runReplay(c)
+	}
 	circumstances, err := s.circumstances()
 	if err != nil {
 		return usageError{err}

@@ -74,7 +74,7 @@ func TestNamedFlagsExist(t *testing.T) {
 		"enable-metrics", "annotations-prefix", "sync-rate-limit", // of the nginx ingress controller
 		"enable-prometheus-metrics", "serve-route-metrics", "source-poll-timeout", // of Skipper
 		"metrics", "providers", // of Traefik
-		"complete", "expect", "provider", "replicas", "scrape-interval", "script", "strict", "with", // of kubectl sluice
+		"at", "complete", "expect", "prometheus", "provider", "replay", "replicas", "scrape-interval", "script", "strict", "with", // of kubectl sluice
 	)
 	seen := 0
 	require.NoError(t, filepath.WalkDir("../../docs", func(file string, _ fs.DirEntry, err error) error {

@@ -55,6 +55,7 @@ type Analyst struct {
 	hooks *caller
 	own   []string // addresses of hooks that the operator's flags name
 	now   func() time.Time
+	at    time.Time // that single values are asked about; zero: now, by the system's clock
 }
 
 // New makes an Analyst. The parameters are the operator's defaults, see the fields of the same names.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/metric"
@@ -109,7 +108,7 @@ func (s *source) values(ctx context.Context, query string) ([]float64, error) {
 		}
 		return []float64{v}, err
 	}
-	found, err := sampler.Samples(ctx, query, time.Time{})
+	found, err := sampler.Samples(ctx, query, s.at)
 	if err != nil {
 		return nil, err
 	}

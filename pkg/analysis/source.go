@@ -32,6 +32,7 @@ type source struct {
 	promql   bool   // the system understands PromQL
 	secrets  outbound.Secrets
 	window   *rollout.Window // whose events a comparison counts; nil: it is none
+	at       time.Time       // that a single value is asked about; zero: now
 
 	vendor string              // of the system: prometheus
 	failed func(vendor string) // hears of a query that came to nothing
@@ -49,7 +50,7 @@ func (s *setupError) Error() string { return s.text }
 // source finds whom to ask. A template goes before a query, and that before what is built in.
 func (a *Analyst) source(ctx context.Context, r *round, c *v1beta1.Canary, q rollout.Question) (*source, error) {
 	m := *q.Metric
-	s := &source{canary: c, metric: m, window: q.Window, provider: a.Meter(c), kind: kindOf(m), vendor: "prometheus", failed: a.Failed}
+	s := &source{canary: c, metric: m, window: q.Window, at: a.at, provider: a.Meter(c), kind: kindOf(m), vendor: "prometheus", failed: a.Failed}
 	switch {
 	case m.TemplateRef != nil:
 		return s, a.refer(ctx, r, s)

@@ -2,6 +2,8 @@ package lint
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -22,6 +24,21 @@ type Planned struct {
 	Size      int32 // pods of the target, or the least of its autoscaler; zero: the files do not say
 	Most      int32 // pods that the autoscaler allows; zero: there is none among the files
 	Recreates bool  // an update takes all pods of the target down first
+
+	templates map[v1beta1.CrossNamespaceRef]*v1beta1.MetricTemplate
+}
+
+// Template is the MetricTemplate that the files have for a metric of the Canary.
+func (p Planned) Template(_ context.Context, _ *v1beta1.Canary, ref v1beta1.CrossNamespaceRef) (*v1beta1.MetricTemplate, error) {
+	if t := p.templates[ref]; t != nil {
+		return t, nil
+	}
+	return nil, errors.New("the files do not have it")
+}
+
+// Secret is none: those of files are not read.
+func (p Planned) Secret(_ context.Context, namespace, name string) (map[string][]byte, error) {
+	return nil, fmt.Errorf("the Secret %s/%s is not read", namespace, name)
 }
 
 // Plans are those of all Canaries of the files. One that cannot be followed is an error.
@@ -47,9 +64,25 @@ func (l *Linter) Plans(files *Files) ([]Planned, error) {
 		}
 		p := Planned{Canary: c.Canary, File: c.doc.file, Can: can, Plan: plan}
 		s.size(c, &p)
+		p.templates = s.templates(c)
 		all = append(all, p)
 	}
 	return all, nil
+}
+
+// templates are those that the metrics of a Canary refer to, as far as the files have them.
+func (s *set) templates(c *canary) map[v1beta1.CrossNamespaceRef]*v1beta1.MetricTemplate {
+	all := map[v1beta1.CrossNamespaceRef]*v1beta1.MetricTemplate{}
+	if c.Spec.Analysis == nil {
+		return all
+	}
+	for _, m := range c.Spec.Analysis.Metrics {
+		if t := s.templateOf(c, m); t != nil {
+			at := m.TemplateRef.KeyFor(c.Canary)
+			all[v1beta1.CrossNamespaceRef{Name: at.Name, Namespace: at.Namespace}] = t
+		}
+	}
+	return all
 }
 
 // size fills in what the target and its autoscaler say.

@@ -186,6 +186,29 @@ func judgeComparison(t *transition, f *answered) {
 	next.State = e.Text()
 }
 
+// JudgeWindow has the finding of a comparison follow from one window alone, as at the first check of a rollout. Others stay as
+// they are.
+func JudgeWindow(f Finding, m v1beta1.CanaryMetric, all []v1beta1.CanaryMetric) Finding {
+	if f.Stratum == nil {
+		return f
+	}
+	p, a := Promise(m, all), answered{Question: Question{Metric: &m}, Finding: f}
+	e, err := added(nil, f.Stratum.Stratum, p)
+	if err != nil {
+		a.tell(m.OnError.Verdict(), f.Stratum.Title+" cannot be compared: "+err.Error(), "")
+		return a.Finding
+	}
+	r := e.Judge(p, false)
+	words := wordsOf(f.Stratum, e, r, p)
+	switch {
+	case r.Verdict == sequential.Failed:
+		a.tell(v1beta1.Failed, f.Stratum.Title+" "+words.failed, words.value)
+	case f.Verdict == v1beta1.Passed:
+		a.tell(v1beta1.Passed, "", words.value)
+	}
+	return a.Finding
+}
+
 // hold has the last step that compares wait for requests, for a time; then the policy about what is inconclusive decides.
 func hold(t *transition, f *answered, m v1beta1.CanaryMetric, stored *v1beta1.Evidence) {
 	since := micro(t.Now)

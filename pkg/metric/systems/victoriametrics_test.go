@@ -7,7 +7,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/sluice-cd/sluice/pkg/analysis"
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/metric"
 )
 
@@ -59,6 +62,23 @@ func TestVictoriaMetrics(t *testing.T) {
 			counts[s.Labels["pod"]] = s.Value
 		}
 		require.Equal(t, map[string]float64{"old": 20, "new": 13, "restarted": 14}, counts, "a comparison counts there as it does in a Prometheus")
+	})
+	t.Run("Replay", func(t *testing.T) {
+		least := func(name, query string, limit float64) v1beta1.CanaryMetric {
+			return v1beta1.CanaryMetric{Name: name, Query: query, Interval: "20s", ThresholdRange: &v1beta1.ThresholdRange{Min: &limit}}
+		}
+		c := &v1beta1.Canary{ObjectMeta: metav1.ObjectMeta{Name: "shop", Namespace: "test"}}
+		c.Spec.TargetRef = v1beta1.TargetRef{Kind: "Deployment", Name: "old"}
+		c.Spec.Analysis = &v1beta1.CanaryAnalysis{Metrics: []v1beta1.CanaryMetric{
+			least("then", `orders_total{pod="{{ target }}"}`, 150), least("more", `orders_total{pod="{{ target }}"}`, 151), least("other", `orders_total{pod="{{ name }}"}`, 1),
+		}}
+		found := analysis.New(local(port), "istio").Replay(t.Context(), c, time.Minute, began.Add(50*time.Second))
+		require.Len(t, found, 3)
+		require.Equal(t, analysis.Replayed{Metric: "then", Result: analysis.ReplayPassed, Value: "150", Limit: ">= 150", Query: `orders_total{pod="old"}`}, found[0], "the value of that time")
+		require.Equal(t, analysis.ReplayFailed, found[1].Result)
+		require.Equal(t, "150", found[1].Value)
+		require.Equal(t, analysis.ReplayFailed, found[2].Result)
+		require.Contains(t, found[2].Why, "no values found")
 	})
 	t.Run("Time", func(t *testing.T) {
 		found, err := p.(metric.Sampler).Samples(t.Context(), "seconds", now.Add(-15*time.Second))

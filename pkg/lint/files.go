@@ -70,7 +70,8 @@ func Read(paths []string, stdin io.Reader) (*Files, error) {
 
 // readFolder reads the manifests of a folder and of those below. Hidden ones are left out, as is what a chart renders.
 func (a *Files) readFolder(root string) error {
-	return filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+	var paths []string
+	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -83,8 +84,34 @@ func (a *Files) readFolder(root string) error {
 		case e.IsDir() || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)):
 			return nil
 		}
-		return a.readFile(path)
+		paths = append(paths, path)
+		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return a.readFiles(paths)
+}
+
+// readFiles reads files, several at the same time, and keeps what they have in their order.
+func (a *Files) readFiles(paths []string) error {
+	read, errs := make([]Files, len(paths)), make([]error, len(paths))
+	each(len(paths), func(i int) {
+		read[i].passed = map[string]int{}
+		errs[i] = read[i].readFile(paths[i])
+	})
+	for i := range read {
+		if errs[i] != nil {
+			return errs[i]
+		}
+		a.documents = append(a.documents, read[i].documents...)
+		a.findings = append(a.findings, read[i].findings...)
+		a.count += read[i].count
+		for kind, n := range read[i].passed {
+			a.passed[kind] += n
+		}
+	}
+	return nil
 }
 
 // ofChart says that a folder is a chart.

@@ -98,15 +98,18 @@ func (r *Report) Count(level Level) int {
 func (l *Linter) Lint(ctx context.Context, files *Files) *Report {
 	r := &Report{Findings: slices.Clone(files.findings), Files: files.count, Passed: map[string]int{}}
 	set := newSet(l, files)
+	var held []*look
 	for _, d := range files.documents {
 		if !d.known() && !set.related(d) {
 			r.Passed[cmp.Or(d.kind, "no object")]++
 			continue
 		}
-		r.Objects++
-		held := &look{Linter: l, set: set, doc: d}
-		held.object(ctx)
-		r.Findings = append(r.Findings, held.findings...)
+		held = append(held, &look{Linter: l, set: set, doc: d})
+	}
+	r.Objects = len(held)
+	each(len(held), func(i int) { held[i].object(ctx) })
+	for _, h := range held {
+		r.Findings = append(r.Findings, h.findings...)
 	}
 	for kind, n := range files.passed {
 		r.Passed[kind] += n

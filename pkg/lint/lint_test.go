@@ -192,14 +192,19 @@ func TestWhatIsRead(t *testing.T) {
 		passed map[string]int
 	}{
 		"UnknownKinds": {reason: "they are passed over, and counted", text: "kind: Widget\napiVersion: example.com/v1\n---\nkind: Widget\napiVersion: example.com/v1\n", passed: map[string]int{"Widget": 2}},
-		"NoObject":     {reason: "values of a chart are no object", text: "replicas: 2\n", passed: map[string]int{"no object": 1}},
-		"Empty":        {reason: "there is nothing to say", text: "# nothing\n---\n"},
-		"List":         {reason: "items are objects", text: "apiVersion: v1\nkind: List\nitems:\n- apiVersion: flagger.app/v1beta1\n  kind: Canary\n  metadata: {name: a}\n", rules: []string{"schema"}},
-		"JSON":         {reason: "JSON is YAML", name: "x.json", text: `{"apiVersion": "flagger.app/v1beta1", "kind": "MetricTemplate", "metadata": {"name": "a"}}`, rules: []string{"schema"}},
-		"OtherKind":    {reason: "the group has no such kind", text: "apiVersion: flagger.app/v1beta1\nkind: Canry\nmetadata: {name: a}\n", rules: []string{"api-version"}},
-		"HelmControl":  {reason: "what begins a line is Helm's", text: "{{- if .Values.on }}\nkind: Canary\n{{- end }}\n", rules: []string{"helm-template"}},
-		"SelfAlias":    {reason: "an alias of what it is in has no end", text: "apiVersion: flagger.app/v1beta1\nkind: Canary\nmetadata: &m\n  name: a\n  labels: *m\n", rules: []string{"yaml-aliases"}},
-		"Merge":        {reason: "merged keys count", text: "apiVersion: flagger.app/v1beta1\nkind: AlertProvider\nmetadata: {name: a}\nspec:\n  <<: {type: slack}\n  address: https://chat.test/\n"},
+		"OtherVersions": {reason: "definitions are passed over, whatever their version; objects of another version are refused",
+			text:  "apiVersion: apiextensions.k8s.io/v1beta1\nkind: CustomResourceDefinition\nmetadata: {name: canaries.flagger.app}\n---\napiVersion: flagger.app/v1alpha3\nkind: Canary\nmetadata: {name: a}\n",
+			rules: []string{"api-version"}, passed: map[string]int{"CustomResourceDefinition": 1}},
+		"ArgoCD": {reason: "what Argo CD and Argo Rollouts read is passed over", passed: map[string]int{"Application": 1, "Rollout": 1},
+			text: "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: a}\n---\napiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: a}\n"},
+		"NoObject":    {reason: "values of a chart are no object", text: "replicas: 2\n", passed: map[string]int{"no object": 1}},
+		"Empty":       {reason: "there is nothing to say", text: "# nothing\n---\n"},
+		"List":        {reason: "items are objects", text: "apiVersion: v1\nkind: List\nitems:\n- apiVersion: flagger.app/v1beta1\n  kind: Canary\n  metadata: {name: a}\n", rules: []string{"schema"}},
+		"JSON":        {reason: "JSON is YAML", name: "x.json", text: `{"apiVersion": "flagger.app/v1beta1", "kind": "MetricTemplate", "metadata": {"name": "a"}}`, rules: []string{"schema"}},
+		"OtherKind":   {reason: "the group has no such kind", text: "apiVersion: flagger.app/v1beta1\nkind: Canry\nmetadata: {name: a}\n", rules: []string{"api-version"}},
+		"HelmControl": {reason: "what begins a line is Helm's", text: "{{- if .Values.on }}\nkind: Canary\n{{- end }}\n", rules: []string{"helm-template"}},
+		"SelfAlias":   {reason: "an alias of what it is in has no end", text: "apiVersion: flagger.app/v1beta1\nkind: Canary\nmetadata: &m\n  name: a\n  labels: *m\n", rules: []string{"yaml-aliases"}},
+		"Merge":       {reason: "merged keys count", text: "apiVersion: flagger.app/v1beta1\nkind: AlertProvider\nmetadata: {name: a}\nspec:\n  <<: {type: slack}\n  address: https://chat.test/\n"},
 		"QueryOfTemplate": {reason: "words of a query are not Helm's", text: "apiVersion: flagger.app/v1beta1\nkind: MetricTemplate\nmetadata: {name: a}\nspec:\n  provider: {type: prometheus, address: \"http://p:9090\"}\n  query: |\n" +
 			"    {{ if eq variables.kind \"a\" }}up{{ else }}vector(1){{ end }}\n"},
 	}

@@ -38,6 +38,8 @@ type source struct {
 	services  map[string]map[string]any
 	routes    map[string]map[string]any // VirtualServices
 	scalers   []map[string]any
+	ingresses []map[string]any
+	apps      []map[string]any // Applications of Argo CD
 }
 
 // conversion is that of one Rollout.
@@ -129,6 +131,10 @@ func (s *source) add(raw []byte) error {
 		s.routes[name] = object
 	case "HorizontalPodAutoscaler":
 		s.scalers = append(s.scalers, object)
+	case "Ingress":
+		s.ingresses = append(s.ingresses, object)
+	case "Application":
+		s.apps = append(s.apps, object)
 	}
 	if err != nil {
 		return fmt.Errorf("read %s %q: %w", object["kind"], name, err)
@@ -219,6 +225,8 @@ func (c *conversion) convert() {
 	analysis["interval"] = short(c.interval())
 	spec["analysis"] = analysis
 	c.autoscaler(spec, target)
+	c.previews()
+	c.applications()
 }
 
 // deployment makes one of the Rollout, unless that refers to one; it returns the name.
@@ -378,6 +386,56 @@ func (c *conversion) autoscaler(spec map[string]any, target string) {
 			c.note("spec.strategy.canary", "weights by numbers of pods cannot be combined with autoscaler %s: use a provider that divides requests", at(object, "metadata", "name"))
 		}
 		spec["autoscalerRef"] = map[string]any{"apiVersion": object["apiVersion"], "kind": object["kind"], "name": at(object, "metadata", "name")}
+	}
+}
+
+// previews has Ingresses of the canary's Service lead to the one that is made.
+func (c *conversion) previews() {
+	was, made := c.canaryService(), c.apex+"-canary"
+	if was == "" || was == made {
+		return
+	}
+	for _, object := range c.ingresses {
+		object = runtime.DeepCopyJSON(object)
+		rules, _ := at(object, "spec", "rules").([]any)
+		backends := []any{at(object, "spec", "defaultBackend")}
+		for _, r := range rules {
+			paths, _ := at(r, "http", "paths").([]any)
+			for _, p := range paths {
+				backends = append(backends, at(p, "backend"))
+			}
+		}
+		leads := false
+		for _, b := range backends {
+			if s, _ := at(b, "service").(map[string]any); s["name"] == was {
+				s["name"], leads = made, true
+			}
+		}
+		if leads {
+			c.out = append(c.out, object)
+		}
+	}
+}
+
+// applications notes what Argo CD has to let go of, and to know.
+func (c *conversion) applications() {
+	var made []string
+	for _, name := range []string{c.apex, c.canaryService()} {
+		if c.services[name] != nil {
+			made = append(made, name)
+		}
+	}
+	for _, a := range c.apps {
+		if to, _ := at(a, "spec", "destination", "namespace").(string); to != "" && c.rollout.Namespace != "" && to != c.rollout.Namespace {
+			continue
+		}
+		namespace, _ := at(a, "metadata", "namespace").(string)
+		name, _ := at(a, "metadata", "name").(string)
+		object := "Application " + strings.TrimPrefix(namespace+"/"+name, "/")
+		if len(made) > 0 {
+			c.notes = append(c.notes, Note{object, "spec.source", "take what the Canary makes out of what is applied: Services " + strings.Join(made, ", ")})
+		}
+		c.notes = append(c.notes, Note{object, "metadata", "Argo CD knows health and actions of a Canary by artifacts/argocd/argocd-cm.yaml"})
 	}
 }
 

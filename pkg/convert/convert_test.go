@@ -10,8 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/convert"
 	"github.com/sluice-cd/sluice/pkg/lint"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/simulate"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -30,6 +33,12 @@ func TestConvert(t *testing.T) {
 		"nginx": {reason: "much that has no counterpart", weights: []int{10, 40}, notes: []string{
 			"antiAffinity: has no counterpart", "steps[7].experiment: has no counterpart", "30 is below the 40 before", "provider.wavefront: has no counterpart",
 			`"result == \"ok\"" cannot be said in CEL`, "tiles-canary, which is made",
+		}},
+		"argocd-blue-green": {reason: "a Job and answers before the switch, which a person decides; a preview host", weights: []int{0, 100}, notes: []string{
+			"app-canary, which is made", "Application argocd/tiles: spec.source: take what the Canary makes out of what is applied: Services app, app-preview", "argocd-cm.yaml",
+		}},
+		"argocd-canary": {reason: "an Ingress of nginx, and a person at the end", weights: []int{20, 40, 80}, notes: []string{
+			"app-stable-canary, which is made", "Application argocd/tiles-canary: spec.source",
 		}},
 	}
 	for name, tc := range cases {
@@ -62,8 +71,36 @@ func TestConvert(t *testing.T) {
 				weights = append(weights, plans[0].Plan.Step(n+1).Weight)
 			}
 			require.Equal(t, tc.weights, slices.Compact(weights), tc.reason)
+			require.Equal(t, slices.Compact(append([]int{0}, tc.weights...)), simulated(t, plans[0]))
 		})
 	}
+}
+
+// simulated are the weights of a good rollout until it is promoted.
+func simulated(t *testing.T, p lint.Planned) []int {
+	t.Helper()
+	c := p.Canary
+	names := rollout.Names{Namespace: c.Namespace, Canary: c.Name, Kind: c.Spec.TargetRef.Kind, Target: c.Spec.TargetRef.Name, Primary: c.PrimaryWorkload()}
+	forecast, err := simulate.Run(p.Plan, simulate.Target{Names: names, Size: 5}, simulate.Circumstances{})
+	require.NoError(t, err)
+	require.Equal(t, simulate.Promoted, forecast.Outcome, forecast.Table())
+	var weights []int
+	for _, r := range forecast.Rows {
+		if r.Phase == v1beta1.PhaseProgressing {
+			weights = append(weights, r.Weight)
+		}
+	}
+	return slices.Compact(weights)
+}
+
+// TestWorkloadRef keeps the Deployment that a Rollout refers to: the Canary names it, and no other is made.
+func TestWorkloadRef(t *testing.T) {
+	in, err := os.ReadFile("testdata/nginx.yaml")
+	require.NoError(t, err)
+	out, _, err := convert.Convert(strings.NewReader(string(in)))
+	require.NoError(t, err)
+	require.Contains(t, out, "  targetRef:\n    apiVersion: apps/v1\n    kind: Deployment\n    name: tiles\n")
+	require.NotContains(t, out, "\nkind: Deployment\n")
 }
 
 func TestNothingToConvert(t *testing.T) {

@@ -76,8 +76,8 @@ func (c *conversion) limits(metric map[string]any, field string, m *argoMetric) 
 	if m.InitialDelay != "" {
 		metric["initialDelay"] = m.InitialDelay
 	}
-	if _, job := m.Provider["job"]; job && m.SuccessCondition+m.FailureCondition == "" {
-		metric["thresholdRange"] = map[string]any{"min": 1} // its success is the value 1
+	if m.SuccessCondition+m.FailureCondition == "" {
+		unconditional(metric, m.Provider)
 	}
 	c.condition(metric, "successCondition", field, m.SuccessCondition)
 	c.condition(metric, "failureCondition", field, m.FailureCondition)
@@ -100,6 +100,19 @@ func (c *conversion) limits(metric map[string]any, field string, m *argoMetric) 
 	metric["onError"] = "wait"
 	if m.InconclusiveLimit != nil && m.InconclusiveLimit.IntValue() > 0 {
 		c.note(field+".inconclusiveLimit", "has no counterpart: analysis.onInconclusive says what an inconclusive check does")
+	}
+}
+
+// unconditional accepts what Argo accepts where nothing is said: a Job that succeeds, an answer without an error, any value.
+func unconditional(metric map[string]any, provider map[string]map[string]any) {
+	web, isWeb := provider["web"]
+	switch {
+	case provider["job"] != nil:
+		metric["thresholdRange"] = map[string]any{"min": 1} // its success is the value 1
+	case isWeb && text(web, "jsonPath") == "":
+		metric["thresholdRange"] = map[string]any{"min": 200, "max": 299} // the status code is the value
+	default:
+		metric["successCondition"] = "true"
 	}
 }
 

@@ -48,17 +48,31 @@ func newConvert() *cobra.Command {
 func joined(files []string, stdin io.Reader) (string, error) {
 	var all []string
 	for _, file := range files {
-		var text []byte
-		var err error
-		if file == "-" {
-			text, err = io.ReadAll(stdin)
-		} else {
-			text, err = os.ReadFile(file)
-		}
+		text, err := contents(file, stdin)
 		if err != nil {
 			return "", err
 		}
-		all = append(all, string(text))
+		all = append(all, text)
 	}
 	return strings.Join(all, "\n---\n"), nil
+}
+
+// mostBytes of a file are read.
+const mostBytes = 16 << 20
+
+func contents(file string, stdin io.Reader) (string, error) {
+	from := stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		from = f
+	}
+	text, err := io.ReadAll(io.LimitReader(from, mostBytes+1))
+	if err == nil && len(text) > mostBytes {
+		err = fmt.Errorf("%s has more than %d MiB", file, mostBytes>>20)
+	}
+	return string(text), err
 }

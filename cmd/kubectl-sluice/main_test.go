@@ -74,6 +74,12 @@ func TestExitCodes(t *testing.T) {
 		"BadPercentage":   {reason: "it is no percentage", args: "simulate -f - --with bad-at=130%", code: 2, stderr: "--with bad-at=130%"},
 		"BadExpectation":  {reason: "there is no such outcome", args: "simulate -f - --expect luck", code: 2, stderr: "promoted, rolled-back, waits"},
 		"NoCanary":        {reason: "a file without a Canary", args: "simulate -f -", stdin: "kind: Service\napiVersion: v1\n", code: 2, stderr: "no such Canary"},
+		"ConvertNothing":  {reason: "there is no Rollout", args: "convert -f " + examples + "podinfo-canary.yaml", code: 1, stderr: "there is no Rollout"},
+		"ConvertAliases":  {reason: "they would be a billion values", args: "convert -f " + broken + "yaml-aliases.yaml", code: 1, stderr: "excessive aliasing"},
+		"ConvertLarge":    {reason: "it is no manifest", args: "convert -f -", stdin: strings.Repeat("#", mostBytes+1), code: 2, stderr: "more than 16 MiB"},
+		"ConvertNoFile":   {reason: "a path is wrong", args: "convert -f nowhere.yaml", code: 2, stderr: "nowhere.yaml"},
+		"ConvertNoFiles":  {reason: "there is nothing to convert", args: "convert", code: 2, stderr: "-f is missing"},
+		"LintLarge":       {reason: "the same of lint", args: "lint -f -", stdin: strings.Repeat("#", mostBytes+1), code: 1, stdout: "[file-size]"},
 		"Unfollowed":      {reason: "a spec that cannot be followed has no rollout", args: "simulate -f " + broken + "compile.yaml", code: 1, stderr: "spec.analysis.maxWeight"},
 	}
 	for name, tc := range cases {
@@ -161,6 +167,27 @@ func TestPipelines(t *testing.T) {
 			}
 			require.Equal(t, 1, shell(t, bin, script, broken+"compile.yaml"))
 		})
+	}
+}
+
+// TestPipelinesOfTemplates runs the commands about templates, with a helm and a kubectl that print the folder's manifest.
+func TestPipelinesOfTemplates(t *testing.T) {
+	bin := t.TempDir()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(self, filepath.Join(bin, program)))
+	for _, renders := range []string{"helm", "kubectl"} {
+		require.NoError(t, os.WriteFile(filepath.Join(bin, renders), []byte("#!/bin/sh\ncat deploy/canary.yaml\n"), 0o700))
+	}
+	page, err := os.ReadFile("../../docs/guides/pipelines.md")
+	require.NoError(t, err)
+	block := regexp.MustCompile("(?s)```sh\n(.*?)```\n").FindSubmatch(page)
+	require.NotNil(t, block)
+	lines := strings.Split(strings.TrimSpace(string(block[1])), "\n")
+	require.Len(t, lines, 2)
+	for _, line := range lines {
+		require.Equal(t, 0, shell(t, bin, line, examples+"kubernetes/replica-ratio.yaml"), line)
+		require.Equal(t, 1, shell(t, bin, line, examples+"podinfo-canary.yaml"), "%s: its target is missing", line)
 	}
 }
 

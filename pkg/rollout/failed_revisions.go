@@ -42,7 +42,7 @@ func recordFailedRevision(t *transition) {
 	}
 	failed := v1beta1.FailedRevision{Revision: s.LastAppliedSpec, Time: metav1.NewTime(t.Now), Cause: cutText(s.Cause, mostFailedCause)}
 	if s.LastAppliedSpec == t.Revision {
-		failed.Image = cutText(shortImages(t.Target.Images), mostImages)
+		failed.Image = cutText(ShortImages(t.Target.Images), mostImages)
 	}
 	s.FailedRevisions = slices.Insert(s.FailedRevisions, 0, failed)
 	s.FailedRevisions = s.FailedRevisions[:min(len(s.FailedRevisions), mostFailed)]

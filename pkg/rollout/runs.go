@@ -92,7 +92,7 @@ func beginRun(t *transition, revision string) {
 	if promoted := t.base.LastPromotedSpec; promoted != "" && promoted != unknownRevision {
 		run.From = &v1beta1.RunOrigin{Run: promotedBy(t.next, promoted), Revision: promoted}
 		if t.Primary.Revision == promoted {
-			run.From.Images = cutText(shortImages(t.Primary.Images), mostRunImages)
+			run.From.Images = cutText(ShortImages(t.Primary.Images), mostRunImages)
 		}
 	}
 	t.next.Run = run
@@ -132,7 +132,7 @@ func promotedBy(s v1beta1.CanaryStatus, revision string) int64 {
 
 func noteImages(t *transition, run *v1beta1.Run) {
 	if run.Images == "" && t.Revision == run.Revision && t.Target.Images != "" {
-		run.Images = cutText(shortImages(t.Target.Images), mostRunImages)
+		run.Images = cutText(ShortImages(t.Target.Images), mostRunImages)
 	}
 }
 

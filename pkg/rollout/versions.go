@@ -13,7 +13,7 @@ import (
 func versions(f *facts) (target, primary string) {
 	target, primary = f.Target.Images, f.Primary.Images
 	if target == "" || primary == "" || f.Target.Revision == f.Primary.Revision {
-		return shortImages(target), shortImages(primary)
+		return ShortImages(target), ShortImages(primary)
 	}
 	target, primary = imagesApart(target, primary)
 	if target == primary {
@@ -36,14 +36,14 @@ func imagesApart(target, primary string) (targets, primaries string) {
 		}
 		target, primary = strings.Join(left, betweenImages), strings.Join(right, betweenImages)
 	}
-	if target != primary && shortImages(target) == shortImages(primary) {
+	if target != primary && ShortImages(target) == ShortImages(primary) {
 		return target, primary // from another registry
 	}
-	return shortImages(target), shortImages(primary)
+	return ShortImages(target), ShortImages(primary)
 }
 
-// shortImages are images without their registry and path, and with no more of a digest than people compare.
-func shortImages(images string) string {
+// ShortImages are images, as `IMAGE, IMAGE`, without their registry and path, and with no more of a digest than people compare.
+func ShortImages(images string) string {
 	const digits = 12
 	all := strings.Split(images, betweenImages)
 	for i, image := range all {
@@ -94,7 +94,7 @@ func sentence(text string) string {
 // recordImage notes, for people, the images that a rollout is about.
 func recordImage(t *transition) {
 	if t.Target.Images != "" && (t.Revision == t.next.LastAppliedSpec || t.next.Phase == v1beta1.PhaseWaiting) {
-		t.next.Image = cutText(shortImages(t.Target.Images), mostImages)
+		t.next.Image = cutText(ShortImages(t.Target.Images), mostImages)
 	}
 }
 

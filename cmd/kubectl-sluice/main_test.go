@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	yaml "go.yaml.in/yaml/v3"
 
+	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
 	"github.com/sluice-cd/sluice/pkg/lint"
 )
 
@@ -27,12 +28,12 @@ const (
 // program is what the scripts of pipelines call.
 const program = "kubectl-sluice"
 
-// TestMain is the program itself where it is called by its name.
+// TestMain is the program itself where it is called by its name. Else it starts the API server that tests of commands share.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == program {
 		main()
 	}
-	os.Exit(m.Run())
+	os.Exit(kubetest.Main(m, "../../artifacts/crds"))
 }
 
 // called runs the program.
@@ -66,7 +67,7 @@ func TestExitCodes(t *testing.T) {
 		"Command":         {reason: "there is no such command", args: "lnt", code: 2, stderr: "unknown command"},
 		"NoCommand":       {reason: "somebody wants to know what there is", args: "", code: 2, stderr: "no command"},
 		"Help":            {reason: "who asks for help has made no mistake", args: "lint --help", stdout: "helm template"},
-		"Version":         {reason: "it is set when linked", args: "version", stdout: "unknown\n"},
+		"Version":         {reason: "it is set when linked", args: "version --client", stdout: "unknown\n"},
 		"Promoted":        {reason: "what was expected came", args: "simulate -f " + examples + "podinfo-canary.yaml --expect promoted --max-time 40m", stdout: "podinfo.test is promoted"},
 		"Unexpected":      {reason: "a bad revision is not promoted", args: "simulate -f " + examples + "podinfo-canary.yaml --with bad-at=30% --expect promoted", code: 1, stdout: "rolled back", stderr: "expected promoted, got rolled-back"},
 		"TooLong":         {reason: "it takes more than a minute", args: "simulate -f " + examples + "podinfo-canary.yaml --max-time 1m", code: 1, stderr: "longer than 1m0s"},

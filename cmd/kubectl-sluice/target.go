@@ -1,0 +1,352 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
+	"github.com/sluice-cd/sluice/pkg/view"
+)
+
+// target is the workload that a Canary is about.
+type target struct {
+	object   client.Object
+	template *corev1.PodTemplateSpec
+}
+
+// target reads the workload of spec.targetRef.
+func (k *connection) target(ctx context.Context, c *v1beta1.Canary) (*target, error) {
+	return k.workload(ctx, c, c.Spec.TargetRef.Name)
+}
+
+// workload reads a workload of the target's kind.
+func (k *connection) workload(ctx context.Context, c *v1beta1.Canary, name string) (*target, error) {
+	key := client.ObjectKey{Namespace: c.Namespace, Name: name}
+	switch c.Spec.TargetRef.Kind {
+	case "Deployment":
+		d := &appsv1.Deployment{}
+		err := k.Get(ctx, key, d)
+		return &target{d, &d.Spec.Template}, err
+	case "DaemonSet":
+		d := &appsv1.DaemonSet{}
+		err := k.Get(ctx, key, d)
+		return &target{d, &d.Spec.Template}, err
+	case "Service":
+		return k.knativeService(ctx, key)
+	}
+	return nil, fmt.Errorf("a target of kind %q is not known", view.Clean(c.Spec.TargetRef.Kind, 63))
+}
+
+func (k *connection) knativeService(ctx context.Context, key client.ObjectKey) (*target, error) {
+	u := &unstructured.Unstructured{}
+	u.SetGroupVersionKind(knative)
+	if err := k.Get(ctx, key, u); err != nil {
+		return nil, err
+	}
+	t := &target{object: u, template: &corev1.PodTemplateSpec{}}
+	template, _, err := unstructured.NestedMap(u.Object, "spec", "template")
+	if err != nil {
+		return nil, err
+	}
+	return t, runtime.DefaultUnstructuredConverter.FromUnstructured(template, t.template)
+}
+
+// name is how kubectl prints the target.
+func (t *target) name() string {
+	switch t.object.(type) {
+	case *appsv1.Deployment:
+		return "deployment.apps/" + t.object.GetName()
+	case *appsv1.DaemonSet:
+		return "daemonset.apps/" + t.object.GetName()
+	}
+	return "service.serving.knative.dev/" + t.object.GetName()
+}
+
+// images are those of all containers, by their names.
+func (t *target) images() map[string]string {
+	all := map[string]string{}
+	for _, c := range slices.Concat(t.template.Spec.InitContainers, t.template.Spec.Containers) {
+		all[c.Name] = c.Image
+	}
+	return all
+}
+
+// owner is the GitOps tool whose labels are on an object, which will put back what is changed; empty: none.
+func owner(o client.Object) string {
+	labels, annotations := o.GetLabels(), o.GetAnnotations()
+	switch {
+	case labels["kustomize.toolkit.fluxcd.io/name"] != "", labels["helm.toolkit.fluxcd.io/name"] != "":
+		return "Flux"
+	case labels["argocd.argoproj.io/instance"] != "", annotations["argocd.argoproj.io/tracking-id"] != "":
+		return "Argo CD"
+	}
+	return ""
+}
+
+// warn says on stderr that a change of the target will not last.
+func (t *target) warn(c *cobra.Command) {
+	if tool := owner(t.object); tool != "" {
+		fmt.Fprintf(c.ErrOrStderr(), "warning: %s belongs to %s, which will put it back; change it in Git as well\n", t.name(), tool)
+	}
+}
+
+// setTemplate has a Deployment or DaemonSet get another pod template, if it is still as it was read.
+func (k *connection) setTemplate(ctx context.Context, t *target, template *corev1.PodTemplateSpec) error {
+	patch, err := json.Marshal([]map[string]any{
+		{"op": "test", "path": "/metadata/resourceVersion", "value": t.object.GetResourceVersion()},
+		{"op": "replace", "path": "/spec/template", "value": template},
+	})
+	if err != nil {
+		return err
+	}
+	return k.Patch(ctx, t.object, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(fieldManager))
+}
+
+type set struct {
+	cluster
+	output
+}
+
+func newSet() *cobra.Command {
+	parent := &cobra.Command{Use: "set", Short: "Change the target of a Canary", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+		_ = c.Usage()
+		return usageError{fmt.Errorf("set what? image")}
+	}}
+	s := &set{}
+	c := &cobra.Command{
+		Use:     "image NAME CONTAINER=IMAGE…",
+		Short:   "Give containers of the target other images, which starts a rollout",
+		Example: "  kubectl sluice set image podinfo podinfod=ghcr.io/stefanprodan/podinfo:6.0.1",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return usageError{fmt.Errorf("name a Canary, and CONTAINER=IMAGE")}
+			}
+			return nil
+		},
+		ValidArgsFunction: s.complete,
+		RunE:              func(c *cobra.Command, args []string) error { return s.run(c, named(args[:1])[0], args[1:]) },
+	}
+	s.output.addFlags(c)
+	s.cluster.addFlags(c)
+	parent.AddCommand(c)
+	return parent
+}
+
+func (s *set) run(c *cobra.Command, name string, pairs []string) error {
+	if err := s.output.validate(); err != nil {
+		return err
+	}
+	wanted := map[string]string{}
+	for _, pair := range pairs {
+		container, image, given := strings.Cut(pair, "=")
+		if !given || container == "" || image == "" {
+			return usageError{fmt.Errorf("%q is not CONTAINER=IMAGE", pair)}
+		}
+		wanted[container] = image
+	}
+	k, err := s.connect()
+	if err != nil {
+		return err
+	}
+	canary, err := k.canary(c.Context(), name)
+	if err != nil {
+		return err
+	}
+	t, err := k.target(c.Context(), canary)
+	if err != nil {
+		return err
+	}
+	t.warn(c)
+	if err := k.setImages(c.Context(), t, wanted); err != nil {
+		return err
+	}
+	if s.format != "" {
+		return s.output.print(c.OutOrStdout(), t.object)
+	}
+	fmt.Fprintf(c.OutOrStdout(), "%s image updated\n", t.name())
+	return nil
+}
+
+// setImages changes the images of containers and nothing else.
+func (k *connection) setImages(ctx context.Context, t *target, wanted map[string]string) error {
+	var patch []map[string]any
+	for _, list := range []struct {
+		field      string
+		containers []corev1.Container
+	}{{"initContainers", t.template.Spec.InitContainers}, {"containers", t.template.Spec.Containers}} {
+		for i, c := range list.containers {
+			image, is := wanted[c.Name]
+			if !is {
+				continue
+			}
+			delete(wanted, c.Name)
+			path := fmt.Sprintf("/spec/template/spec/%s/%d/", list.field, i)
+			if c.Name == "" {
+				return fmt.Errorf("%s has a container without a name", t.name())
+			}
+			patch = append(patch, map[string]any{"op": "test", "path": path + "name", "value": c.Name}, map[string]any{"op": "replace", "path": path + "image", "value": image})
+		}
+	}
+	if len(wanted) > 0 {
+		return fmt.Errorf("%s has no container %s; it has %s", t.name(), strings.Join(slices.Sorted(maps.Keys(wanted)), ", "),
+			view.Clean(strings.Join(slices.Sorted(maps.Keys(t.images())), ", "), 300))
+	}
+	text, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	if u, is := t.object.(*unstructured.Unstructured); is {
+		u.SetGroupVersionKind(knative)
+	}
+	return k.Patch(ctx, t.object, client.RawPatch(types.JSONPatchType, text), client.FieldOwner(fieldManager))
+}
+
+type undo struct {
+	cluster
+	toRun int64
+}
+
+func newUndo() *cobra.Command {
+	u := &undo{}
+	c := &cobra.Command{
+		Use:   "undo NAME",
+		Short: "Put the target back to what a run before had, from its own history; this is rolled out as any change",
+		Long: `Put the target back to what a run before had, from its own history; this is rolled out as any change.
+
+Without --to-run the target gets the revision that serves, which ends a rollout at once, or, where the target has it already, what
+served before. To have the primary return first, and leave the target as Git has it, use rollback.`,
+		Args:              exactArgs(1),
+		ValidArgsFunction: u.complete,
+		RunE:              func(c *cobra.Command, args []string) error { return u.run(c, named(args)[0]) },
+	}
+	c.Flags().Int64Var(&u.toRun, "to-run", 0, "Number of the run whose images the target gets")
+	u.cluster.addFlags(c)
+	return c
+}
+
+func (u *undo) run(c *cobra.Command, name string) error {
+	ctx := c.Context()
+	k, err := u.connect()
+	if err != nil {
+		return err
+	}
+	canary, err := k.canary(ctx, name)
+	if err != nil {
+		return err
+	}
+	t, err := k.target(ctx, canary)
+	if err != nil {
+		return err
+	}
+	d, is := t.object.(*appsv1.Deployment)
+	if !is {
+		return fmt.Errorf("%s has no ReplicaSets to go back to; kubectl rollout undo knows the history of a DaemonSet", t.name())
+	}
+	sets, err := k.replicaSets(ctx, d)
+	if err != nil {
+		return err
+	}
+	to, how, err := u.choose(canary, d, sets)
+	if err != nil {
+		return err
+	}
+	t.warn(c)
+	template := to.Spec.Template.DeepCopy()
+	delete(template.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
+	if err := k.setTemplate(ctx, t, template); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.OutOrStdout(), "%s put back to %s (%s, %s)\n", t.name(), how, view.Clean(to.Name, 253), view.Clean(imagesOf(&to.Spec.Template), 300))
+	return nil
+}
+
+// deploymentRevision is the annotation with the place of a template in a Deployment's history.
+const deploymentRevision = "deployment.kubernetes.io/revision"
+
+// replicaSets are those of a Deployment, the newest first.
+func (k *connection) replicaSets(ctx context.Context, d *appsv1.Deployment) ([]appsv1.ReplicaSet, error) {
+	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
+	if err != nil {
+		return nil, err
+	}
+	found := &appsv1.ReplicaSetList{}
+	if err := k.List(ctx, found, client.InNamespace(d.Namespace), client.MatchingLabelsSelector{Selector: selector}, client.Limit(pageSize)); err != nil {
+		return nil, err
+	}
+	sets := slices.DeleteFunc(found.Items, func(rs appsv1.ReplicaSet) bool { return !metav1.IsControlledBy(&rs, d) })
+	slices.SortStableFunc(sets, func(a, b appsv1.ReplicaSet) int { return place(&b) - place(&a) })
+	return sets, nil
+}
+
+func place(rs *appsv1.ReplicaSet) int {
+	n := 0
+	_, _ = fmt.Sscanf(rs.Annotations[deploymentRevision], "%d", &n)
+	return n
+}
+
+// choose finds the ReplicaSet that the target goes back to.
+func (u *undo) choose(c *v1beta1.Canary, d *appsv1.Deployment, sets []appsv1.ReplicaSet) (*appsv1.ReplicaSet, string, error) {
+	s := &c.Status
+	former := slices.DeleteFunc(slices.Clone(sets), func(rs appsv1.ReplicaSet) bool {
+		return rs.Annotations[deploymentRevision] == d.Annotations[deploymentRevision]
+	})
+	if u.toRun == 0 && s.LastPromotedSpec != s.LastAppliedSpec {
+		if p := s.PromotedTemplate; p != nil && p.Revision == s.LastPromotedSpec && p.UID == d.UID {
+			for i := range former {
+				if former[i].Annotations[deploymentRevision] == p.Number {
+					return &former[i], "what serves", nil
+				}
+			}
+		}
+	}
+	images, how, err := u.imagesOfRun(s)
+	if err != nil {
+		return nil, "", err
+	}
+	for i := range former {
+		if imagesOf(&former[i].Spec.Template) == images {
+			return &former[i], how, nil
+		}
+	}
+	return nil, "", fmt.Errorf("the history of deployment.apps/%s has nothing with the images of %s: %s (spec.revisionHistoryLimit)", d.Name, how, view.Clean(images, 300))
+}
+
+// imagesOfRun are the images that are gone back to.
+func (u *undo) imagesOfRun(s *v1beta1.CanaryStatus) (images, how string, err error) {
+	if u.toRun == 0 {
+		if s.Run == nil || s.Run.From == nil || s.Run.From.Images == "" {
+			return "", "", fmt.Errorf("no run is known that something served before; choose one by --to-run, see history")
+		}
+		return s.Run.From.Images, "what served before run " + fmt.Sprint(s.Run.Number), nil
+	}
+	how = fmt.Sprintf("run %d", u.toRun)
+	for _, past := range s.History {
+		if past.Number == u.toRun {
+			return past.Images, how, nil
+		}
+	}
+	return "", "", fmt.Errorf("%s is none of those that are kept, see history", how)
+}
+
+// imagesOf are the images of a template as a status has them.
+func imagesOf(t *corev1.PodTemplateSpec) string {
+	var all []string
+	for _, c := range t.Spec.Containers {
+		all = append(all, c.Image)
+	}
+	return rollout.ShortImages(strings.Join(all, ", "))
+}

@@ -88,6 +88,11 @@ sbom: build ## List what the programs are made of, as SPDX, beside them
 	cd e2e && go run ./cmd/sbom -program ../bin/sluice -version '$(VERSION)' -dockerfile ../Dockerfile $(if $(BASE),-base $(BASE)) -out ../bin/sluice.spdx.json; \
 	go run ./cmd/sbom -program ../bin/loadtester -version '$(VERSION)' -dockerfile ../Dockerfile $(if $(TESTER_BASE),-base $(TESTER_BASE)) -out ../bin/loadtester.spdx.json
 
+.PHONY: plugin
+plugin: ## Build kubectl's plugin for all platforms into bin/plugin, with krew's manifest
+	export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct); \
+	cd e2e && go run ./cmd/plugin -version '$(VERSION)' -ldflags '$(LDFLAGS)' -tags $(TAGS)
+
 .PHONY: images
 images: build sbom ## Build the container images with buildah, and list what is in them
 	$(BUILDAH) bud --isolation chroot $(if $(BASE),--build-arg BASE=$(BASE)) -t $(IMAGE) .

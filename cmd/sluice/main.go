@@ -68,6 +68,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	log.Info("starting", "version", version, "provider", o.provider)
 	if !o.leaderElection {
+		r.RunTotal.Count()
 		return mgr.Start(ctx)
 	}
 	r.Leads = term.Holds
@@ -132,6 +133,9 @@ func assemble(mgr manager.Manager, o *options) (*controller.Reconciler, error) {
 		Namespace: o.namespace,
 	}
 	if r.Others, err = newOtherOperators(mgr, o, announcer, r.Leading); err != nil {
+		return nil, err
+	}
+	if r.RunTotal, err = newRunTotal(mgr, o, r.Leading); err != nil {
 		return nil, err
 	}
 	r.Use(mgr, time.Now)

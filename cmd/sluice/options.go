@@ -45,6 +45,7 @@ type options struct {
 	teamsURL, teamsProxy  string
 	eventURL, traceURL    string
 	cluster               string
+	runRecords            int
 	settle                string
 	showVersion           bool
 	// Kept to be parsed: a flag that nobody knows ends the start.
@@ -130,6 +131,7 @@ func (o *options) release(f *flag.FlagSet) {
 	f.BoolVar(&o.restrictHosts, "restrict-hosts", false, "Refuse hosts, and gateways of other namespaces, that the Canary's Namespace does not list in the annotations sluice.dev/allowed-hosts and sluice.dev/allowed-gateways.")
 	f.BoolVar(&o.restrictJobs, "restrict-jobs", false, "Refuse Jobs of MetricTemplates that contradict the Pod Security Standard restricted.")
 	f.StringVar(&o.clusterDomain, "cluster-domain", "", "Domain that Services of the cluster have names in; empty: the one that this pod looks names up in, else cluster.local.")
+	f.IntVar(&o.runRecords, "run-records-total", 5000, "CanaryRuns that there are at most when this starts; the oldest are deleted. Zero: any number.")
 	f.StringVar(&o.settle, "settle", "2s", "How long proxies are given to take routes that they do not report on.")
 }
 
@@ -160,6 +162,9 @@ func (o *options) check(rest []string) error {
 	}
 	if o.threads < 1 {
 		return fmt.Errorf("-threadiness: %d is not a number above zero", o.threads)
+	}
+	if o.runRecords < 0 {
+		return fmt.Errorf("-run-records-total: %d is below zero", o.runRecords)
 	}
 	if _, err := o.addresses(); err != nil {
 		return err

@@ -135,6 +135,16 @@ func newOtherOperators(mgr manager.Manager, o *options, a *announce.Announcer, l
 	return others, mgr.Add(others)
 }
 
+// newRunTotal bounds the CanaryRuns of all Canaries together; nil: nothing does.
+func newRunTotal(mgr manager.Manager, o *options, leads func() bool) (*controller.RunTotal, error) {
+	if o.runRecords == 0 {
+		return nil, nil
+	}
+	total := controller.NewRunTotal(o.runRecords, mgr.GetAPIReader(), mgr.GetClient())
+	total.Namespace, total.Leads = o.namespace, leads
+	return total, mgr.Add(total)
+}
+
 // newQueue is a queue that works while the manager runs.
 func newQueue(mgr manager.Manager, t *announce.Telemetry, name string, l notify.Limits) (*notify.Queue, error) {
 	q := notify.NewQueue(l, mgr.GetLogger().WithName(name))

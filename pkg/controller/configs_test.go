@@ -226,6 +226,7 @@ func TestRightToSecrets(t *testing.T) {
 	require.Equal(t, "token", secret(), "what can't be copied is shared")
 	require.Empty(t, (*w.status().TrackedConfigs)["secret/token"])
 	require.Contains(t, *w.status().TrackedConfigs, "secret/token")
+	w.awaitRecorded(1)
 	without.stop()
 
 	again := start(t, w.ns, w.clock, w.judge, 0)

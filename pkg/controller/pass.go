@@ -28,6 +28,8 @@ type pass struct {
 	cache   *kube.Snapshot // what there was of them at this look
 	after   time.Duration  // when to look again; zero: an event will tell
 	refused []*kube.RefusedError
+	// runRefused is why the CanaryRun that the status calls for is not made.
+	runRefused *kube.RefusedError
 }
 
 // decide takes the decision, by what was found out.
@@ -76,6 +78,9 @@ func (p *pass) requeue() reconcile.Result {
 	}
 	for _, r := range p.refused {
 		p.after = rollout.Sooner(p.after, until(r.Again))
+	}
+	if p.runRefused != nil {
+		p.after = rollout.Sooner(p.after, until(p.runRefused.Again))
 	}
 	for _, r := range s.Refused {
 		// What may not be read is looked at again by the next pass.

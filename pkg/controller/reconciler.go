@@ -46,6 +46,7 @@ type Reconciler struct {
 	Live      client.Reader // reads from the API server
 	Applier   *kube.Applier
 	Canaries  *kube.CanaryWriter
+	Runs      *kube.RunWriter
 	Analyst   Analyst
 	Announcer *announce.Announcer
 	Routers   *observe.Routers
@@ -65,6 +66,8 @@ type Reconciler struct {
 	Leads func() bool
 	// Others tells of other operators; nil: nobody looks for them.
 	Others *OtherOperators
+	// RunTotal bounds the CanaryRuns of the cluster; nil: nothing does.
+	RunTotal *RunTotal
 
 	wired    sync.Once
 	reader   *observe.Reader
@@ -116,6 +119,7 @@ func (r *Reconciler) wire() {
 func (r *Reconciler) forget(c *v1beta1.Canary) {
 	r.Applier.Forget(c)
 	r.Canaries.Forget(c)
+	r.Runs.Forget(c)
 	r.reader.Forget(c)
 	r.renderer.Forget(c)
 	r.pool.Forget(c.UID)
@@ -256,6 +260,9 @@ func (r *Reconciler) take(ctx context.Context, p *pass) (*v1beta1.Canary, error)
 	if handback.InTerminatingNamespace(p.Canary, p.refused) {
 		return nil, r.Canaries.SetFinalizer(ctx, p.Canary, false)
 	}
+	if changed, err := r.recordRun(ctx, p, true); changed || err != nil {
+		return p.Canary, err // its status says so with the next pass
+	}
 	return r.decide(ctx, p)
 }
 
@@ -267,6 +274,9 @@ func (r *Reconciler) due(ctx context.Context, p *pass) (bool, error) {
 	}
 	p.refuse(done.Refused)
 	if due, err := r.convergeDue(ctx, p); due || err != nil {
+		return due, err
+	}
+	if due, err := r.recordRun(ctx, p, false); due || err != nil {
 		return due, err
 	}
 	found := r.pool.Findings(p.Canary.UID)

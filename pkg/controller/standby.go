@@ -55,6 +55,7 @@ func (r *Reconciler) Lead() {
 	r.Canaries.ForgetStatuses()
 	r.LookAtAll()
 	r.Others.Look()
+	r.RunTotal.Count()
 }
 
 // Retire breaks off what is under way: another replica asks those questions itself.

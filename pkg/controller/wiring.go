@@ -53,5 +53,6 @@ func (r *Reconciler) Use(mgr ctrl.Manager, now func() time.Time) {
 	r.Client, r.Live, r.Now = mgr.GetClient(), mgr.GetAPIReader(), now
 	// The cache and not the client, which would read the metadata of ConfigMaps and others live.
 	r.Applier = &kube.Applier{Client: r.Client, Reader: mgr.GetCache(), Live: r.Live, Now: now}
+	r.Runs = &kube.RunWriter{Client: r.Client, Now: now}
 	r.Canaries = &kube.CanaryWriter{Client: r.Client, Live: r.Live, Now: now}
 }

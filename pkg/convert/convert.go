@@ -189,6 +189,9 @@ func (c *conversion) metadata(name string) map[string]any {
 	return m
 }
 
+// mostWindow is the most that spec.history.rollbackWindow takes.
+const mostWindow = 30
+
 func (c *conversion) convert() {
 	r := c.rollout.Spec
 	target := c.deployment()
@@ -199,7 +202,10 @@ func (c *conversion) convert() {
 	if r.Paused {
 		spec["suspend"] = true
 	}
-	c.leave("spec.", "restartAt", r.RestartAt, "rollbackWindow", r.RollbackWindow)
+	if n := r.RollbackWindow.Revisions; n > 0 {
+		spec["history"] = map[string]any{"rollbackWindow": min(n, mostWindow)}
+	}
+	c.leave("spec.", "restartAt", r.RestartAt)
 	c.canary = map[string]any{"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "metadata": c.metadata(c.rollout.Name), "spec": spec}
 	c.out = append(c.out, c.canary)
 	analysis := map[string]any{"threshold": 1}

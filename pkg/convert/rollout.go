@@ -26,8 +26,10 @@ type rolloutSpec struct {
 	ProgressDeadlineSeconds *int32 `json:"progressDeadlineSeconds"`
 	Paused                  bool   `json:"paused"`
 	RestartAt               any    `json:"restartAt"`
-	RollbackWindow          any    `json:"rollbackWindow"`
-	Strategy                struct {
+	RollbackWindow          struct {
+		Revisions int32 `json:"revisions"`
+	} `json:"rollbackWindow"`
+	Strategy struct {
 		Canary    *canaryStrategy `json:"canary"`
 		BlueGreen *blueGreen      `json:"blueGreen"`
 	} `json:"strategy"`

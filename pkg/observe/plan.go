@@ -37,6 +37,7 @@ func (r *Reader) readPlan(ctx context.Context, f *desired.Facts, p pass) (err er
 	if r.AlertRemarks != nil {
 		f.Snapshot.Plan.Remarks = append(f.Snapshot.Plan.Remarks, r.AlertRemarks(ctx, f.Canary)...)
 	}
+	f.Snapshot.Plan = f.Snapshot.Plan.For(f.Canary.Status)
 	f.Intent = rollout.IntentOf(f.Snapshot.Plan, f.Canary.Status)
 	if abandoned(f) {
 		f.Intent.Primary = "" // it is deleted

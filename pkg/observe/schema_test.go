@@ -117,7 +117,7 @@ func TestTrimDefinition(t *testing.T) {
 	require.Equal(t, "1", u.GetResourceVersion())
 	after, err := u.MarshalJSON()
 	require.NoError(t, err)
-	require.Less(t, len(after), len(before)/10, "it is kept for as long as the operator runs")
+	require.Less(t, len(after), len(before)/9, "it is kept for as long as the operator runs")
 	served, err := definedSchema(u.Object)
 	require.NoError(t, err)
 	require.Empty(t, missingStatus(own, served), "and all that is compared is in it")

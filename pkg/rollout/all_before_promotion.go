@@ -7,6 +7,9 @@ package rollout
 // of its pods down. Where the steps end with all users at the canary they stay as they are.
 func (p *Plan) RouteAllBeforePromotion(why string) {
 	p.PrimaryStops = true
+	if p.fast != nil {
+		p.fast.RouteAllBeforePromotion(why)
+	}
 	if n := len(p.Steps); n > 0 && p.Steps[n-1].Weight == everything && (!p.Matched || p.Steps[n-1].All) {
 		return
 	}

@@ -92,7 +92,12 @@ type Plan struct {
 	OnInconclusive v1beta1.InconclusivePolicy
 	OnFailure      v1beta1.FailurePolicy
 
-	History int // runs that are kept once they have ended
+	History        int // runs that are kept once they have ended
+	Records        int // of which so many have a CanaryRun
+	RollbackWindow int // revisions promoted before, beside the one that serves, that are not judged again
+
+	// fast is the plan of a revision that is not judged again, and judged, of that one, the plan of all others; nil: this one.
+	fast, judged *Plan
 
 	// Remarks are about what the spec asks for and does not get, or gets in another way.
 	Remarks []Remark
@@ -183,6 +188,17 @@ const (
 
 // Compile reduces a spec to a Plan, or says what is wrong with it by an *InvalidError.
 func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
+	p, err := compile(spec, can)
+	if err != nil || p.RollbackWindow == 0 || p.Skip {
+		return p, err
+	}
+	spec.SkipAnalysis = true
+	fast, err := compile(spec, can)
+	p.fast = &fast
+	return p, err
+}
+
+func compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 	for _, check := range validations {
 		if err := check(spec, can); err != nil {
 			return Plan{}, err
@@ -213,6 +229,8 @@ func Compile(spec v1beta1.CanarySpec, can Capabilities) (Plan, error) {
 		OnInconclusive: a.OnInconclusive,
 		OnFailure:      a.OnFailure,
 		History:        historyOf(spec),
+		Records:        recordsOf(spec),
+		RollbackWindow: rollbackWindowOf(spec),
 	}
 	p.Swap, p.Autoscaled = p.Swap && !p.Ratio, spec.AutoscalerRef != nil
 	p.CanaryReady, p.PrimaryReady = readiness(a.CanaryReadyThreshold), readiness(a.PrimaryReadyThreshold)

@@ -31,6 +31,7 @@ type transition struct {
 	endedBy          string // what ended a rollout well that promoted nothing
 	rolledBackByHook bool   // it is one because a hook asked for it in the course of a promotion
 	aborted          bool   // it is one because a person wants it, or has left a pause alone
+	fast             bool   // the rollout that it begins is not judged
 }
 
 // outcome is one way a decision can go.
@@ -149,6 +150,7 @@ func (t *transition) conclude() Decision {
 	recordTargetSize(t)
 	t.recordConfigs()
 	recordReplaced(t)
+	recordRecorded(t)
 	recordOnly := recordObjects(t)
 	forgetPromoted(t)
 	if !t.Routed && t.after == 0 {

@@ -25,6 +25,8 @@ const (
 	// The status of another controller was taken over where it stood.
 	ReasonAdopted         Reason = "Adopted"
 	ReasonAnalysisStarted Reason = "AnalysisStarted"
+	// The target is back at a revision that was promoted not long ago, which is not judged again.
+	ReasonRollbackWindow Reason = "RollbackWindow"
 	// A hook agreed, which of a rollback hook means that it asks for one; a gate did not agree.
 	ReasonHookPassed Reason = "HookPassed"
 	ReasonGateClosed Reason = "GateClosed"
@@ -68,13 +70,15 @@ const (
 	ReasonInvalid        Reason = "Invalid"
 	ReasonSchemaOutdated Reason = "SchemaOutdated"
 	ReasonAccepted       Reason = "Accepted"
-	// The reasons of the condition Reconciled. All but the last are events as well: the API server refuses something; it
+	// The reasons of the condition Reconciled. All but Reconciled are events as well: the API server refuses something; it
 	// refuses to take users away from a revision that was rolled back; nothing can be decided, since something cannot be
 	// read.
 	ReasonRequestRefused  Reason = "RequestRefused"
 	ReasonRollbackRefused Reason = "RollbackRefused"
 	ReasonReconcileFailed Reason = "ReconcileFailed"
 	ReasonReconciled      Reason = "Reconciled"
+	// The record of a rollout that has ended is not made. Nothing waits for that.
+	ReasonRunNotRecorded Reason = "RunNotRecorded"
 	// Somebody else changed an object of ours; it is as it was.
 	ReasonDriftCorrected Reason = "DriftCorrected"
 	// A part of the spec, or an alert, that has no effect.

@@ -108,6 +108,10 @@ func recordReconciled(t *transition) {
 		tellUnreconciled(t, ReasonRollbackRefused, t.refusedText())
 	case len(t.Refused) > 0:
 		tellUnreconciled(t, ReasonRequestRefused, t.refusedText())
+	case t.NotRecorded != "":
+		tellUnreconciled(t, ReasonRunNotRecorded, shortened(t.NotRecorded))
+	case t.Status.Unreconciled == string(ReasonRunNotRecorded) && !t.Recorded && t.Plan.Records > 0:
+		// So it is until one is made: where no kind is installed it is not told with every rollout.
 	case t.Status.Unreconciled != "":
 		t.next.Unreconciled = ""
 		t.condition(v1beta1.ConditionReconciled, metav1.ConditionTrue, string(ReasonReconciled), "All objects are as the Canary calls for.")

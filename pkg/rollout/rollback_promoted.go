@@ -48,7 +48,7 @@ func revisionBefore(s v1beta1.CanaryStatus, a action) (revision, why string) {
 	if a.run > 0 {
 		for _, run := range past {
 			switch {
-			case run.Number != int64(a.run) || run.Outcome != v1beta1.RunPromoted:
+			case run.Number != int64(a.run) || !run.Outcome.Promoted():
 			case run.Revision == s.LastPromotedSpec:
 				return "", fmt.Sprintf("run %d promoted what serves now", a.run)
 			default:
@@ -58,13 +58,13 @@ func revisionBefore(s v1beta1.CanaryStatus, a action) (revision, why string) {
 		return "", fmt.Sprintf("run %d is none of status.history that was promoted", a.run)
 	}
 	// What served when it was begun; the first revision of a target is in no run.
-	if run := s.Run; run != nil && run.Outcome == v1beta1.RunPromoted && run.Revision == s.LastPromotedSpec && run.From != nil {
+	if run := s.Run; run != nil && run.Outcome.Promoted() && run.Revision == s.LastPromotedSpec && run.From != nil {
 		return run.From.Revision, ""
 	}
 	found := false
 	for _, run := range past {
 		switch {
-		case run.Outcome != v1beta1.RunPromoted:
+		case !run.Outcome.Promoted():
 		case run.Revision == s.LastPromotedSpec:
 			found = true
 		case found:

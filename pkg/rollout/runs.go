@@ -75,8 +75,12 @@ func recordRun(t *transition) {
 		run.Revision, run.Images, run.Attempt = revision, "", attemptOf(t, revision)
 	default:
 		endRun(t, v1beta1.RunSuperseded, "by "+revision)
+		if run.Recorded != nil {
+			t.next.Superseded = run
+		}
 		beginRun(t, revision)
 	}
+	t.next.Run.Fast = t.fast || t.next.Run.Fast && !judgedAfterAll(t)
 	noteImages(t, openRun(after))
 	noteAction(t)
 	noteTrack(t)
@@ -119,11 +123,11 @@ func attemptOf(t *transition, revision string) int32 {
 
 // promotedBy is the run that promoted a revision; zero: that is not known any more.
 func promotedBy(s v1beta1.CanaryStatus, revision string) int64 {
-	if last := s.Run; last != nil && last.Outcome == v1beta1.RunPromoted && last.Revision == revision {
+	if last := s.Run; last != nil && last.Outcome.Promoted() && last.Revision == revision {
 		return last.Number
 	}
 	for _, past := range s.History {
-		if past.Outcome == v1beta1.RunPromoted && past.Revision == revision {
+		if past.Outcome.Promoted() && past.Revision == revision {
 			return past.Number
 		}
 	}
@@ -177,19 +181,20 @@ func endRun(t *transition, outcome v1beta1.RunOutcome, cause string) {
 	run.Finished, run.Outcome, run.Cause = &finished, outcome, cutText(cause, mostRunReason)
 	past := v1beta1.PastRun{Number: run.Number, Revision: run.Revision, Images: run.Images, Outcome: outcome, By: decidedBy(run),
 		Reason: run.Cause, Started: run.Started, Finished: finished}
-	t.next.History = slices.Insert(slices.Clip(t.next.History), 0, past)
-	t.next.History = t.next.History[:min(len(t.next.History), t.Plan.History)]
-	if len(t.next.History) == 0 {
-		t.next.History = nil
+	if run.From != nil && run.From.Run == 0 {
+		past.From = run.From.Revision
 	}
+	t.next.History = kept(slices.Insert(slices.Clip(t.next.History), 0, past), t.next.LastPromotedSpec, t.Plan)
+	callForRecord(t, run)
 }
 
 // decidedBy is the person whose action led to an end; empty: nobody's.
 func decidedBy(run *v1beta1.Run) string {
 	verbs := map[v1beta1.RunOutcome][]v1beta1.ActionVerb{
-		v1beta1.RunPromoted: {v1beta1.ActionPromote, v1beta1.ActionPromoteFull, v1beta1.ActionOverride},
-		v1beta1.RunAborted:  {v1beta1.ActionAbort},
-		v1beta1.RunReverted: {v1beta1.ActionRollback},
+		v1beta1.RunPromoted:     {v1beta1.ActionPromote, v1beta1.ActionPromoteFull, v1beta1.ActionOverride},
+		v1beta1.RunFastPromoted: {v1beta1.ActionOverride},
+		v1beta1.RunAborted:      {v1beta1.ActionAbort},
+		v1beta1.RunReverted:     {v1beta1.ActionRollback},
 	}[run.Outcome]
 	for _, a := range slices.Backward(run.Actions) {
 		if slices.Contains(verbs, v1beta1.ActionVerb(a.Verb)) {
@@ -208,6 +213,9 @@ func outcomeOfRun(t *transition) v1beta1.RunOutcome {
 		return v1beta1.RunTerminated
 	// The second has come to its end under another version.
 	case before.Phase == v1beta1.PhaseFinalising && after.Phase == v1beta1.PhaseSucceeded, !runs(before.Phase) && after.LastPromotedSpec == after.Run.Revision:
+		if after.Run.Fast {
+			return v1beta1.RunFastPromoted
+		}
 		return v1beta1.RunPromoted
 	case after.Phase != v1beta1.PhaseFailed,
 		before.Phase == v1beta1.PhaseWaiting && before.LastAppliedSpec == after.LastAppliedSpec,
@@ -239,7 +247,10 @@ const leastHistory = 3
 // textOfRuns is textOf for what is noted of runs. A point of a track is written as four dozen bytes, which are never more.
 func textOfRuns(s v1beta1.CanaryStatus) (n int) {
 	const fields, point = 32, 8
-	if run := s.Run; run != nil {
+	for _, run := range []*v1beta1.Run{s.Run, s.Superseded} {
+		if run == nil {
+			continue
+		}
 		n += len(run.Revision) + len(run.Images) + len(run.Cause) + 2*fields + point*len(run.Track)
 		if run.From != nil {
 			n += len(run.From.Revision) + len(run.From.Images) + fields
@@ -249,7 +260,7 @@ func textOfRuns(s v1beta1.CanaryStatus) (n int) {
 		}
 	}
 	for _, past := range s.History {
-		n += len(past.Revision) + len(past.Images) + len(past.By) + len(past.Reason) + fields
+		n += len(past.Revision) + len(past.From) + len(past.Images) + len(past.By) + len(past.Reason) + fields
 	}
 	return n
 }

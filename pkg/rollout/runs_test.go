@@ -39,6 +39,12 @@ func TestHistory(t *testing.T) {
 			[]string{"2 v2 Reverted by anna: rolled back to r1-v1 by anna", "1 v2 Promoted: "}},
 		"RevertedTo": {"set image v2\nuntil Succeeded\nset image v3\nuntil Progressing\nuntil Succeeded\nwait 3s\nact rollback run=1\nuntil Failed\n",
 			[]string{"3 v3 Reverted by anna: rolled back to r1-v2 (run 1) by anna", "2 v3 Promoted: ", "1 v2 Promoted: "}},
+		"FastPromoted": {"keep window 1\nset image v2\nuntil Succeeded\nset image v1\nuntil Progressing\nuntil Succeeded\n",
+			[]string{"2 v1 FastPromoted: ", "1 v2 Promoted: "}},
+		"WindowTakenAway": {"keep window 1\nset image v2\nuntil Succeeded\nset image v1\nuntil Progressing\nkeep window 0\nuntil Succeeded\n",
+			[]string{"2 v1 Promoted: "}},
+		"FailedSince": {"keep window 1\nset image v2\nuntil Succeeded\nwait 3s\nact rollback\nuntil Failed\nset image v3\nuntil Progressing\nuntil Succeeded\nset image v2\nwait 3s\n",
+			[]string{"3 v3 Promoted: "}},
 		"Terminated": {"set image v2\nuntil 10%\ndismiss\nwait 5s\n", []string{"1 v2 Terminated: "}},
 	} {
 		t.Run(name, func(t *testing.T) {

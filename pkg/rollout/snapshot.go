@@ -73,6 +73,11 @@ type Snapshot struct {
 	// Objects are those that were made for the Canary, for its status.
 	Objects []v1beta1.MadeObject
 
+	// Recorded says that the CanaryRun which the status calls for was made, and NotRecorded why the API server does not make it,
+	// for people: see RecordDue.
+	Recorded    bool
+	NotRecorded string
+
 	// Requested is what a person asks for.
 	Requested Requested
 	// WaitedFor says that tools are to wait for rollouts: the condition Reconciling.

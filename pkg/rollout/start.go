@@ -47,6 +47,7 @@ func restartRollout(t *transition) {
 
 // resetToStart goes back to before the first step, with the target's present revision.
 func resetToStart(t *transition) {
+	followPlanOf(t, t.Revision)
 	t.next.LastAppliedSpec = t.Revision
 	t.next.FailedChecks = 0
 	t.next.Iterations = 0

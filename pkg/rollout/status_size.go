@@ -24,6 +24,7 @@ var reductions = []func(*v1beta1.CanaryStatus){
 	eachMeasurement(true, func(m *v1beta1.Measurement) { m.Query = "" }),
 	eachMeasurement(false, func(m *v1beta1.Measurement) { m.Query = "" }),
 	keepNewestMeasurements,
+	func(s *v1beta1.CanaryStatus) { s.Superseded = nil },
 	func(s *v1beta1.CanaryStatus) { s.History = s.History[:min(len(s.History), leastHistory)] },
 	func(s *v1beta1.CanaryStatus) {
 		if s.Run != nil {

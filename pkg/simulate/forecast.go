@@ -229,10 +229,10 @@ func (f *forecaster) note(said []rollout.Notice) {
 
 // show adds a row when anything has changed.
 func (f *forecaster) show() {
-	w := f.w
-	row := Row{Phase: w.status.Phase, Step: w.status.Step, Steps: w.plan.Length(), Weight: w.status.CanaryWeight,
+	w, plan := f.w, f.w.plan.For(f.w.status)
+	row := Row{Phase: w.status.Phase, Step: w.status.Step, Steps: plan.Length(), Weight: w.status.CanaryWeight,
 		CanaryReady: w.target.serving(), Canary: w.target.size, PrimaryReady: w.primary.serving(), Primary: w.primary.size}
-	if t := rollout.IntentOf(w.plan, w.status).Traffic; t != nil {
+	if t := rollout.IntentOf(plan, w.status).Traffic; t != nil {
 		row.Mirror = t.Mirror
 	}
 	if row.Phase != f.shown.Phase || row.Step != f.shown.Step || row.Weight != f.shown.Weight {

@@ -188,6 +188,7 @@ func (o *Operator) observe(live bool) view {
 	if live && o.without != LiveTarget {
 		target = o.targets.live()
 	}
+	c.plan = c.plan.For(c.status)
 	v := view{canary: c, net: o.nets.cached(), intent: rollout.IntentOf(c.plan, c.status)}
 	v.Snapshot = rollout.Snapshot{
 		Now: o.w.time(), Plan: c.plan, Names: o.w.names, Generation: c.generation, Status: c.status,

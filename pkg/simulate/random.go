@@ -40,25 +40,33 @@ func plans(recreates bool) []rollout.Plan {
 		if recreates {
 			all[i].RouteAllBeforePromotion("strategy Recreate")
 		}
-		all[i].Interval, all[i].Deadline, all[i].Threshold = seconds(2), seconds(15), 2
-		all[i].Metrics = []v1beta1.CanaryMetric{{Name: "request-success-rate"}}
-		all[i].Hooks = []v1beta1.CanaryWebhook{{Name: "smoke", Type: v1beta1.PreRolloutHook}}
-		if i%3 == 1 {
-			all[i].Metrics = append(all[i].Metrics, v1beta1.CanaryMetric{Name: "compared", Baseline: "primary", Query: "q", Test: "proportions", Dispersion: new(1.0)})
-		}
-		switch {
-		case i%2 == 1:
-			all[i].Hooks = append(all[i].Hooks, gates()...)
-		case all[i].Ratio, all[i].Preview:
-			all[i].Hooks = append(all[i].Hooks, v1beta1.CanaryWebhook{Name: "stop", Type: v1beta1.RollbackHook})
-		}
+		all[i].Change(func(p *rollout.Plan) { equip(p, i) })
 	}
 	return all
+}
+
+// equip has a plan be followed fast, and be judged.
+func equip(p *rollout.Plan, i int) {
+	p.Interval, p.Deadline, p.Threshold = seconds(2), seconds(15), 2
+	p.Metrics = []v1beta1.CanaryMetric{{Name: "request-success-rate"}}
+	p.Hooks = []v1beta1.CanaryWebhook{{Name: "smoke", Type: v1beta1.PreRolloutHook}}
+	if i%3 == 1 {
+		p.Metrics = append(p.Metrics, v1beta1.CanaryMetric{Name: "compared", Baseline: "primary", Query: "q", Test: "proportions", Dispersion: new(1.0)})
+	}
+	switch {
+	case i%2 == 1:
+		p.Hooks = append(p.Hooks, gates()...)
+	case p.Ratio, p.Preview:
+		p.Hooks = append(p.Hooks, v1beta1.CanaryWebhook{Name: "stop", Type: v1beta1.RollbackHook})
+	}
 }
 
 // planOf compiles a spec, which has no analysis where that has no steps.
 func planOf(can rollout.Capabilities, a v1beta1.CanaryAnalysis) rollout.Plan {
 	spec := v1beta1.CanarySpec{TargetRef: v1beta1.TargetRef{Kind: "Deployment", Name: "podinfo"}, Analysis: &a}
+	if len(a.Match) == 0 && !a.Mirror {
+		spec.History = &v1beta1.CanaryHistory{RollbackWindow: new(int32(2))}
+	}
 	spec.SkipAnalysis = a.Iterations == 0 && len(a.StepWeights) == 0 && len(a.Steps) == 0
 	p, err := rollout.Compile(spec, can)
 	if err != nil {
@@ -111,7 +119,7 @@ func newRandomRun(seed uint64, without Protection) *randomRun {
 	w.podStart, w.podJitter = 1, rng.IntN(4)
 	w.reported = rng.IntN(2) == 0
 	w.scaling = rng.IntN(3) == 0 && !w.plan.Ratio
-	w.plan.Autoscaled = w.scaling
+	w.plan.Change(func(p *rollout.Plan) { p.Autoscaled = w.scaling })
 	w.flaky = []float64{0, .1, .25}[rng.IntN(3)]
 	o := NewOperator(w)
 	o.without = without
@@ -217,8 +225,10 @@ func (s *randomRun) replan() {
 	}
 	all := plans(s.w.primary.recreates)
 	p := all[s.rng.IntN(len(all))]
-	p.Swap, p.Ratio = s.w.plan.Swap, false // what the provider can do stays
-	p.Autoscaled = s.w.plan.Autoscaled
+	p.Change(func(p *rollout.Plan) {
+		p.Swap, p.Ratio = s.w.plan.Swap, false // what the provider can do stays
+		p.Autoscaled = s.w.plan.Autoscaled
+	})
 	s.w.ChangePlan(p)
 }
 

@@ -51,7 +51,7 @@ const leftWithin = 45
 // checkLeft holds that a canary whose checks fail is rolled back, whatever else is wrong.
 func (w *World) checkLeft() {
 	asked, _ := w.reachable()
-	judged := w.status.Phase.Analysing() && sameTemplate(w.status.LastAppliedSpec, w.target.revision) && !w.paused && !w.deleting && !w.plan.Skip
+	judged := w.status.Phase.Analysing() && sameTemplate(w.status.LastAppliedSpec, w.target.revision) && !w.paused && !w.deleting && !w.plan.For(w.status).Skip
 	if !asked || !judged || !w.bad[template(w.target.revision)] || w.target.serving() == 0 || w.primary.serving() == 0 {
 		w.failingFor = 0
 		return
@@ -176,7 +176,8 @@ func recordPassed(w *World, v view, next v1beta1.CanaryStatus, found []answer) {
 	if next.Promoting == "" || next.Promoting == v.status.Promoting || next.Promoting == rollout.RevisionPrefix+"unknown" {
 		return // nobody can render the last of these
 	}
-	passed := v.plan.Skip || v.status.Step >= v.plan.Length()
+	// What is not judged again has passed before.
+	passed := !v.plan.Unjudged() && (v.plan.Skip || v.status.Step >= v.plan.Length())
 	if acted(v.status, next) == v1beta1.ActionPromoteFull {
 		w.passed[next.Promoting] = true // somebody wants it without
 		return

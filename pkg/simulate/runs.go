@@ -20,7 +20,7 @@ func checkRun(w *World, was, next v1beta1.CanaryStatus) {
 		w.violated("run %d goes on in phase %s", next.Run.Number, next.Phase)
 	case rolls(was.Phase) && !rolls(next.Phase) && (len(next.History) == 0 || next.History[0].Number != next.Run.Number || next.History[0].Outcome == ""):
 		w.violated("run %d has ended, and is no history", next.Run.Number)
-	case next.Phase == v1beta1.PhaseSucceeded && was.Phase == v1beta1.PhaseFinalising && next.History[0].Outcome != v1beta1.RunPromoted:
+	case next.Phase == v1beta1.PhaseSucceeded && was.Phase == v1beta1.PhaseFinalising && !next.History[0].Outcome.Promoted():
 		w.violated("run %d was promoted, and is said to be %s", next.Run.Number, next.History[0].Outcome)
 	}
 	for i := 1; i < len(next.History); i++ {

@@ -51,6 +51,7 @@ var commands = map[string]func(*Script, string) error{
 	"upgrade server": func(s *Script, _ string) error { s.w.UpgradeServer(); return nil },
 	"dismiss":        func(s *Script, _ string) error { s.w.Delete(); return nil },
 	"make target":    (*Script).make,
+	"keep window":    (*Script).rollbackWindow,
 	"adopt":          (*Script).adopt,
 	"close":          func(s *Script, gate string) error { s.w.gates[v1beta1.HookType(gate)] = true; return nil },
 	"open":           func(s *Script, gate string) error { delete(s.w.gates, v1beta1.HookType(gate)); return nil },
@@ -64,6 +65,17 @@ var commands = map[string]func(*Script, string) error{
 	"crash canary":   func(s *Script, how string) error { s.w.crashed = how; return nil },
 	"wait":           (*Script).wait,
 	"until":          (*Script).until,
+}
+
+// rollbackWindow takes the N of spec.history.rollbackWindow.
+func (s *Script) rollbackWindow(text string) error {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return fmt.Errorf("keep window %q: %w", text, err)
+	}
+	window, limit := int32(n), int32(1)
+	s.spec.History = &v1beta1.CanaryHistory{RollbackWindow: &window, Limit: &limit}
+	return s.compile()
 }
 
 // verdicts are what metrics can be made to be.
@@ -108,6 +120,14 @@ func playOn(spec v1beta1.CanarySpec, can rollout.Capabilities, t Target, text st
 		return "", fmt.Errorf("%s", strings.Join(wrong, "; "))
 	}
 	return s.out.String(), nil
+}
+
+// Notices runs a script and returns all that is told in it.
+func Notices(text string) (told []rollout.Notice, err error) {
+	_, err = play(text, func(s *Script) {
+		s.notify = func(said []rollout.Notice) { told = append(told, said...) }
+	})
+	return told, err
 }
 
 // Statuses runs a script and returns each status that was stored.
@@ -264,8 +284,9 @@ func (s *Script) tell(said []rollout.Notice) {
 // state is one line of `kubectl get`, and what the conditions add to it.
 func (s *Script) state() string {
 	w, st := s.w, s.w.status
+	plan := w.plan.For(st)
 	apex := []string{"target", "primary", "both"}[w.net.apex]
-	line := fmt.Sprintf("%-12s weight=%d step=%d/%d failed=%d apex=%s target=%s primary=%s", st.Phase, st.CanaryWeight, st.Step, w.plan.Length(),
+	line := fmt.Sprintf("%-12s weight=%d step=%d/%d failed=%d apex=%s target=%s primary=%s", st.Phase, st.CanaryWeight, st.Step, plan.Length(),
 		st.FailedChecks, apex, w.target.brief(), w.primary.brief())
 	if w.scaler.most > 0 {
 		line += fmt.Sprintf(" autoscaler=%d-%d", w.scaler.least, w.scaler.most)
@@ -273,7 +294,7 @@ func (s *Script) state() string {
 	if st.ActualWeight != nil {
 		line += fmt.Sprintf(" actual=%d", *st.ActualWeight)
 	}
-	line += extras(rollout.IntentOf(w.plan, st).Traffic)
+	line += extras(rollout.IntentOf(plan, st).Traffic)
 	if c := meta.FindStatusCondition(st.Conditions, v1beta1.ConditionWaiting); c != nil {
 		line += "\n        " + c.Reason + ": " + c.Message
 	}

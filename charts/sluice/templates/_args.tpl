@@ -24,6 +24,7 @@
   (list "kubeconfig-qps" .Values.kubeconfigQPS)
   (list "kubeconfig-burst" .Values.kubeconfigBurst)
   (list "cluster-name" .Values.clusterName)
+  (list "run-records-total" .Values.runRecordsTotal)
   (list "event-webhook" .Values.eventWebhook)
   (list "slack-user" .Values.slack.user)
   (list "slack-channel" .Values.slack.channel)

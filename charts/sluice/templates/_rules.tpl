@@ -79,6 +79,9 @@ Canaries and Namespaces are in no namespace, and leases of other operators in ot
 - apiGroups: [flagger.app]
   resources: [alertproviders, metrictemplates]
   verbs: [get, list, watch]
+- apiGroups: [flagger.app]
+  resources: [canaryruns]
+  verbs: [list, create, delete]
 {{- if not .Values.namespace }}
 - apiGroups: [apiextensions.k8s.io]
   resources: [customresourcedefinitions]

@@ -35,6 +35,7 @@ func TestCanaryAccepted(t *testing.T) {
 		edits  edits
 	}{
 		"Plain":                {reason: "target, port and steps are enough"},
+		"History":              {reason: "nothing need be kept, and much may be", edits: edits{"spec.history": "{limit: 0, records: 0, rollbackWindow: 30}"}},
 		"StepWebhook":          {reason: "a step asks a service of its own", edits: edits{"spec.analysis": `{interval: 1m, threshold: 1, steps: [{weight: 0, webhook: {url: "http://a/", timeout: 90s, headers: {a: b}, secretRef: {name: s}, caBundle: YQ==, metadata: {c: d}}}]}`}},
 		"StepPreview":          {reason: "an empty list is another thing than none", edits: edits{"spec.analysis": `{interval: 1m, threshold: 1, steps: [{weight: 10, previewMatch: [{headers: {x-a: {exact: b}}}]}, {weight: 20, previewMatch: []}]}`}},
 		"RatioWithoutService":  {reason: "an application need not have a Service", edits: edits{"spec.service": "", "spec.provider": "kubernetes", "spec.analysis": "{interval: 1m, threshold: 1, replicaRatio: true, stepWeights: [20]}"}},
@@ -99,6 +100,8 @@ func TestCanaryRefused(t *testing.T) {
 		want   string
 	}{
 		"NoTarget":            {reason: "without a target there is nothing to do", edits: edits{"spec.targetRef": ""}, want: "spec.targetRef: Required"},
+		"RecordsBelowZero":    {reason: "there is no such number", edits: edits{"spec.history": "{records: -1}"}, want: "spec.history.records"},
+		"WindowTooLong":       {reason: "a status is no archive", edits: edits{"spec.history": "{rollbackWindow: 31}"}, want: "spec.history.rollbackWindow"},
 		"NoAnalysis":          {reason: "a plan is part of every manifest", edits: edits{"spec.analysis": ""}, want: "spec.analysis: Required"},
 		"NoTargetName":        {reason: "a reference has three parts", edits: edits{"spec.targetRef.name": ""}, want: "spec.targetRef.name: Required"},
 		"NoPort":              {reason: "a Service has a port", edits: edits{"spec.service": "{name: podinfo}"}, want: "spec.service.port: Required"},

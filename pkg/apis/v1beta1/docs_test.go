@@ -35,7 +35,7 @@ func pages(t *testing.T) map[string]string {
 
 // plurals are our kinds.
 func plurals() map[string]string {
-	return map[string]string{"Canary": "canaries", "MetricTemplate": "metrictemplates", "AlertProvider": "alertproviders"}
+	return map[string]string{"Canary": "canaries", "MetricTemplate": "metrictemplates", "AlertProvider": "alertproviders", "CanaryRun": "canaryruns"}
 }
 
 // declares says whether a schema has a field, by its path; entries of lists are written a[] or a[0].

@@ -21,7 +21,10 @@ func page(crd *apiextensions.CustomResourceDefinition, top apiextensions.JSONSch
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n<!-- Written by `make generate` from pkg/apis. -->\n\n", crd.Spec.Names.Kind)
 	fmt.Fprintf(&b, "`%s/v1beta1`. %s\n", crd.Spec.Group, top.Description)
-	for _, part := range []string{"spec", "status"} {
+	for _, part := range []string{"spec", "status", "record"} {
+		if _, there := top.Properties[part]; !there {
+			continue
+		}
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| Field | Type | Meaning |\n|---|---|---|\n", part, top.Properties[part].Description)
 		rows(&b, "", top.Properties[part])
 	}
@@ -89,7 +92,7 @@ func choices(s apiextensions.JSONSchemaProps) string {
 
 func TestReference(t *testing.T) {
 	const reason = "the reference says what the definitions say; `make generate` writes both"
-	for _, plural := range []string{"canaries", "metrictemplates", "alertproviders"} {
+	for _, plural := range []string{"canaries", "metrictemplates", "alertproviders", "canaryruns"} {
 		t.Run(plural, func(t *testing.T) {
 			crd := definition(t, plural)
 			version, err := apiextensions.GetSchemaForVersion(crd, "v1beta1")
@@ -122,11 +125,11 @@ func explained(path string, s apiextensions.JSONSchemaProps) []string {
 
 func TestEveryFieldIsExplained(t *testing.T) {
 	const reason = "users meet a field by its sentence, in kubectl explain and in the reference"
-	for _, plural := range []string{"canaries", "metrictemplates", "alertproviders"} {
+	for _, plural := range []string{"canaries", "metrictemplates", "alertproviders", "canaryruns"} {
 		t.Run(plural, func(t *testing.T) {
 			version, err := apiextensions.GetSchemaForVersion(definition(t, plural), "v1beta1")
 			require.NoError(t, err)
-			for _, part := range []string{"spec", "status"} {
+			for _, part := range []string{"spec", "status", "record"} {
 				require.Empty(t, explained(part+".", version.OpenAPIV3Schema.Properties[part]), reason)
 			}
 		})
@@ -136,7 +139,7 @@ func TestEveryFieldIsExplained(t *testing.T) {
 func TestDefinitionsAreCopied(t *testing.T) {
 	const reason = "kustomize and helm install what the tests have tried; `make generate` copies it"
 	for _, copied := range []string{"kustomize/base/crds", "charts/sluice/crds"} {
-		for _, plural := range []string{"canaries", "metrictemplates", "alertproviders"} {
+		for _, plural := range []string{"canaries", "metrictemplates", "alertproviders", "canaryruns"} {
 			t.Run(copied+"/"+plural, func(t *testing.T) {
 				name := "flagger.app_" + plural + ".yaml"
 				want, err := os.ReadFile(filepath.Join(root, "artifacts", "crds", name))

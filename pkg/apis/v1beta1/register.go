@@ -16,6 +16,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&Canary{}, &CanaryList{},
 		&MetricTemplate{}, &MetricTemplateList{},
 		&AlertProvider{}, &AlertProviderList{},
+		&CanaryRun{}, &CanaryRunList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

@@ -9,16 +9,31 @@ type CanaryHistory struct {
 	// +kubebuilder:validation:Maximum=30
 	// +optional
 	Limit *int32 `json:"limit,omitempty"`
+
+	// How many of the last rollouts have a CanaryRun. Left out, 3; with 0 none is made.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=30
+	// +optional
+	Records *int32 `json:"records,omitempty"`
+
+	// How many of the revisions that were promoted before the one that serves are promoted again without analysis and bake, as
+	// soon as their pods are ready. Approvals of the type confirm-rollout are still asked for. Left out, none. Example: `2`.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=30
+	// +optional
+	RollbackWindow *int32 `json:"rollbackWindow,omitempty"`
 }
 
 // RunOutcome is how a rollout ended.
 //
-// +kubebuilder:validation:Enum=Promoted;RolledBack;Aborted;Superseded;CalledOff;PromotionFailed;Reverted;Terminated
+// +kubebuilder:validation:Enum=Promoted;FastPromoted;RolledBack;Aborted;Superseded;CalledOff;PromotionFailed;Reverted;Terminated
 type RunOutcome string
 
 const (
 	// RunPromoted means that the revision serves everybody.
 	RunPromoted RunOutcome = "Promoted"
+	// RunFastPromoted means the same of one that was not judged again, by spec.history.rollbackWindow.
+	RunFastPromoted RunOutcome = "FastPromoted"
 	// RunRolledBack means that it did not pass, or that a rollback hook asked for that.
 	RunRolledBack RunOutcome = "RolledBack"
 	// RunAborted means that a person ended it, or a pause that nobody left in time.
@@ -34,6 +49,19 @@ const (
 	// RunTerminated means that the Canary was deleted.
 	RunTerminated RunOutcome = "Terminated"
 )
+
+// Promoted says that the revision serves everybody since.
+func (o RunOutcome) Promoted() bool { return o == RunPromoted || o == RunFastPromoted }
+
+// Failed says that the revision was found to be bad, or that a person wanted it no more.
+func (o RunOutcome) Failed() bool {
+	switch o {
+	case RunRolledBack, RunAborted, RunPromotionFailed, RunReverted:
+		return true
+	default:
+		return false
+	}
+}
 
 // Run is a rollout, with how far it came and who did what.
 type Run struct {
@@ -72,6 +100,14 @@ type Run struct {
 	// Why, in one line, where it did not end well.
 	// +optional
 	Cause string `json:"cause,omitempty"`
+
+	// Whether it is not judged, by spec.history.rollbackWindow.
+	// +optional
+	Fast bool `json:"fast,omitempty"`
+
+	// Whether the CanaryRun of it was made. Empty where none is called for.
+	// +optional
+	Recorded *bool `json:"recorded,omitempty"`
 
 	// The steps and weights that it went through. Where there are more than 120 of them, some are left out.
 	// +listType=atomic
@@ -150,6 +186,10 @@ type PastRun struct {
 	// Its images.
 	// +optional
 	Images string `json:"images,omitempty"`
+
+	// The revision that served before it, where no other rollout is known to have promoted that.
+	// +optional
+	From string `json:"from,omitempty"`
 
 	// How it ended.
 	// +required

@@ -218,7 +218,12 @@ type CanaryStatus struct {
 	// +optional
 	Run *Run `json:"run,omitempty"`
 
-	// The rollouts that have ended, the newest first: as many as spec.history.limit says.
+	// The rollout before, whose place a newer revision has taken, until its CanaryRun is made.
+	// +optional
+	Superseded *Run `json:"superseded,omitempty"`
+
+	// The rollouts that have ended, the newest first: as many as spec.history.limit says, and those beyond them that
+	// promoted what spec.history.rollbackWindow is about.
 	// +listType=atomic
 	// +optional
 	History []PastRun `json:"history,omitempty"`

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 
@@ -44,7 +45,7 @@ type options struct {
 	slackChannel          string
 	teamsURL, teamsProxy  string
 	eventURL, traceURL    string
-	cluster               string
+	cluster, consoleURL   string
 	runRecords            int
 	settle                string
 	showVersion           bool
@@ -147,6 +148,7 @@ func (o *options) alerts(f *flag.FlagSet) {
 	f.StringVar(&o.eventURL, "event-webhook", "", "Webhook that is told of events of Canaries without event hooks; also EVENT_WEBHOOK_URL.")
 	f.StringVar(&o.traceURL, "trace-endpoint", "", "OpenTelemetry collector, over HTTP, that rollouts are written to as traces; empty: none.")
 	f.StringVar(&o.cluster, "cluster-name", "", "Name of the cluster, said in every message.")
+	f.StringVar(&o.consoleURL, "console-url", "", "Where the page of this operator is reached; what asks for an approval then has a link there: https://sluice.example.com.")
 }
 
 // check refuses what would otherwise be found by nothing happening. A word without a dash is a flag that lost it.
@@ -166,11 +168,26 @@ func (o *options) check(rest []string) error {
 	if o.runRecords < 0 {
 		return fmt.Errorf("-run-records-total: %d is below zero", o.runRecords)
 	}
+	if err := checkConsoleURL(o.consoleURL); err != nil {
+		return err
+	}
 	if _, err := o.addresses(); err != nil {
 		return err
 	}
 	if len(o.labels()) == 0 {
 		return errors.New("-selector-labels: no label is left to tell a workload's pods by")
+	}
+	return nil
+}
+
+// checkConsoleURL refuses what could be no link.
+func checkConsoleURL(text string) error {
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return errors.New("-console-url: not an address such as https://sluice.example.com")
 	}
 	return nil
 }

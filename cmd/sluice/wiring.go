@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -105,6 +106,7 @@ func newAnnouncer(mgr manager.Manager, o *options, t *announce.Telemetry) (*anno
 		Local:     o.localRefs,
 		Threads:   notify.NewThreads(),
 		EventURL:  o.eventURL,
+		Console:   strings.TrimSuffix(o.consoleURL, "/"),
 	}
 	// Two queues: a chat service that is slow must not delay the hooks that programs wait for. A hook may take an hour.
 	if h.Queue, err = newQueue(mgr, t, "alerts", notify.Limits{}); err != nil {

@@ -3,6 +3,7 @@ package announce
 import (
 	"fmt"
 	"math"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -45,7 +46,24 @@ func (h *Announcer) message(n News, is rolloutRecord, a rollout.Alert) notify.Me
 		m.Metric = &failures[0]
 	}
 	m.Fields = append(h.fields(c, n.Plan, a), details(n, m, failures)...)
+	if a.Approval != nil {
+		h.askApproval(&m, n, *a.Approval)
+	}
 	return m
+}
+
+// askApproval has a message say what a person is to approve, and how.
+func (h *Announcer) askApproval(m *notify.Message, n News, a rollout.Approval) {
+	m.Approval = &notify.Approval{Verb: string(a.Verb), Revision: a.Revision, Step: a.Step, Command: a.Command}
+	if a.Step == 0 && n.Plan.Length() > 0 {
+		m.Fields = append(m.Fields, notify.Field{Name: "Step", Value: fmt.Sprintf("before the first of %d", n.Plan.Length())})
+	}
+	m.Fields = append(m.Fields, notify.Field{Name: "Command", Value: a.Command})
+	if h.Console != "" {
+		m.Approval.URL = fmt.Sprintf("%s/%s/%s?do=%s&revision=%s&step=%d", h.Console,
+			url.PathEscape(n.Canary.Namespace), url.PathEscape(n.Canary.Name), a.Verb, url.QueryEscape(a.Revision), a.Step)
+		m.Fields = append(m.Fields, notify.Field{Name: notify.ApproveField, Value: m.Approval.URL})
+	}
 }
 
 // fields are the details whose names and places dashboards and filters of this API know.

@@ -34,6 +34,7 @@ type Announcer struct {
 	Secrets   client.Reader // reads their Secrets, live: secrets are kept nowhere
 	Default   notify.Notifier
 	Cluster   string          // said in every message, where it is set
+	Console   string          // address of the page that links lead to; empty: there is none
 	Local     bool            // references to other namespaces are refused
 	Threads   *notify.Threads // of Slack bots; nil: they make none
 

@@ -17,10 +17,11 @@ type enclosed struct {
 }
 
 type card struct {
-	Schema  string    `json:"$schema"`
-	Type    string    `json:"type"`
-	Version string    `json:"version"`
-	Body    []element `json:"body"`
+	Schema  string     `json:"$schema"`
+	Type    string     `json:"type"`
+	Version string     `json:"version"`
+	Body    []element  `json:"body"`
+	Actions []cardLink `json:"actions,omitempty"`
 	// Outside the standard of the cards: only Teams reads it.
 	Teams map[string]any `json:"msteams"`
 }
@@ -35,6 +36,13 @@ type element struct {
 	Subtle bool       `json:"isSubtle,omitempty"`
 	Wrap   bool       `json:"wrap,omitempty"`
 	Facts  []cardFact `json:"facts,omitempty"`
+}
+
+// cardLink is a button.
+type cardLink struct {
+	Type  string `json:"type"`
+	Title string `json:"title"`
+	URL   string `json:"url"`
 }
 
 type cardFact struct {
@@ -55,12 +63,16 @@ func adaptiveCard(m Message) any {
 		}
 		body = append(body, element{Type: "FactSet", Facts: facts})
 	}
+	var links []cardLink
+	if to := m.link(); to != "" {
+		links = []cardLink{{Type: "Action.OpenUrl", Title: ApproveField, URL: to}}
+	}
 	return envelope{Type: "message", Attachments: []enclosed{{
 		ContentType: "application/vnd.microsoft.card.adaptive",
 		Content: card{
 			Schema: "http://adaptivecards.io/schemas/adaptive-card.json", Type: "AdaptiveCard",
 			Version: "1.4", // what every client of Teams shows
-			Body:    body, Teams: map[string]any{"width": "Full"},
+			Body:    body, Actions: links, Teams: map[string]any{"width": "Full"},
 		},
 	}}}
 }

@@ -74,7 +74,11 @@ func (c *Chat) render(m Message) chatCards {
 	}
 	widgets := []chatWidget{{Paragraph: &chatParagraph{Text: text}}}
 	for _, f := range m.Fields {
-		widgets = append(widgets, chatWidget{Labelled: &chatLabelled{Label: f.Name, Text: chatEscape(f.Value), Wrap: true}})
+		value := chatEscape(f.Value)
+		if f.Name == ApproveField && f.Value == m.link() {
+			value = `<a href="` + value + `">` + value + `</a>`
+		}
+		widgets = append(widgets, chatWidget{Labelled: &chatLabelled{Label: f.Name, Text: value, Wrap: true}})
 	}
 	return chatCards{Cards: []chatCard{{
 		ID: "rollout",

@@ -52,12 +52,34 @@ type Message struct {
 	Metric   *Metric // that failed last; nil: none did
 	Reason   string  // of a failure or a wait; empty where the text says all
 
+	Approval *Approval // that a person is asked for; nil: nobody is
+
 	// Slack's threads go by it, and readers of the webhook.
 	Rollout string // the same in all messages of one rollout; empty: it belongs to none
 	Final   bool   // the rollout is over
 
 	// So that it is not escaped twice: a template's own text may use the markup.
 	marked bool // the text is in the service's own markup already
+}
+
+// Approval is what a person is asked for, and how it is given.
+type Approval struct {
+	Verb     string `json:"verb"`     // of the action: promote, or override for a gate
+	Revision string `json:"revision"` // that waits
+	Step     int    `json:"step"`     // that it waits at; zero: before the first
+	Command  string `json:"command"`  // that gives it
+	URL      string `json:"url,omitempty"`
+}
+
+// ApproveField is the field with the link by which an approval is given. Services that have buttons show one as well.
+const ApproveField = "Approve"
+
+// link is where an approval is given; empty: none is asked for, or there is no page for it.
+func (m Message) link() string {
+	if m.Approval == nil {
+		return ""
+	}
+	return m.Approval.URL
 }
 
 // Field is a detail that is shown as a line of its own.

@@ -85,11 +85,24 @@ type section struct {
 
 // legacyCard is the form of an Office 365 connector.
 type legacyCard struct {
-	Type     string    `json:"@type"`
-	Context  string    `json:"@context"`
-	Color    string    `json:"themeColor"`
-	Summary  string    `json:"summary"`
-	Sections []section `json:"sections"`
+	Type     string       `json:"@type"`
+	Context  string       `json:"@context"`
+	Color    string       `json:"themeColor"`
+	Summary  string       `json:"summary"`
+	Sections []section    `json:"sections"`
+	Actions  []legacyLink `json:"potentialAction,omitempty"`
+}
+
+// legacyLink is a button.
+type legacyLink struct {
+	Type    string         `json:"@type"`
+	Name    string         `json:"name"`
+	Targets []legacyTarget `json:"targets"`
+}
+
+type legacyTarget struct {
+	OS  string `json:"os"`
+	URI string `json:"uri"`
 }
 
 // messageCard has the text twice, as the interface has it: a card without a summary is refused.
@@ -98,9 +111,14 @@ func messageCard(m Message) any {
 	for _, f := range m.Fields {
 		facts = append(facts, fact(f))
 	}
+	var links []legacyLink
+	if to := m.link(); to != "" {
+		links = []legacyLink{{Type: "OpenUri", Name: ApproveField, Targets: []legacyTarget{{OS: "default", URI: to}}}}
+	}
 	return legacyCard{
 		Type: "MessageCard", Context: "http://schema.org/extensions", Color: palette{good: "0076D7", warn: "FFA500", bad: "FF0000"}.of(m.Severity),
 		Summary:  m.Text,
 		Sections: []section{{Title: m.Text, Subtitle: m.subject(), Facts: facts}},
+		Actions:  links,
 	}
 }

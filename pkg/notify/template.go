@@ -26,6 +26,7 @@ type Facts struct {
 	Weight    int     // percent of requests that the canary gets
 	Revision  string  // that is rolled out
 	Metric    Metric  // that failed last; its parts are empty where none did
+	Link      string  // where an approval that is asked for is given; empty where none is, or there is no page for it
 	Images    []Image // that the revision changes
 	Fields    []Field // details, as they are shown below the text
 }
@@ -166,7 +167,7 @@ func factsOf(m Message, escape func(string) string) Facts {
 	f := Facts{
 		Canary: m.Canary, Namespace: m.Namespace, Cluster: escape(m.Cluster), Target: m.Target, Phase: m.Phase,
 		Severity: string(m.Severity), Text: m.text(escape), Reason: escape(m.Reason),
-		Weight: m.Weight, Revision: m.Revision, Images: m.Images,
+		Weight: m.Weight, Revision: m.Revision, Images: m.Images, Link: escape(m.link()),
 	}
 	if m.Metric != nil {
 		f.Metric = Metric{Name: escape(m.Metric.Name), Value: escape(m.Metric.Value), Limit: escape(m.Metric.Limit)}

@@ -21,23 +21,24 @@ func newWebhook(o Options) (Notifier, error) {
 // Keys of a rollout may be missing, as an event may be about none; lists and numbers are always there, so that readers
 // need no case for them.
 type notification struct {
-	Version   string   `json:"version"`
-	Time      string   `json:"time"`
-	Severity  Severity `json:"severity"`
-	Canary    string   `json:"canary"`
-	Namespace string   `json:"namespace"`
-	Cluster   string   `json:"cluster,omitempty"`
-	Target    string   `json:"target,omitempty"`
-	Phase     string   `json:"phase,omitempty"`
-	Revision  string   `json:"revision,omitempty"`
-	Rollout   string   `json:"rollout,omitempty"`
-	Final     bool     `json:"final"`
-	Weight    int      `json:"weight"`
-	Text      string   `json:"text"`
-	Reason    string   `json:"reason,omitempty"`
-	Metric    *Metric  `json:"metric,omitempty"`
-	Images    []Image  `json:"images"`
-	Fields    []fact   `json:"fields"`
+	Version   string    `json:"version"`
+	Time      string    `json:"time"`
+	Severity  Severity  `json:"severity"`
+	Canary    string    `json:"canary"`
+	Namespace string    `json:"namespace"`
+	Cluster   string    `json:"cluster,omitempty"`
+	Target    string    `json:"target,omitempty"`
+	Phase     string    `json:"phase,omitempty"`
+	Revision  string    `json:"revision,omitempty"`
+	Rollout   string    `json:"rollout,omitempty"`
+	Final     bool      `json:"final"`
+	Weight    int       `json:"weight"`
+	Text      string    `json:"text"`
+	Reason    string    `json:"reason,omitempty"`
+	Metric    *Metric   `json:"metric,omitempty"`
+	Approval  *Approval `json:"approval,omitempty"`
+	Images    []Image   `json:"images"`
+	Fields    []fact    `json:"fields"`
 }
 
 // Notify sends the message.
@@ -52,7 +53,7 @@ func (w *Webhook) render(m Message) notification {
 		Version: "v1", Time: m.Time.UTC().Format(time.RFC3339), Severity: m.Severity,
 		Canary: m.Canary, Namespace: m.Namespace, Cluster: m.Cluster, Target: m.Target,
 		Phase: m.Phase, Revision: m.Revision, Rollout: m.Rollout, Final: m.Final, Weight: m.Weight,
-		Text: m.Text, Reason: m.Reason, Metric: m.Metric,
+		Text: m.Text, Reason: m.Reason, Metric: m.Metric, Approval: m.Approval,
 		Images: append([]Image{}, m.Images...), // never null, which many a reader trips over
 		Fields: make([]fact, 0, len(m.Fields)),
 	}

@@ -222,6 +222,10 @@ func person(f *facts) string { return orElse(requestedBy(f), "somebody") }
 
 // actionHint is the command by which a person does something about a rollout.
 func actionHint(t *transition, verb v1beta1.ActionVerb) string {
+	return actionCommand(t.Names, verb, t.next.LastAppliedSpec, t.next.Step)
+}
+
+func actionCommand(n Names, verb v1beta1.ActionVerb, revision string, step int) string {
 	return fmt.Sprintf(`kubectl annotate canary %s -n %s --overwrite sluice.dev/action="%s id=$(date +%%s) revision=%s step=%d"`,
-		t.Names.Canary, t.Names.Namespace, verb, t.next.LastAppliedSpec, t.next.Step)
+		n.Canary, n.Namespace, verb, revision, step)
 }

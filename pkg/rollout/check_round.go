@@ -195,6 +195,7 @@ func inconclusive(t *transition) outcome {
 		if t.waiting() != WaitClarity {
 			t.warn(ReasonInconclusive, "%s", text)
 			t.alert(v1beta1.SeverityWarn, text)
+			asksFor(t, v1beta1.ActionPromote)
 		}
 	}
 }

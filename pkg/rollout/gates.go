@@ -96,6 +96,7 @@ func waitAtGate(t *transition, why Wait, gate answered, alert string) {
 	t.warn(ReasonGateClosed, "%s", text)
 	if t.waiting() != why && !gate.Hook.MuteAlert {
 		t.alert(v1beta1.SeverityWarn, alert)
+		asksFor(t, v1beta1.ActionOverride)
 	}
 }
 

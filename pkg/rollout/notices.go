@@ -103,6 +103,26 @@ type Alert struct {
 	Severity v1beta1.AlertSeverity
 	Text     string
 	Detailed bool // carries the plan's figures
+	Approval *Approval
+}
+
+// Approval is what a person is asked to approve by an alert; nil: nothing.
+type Approval struct {
+	Verb     v1beta1.ActionVerb // of the action that does
+	Revision string             // that waits
+	Step     int                // that it waits at; zero: before the first
+	Command  string             // that does it
+}
+
+// asksFor has the last chat message of this decision say how a person approves what waits.
+func asksFor(t *transition, verb v1beta1.ActionVerb) {
+	revision := t.next.LastAppliedSpec
+	if t.next.Phase == v1beta1.PhaseWaiting { // it is applied once it may be
+		revision = t.Revision
+	}
+	t.notices[len(t.notices)-1].Alert.Approval = &Approval{
+		Verb: verb, Revision: revision, Step: t.next.Step, Command: actionCommand(t.Names, verb, revision, t.next.Step),
+	}
 }
 
 func (t *transition) say(r Reason, format string, args ...any) {

@@ -100,6 +100,7 @@ func waitInPause(t *transition, over int, p Pause) {
 	text := fmt.Sprintf("Canary is paused at step %s and waits for promote.", stepName(t))
 	t.warn(ReasonPaused, "%s", text)
 	t.alert(v1beta1.SeverityWarn, text)
+	asksFor(t, v1beta1.ActionPromote)
 }
 
 // stepName is what people call the step in effect.

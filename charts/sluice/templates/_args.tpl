@@ -24,6 +24,7 @@
   (list "kubeconfig-qps" .Values.kubeconfigQPS)
   (list "kubeconfig-burst" .Values.kubeconfigBurst)
   (list "cluster-name" .Values.clusterName)
+  (list "console-url" .Values.consoleURL)
   (list "run-records-total" .Values.runRecordsTotal)
   (list "event-webhook" .Values.eventWebhook)
   (list "slack-user" .Values.slack.user)

@@ -135,7 +135,7 @@ func everything() []string {
 	return []string{
 		"meshProvider=nginx", "metricsServer=http://prometheus.monitoring:9090", "namespace=prod", "selectorLabels=app\\,name",
 		"includeLabelPrefix=team", "ingressAnnotationsPrefix=nginx.example.com", "ingressClass=public", "settle=3s",
-		"controlLoopInterval=15s", "threadiness=4", "kubeconfigQPS=10", "kubeconfigBurst=20", "clusterName=one", "runRecordsTotal=70",
+		"controlLoopInterval=15s", "threadiness=4", "kubeconfigQPS=10", "kubeconfigBurst=20", "clusterName=one", "consoleURL=https://sluice.example.com", "runRecordsTotal=70",
 		"eventWebhook=https://events.example.com", "slack.user=robot", "slack.channel=releases", "slack.url=https://hooks.example.com/x",
 		"slack.proxyUrl=http://proxy:3128", "slack.tokenSecret.name=slack", "msteams.url=https://teams.example.com",
 		"msteams.proxyUrl=http://proxy:3128", "zapEncoding=console", "noCrossNamespaceRefs=true", "allowAmbientCredentials=false", "allowAddresses=127.0.0.1", "restrictHosts=true", "restrictJobs=true", "clusterDomain=corp.internal", "configTracking.enabled=false",
@@ -160,7 +160,7 @@ func TestFlags(t *testing.T) {
 	for _, want := range []string{
 		"-mesh-provider=nginx", "-metrics-server=http://prometheus.monitoring:9090", "-namespace=prod", "-selector-labels=app,name",
 		"-include-label-prefix=team", "-ingress-annotations-prefix=nginx.example.com", "-ingress-class=public", "-settle=3s",
-		"-control-loop-interval=15s", "-threadiness=4", "-kubeconfig-qps=10", "-kubeconfig-burst=20", "-cluster-name=one", "-run-records-total=70",
+		"-control-loop-interval=15s", "-threadiness=4", "-kubeconfig-qps=10", "-kubeconfig-burst=20", "-cluster-name=one", "-console-url=https://sluice.example.com", "-run-records-total=70",
 		"-event-webhook=https://events.example.com", "-slack-user=robot", "-slack-channel=releases", "-slack-url=https://hooks.example.com/x",
 		"-slack-proxy-url=http://proxy:3128", "-msteams-url=https://teams.example.com", "-msteams-proxy-url=http://proxy:3128",
 		"-zap-encoding=console", "-log-level=info", "-no-cross-namespace-refs=true", "-allow-ambient-credentials=false", "-allow-addresses=127.0.0.1", "-restrict-hosts=true", "-restrict-jobs=true", "-cluster-domain=corp.internal", "-enable-config-tracking=false",

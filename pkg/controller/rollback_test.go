@@ -85,6 +85,56 @@ func TestRollbackOfWhatServes(t *testing.T) {
 	}
 }
 
+// What serves is rolled back whatever its target and its provider are.
+func TestRollbackOfOtherKinds(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		target func(*world)
+		change func(*v1beta1.Canary)
+		routes string
+	}{
+		"Autoscaled":    {target: func(w *world) { w.createAutoscaler() }, change: scaled, routes: "100/0"},
+		"ServicesAlone": {target: func(*world) {}, change: services, routes: "none"},
+		"ReplicaRatio":  {target: (*world).scaleToFive, change: ratio, routes: "none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			tc.target(w)
+			w.begin(tc.change)
+			before := likeness(w.live("podinfo-primary"))
+			size := w.live("podinfo-primary").Spec.Replicas
+			w.setImage(imageTwo)
+			w.awaitPhase(v1beta1.PhaseSucceeded)
+			w.awaitTargetStopped()
+			w.act("rollback", "", v1beta1.ActionAccepted, "podinfo-primary."+w.ns+" returns to "+w.status().Run.From.Revision)
+			w.awaitPhase(v1beta1.PhaseFailed)
+			w.awaitTargetStopped()
+			require.Equal(t, before, likeness(w.live("podinfo-primary")))
+			require.Equal(t, size, w.live("podinfo-primary").Spec.Replicas)
+			require.Equal(t, tc.routes, w.weights())
+			w.await("users ask the primary", func() bool { return w.apexSelector()["app"] == "podinfo-primary" })
+			require.Equal(t, imageTwo, image(w.live("podinfo")), "the target keeps what Git asks for")
+			require.Equal(t, v1beta1.RunReverted, w.status().History[0].Outcome)
+		})
+	}
+}
+
+func TestRollbackOfDaemonSet(t *testing.T) {
+	t.Parallel()
+	w := newNodal(t)
+	w.begin()
+	before := likeness(w.live("podinfo-primary"))
+	w.setImage(imageTwo)
+	w.awaitOutcome(outcome{phase: v1beta1.PhaseSucceeded, primary: imageTwo, weights: "100/0", selector: "podinfo-primary"})
+	w.act("rollback", "", v1beta1.ActionAccepted,
+		"podinfo."+w.ns+" is started, and has all requests while podinfo-primary."+w.ns+" returns to "+w.status().Run.From.Revision)
+	w.awaitOutcome(outcome{phase: v1beta1.PhaseFailed, primary: imageOne, weights: "100/0", selector: "podinfo-primary"})
+	require.Equal(t, before, likeness(w.live("podinfo-primary")))
+	require.Equal(t, imageTwo, w.live("podinfo").Spec.Template.Spec.Containers[0].Image, "the target keeps what Git asks for")
+	require.Equal(t, v1beta1.RunReverted, w.status().History[0].Outcome)
+}
+
 // A rollback that nothing is left for is refused in words.
 func TestRollbackWithoutHistory(t *testing.T) {
 	t.Parallel()

@@ -310,13 +310,16 @@ func (k *connection) annotate(ctx context.Context, c *v1beta1.Canary, text, by s
 // writeAgain is how long after a conflict an action is written again.
 const writeAgain = 100 * time.Millisecond
 
-// waitsForAnswer says that somebody's action is about to be answered; one that is too old for an operator that runs is not.
+// soonAnswered is how long an operator that runs may take to answer.
+const soonAnswered = time.Minute
+
+// waitsForAnswer says that somebody's action is about to be answered.
 func waitsForAnswer(c *v1beta1.Canary) bool {
 	if !pending(c) {
 		return false
 	}
 	for _, entry := range c.ManagedFields {
-		if entry.Time != nil && entry.Subresource == "" && time.Since(entry.Time.Time) < 5*time.Second {
+		if entry.Time != nil && entry.Subresource == "" && time.Since(entry.Time.Time) < soonAnswered {
 			return true
 		}
 	}

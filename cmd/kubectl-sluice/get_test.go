@@ -25,7 +25,7 @@ func TestGet(t *testing.T) {
 	kubetest.Deployments(t, s.ns)
 	s.deployment("podinfo", "podinfo:2", 1, nil)
 	s.deployment("podinfo-primary", "podinfo:1", 2, map[string]string{workload.RevisionAnnotation: "r1-one"})
-	s.canary("podinfo")
+	s.canary("podinfo", func(c *v1beta1.Canary) { c.Status.LastFailure = "a\x1b[2Jb\u009b" })
 	code, out, stderr := s.called("get", "podinfo")
 	require.Zero(t, code, stderr)
 	containsAll(t, out, "Status:", "॥ Paused", "StepPaused: waits for promote since 10m", "podinfo 1 → 2", "Step: 2/3", "Weight: 30", "├──# run:2", "└──# run:1")
@@ -36,7 +36,7 @@ func TestGet(t *testing.T) {
 	require.Contains(t, out, "\x1b[33m= Paused\x1b[0m")
 	require.NotRegexp(t, `[^\x00-\x7f]`, out)
 	for format, want := range map[string]string{
-		"name": "canary.flagger.app/podinfo\n", "jsonpath={.status.phase} {.status.canaryWeight}": "Progressing 30", "json": `"kind": "Canary"`, "yaml": "kind: Canary\n",
+		"name": "canary.flagger.app/podinfo\n", "jsonpath={.status.phase} {.status.canaryWeight}": "Progressing 30", "jsonpath={.status.lastFailure}": "a[2Jb", "json": `"kind": "Canary"`, "yaml": "kind: Canary\n",
 	} {
 		code, out, stderr := s.called("get", "podinfo", "-o", format)
 		require.Zero(t, code, stderr)

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -65,15 +66,21 @@ func (k *connection) knativeService(ctx context.Context, key client.ObjectKey) (
 	return t, runtime.DefaultUnstructuredConverter.FromUnstructured(template, t.template)
 }
 
-// name is how kubectl prints the target.
-func (t *target) name() string {
+// kind is that of the target.
+func (t *target) kind() schema.GroupVersionKind {
 	switch t.object.(type) {
 	case *appsv1.Deployment:
-		return "deployment.apps/" + t.object.GetName()
+		return appsv1.SchemeGroupVersion.WithKind("Deployment")
 	case *appsv1.DaemonSet:
-		return "daemonset.apps/" + t.object.GetName()
+		return appsv1.SchemeGroupVersion.WithKind("DaemonSet")
 	}
-	return "service.serving.knative.dev/" + t.object.GetName()
+	return knative
+}
+
+// name is how kubectl prints the target.
+func (t *target) name() string {
+	kind := t.kind()
+	return strings.ToLower(kind.Kind) + "." + kind.Group + "/" + t.object.GetName()
 }
 
 // images are those of all containers, by their names.
@@ -175,6 +182,7 @@ func (s *set) run(c *cobra.Command, name string, pairs []string) error {
 		return err
 	}
 	if s.format != "" {
+		t.object.GetObjectKind().SetGroupVersionKind(t.kind())
 		return s.output.print(c.OutOrStdout(), t.object)
 	}
 	fmt.Fprintf(c.OutOrStdout(), "%s image updated\n", t.name())
@@ -208,9 +216,6 @@ func (k *connection) setImages(ctx context.Context, t *target, wanted map[string
 	text, err := json.Marshal(patch)
 	if err != nil {
 		return err
-	}
-	if u, is := t.object.(*unstructured.Unstructured); is {
-		u.SetGroupVersionKind(knative)
 	}
 	return k.Patch(ctx, t.object, client.RawPatch(types.JSONPatchType, text), client.FieldOwner(fieldManager))
 }

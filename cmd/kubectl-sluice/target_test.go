@@ -85,6 +85,8 @@ func TestSetImage(t *testing.T) {
 	require.NoError(t, s.Get(t.Context(), client.ObjectKeyFromObject(d), d))
 	require.Equal(t, []string{"migrate:2", digest, "sidecar:1"},
 		[]string{d.Spec.Template.Spec.InitContainers[0].Image, d.Spec.Template.Spec.Containers[0].Image, d.Spec.Template.Spec.Containers[1].Image})
+	_, out, _ = s.called("set", "image", "podinfo", "sidecar=sidecar:2", "-o", "name")
+	require.Equal(t, "daemonset.apps/podinfo\n", out)
 	code, _, stderr = s.called("set", "image", "podinfo", "podinfod=podinfo:3", "other=podinfo:3")
 	require.Equal(t, 1, code)
 	require.Contains(t, stderr, "daemonset.apps/podinfo has no container other; it has migrate, podinfod, sidecar")

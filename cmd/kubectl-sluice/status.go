@@ -211,7 +211,7 @@ func (s *status) verdict(c *v1beta1.Canary, v *view.View) *verdict {
 	phase := c.Status.Phase
 	switch {
 	case v.Run != nil && v.Run.Finished != nil && (v.Run.Number == s.run || phase == v1beta1.PhaseFailed || v.Run.Outcome == v1beta1.RunPromoted && phase == v1beta1.PhaseSucceeded):
-		return ofRun(v.Run)
+		return ofRun(v)
 	case phase == v1beta1.PhaseSucceeded, phase == v1beta1.PhaseInitialized:
 		return &verdict{0, "is promoted"}
 	case phase == v1beta1.PhaseFailed:
@@ -232,8 +232,12 @@ func (s *status) verdict(c *v1beta1.Canary, v *view.View) *verdict {
 	return &verdict{exitPerson, v.Waiting.Reason + ": " + v.Waiting.For}
 }
 
-func ofRun(r *view.Run) *verdict {
-	return ofPast(&view.RunSummary{Number: r.Number, Outcome: r.Outcome, Reason: r.Cause})
+// ofRun is how the last run ended; who decided that is in the history alone.
+func ofRun(v *view.View) *verdict {
+	if past := v.Ended(v.Run.Number); past != nil {
+		return ofPast(past)
+	}
+	return ofPast(&view.RunSummary{Number: v.Run.Number, Outcome: v.Run.Outcome, Reason: v.Run.Cause})
 }
 
 // ofPast is how a run ended.

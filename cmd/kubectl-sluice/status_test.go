@@ -29,8 +29,13 @@ func TestStatusVerdicts(t *testing.T) {
 		code   int
 		says   string
 	}{
-		"promoted":      {reason: "it is over", change: succeeded, says: "promoted run 2: Promoted"},
-		"failed":        {reason: "it is over", change: rolledBack, code: 1, says: "failed run 2: RolledBack: request-success-rate 97 < 99"},
+		"promoted": {reason: "it is over", change: succeeded, says: "promoted run 2: Promoted"},
+		"failed":   {reason: "it is over", change: rolledBack, code: 1, says: "failed run 2: RolledBack: request-success-rate 97 < 99"},
+		"aborted": {reason: "somebody did it", change: func(c *v1beta1.Canary) {
+			rolledBack(c)
+			c.Status.History[0].Outcome, c.Status.History[0].By = v1beta1.RunAborted, "anna"
+		}, code: 1, says: "aborted run 2: Aborted by anna"},
+		"unkept":        {reason: "no history is kept", change: func(c *v1beta1.Canary) { rolledBack(c); c.Status.History = nil }, code: 1, says: "unkept run 2: RolledBack"},
 		"paused":        {reason: "a person is waited for", change: func(*v1beta1.Canary) {}, code: 4, says: "StepPaused: waits for promote"},
 		"wanted":        {reason: "that is what was waited for", change: func(*v1beta1.Canary) {}, args: "--until paused", says: "wanted is paused: StepPaused"},
 		"stepped":       {reason: "it is there", change: running, args: "--until step=2", says: "stepped has come to step 2/3"},

@@ -125,7 +125,7 @@ type answer struct {
 const mostAtOnce = 10
 
 func (a *act) run(c *cobra.Command, names []string) error {
-	if err := a.output.validate(); err != nil {
+	if err := a.validate(); err != nil {
 		return err
 	}
 	if (len(names) == 0) == (a.selector == "") {
@@ -207,7 +207,7 @@ func (a *act) tell(out io.Writer, names []string, answers []answer) error {
 
 func (a *act) told(out io.Writer, c *v1beta1.Canary) error {
 	if a.format != "" {
-		return a.output.print(out, c)
+		return a.print(out, c)
 	}
 	fmt.Fprintf(out, "canary.flagger.app/%s %s: %s\n", view.Clean(c.Name, 253), a.done, view.Clean(c.Status.LastAction.Message, 500))
 	return nil

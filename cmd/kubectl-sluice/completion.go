@@ -62,7 +62,7 @@ func newCompletion() *cobra.Command {
 		Use:       "completion " + strings.Join(names, "|"),
 		Short:     "Print what completes commands in a shell, or through kubectl",
 		Example:   "  kubectl sluice completion kubectl > ~/.local/bin/kubectl_complete-sluice && chmod +x ~/.local/bin/kubectl_complete-sluice",
-		Args:      exactArgs(1),
+		Args:      oneArg,
 		ValidArgs: names,
 		RunE: func(c *cobra.Command, args []string) error {
 			write, known := shells[args[0]]

@@ -27,7 +27,7 @@ func newEvents() *cobra.Command {
 	c := &cobra.Command{
 		Use:               "events NAME",
 		Short:             "Show what the operator has told about a Canary",
-		Args:              exactArgs(1),
+		Args:              oneArg,
 		ValidArgsFunction: e.complete,
 		RunE:              func(c *cobra.Command, args []string) error { return e.run(c, named(args)[0]) },
 	}
@@ -38,7 +38,7 @@ func newEvents() *cobra.Command {
 }
 
 func (e *events) run(c *cobra.Command, name string) error {
-	if err := e.output.validate(); err != nil {
+	if err := e.validate(); err != nil {
 		return err
 	}
 	k, err := e.connect()
@@ -60,7 +60,7 @@ func (e *events) run(c *cobra.Command, name string) error {
 		for i := range found.Items {
 			found.Items[i].SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Event"))
 		}
-		return e.output.print(out, found)
+		return e.print(out, found)
 	}
 	if len(found.Items) == 0 {
 		fmt.Fprintln(c.ErrOrStderr(), "No events found: clusters keep them for an hour or so.")

@@ -33,7 +33,7 @@ func newGet() *cobra.Command {
 		Use:               "get NAME",
 		Short:             "Show a rollout with its runs, pods and jobs",
 		Example:           "  kubectl sluice get podinfo -n test -w",
-		Args:              exactArgs(1),
+		Args:              oneArg,
 		ValidArgsFunction: g.complete,
 		RunE:              func(c *cobra.Command, args []string) error { return g.run(c, named(args)[0]) },
 	}
@@ -48,7 +48,7 @@ func newGet() *cobra.Command {
 }
 
 func (g *get) run(c *cobra.Command, name string) error {
-	if err := g.output.validate(); err != nil {
+	if err := g.validate(); err != nil {
 		return err
 	}
 	k, err := g.connect()
@@ -70,7 +70,7 @@ func (g *get) run(c *cobra.Command, name string) error {
 		return err
 	}
 	if g.format != "" {
-		return g.output.print(out, canary)
+		return g.print(out, canary)
 	}
 	style, err := g.style(out)
 	if err != nil {
@@ -174,7 +174,7 @@ func newList() *cobra.Command {
 }
 
 func (l *list) run(c *cobra.Command) error {
-	if err := l.output.validate(); err != nil {
+	if err := l.validate(); err != nil {
 		return err
 	}
 	if l.watch && l.format != "" {
@@ -200,7 +200,7 @@ func (l *list) run(c *cobra.Command) error {
 		found.Items = slices.DeleteFunc(found.Items, func(c v1beta1.Canary) bool { return !waitsForPerson(&c) })
 	}
 	if l.format != "" {
-		return l.output.print(out, found)
+		return l.print(out, found)
 	}
 	if len(found.Items) == 0 {
 		fmt.Fprintln(c.ErrOrStderr(), "No Canaries found.")

@@ -29,7 +29,7 @@ type history struct {
 func newHistory() *cobra.Command {
 	h := &history{}
 	c := &cobra.Command{
-		Use:   "history NAME [RUN] | --diff NAME RUN RUN",
+		Use:   "history NAME [N] | --diff NAME N M",
 		Short: "Show the rollouts that ended, or one of them",
 		Example: `  kubectl sluice history podinfo
   kubectl sluice history podinfo 17

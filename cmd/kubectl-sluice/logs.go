@@ -34,7 +34,7 @@ func newLogs() *cobra.Command {
 		Use:               "logs NAME",
 		Short:             "Print the logs of the pods of both sides, or of one",
 		Example:           "  kubectl sluice logs podinfo --side canary -w",
-		Args:              exactArgs(1),
+		Args:              oneArg,
 		ValidArgsFunction: l.complete,
 		RunE:              func(c *cobra.Command, args []string) error { return l.run(c, named(args)[0]) },
 	}
@@ -44,7 +44,7 @@ func newLogs() *cobra.Command {
 	f.StringVarP(&l.container, "container", "c", "", "Container whose log is printed; left out: all")
 	f.Int64Var(&l.tail, "tail", 20, "Lines of each container; -1: all")
 	f.DurationVar(&l.since, "since", 0, "Only what is not older")
-	l.cluster.addFlags(c)
+	l.addFlags(c)
 	return c
 }
 

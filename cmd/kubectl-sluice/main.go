@@ -127,14 +127,12 @@ func noArgs(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// exactArgs has a command that is given another number of arguments end as one that is given wrong flags.
-func exactArgs(n int) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if err := cobra.ExactArgs(n)(c, args); err != nil {
-			return usageError{err}
-		}
-		return nil
+// oneArg has a command that is given another number of arguments end as one that is given wrong flags.
+func oneArg(c *cobra.Command, args []string) error {
+	if err := cobra.ExactArgs(1)(c, args); err != nil {
+		return usageError{err}
 	}
+	return nil
 }
 
 // elsewhere are verbs that people know from Argo Rollouts, and what to use here.

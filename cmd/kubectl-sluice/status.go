@@ -43,7 +43,7 @@ func newStatus() *cobra.Command {
 Exit codes: 0 it has come to where --until says, 1 it failed, 3 the time is over, 4 it waits for a person.`,
 		Example: `  kubectl sluice status podinfo --image podinfod=ghcr.io/stefanprodan/podinfo:6.0.1 -t 30m
   kubectl sluice status podinfo --until step=3`,
-		Args:              exactArgs(1),
+		Args:              oneArg,
 		ValidArgsFunction: s.complete,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := s.validate(); err != nil {

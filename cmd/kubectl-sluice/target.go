@@ -154,7 +154,7 @@ func newSet() *cobra.Command {
 }
 
 func (s *set) run(c *cobra.Command, name string, pairs []string) error {
-	if err := s.output.validate(); err != nil {
+	if err := s.validate(); err != nil {
 		return err
 	}
 	wanted := map[string]string{}
@@ -183,7 +183,7 @@ func (s *set) run(c *cobra.Command, name string, pairs []string) error {
 	}
 	if s.format != "" {
 		t.object.GetObjectKind().SetGroupVersionKind(t.kind())
-		return s.output.print(c.OutOrStdout(), t.object)
+		return s.print(c.OutOrStdout(), t.object)
 	}
 	fmt.Fprintf(c.OutOrStdout(), "%s image updated\n", t.name())
 	return nil
@@ -234,12 +234,12 @@ func newUndo() *cobra.Command {
 
 Without --to-run the target gets the revision that serves, which ends a rollout at once, or, where the target has it already, what
 served before. To have the primary return first, and leave the target as Git has it, use rollback.`,
-		Args:              exactArgs(1),
+		Args:              oneArg,
 		ValidArgsFunction: u.complete,
 		RunE:              func(c *cobra.Command, args []string) error { return u.run(c, named(args)[0]) },
 	}
 	c.Flags().Int64Var(&u.toRun, "to-run", 0, "Number of the run whose images the target gets")
-	u.cluster.addFlags(c)
+	u.addFlags(c)
 	return c
 }
 

@@ -59,8 +59,8 @@ func (m *Moments) follow(ctx context.Context, c client.WithWatch) error {
 			// The API server ends a watch that is read too slowly for a moment. The next one begins with what there is.
 			if events, err = c.Watch(ctx, &v1beta1.CanaryList{}); err != nil {
 				m.mu.Lock()
-				defer m.mu.Unlock()
 				m.end = fmt.Errorf("watch canaries again: %w", err)
+				m.mu.Unlock()
 				return
 			}
 		}

@@ -86,7 +86,7 @@ func (t *RunTotal) prune(ctx context.Context) error {
 			return nil
 		}
 		run := &v1beta1.CanaryRun{ObjectMeta: metav1.ObjectMeta{Namespace: old.key.Namespace, Name: old.key.Name}}
-		if err := t.Client.Delete(ctx, run, client.Preconditions{UID: &old.uid}); client.IgnoreNotFound(err) != nil {
+		if err := client.IgnoreNotFound(t.Client.Delete(ctx, run, client.Preconditions{UID: &old.uid})); err != nil {
 			return err
 		}
 	}

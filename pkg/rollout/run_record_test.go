@@ -97,5 +97,5 @@ func TestRecordIsSmall(t *testing.T) {
 	require.Len(t, r.Metrics, mostRunMetrics, "the last verdict of each is left")
 	require.Len(t, r.Metrics[0].Measurements, 1)
 	require.Nil(t, r.Run.Recorded)
-	require.Equal(t, 2000, len(s.Analysis.Metrics[0].Measurements[0].Query), "the status stays as it is")
+	require.Len(t, s.Analysis.Metrics[0].Measurements[0].Query, 2000, "the status stays as it is")
 }

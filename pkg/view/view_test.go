@@ -189,7 +189,7 @@ var situations = map[string]func(*Objects){
 		s.Run.Images = "podinfo:\x1b[2J\x1b]0;owned\x07\u202e" + strings.Repeat("x", 2000)
 		s.LastFailure = "a\nb"
 		s.Analysis.Metrics[0].Measurements[0].Value = "\x1b[31m1\x9b2"
-		s.History[1].Reason, s.History[1].By = "line\r\nline", "eve\x00\xff"
+		s.History[1].Reason, s.History[1].By = "one\r\ntwo", "eve\x00\xff"
 		s.WaitingFor = "Step\x1bPaused"
 		s.Phase = "Progressing\n"
 	},

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -25,9 +24,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
@@ -70,8 +67,6 @@ func (k *cluster) connect() (*connection, error) {
 	}
 	restConfig.QPS, restConfig.WarningHandler = -1, rest.NoWarnings{}
 	restConfig.UserAgent = "kubectl-sluice/" + version
-	log.SetLogger(logr.Discard())
-	klog.SetLogger(logr.Discard()) // what is of interest is returned
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1beta1.AddToScheme(scheme)); err != nil {
 		return nil, err
@@ -87,7 +82,7 @@ func (k *cluster) connect() (*connection, error) {
 func kinds() meta.RESTMapper {
 	m := meta.NewDefaultRESTMapper(nil)
 	for gv, kinds := range map[schema.GroupVersion][]string{
-		v1beta1.GroupVersion:       {"Canary"},
+		v1beta1.GroupVersion:       {"Canary", "CanaryRun"},
 		appsv1.SchemeGroupVersion:  {"Deployment", "DaemonSet", "ReplicaSet", "ControllerRevision"},
 		batchv1.SchemeGroupVersion: {"Job"},
 		corev1.SchemeGroupVersion:  {"Pod", "Event"},

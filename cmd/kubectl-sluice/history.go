@@ -12,9 +12,13 @@ import (
 	"github.com/spf13/cobra"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/desired"
 	"github.com/sluice-cd/sluice/pkg/view"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
@@ -90,6 +94,11 @@ func (h *history) run(c *cobra.Command, args []string) error {
 	if len(numbers) == 0 {
 		return h.print(out, append(openRun(&v), v.Runs...), style.History(v))
 	}
+	if v.Run == nil || v.Run.Number != numbers[0] {
+		if v, err = k.recorded(c.Context(), canary, numbers[0], v); err != nil {
+			return err
+		}
+	}
 	lines := style.RunLines(v, numbers[0])
 	switch {
 	case lines == nil:
@@ -98,6 +107,21 @@ func (h *history) run(c *cobra.Command, args []string) error {
 		return h.print(out, v.Run, lines)
 	}
 	return h.print(out, v.Ended(numbers[0]), lines)
+}
+
+// recorded is the View of a run as its CanaryRun has it. Where there is none, or it may not be read, it stays what it was.
+func (k *connection) recorded(ctx context.Context, c *v1beta1.Canary, number int64, v view.View) (view.View, error) {
+	run := &v1beta1.CanaryRun{}
+	err := k.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: desired.RunName(c, number)}, run)
+	switch {
+	case meta.IsNoMatchError(err), apierrors.IsNotFound(err), apierrors.IsForbidden(err):
+		return v, nil
+	case err != nil:
+		return v, err
+	}
+	then := c.DeepCopy()
+	then.Status.Run, then.Status.Analysis = &run.Record.Run, &v1beta1.AnalysisStatus{Metrics: run.Record.Metrics}
+	return view.Of(view.Objects{Canary: then}), nil
 }
 
 // openRun is the run under way, as one of the list.

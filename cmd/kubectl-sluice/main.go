@@ -14,7 +14,10 @@ import (
 	"os/signal"
 	"strings"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/sluice-cd/sluice/pkg/view"
 )
@@ -30,7 +33,16 @@ const (
 	exitPerson  = 4
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	silenceLibraries()
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// silenceLibraries keeps clients from logging: what is of interest in what they do is returned.
+func silenceLibraries() {
+	log.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard())
+}
 
 // errFound ends a command that has said already what it found.
 var errFound = errors.New("something was found")

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == program {
 		main()
 	}
+	silenceLibraries()
 	os.Exit(kubetest.Main(m, "../../artifacts/crds"))
 }
 

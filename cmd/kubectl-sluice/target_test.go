@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/desired"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
@@ -98,7 +99,7 @@ func TestHistory(t *testing.T) {
 	kubetest.Deployments(t, s.ns)
 	s.deployment("podinfo-primary", "podinfo:1", 1, map[string]string{workload.RevisionAnnotation: "r1-one"})
 	s.update("podinfo-primary", "podinfo:2", map[string]string{workload.RevisionAnnotation: "r1-two"})
-	s.canary("podinfo", succeeded)
+	c := s.canary("podinfo", succeeded)
 	code, out, stderr := s.called("history", "podinfo")
 	require.Zero(t, code, stderr)
 	rows := strings.Split(strings.TrimSpace(out), "\n")
@@ -113,6 +114,17 @@ func TestHistory(t *testing.T) {
 	code, _, stderr = s.called("history", "podinfo", "7")
 	require.Equal(t, 1, code)
 	require.Contains(t, stderr, "run 7 is not kept")
+	ended := metav1.Now()
+	recorded := &v1beta1.CanaryRun{ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: desired.RunName(c, 7)}, Record: v1beta1.RunRecord{
+		Run: v1beta1.Run{Number: 7, Revision: "r1-seven", Outcome: v1beta1.RunRolledBack, Cause: "too slow", Started: metav1.Now(), Finished: &ended, Track: []v1beta1.TrackPoint{{Weight: 20, Step: 2}}},
+		Metrics: []v1beta1.MetricStatus{{Name: "latency", Measurements: []v1beta1.Measurement{{
+			Time: metav1.Now(), Verdict: v1beta1.Failed, Value: "612", Limit: "<= 500",
+		}}}},
+	}}
+	require.NoError(t, s.Create(t.Context(), recorded))
+	_, out, _ = s.called("history", "podinfo", "7")
+	containsAll(t, out, "Run:        7\n", "Outcome:    ✖ RolledBack\n", "Cause:      too slow\n")
+	require.Regexp(t, `latency +612 +<= 500 +Failed`, out)
 	s.await("the templates of both are there", func() bool {
 		code, out, _ = s.called("history", "podinfo", "--diff", "1", "2")
 		return code == 0

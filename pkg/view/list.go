@@ -113,7 +113,8 @@ func when(at time.Time) string {
 	return at.UTC().Format("2006-01-02 15:04:05Z")
 }
 
-// RunLines are what is known of one run: of the last one its way and what people did, of another its summary. None: it is not kept.
+// RunLines are what is known of one run: of the View's own its way, what people did and the last measurements, of another its summary.
+// None: it is not kept.
 func (s Style) RunLines(v View, number int64) []string {
 	run := v.Run
 	if run == nil || run.Number != number {
@@ -130,18 +131,26 @@ func (s Style) RunLines(v View, number int64) []string {
 	if run.Cause != "" {
 		lines = append(lines, line{label("Cause"), {text: run.Cause}})
 	}
-	var track, acts [][]line
+	var track, acts, metrics [][]line
 	for _, p := range run.Track {
 		track = append(track, []line{{{text: when(p.At)}}, {{text: strconv.Itoa(p.Step)}}, {{text: strconv.Itoa(p.Weight)}}})
 	}
 	for _, a := range run.Actions {
 		acts = append(acts, []line{{{text: when(a.At)}}, {{text: strconv.Itoa(a.Step)}}, {{text: a.Verb}}, {{text: a.By}}, {{text: a.Reason}}})
 	}
+	if v.Run == run {
+		for _, m := range v.Checks.Metrics {
+			metrics = append(metrics, []line{{{text: m.Name}}, {{text: m.Value}}, {{text: m.Limit}}, {{text: string(m.Verdict)}}, {{text: m.Message}}})
+		}
+	}
 	if len(track) > 0 {
 		lines = append(append(lines, line{}), table([]string{"TIME", "STEP", "WEIGHT"}, track)...)
 	}
 	if len(acts) > 0 {
 		lines = append(append(lines, line{}), table([]string{"TIME", "STEP", "ACTION", "BY", "REASON"}, acts)...)
+	}
+	if len(metrics) > 0 {
+		lines = append(append(lines, line{}), table([]string{"METRIC", "VALUE", "LIMIT", "VERDICT", "MESSAGE"}, metrics)...)
 	}
 	return s.text(lines)
 }

@@ -54,9 +54,13 @@ func promoting(t *transition) {
 }
 
 // primaryUnavailable says that users are with a primary which has no pods left, and that the canary can answer all of them. A
-// primary with weights by pods gives its users away with them.
+// primary with weights by pods gives its users away with them. Of a DaemonSet on one node the status says so for a moment of every
+// update, also while a pod answers; one that lost its only node has nobody to serve.
 func primaryUnavailable(t *transition) bool {
 	s := t.Status
+	if t.Names.Kind == "DaemonSet" {
+		return false
+	}
 	passed := s.Promoting == s.LastAppliedSpec && s.Promoting != s.LastPromotedSpec && !t.returning && !t.Plan.Ratio
 	able := ready(t.Target, s.Promoting) && t.Target.Available >= t.Target.AtMost(s.PrimaryReplicas)
 	return t.Primary.Available == 0 && !allTrafficAtCanary(s) && passed && able

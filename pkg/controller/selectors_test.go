@@ -100,8 +100,8 @@ func TestTargetMadeAgainWithOtherLabels(t *testing.T) {
 			w.await("it is promoted", func() bool {
 				for _, service := range []string{"podinfo", "podinfo-primary"} {
 					// What it selects, pods and their owners are read one after the other, between which a promotion may come.
-					nobody := func() bool { return len(w.podsBehind(service)) == 0 }
-					if nobody() && nobody() {
+					first, second := len(w.podsBehind(service)), len(w.podsBehind(service))
+					if first+second == 0 {
 						lost = service
 					}
 				}

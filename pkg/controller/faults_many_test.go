@@ -16,7 +16,7 @@ import (
 // starts finds nothing to write.
 func TestManyAtTheStart(t *testing.T) {
 	t.Parallel()
-	n, limit, pause := 40, patience, time.Second
+	n, limit, pause := 40, 5*patience, time.Second
 	if soak() {
 		n, limit, pause = 2000, time.Hour, 5*time.Second // each look reads all of them
 	}

@@ -322,7 +322,7 @@ func TestCustomResources(t *testing.T) {
 	root := repository(t)
 	files, err := filepath.Glob(filepath.Join(root, "artifacts", "crds", "*.yaml"))
 	require.NoError(t, err)
-	require.Len(t, files, 3)
+	require.Len(t, files, 4)
 	rendered := render(t, helm(t), "sluice", "crd.create=true")
 	for _, file := range files {
 		want, err := os.ReadFile(file)

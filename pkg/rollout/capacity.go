@@ -75,3 +75,8 @@ func releasePrimarySize(t *transition) {
 		t.next.PrimaryReplicas = 0
 	}
 }
+
+// enoughForAll says that the canary has as many available pods as the primary had for all requests.
+func enoughForAll(t *transition) bool {
+	return t.Target.Available >= t.Target.AtMost(t.Status.PrimaryReplicas)
+}

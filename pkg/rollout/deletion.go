@@ -41,7 +41,7 @@ func terminating(t *transition) {
 		terminated(t)
 	case t.Status.CanaryWeight < everything && targetUnable(t):
 		leavePrimary(t)
-	case t.Status.CanaryWeight < everything && (t.Target.Health != Available || t.Target.Available < t.Target.AtMost(t.Status.PrimaryReplicas)):
+	case t.Status.CanaryWeight < everything && (t.Target.Health != Available || !enoughForAll(t)):
 		awaitCanary(t)
 	// Make before break, as ever: the target is up, then it gets the traffic, and the primary goes last.
 	case t.Status.CanaryWeight < everything:

@@ -62,7 +62,7 @@ func primaryUnavailable(t *transition) bool {
 		return false
 	}
 	passed := s.Promoting == s.LastAppliedSpec && s.Promoting != s.LastPromotedSpec && !t.returning && !t.Plan.Ratio
-	able := ready(t.Target, s.Promoting) && t.Target.Available >= t.Target.AtMost(s.PrimaryReplicas)
+	able := ready(t.Target, s.Promoting) && enoughForAll(t)
 	return t.Primary.Available == 0 && !allTrafficAtCanary(s) && passed && able
 }
 
@@ -146,7 +146,7 @@ func failPromotion(t *transition) {
 	// Users get what passed and nothing newer, and not before there are pods for all of them: rules 4 and 7 of
 	// docs/concepts/machine.md.
 	healthy := t.Revision == t.Status.Promoting && (t.Target.Health == Available || t.Target.Available > 0 && t.Primary.Available == 0)
-	if healthy && t.Target.Available < t.Target.AtMost(t.Status.PrimaryReplicas) {
+	if healthy && !enoughForAll(t) {
 		if t.waiting() != WaitCapacity {
 			why := t.notReadyReason(t.Names.primary(), t.Primary)
 			t.warn(ReasonWorkloadNotReady, "%s; %s is growing to take all traffic", why, t.Names.target())

@@ -152,7 +152,7 @@ func rollbackPrepared(t *transition) outcome {
 }
 
 func prepareRollback(t *transition) {
-	enough := t.Target.Available >= t.Target.AtMost(t.Status.PrimaryReplicas)
+	enough := enoughForAll(t)
 	switch {
 	case t.targetIs != targetUnchanged:
 		giveUpRollback(t, t.Names.target()+" has another revision by now")

@@ -19,9 +19,11 @@ import (
 type Options struct {
 	N        int           // Canaries
 	Replicas int32         // of each Deployment
-	Nodes    int           // that pods are spread over
+	Nodes    int           // that pods are spread over; zero: as many as they need
 	Idle     time.Duration // that nothing happens in
+	Interval time.Duration // of each step
 	Operator string        // program to measure; empty: built from Root
+	Peer     bool          // Operator is another one of this API, which may poll
 	Root     string        // of the repository
 	Trace    bool          // list the requests of one rollout
 	Keep     bool          // leave logs and the audit log behind
@@ -40,6 +42,8 @@ type Bench struct {
 	log      *Log
 	client   client.WithWatch
 	report   Report
+	single   Usage         // of the operator with a single Canary
+	plain    time.Duration // that a rolling update of all Deployments takes without an operator
 }
 
 // Run brings up a cluster, measures, reports, and takes the cluster down.
@@ -53,7 +57,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	for _, stage := range []func(context.Context) error{b.one, b.rest, b.idle, b.rollouts, b.restart} {
+	for _, stage := range []func(context.Context) error{b.rollingUpdate, b.one, b.rest, b.idle, b.rollouts, b.restart} {
 		if err := stage(ctx); err != nil {
 			return fmt.Errorf("%w\nthe operator's log ends:\n%s", err, tail(b.plane.path(operator+".log")))
 		}
@@ -90,6 +94,9 @@ func (b *Bench) prepare(ctx context.Context) error {
 	if err := b.connect(); err != nil {
 		return err
 	}
+	if b.Nodes == 0 {
+		b.Nodes = max(10, 1+3*b.N*int(b.Replicas)/podsPerNode)
+	}
 	b.say("kinds, rights, %d nodes, %d Deployments", b.Nodes, b.N)
 	if err := install(ctx, b.client, b.Root); err != nil {
 		return err
@@ -108,7 +115,7 @@ func (b *Bench) programs(ctx context.Context) (err error) {
 	if b.plane.Kwok, err = tool(ctx, b.Root, "kwok"); err != nil {
 		return err
 	}
-	b.operator = &Operator{program: b.Operator, dir: b.dir}
+	b.operator = &Operator{program: b.Operator, dir: b.dir, peer: b.Peer}
 	if b.Operator == "" {
 		b.operator.program, err = build(ctx, b.Root, b.dir)
 	}
@@ -127,7 +134,7 @@ func (b *Bench) connect() error {
 		return err
 	}
 	b.client = c
-	b.fleet = &Fleet{Size: b.N, Replicas: b.Replicas, c: c}
+	b.fleet = &Fleet{Size: b.N, Replicas: b.Replicas, Interval: b.Interval, c: c}
 	b.operator.kubeconfig = b.plane.kubeconfig(userSluice)
 	return nil
 }
@@ -141,11 +148,14 @@ func (b *Bench) say(format string, args ...any) {
 // longer than what it gives proxies to take their routes.
 const calm = 5 * time.Second
 
-// settled waits until the operator has nothing more to ask for.
+// settled waits until the operator has nothing more to ask for. One that polls is never calm: it is given the time alone.
 func (b *Bench) settled(ctx context.Context) error {
 	began := time.Now()
 	return wait.PollUntilContextTimeout(ctx, time.Second, patience, false, func(context.Context) (bool, error) {
 		now := time.Now()
+		if b.Peer {
+			return now.Sub(began) >= calm, nil
+		}
 		recent, err := b.log.between(now.Add(-calm), now)
 		quiet := len(pick(recent, by(userSluice), notLease)) == 0
 		return quiet && now.Sub(began) >= calm, err

@@ -23,13 +23,14 @@ const (
 	appPort      = 9898
 	stepWeight   = 10
 	maxWeight    = 50
-	interval     = 10 * time.Second
+	steps        = maxWeight / stepWeight
 )
 
 // Fleet is many Deployments of one kind, with a Canary beside each.
 type Fleet struct {
 	Size     int
 	Replicas int32
+	Interval time.Duration
 
 	c client.Client
 }
@@ -80,7 +81,7 @@ func (f *Fleet) available(ctx context.Context) (bool, error) {
 
 // guard puts Canaries beside the Deployments from one up to another.
 func (f *Fleet) guard(ctx context.Context, from, to int) error {
-	return f.each(ctx, from, to, func(ctx context.Context, k types.NamespacedName) error { return f.c.Create(ctx, canary(k)) })
+	return f.each(ctx, from, to, func(ctx context.Context, k types.NamespacedName) error { return f.c.Create(ctx, canary(k, f.Interval)) })
 }
 
 // release gives every Deployment another image, as kubectl set image does.
@@ -90,6 +91,23 @@ func (f *Fleet) release(ctx context.Context, image string) error {
 		d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: k.Namespace, Name: k.Name}}
 		return f.c.Patch(ctx, d, client.RawPatch(types.StrategicMergePatchType, patch))
 	})
+}
+
+// updated says whether all Deployments run the newest that was released, and nothing else.
+func (f *Fleet) updated(ctx context.Context) (bool, error) {
+	all := &appsv1.DeploymentList{}
+	// From the API server's own cache, so that looking costs it little.
+	if err := f.c.List(ctx, all, &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}}); err != nil {
+		return false, err
+	}
+	var ready int
+	for _, d := range all.Items {
+		s := d.Status
+		if s.ObservedGeneration >= d.Generation && s.UpdatedReplicas == f.Replicas && s.AvailableReplicas == f.Replicas && s.Replicas == f.Replicas {
+			ready++
+		}
+	}
+	return ready >= f.Size, nil
 }
 
 func (f *Fleet) each(ctx context.Context, from, to int, do func(context.Context, types.NamespacedName) error) error {
@@ -125,7 +143,7 @@ func deployment(k types.NamespacedName, replicas int32) *appsv1.Deployment {
 
 // canary has five steps and asks no metrics: what is measured is the machine, and
 // what it waits for is the interval alone.
-func canary(k types.NamespacedName) *v1beta1.Canary {
+func canary(k types.NamespacedName, interval time.Duration) *v1beta1.Canary {
 	return &v1beta1.Canary{
 		ObjectMeta: metav1.ObjectMeta{Namespace: k.Namespace, Name: k.Name},
 		Spec: v1beta1.CanarySpec{

@@ -3,6 +3,7 @@ package bench
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/types"
@@ -47,14 +48,14 @@ func TestFleetNamespaces(t *testing.T) {
 
 func TestCanaryFitsItsDeployment(t *testing.T) {
 	k := key(7)
-	c, d := canary(k), deployment(k, 3)
+	c, d := canary(k, 10*time.Second), deployment(k, 3)
 	require.Equal(t, d.Name, c.Spec.TargetRef.Name)
 	require.Equal(t, d.Namespace, c.Namespace)
 	require.Equal(t, d.Spec.Template.Labels, d.Spec.Selector.MatchLabels)
 	require.EqualValues(t, 3, *d.Spec.Replicas)
 	require.Equal(t, d.Spec.Template.Spec.Containers[0].Ports[0].ContainerPort, c.Spec.Service.Port)
-	require.Equal(t, "10s", c.Spec.Analysis.Interval, "the figures to reach are about this interval")
-	require.Equal(t, 5, c.Spec.Analysis.MaxWeight/c.Spec.Analysis.StepWeight, "and about five steps")
+	require.Equal(t, "10s", c.Spec.Analysis.Interval)
+	require.Equal(t, 5, c.Spec.Analysis.MaxWeight/c.Spec.Analysis.StepWeight, "the figures to reach are about five steps")
 	require.Empty(t, c.Spec.Analysis.Metrics, "no monitoring system is there to be asked")
 }
 

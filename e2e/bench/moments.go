@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -99,6 +100,26 @@ func (m *Moments) reached(p point) []time.Time {
 		times = append(times, at)
 	}
 	return times
+}
+
+// delay is by how much longer than an interval a step lasted: the part of all steps that was no later.
+func (m *Moments) delay(interval time.Duration, part float64) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var delays []time.Duration
+	for weight := stepWeight; weight < maxWeight; weight += stepWeight {
+		next := m.seen[point{phase: v1beta1.PhaseProgressing, weight: weight + stepWeight}]
+		for key, at := range m.seen[point{phase: v1beta1.PhaseProgressing, weight: weight}] {
+			if later, ok := next[key]; ok {
+				delays = append(delays, later.Sub(at)-interval)
+			}
+		}
+	}
+	if len(delays) == 0 {
+		return 0
+	}
+	slices.Sort(delays)
+	return delays[min(len(delays)-1, int(part*float64(len(delays))))]
 }
 
 // all waits until so many Canaries have come to a phase, and returns when the last

@@ -14,7 +14,7 @@ import (
 )
 
 func event(i int, phase v1beta1.CanaryPhase, weight int) watch.Event {
-	c := canary(key(i))
+	c := canary(key(i), 10*time.Second)
 	c.Status.Phase, c.Status.CanaryWeight = phase, weight
 	return watch.Event{Type: watch.Modified, Object: c}
 }
@@ -32,6 +32,17 @@ func TestMomentsNote(t *testing.T) {
 	require.Equal(t, []time.Time{at(4)}, m.reached(point{v1beta1.PhaseProgressing, 20}), "each weight is a point of its own")
 	require.Equal(t, []time.Time{at(5)}, m.reached(point{phase: v1beta1.PhasePromoting}), "a phase of another kind is one point, at any weight")
 	require.Empty(t, m.reached(point{phase: v1beta1.PhaseSucceeded}))
+}
+
+func TestMomentsDelay(t *testing.T) {
+	m := &Moments{}
+	require.Zero(t, m.delay(10*time.Second, 0.99), "no step was seen")
+	for i := range 100 {
+		m.note(event(i, v1beta1.PhaseProgressing, 10), at(i))
+		m.note(event(i, v1beta1.PhaseProgressing, 20), at(2*i+10))
+	}
+	require.Equal(t, 99*time.Second, m.delay(10*time.Second, 0.99))
+	require.Equal(t, 50*time.Second, m.delay(10*time.Second, 0.5), "of Canaries one by one, not of the fleet")
 }
 
 func TestMomentsAll(t *testing.T) {

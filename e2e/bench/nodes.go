@@ -12,6 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
+// podsPerNode is what a node takes by default.
+const podsPerNode = 110
+
 //go:embed stages.yaml
 var stages []byte
 

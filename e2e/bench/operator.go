@@ -16,6 +16,7 @@ type Operator struct {
 	program    string
 	kubeconfig string
 	dir        string
+	peer       bool   // another operator of this API, with the flags that all have
 	address    string // of its metrics, health and readiness
 
 	process *process
@@ -30,12 +31,16 @@ func (o *Operator) start(ctx context.Context) (time.Duration, error) {
 	o.address = addresses[0]
 	_, port, _ := strings.Cut(o.address, ":")
 	began := time.Now()
-	o.process, err = launch(o.dir, operator, nil, o.program, "-kubeconfig="+o.kubeconfig, "-mesh-provider=istio", "-allow-addresses=127.0.0.1", "-port="+port)
+	flags, ready := []string{"-kubeconfig=" + o.kubeconfig, "-mesh-provider=istio", "-port=" + port}, "/healthz"
+	if !o.peer {
+		flags, ready = append(flags, "-allow-addresses=127.0.0.1"), "/readyz"
+	}
+	o.process, err = launch(o.dir, operator, nil, append([]string{o.program}, flags...)...)
 	if err != nil {
 		return 0, err
 	}
 	err = o.process.until(ctx, 5*time.Millisecond, func(ctx context.Context) error {
-		return answers(ctx, http.DefaultClient, "http://"+o.address+"/readyz")
+		return answers(ctx, http.DefaultClient, "http://"+o.address+ready)
 	})
 	return time.Since(began), err
 }

@@ -18,6 +18,7 @@ func main() { program.Main("bench", root().ExecuteContext) }
 
 func root() *cobra.Command {
 	o := bench.Options{Out: os.Stdout, Err: os.Stderr}
+	var peer string
 	command := &cobra.Command{
 		Use: "bench", Short: "Measure what many Canaries cost, at rest and rolling out at once",
 		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
@@ -27,15 +28,20 @@ func root() *cobra.Command {
 				return err
 			}
 			o.Root = filepath.Dir(source)
+			if peer != "" {
+				o.Operator, o.Peer = peer, true
+			}
 			return bench.Run(c.Context(), o)
 		},
 	}
 	flags := command.Flags()
 	flags.IntVarP(&o.N, "canaries", "n", 100, "how many Canaries")
 	flags.Int32Var(&o.Replicas, "replicas", 1, "pods of each Deployment")
-	flags.IntVar(&o.Nodes, "nodes", 10, "nodes; each takes 110 pods")
+	flags.IntVar(&o.Nodes, "nodes", 0, "nodes; each takes 110 pods; left out, as many as they need")
 	flags.DurationVar(&o.Idle, "idle", time.Minute, "how long nothing happens")
 	flags.StringVar(&o.Operator, "operator", "", "program to measure; left out, it is built")
+	flags.StringVar(&peer, "peer", "", "program of another operator of this API to measure, which may poll")
+	flags.DurationVar(&o.Interval, "interval", 10*time.Second, "how long each of the five steps lasts")
 	flags.BoolVar(&o.Trace, "trace", false, "list every request about one of the rollouts")
 	flags.BoolVar(&o.Keep, "keep", false, "leave logs and the audit log behind")
 	return command

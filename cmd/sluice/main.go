@@ -53,6 +53,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	// Before the first client is made: libraries that log earlier complain that there is no logger.
 	ctrl.SetLogger(log)
+	limitMemory(log)
 	config, err := connect(o)
 	if err != nil {
 		return err
@@ -138,6 +139,7 @@ func assemble(mgr manager.Manager, o *options) (*controller.Reconciler, error) {
 	if r.RunTotal, err = newRunTotal(mgr, o, r.Leading); err != nil {
 		return nil, err
 	}
+	r.Active = (&reclaimer{shrink: r.Shrink}).touch
 	r.Use(mgr, time.Now)
 	err = r.Setup(mgr, o.threads)
 	return r, err

@@ -64,6 +64,25 @@ func TestRouteEditedAtRest(t *testing.T) {
 	w.awaitWeights("100/0")
 }
 
+// TestShrunk drops what is kept of the objects of a Canary at rest: they are known to be as they should, and drift is found.
+func TestShrunk(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.begin()
+	o.reconcr.Shrink()
+	writes, passes := o.Writes(), o.passes()
+	d := w.live("podinfo")
+	d.Labels = map[string]string{"changed": "by-somebody"}
+	require.NoError(t, w.Update(t.Context(), d))
+	w.await("the Canary is looked at", func() bool { return o.passes() > passes })
+	require.Equal(t, writes, o.Writes())
+
+	o.reconcr.Shrink()
+	w.setRouteWeights(0, 100)
+	w.awaitWeights("100/0")
+	w.awaitEvent(o, "Warning DriftCorrected VirtualService podinfo was changed by somebody else, put back")
+}
+
 func TestServiceEditedByHand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -66,6 +66,8 @@ type Reconciler struct {
 	Leads func() bool
 	// Others tells of other operators; nil: nobody looks for them.
 	Others *OtherOperators
+	// Active is told of each look at a Canary; nil: nobody is.
+	Active func()
 	// RunTotal bounds the CanaryRuns of the cluster; nil: nothing does.
 	RunTotal *RunTotal
 
@@ -113,6 +115,13 @@ func (r *Reconciler) wire() {
 			Events: r.Announcer.Events, Forget: r.forget,
 		}
 	})
+}
+
+// Shrink drops what can be made again from what is cached of the cluster, and speeds up the looks of a rollout under way.
+func (r *Reconciler) Shrink() {
+	r.wire()
+	r.Applier.ForgetContents()
+	r.renderer.ForgetRoutes()
 }
 
 // forget drops what is remembered of a Canary that is gone.

@@ -191,6 +191,9 @@ type requests struct {
 // Reconcile brings the named Canary forward, or gives back what one that is gone still owes. An error that lasts is told
 // on the Canary.
 func (r *requests) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	if r.Active != nil {
+		r.Active()
+	}
 	if !r.Leading() {
 		return r.standby.keep(req, r.Leading), nil
 	}

@@ -31,7 +31,7 @@ func ManagerOptions(namespace string) (ctrl.Options, error) {
 		MapperProvider: kube.Mapper,
 		// Of an object's record of owners, which is often larger than the object, our own part is kept.
 		Cache: cache.Options{
-			DefaultTransform:         kube.TrimManagedFields,
+			DefaultTransform:         kube.TrimManagedFields(),
 			ByObject:                 map[client.Object]cache.ByObject{observe.NewDefinition(): cachedDefinition()},
 			DefaultWatchErrorHandler: new(watchErrors).handle,
 		},

@@ -6,18 +6,26 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/lru"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/router"
 )
 
-// routeCache keeps what was rendered last for each Canary. Routes are looked at with every event and change with
-// every step, and a router gives the same for the same input.
+// routesKept is of how many Canaries routes are kept: those that are looked at often, since a rollout is under way.
+const routesKept = 512
+
+// routeCache keeps what was rendered last for the Canaries that were looked at last. Routes are looked at with every event and
+// change with every step, and a router gives the same for the same input.
 type routeCache struct {
-	mu   sync.Mutex
-	last map[types.UID]rendered
+	made sync.Once
+	last *lru.Cache // rendered by UID of the Canary
+}
+
+func (m *routeCache) cache() *lru.Cache {
+	m.made.Do(func() { m.last = lru.New(routesKept) })
+	return m.last
 }
 
 type rendered struct {
@@ -59,30 +67,21 @@ func keyOf(r router.Router, in router.Input) routesKey {
 // render asks the router only for what it was not asked last. The routes are shared, and not to be changed.
 func (m *routeCache) render(r router.Router, in router.Input) ([]runtime.ApplyConfiguration, error) {
 	key := keyOf(r, in)
-	m.mu.Lock()
-	last, ok := m.last[in.Canary.UID]
-	m.mu.Unlock()
-	if ok && reflect.DeepEqual(last.from, key) {
-		return last.routes, nil
+	last, _ := m.cache().Get(in.Canary.UID)
+	if kept, ok := last.(rendered); ok && reflect.DeepEqual(kept.from, key) {
+		return kept.routes, nil
 	}
-	// Without the lock: no two passes are over one Canary, and those over others need not wait.
 	routes, err := r.Render(in)
 	// What is refused is asked again: it depends on what the user does next.
 	if err != nil {
 		return nil, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.last == nil {
-		m.last = map[types.UID]rendered{}
-	}
-	m.last[in.Canary.UID] = rendered{from: key, routes: routes}
+	m.cache().Add(in.Canary.UID, rendered{from: key, routes: routes})
 	return routes, nil
 }
 
 // forget drops what was kept of a Canary that is gone.
-func (m *routeCache) forget(c *v1beta1.Canary) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.last, c.UID)
-}
+func (m *routeCache) forget(c *v1beta1.Canary) { m.cache().Remove(c.UID) }
+
+// ForgetRoutes drops the routes that were rendered last, which costs the next look at each Canary to render them again.
+func (r *Renderer) ForgetRoutes() { r.routes.cache().Clear() }

@@ -35,7 +35,8 @@ type Applier struct {
 	// nil, must not block, and is called by several passes at the same time.
 	Drifted func(owner *v1beta1.Canary, object string)
 
-	records records
+	records  records
+	contents contents
 }
 
 // Apply makes the objects so, in their order, and stops at the first that it
@@ -58,6 +59,9 @@ func (a *Applier) Apply(ctx context.Context, owner *v1beta1.Canary, objs ...runt
 
 // Forget drops what is remembered of a Canary's objects, for when it is gone.
 func (a *Applier) Forget(owner *v1beta1.Canary) { a.records.forget(owner.UID) }
+
+// ForgetContents drops what objects were found to match, which costs the next look at each to encode it again.
+func (a *Applier) ForgetContents() { a.contents.cache().Clear() }
 
 func (a *Applier) apply(ctx context.Context, owner *v1beta1.Canary, obj runtime.ApplyConfiguration) (bool, error) {
 	p, err := a.planFor(owner, obj, func(r ref) (client.Object, error) { return a.cached(ctx, r) })

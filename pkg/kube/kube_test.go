@@ -62,7 +62,7 @@ func newBench(t testing.TB) *bench {
 	require.NoError(t, err)
 	own, err := client.New(b.made.Wrap(cfg), client.Options{Scheme: s})
 	require.NoError(t, err)
-	b.cache, err = cache.New(cfg, cache.Options{Scheme: s, DefaultTransform: kube.TrimManagedFields})
+	b.cache, err = cache.New(cfg, cache.Options{Scheme: s, DefaultTransform: kube.TrimManagedFields()})
 	require.NoError(t, err)
 	go func() { _ = b.cache.Start(t.Context()) }()
 	b.Applier = &kube.Applier{Client: own, Reader: b.cache, Live: own, Now: time.Now}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 	"strings"
 	"time"
 
@@ -180,18 +179,20 @@ type desired struct {
 	sum     [sha256.Size]byte // of json: enough to know it again in this process
 }
 
-// desiredFor recognises what is desired by comparing it with what the object was found to match last, which costs a
-// tenth of encoding it. What is asked of an object seldom changes, and every pass asks again.
+// desiredFor recognises what is desired by what the object was found to match last.
 func (a *Applier) desiredFor(obj runtime.ApplyConfiguration) (*desired, error) {
 	r, err := refOf(obj)
 	if err != nil {
 		return nil, err
 	}
-	if last := a.records.get(r).matched; last != nil && reflect.DeepEqual(last.obj, obj) {
-		w := *last
-		return &w, nil
+	if w := a.contents.of(r, obj); w != nil {
+		return w, nil
 	}
-	return desiredFor(obj)
+	w, err := desiredFor(obj)
+	if err == nil && a.records.get(r).matchedSum == w.sum {
+		a.contents.keep(w)
+	}
+	return w, err
 }
 
 func desiredFor(obj runtime.ApplyConfiguration) (*desired, error) {

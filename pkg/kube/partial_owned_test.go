@@ -2,6 +2,8 @@ package kube_test
 
 import (
 	"context"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -179,7 +181,7 @@ func TestTrimKeepsTimes(t *testing.T) {
 			e.Time = tc.own
 			u := anyVirtualService()
 			u.SetManagedFields(append(tc.others, e))
-			trimmed, err := kube.TrimManagedFields(u)
+			trimmed, err := kube.TrimManagedFields()(u)
 			require.NoError(t, err)
 			left := trimmed.(client.Object).GetManagedFields()
 			require.Len(t, left, 1, "the rest is dropped")
@@ -254,4 +256,34 @@ func (m meddler) Get(ctx context.Context, key client.ObjectKey, obj client.Objec
 	err := m.Reader.Get(ctx, key, obj, opts...)
 	m.then()
 	return err
+}
+
+func TestTrimSharesRecords(t *testing.T) {
+	trim := kube.TrimManagedFields()
+	record := func(fields string) map[string]any {
+		u := anyVirtualService()
+		u.SetManagedFields([]metav1.ManagedFieldsEntry{{
+			Manager: kube.FieldManager, Operation: metav1.ManagedFieldsOperationApply, APIVersion: "networking.istio.io/v1", FieldsType: "FieldsV1",
+			FieldsV1: metav1.NewFieldsV1(fields),
+		}})
+		trimmed, err := trim(u)
+		require.NoError(t, err)
+		left := trimmed.(client.Object).GetManagedFields()
+		require.Len(t, left, 1)
+		require.JSONEq(t, fields, left[0].FieldsV1.GetRawString())
+		list := u.Object["metadata"].(map[string]any)["managedFields"].([]any)
+		return list[0].(map[string]any)["fieldsV1"].(map[string]any)
+	}
+	same := func(a, b any) bool { return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer() }
+	mine := func(uid, spec string) map[string]any {
+		return record(`{"f:metadata":{"f:labels":{"f:a":{}},"f:ownerReferences":{"k:{\"uid\":\"` + uid + `\"}":{}}},"f:spec":{"f:` + spec + `":{}}}`)
+	}
+	labels := func(r map[string]any) any { return r["f:metadata"].(map[string]any)["f:labels"] }
+	first, second, other := mine("1", "http"), mine("2", "http"), mine("1", "tcp")
+	require.True(t, same(first["f:spec"], second["f:spec"]))
+	require.True(t, same(labels(first), labels(second)))
+	require.False(t, same(first["f:metadata"], second["f:metadata"]), "the owners are others")
+	require.False(t, same(first["f:spec"], other["f:spec"]))
+	long := `{"f:spec":{"f:` + strings.Repeat("x", 10_000) + `":{}}}`
+	require.False(t, same(record(long)["f:spec"], record(long)["f:spec"]), "whoever takes our name cannot fill the memory")
 }

@@ -150,6 +150,14 @@ func (a *Applier) driftedFromOurs(p *plan) bool {
 	return err == nil && reflect.DeepEqual(comparedFields(content), comparedFields(p.want))
 }
 
+// remembered is what driftedFromOurs compares with.
+func (p *plan) remembered() *desired {
+	if !p.partial || !p.owned {
+		return nil
+	}
+	return p.withoutJSON()
+}
+
 // recordWrite keeps what a write came back with. If the object still is not as
 // desired, the server changes what it is sent (a webhook, a field that it does
 // not know): what it made of that is kept, and not fought over again.
@@ -166,15 +174,17 @@ func (a *Applier) recordWrite(owner *v1beta1.Canary, p *plan, sent *unstructured
 		a.Drifted(owner, p.kind.Kind+" "+p.key.Name)
 	}
 	version, now := back.GetResourceVersion(), a.Now()
+	a.contents.keep(p.desired)
 	a.records.update(p.ref, func(m *record) {
-		*m = record{owner: owner.UID, written: version, writtenAt: now, matchedVersion: version, matchedSum: p.sum, matched: p.withoutJSON(), mutated: refused}
+		*m = record{owner: owner.UID, written: version, writtenAt: now, matchedVersion: version, matchedSum: p.sum, matched: p.remembered(), mutated: refused}
 	})
 	return nil
 }
 
 func (a *Applier) recordMatch(owner *v1beta1.Canary, p *plan, version string) {
+	a.contents.keep(p.desired)
 	a.records.update(p.ref, func(m *record) {
-		m.owner, m.matchedVersion, m.matchedSum, m.matched = owner.UID, version, p.sum, p.withoutJSON()
+		m.owner, m.matchedVersion, m.matchedSum, m.matched = owner.UID, version, p.sum, p.remembered()
 		m.refused, m.trouble = nil, trouble{}
 	})
 }

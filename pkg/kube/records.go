@@ -3,11 +3,14 @@ package kube
 import (
 	"crypto/sha256"
 	"maps"
+	"reflect"
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -37,7 +40,7 @@ type record struct {
 	// matchedVersion is the version of the object that was found to match.
 	matchedVersion string
 	matchedSum     [sha256.Size]byte
-	matched        *desired // that it was found to match
+	matched        *desired // that it was found to match, where nothing on the object tells: see driftedFromOurs
 	// mutated is what the object looked like right after a write that did not
 	// make it match, because something in the server changes what we send.
 	// Writing the same again would go on for ever.
@@ -46,6 +49,33 @@ type record struct {
 	refused *remembered
 	trouble trouble
 }
+
+// contentsKept is of how many objects the content is kept: about those of the Canaries whose routes are, see desired.Renderer.
+const contentsKept = 4096
+
+// contents is what the objects that were looked at last were found to match. To compare with it costs a tenth of encoding what is
+// asked of an object, which seldom changes, while every pass asks again.
+type contents struct {
+	made sync.Once
+	last *lru.Cache // *desired by ref
+}
+
+func (c *contents) cache() *lru.Cache {
+	c.made.Do(func() { c.last = lru.New(contentsKept) })
+	return c.last
+}
+
+// of is what is kept for an object that is asked for as it was before; nil: nothing.
+func (c *contents) of(r ref, obj runtime.ApplyConfiguration) *desired {
+	last, _ := c.cache().Get(r)
+	if d, ok := last.(*desired); ok && reflect.DeepEqual(d.obj, obj) {
+		w := *d
+		return &w
+	}
+	return nil
+}
+
+func (c *contents) keep(d *desired) { c.cache().Add(d.ref, d.withoutJSON()) }
 
 // trouble is since when a write has been failing, or a deletion has not come to an end, and when that was met last.
 type trouble struct{ since, last time.Time }

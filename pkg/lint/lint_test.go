@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -262,14 +261,12 @@ func thousand(t testing.TB) string {
 	return folder
 }
 
-// A thousand Canaries take five seconds at most.
+// BenchmarkThousandFiles is to take five seconds at most, of two processors.
 func BenchmarkThousandFiles(b *testing.B) {
 	folder := thousand(b)
 	for b.Loop() {
-		begin := time.Now()
 		r := linter(b, lint.Options{}).Lint(b.Context(), read(b, folder))
 		require.Empty(b, r.Findings)
 		require.Equal(b, 1000, r.Objects)
-		require.Less(b, time.Since(begin), 5*time.Second)
 	}
 }

@@ -24,17 +24,15 @@ import (
 type act struct {
 	cluster
 	output
-	verb     v1beta1.ActionVerb
+	request  rollout.Request
 	done     string // what an answer begins with
-	more     string // parameters of the action: ` run=3`
-	reason   string
 	selector string
 	timeout  time.Duration
 }
 
 // actCommand is a command of one verb; flags adds flags of its own, and before is called with what was given.
 func actCommand(verb v1beta1.ActionVerb, done, short string) (*cobra.Command, *act) {
-	a := &act{verb: verb, done: done}
+	a := &act{request: rollout.Request{Verb: verb}, done: done}
 	c := &cobra.Command{
 		Use:               string(verb) + " NAME… | -l LABELS",
 		Short:             short,
@@ -42,7 +40,7 @@ func actCommand(verb v1beta1.ActionVerb, done, short string) (*cobra.Command, *a
 		RunE:              func(c *cobra.Command, args []string) error { return a.run(c, named(args)) },
 	}
 	f := c.Flags()
-	f.StringVar(&a.reason, "reason", "", "Why, for people")
+	f.StringVar(&a.request.Reason, "reason", "", "Why, for people")
 	f.StringVarP(&a.selector, "selector", "l", "", "Labels of the Canaries that are meant, instead of names")
 	f.DurationVarP(&a.timeout, "timeout", "t", 30*time.Second, "How long the operator's answer is waited for")
 	a.output.addFlags(c)
@@ -63,13 +61,13 @@ func newPromote() *cobra.Command {
 		case skipStep && (full || overrideGates):
 			return usageError{errors.New("--skip-step goes with neither --full nor --override-gates")}
 		case full && overrideGates:
-			a.verb, a.more = v1beta1.ActionPromoteFull, " override-gates=true"
+			a.request.Verb, a.request.OverrideGates = v1beta1.ActionPromoteFull, true
 		case full:
-			a.verb = v1beta1.ActionPromoteFull
+			a.request.Verb = v1beta1.ActionPromoteFull
 		case overrideGates:
-			a.verb, a.done = v1beta1.ActionOverride, "gate passed"
+			a.request.Verb, a.done = v1beta1.ActionOverride, "gate passed"
 		case skipStep:
-			a.more = " skip-step=true"
+			a.request.SkipStep = true
 		}
 		return a.run(c, named(args))
 	}
@@ -99,13 +97,10 @@ func newResume() *cobra.Command {
 func newRollback() *cobra.Command {
 	c, a := actCommand(v1beta1.ActionRollback, "rolling back", "Have the primary return to what served before; the target keeps its revision")
 	c.Example = "  kubectl sluice rollback podinfo --to-run 16 --reason \"users complain\""
-	run := c.Flags().Int("to-run", 0, "Number of the run whose revision is to serve; left out: the one before")
+	c.Flags().IntVar(&a.request.Run, "to-run", 0, "Number of the run whose revision is to serve; left out: the one before")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if *run < 0 {
+		if a.request.Run < 0 {
 			return usageError{errors.New("--to-run is the number of a run")}
-		}
-		if *run > 0 {
-			a.more = fmt.Sprintf(" run=%d", *run)
 		}
 		return a.run(c, named(args))
 	}
@@ -235,7 +230,7 @@ func (a *act) ask(ctx context.Context, k *connection, name, by string) (*v1beta1
 	err = k.follow(ctx, name, func(now *v1beta1.Canary) (bool, error) {
 		last := now.Status.LastAction
 		switch {
-		case last != nil && last.ID == id && last.Verb == string(a.verb):
+		case last != nil && last.ID == id && last.Verb == string(a.request.Verb):
 			answered = now
 			return true, nil
 		case now.Annotations[v1beta1.ActionAnnotation] != text && !pending(now):
@@ -254,24 +249,12 @@ func (a *act) ask(ctx context.Context, k *connection, name, by string) (*v1beta1
 
 // text is the annotation of an action on a Canary as it is: of another revision or step it is refused.
 func (a *act) text(c *v1beta1.Canary) (text, id string, err error) {
-	id = time.Now().UTC().Format(time.RFC3339Nano)
-	text = fmt.Sprintf("%s id=%s revision=%s step=%d%s", a.verb, id, inQuestion(c), c.Status.Step, a.more)
-	if a.reason != "" {
-		text += " reason=" + view.Clean(a.reason, len(a.reason))
-	}
-	const most = 1024 // bytes that the operator reads
-	if len(text) > most {
-		return "", "", usageError{fmt.Errorf("--reason is %d bytes too long", len(text)-most)}
+	r := a.request
+	r.Revision, r.Step, r.Reason = rollout.InQuestion(c.Status), c.Status.Step, view.Clean(r.Reason, len(r.Reason))
+	if text, id, err = r.Text(time.Now()); err != nil {
+		return "", "", usageError{err}
 	}
 	return text, id, nil
-}
-
-// inQuestion is the revision that an action is about: where one waits to begin it is in no other place than the run.
-func inQuestion(c *v1beta1.Canary) string {
-	if run := c.Status.Run; c.Status.Phase == v1beta1.PhaseWaiting && run != nil && run.Finished == nil {
-		return run.Revision
-	}
-	return c.Status.LastAppliedSpec
 }
 
 // pending says that an action waits for its answer.

@@ -145,7 +145,7 @@ func TestActGuards(t *testing.T) {
 	s := newScene(t)
 	c := s.canary("podinfo")
 	k := connected(s)
-	a := &act{verb: v1beta1.ActionPromote}
+	a := &act{request: rollout.Request{Verb: v1beta1.ActionPromote}}
 	text, _, err := a.text(c)
 	require.NoError(t, err)
 	s.edit("podinfo", func(st *v1beta1.CanaryStatus) { st.Step = 3 }) // the object as it was seen is old by now
@@ -193,7 +193,7 @@ func TestActUnanswered(t *testing.T) {
 
 // What people write as a reason is one line of what the operator reads.
 func TestActText(t *testing.T) {
-	a := &act{verb: v1beta1.ActionAbort, reason: "a\nb\x1b[31m skip-step=true"}
+	a := &act{request: rollout.Request{Verb: v1beta1.ActionAbort, Reason: "a\nb\x1b[31m skip-step=true"}}
 	c := &v1beta1.Canary{Status: v1beta1.CanaryStatus{LastAppliedSpec: "r1-two", Step: 2}}
 	text, id, err := a.text(c)
 	require.NoError(t, err)

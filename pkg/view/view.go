@@ -134,7 +134,13 @@ type Metric struct {
 
 // Of is the View of a Canary and of what belongs to it.
 func Of(o Objects) View {
-	c := o.Canary
+	v := headOf(o.Canary)
+	v.Tree = treeOf(o, v)
+	return v
+}
+
+// headOf is a View without its tree.
+func headOf(c *v1beta1.Canary) View {
 	s := &c.Status
 	v := View{
 		Namespace: clean(c.Namespace, mostName), Name: clean(c.Name, mostName), Created: c.CreationTimestamp.Time,
@@ -143,7 +149,6 @@ func Of(o Objects) View {
 		Runs: runsOf(s),
 	}
 	v.State = stateOf(c, v)
-	v.Tree = treeOf(o, v)
 	return v
 }
 
@@ -242,17 +247,39 @@ func stepOf(c *v1beta1.Canary) Step {
 	return step
 }
 
-// length is the number of steps of the plan that a rollout follows; zero: it is not known. What the provider can do, which a plan
-// depends on, is known by the plan's hash.
+// length is the number of steps of the plan that a rollout follows; zero: it is not known.
 func length(c *v1beta1.Canary) int {
+	plan, err := planOf(c)
+	if err != nil || c.Status.PlanHash != "" && plan.Hash != c.Status.PlanHash {
+		return 0
+	}
+	return plan.Length()
+}
+
+// planOf is the plan that a rollout follows. What the provider can do, which a plan depends on, is known by the plan's hash; where no
+// plan has that, it is one of a provider that can do all. The error says what is wrong with the spec.
+func planOf(c *v1beta1.Canary) (found rollout.Plan, err error) {
 	const all = rollout.Weighted | rollout.Mirrored | rollout.Matched | rollout.MatchedWeighted | rollout.Sticky
+	spec := c.Spec
+	if run := c.Status.Run; run != nil && run.Fast && run.Finished == nil {
+		spec.SkipAnalysis = true
+	}
+	known := false
 	for can := int(all); can >= 0; can-- {
-		plan, err := rollout.Compile(c.Spec, rollout.Capabilities(can))
-		if err == nil && (c.Status.PlanHash == "" || plan.Hash == c.Status.PlanHash) {
-			return plan.Length()
+		plan, problem := rollout.Compile(spec, rollout.Capabilities(can))
+		switch {
+		case problem != nil:
+			if !known && err == nil {
+				err = problem
+			}
+			continue
+		case c.Status.PlanHash == "" || plan.Hash == c.Status.PlanHash:
+			return plan, nil
+		case !known:
+			found, known, err = plan, true, nil
 		}
 	}
-	return 0
+	return found, err
 }
 
 func runOf(s *v1beta1.CanaryStatus) *Run {

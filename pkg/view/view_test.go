@@ -216,9 +216,18 @@ func TestSituations(t *testing.T) {
 			section("history", style.History(v)...)
 			section("history 17", style.RunLines(v, 17)...)
 			section("history 16", style.RunLines(v, 16)...)
+			section("detail", indented(t, DetailOf(paused(change).Canary, noon)))
+			section("row", indented(t, RowOf(paused(change).Canary)))
 			golden(t, filepath.Join("testdata", name+".golden"), out.String())
 		})
 	}
+}
+
+func indented(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.MarshalIndent(v, "", "  ")
+	require.NoError(t, err)
+	return string(text)
 }
 
 func golden(t *testing.T, file, got string) {
@@ -249,9 +258,52 @@ func TestUntrustedText(t *testing.T) {
 		require.NotRegexp(t, `[\x00-\x1f\x7f\x{80}-\x{9f}\x{202a}-\x{202e}]`, l)
 		require.Less(t, utf8.RuneCountInString(l), 2000)
 	}
-	text, err := json.Marshal(v)
-	require.NoError(t, err)
-	require.NotContains(t, string(text), `\u001b`)
+	c := paused(situations["hostile"]).Canary
+	for _, shown := range []any{v, DetailOf(c, noon), RowOf(c), DetailOfRun(record(c))} {
+		text, err := json.Marshal(shown)
+		require.NoError(t, err)
+		require.NotRegexp(t, `\\u00[01]|\\u202e|\\[rnt]`, string(text))
+	}
+}
+
+// record is the CanaryRun of the run of a Canary.
+func record(c *v1beta1.Canary) *v1beta1.CanaryRun {
+	plan, err := rollout.Compile(c.Spec, rollout.Weighted)
+	if err != nil {
+		panic(err)
+	}
+	r := &v1beta1.CanaryRun{ObjectMeta: object(c.Name+"-17", time.Minute, ""), Record: rollout.RecordOf(plan, c.Status, *c.Status.Run)}
+	r.OwnerReferences = []metav1.OwnerReference{{Kind: "Canary", Name: c.Name}}
+	return r
+}
+
+// A run that has ended is shown as it was recorded.
+func TestRecordedRun(t *testing.T) {
+	golden(t, filepath.Join("testdata", "run.golden"), indented(t, DetailOfRun(record(paused(situations["rolled-back"]).Canary)))+"\n")
+	bare := DetailOfRun(&v1beta1.CanaryRun{})
+	require.Empty(t, bare.Plan)
+	require.NotNil(t, bare.Series, "a list that is empty is a list")
+}
+
+// What a step is to be is said in words.
+func TestPlannedSteps(t *testing.T) {
+	o := paused(func(o *Objects) {
+		o.Canary.Spec.Analysis = &v1beta1.CanaryAnalysis{Interval: "30s", Threshold: 2, Steps: []v1beta1.AnalysisStep{
+			{Name: "mirror", Mirror: 50},
+			{Weight: new(10), Duration: "10m", Replicas: new(int32(3)), Metrics: []string{"request-duration"}},
+			{Weight: new(30), Scale: new(60), Pause: &v1beta1.StepPause{}},
+			{Weight: new(60), Pause: &v1beta1.StepPause{After: "1h30m"}},
+			{Weight: new(100), Pause: &v1beta1.StepPause{After: "2h", Then: v1beta1.PauseAborts}},
+		}}
+		o.Canary.Spec.Analysis.Metrics = []v1beta1.CanaryMetric{
+			{Name: "request-success-rate"}, {Name: "request-duration", TemplateRef: &v1beta1.CrossNamespaceRef{Name: "latency"}}, {Name: "never-asked", Query: "1"},
+		}
+		o.Canary.Spec.Provider, o.Canary.Spec.Service.Port = "gatewayapi:v1", 80
+		o.Canary.Spec.Service.RouteRefs = []v1beta1.OwnRoute{{Kind: "HTTPRoute", Name: "web"}}
+		o.Canary.Status.Objects = []v1beta1.MadeObject{{Kind: "Service", Name: "podinfo-canary"}, {Group: "gateway.networking.k8s.io", Kind: "HTTPRoute", Name: "podinfo"}}
+		o.Canary.Status.StepUntil, o.Canary.Status.PlanHash = new(ago(-time.Minute)), ""
+	})
+	golden(t, filepath.Join("testdata", "steps.golden"), indented(t, DetailOf(o.Canary, noon))+"\n")
 }
 
 func TestClean(t *testing.T) {

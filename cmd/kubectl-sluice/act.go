@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,10 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	authenticationv1 "k8s.io/api/authentication/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/sluice-cd/sluice/pkg/action"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/view"
@@ -223,7 +220,7 @@ func (a *act) ask(ctx context.Context, k *connection, name, by string) (*v1beta1
 	if err != nil {
 		return nil, err
 	}
-	if err := k.annotate(ctx, c, text, by); err != nil {
+	if err := (action.Writer{Client: k, Manager: fieldManager}).Write(ctx, c, text, by); err != nil {
 		return nil, err
 	}
 	var answered *v1beta1.Canary
@@ -233,7 +230,7 @@ func (a *act) ask(ctx context.Context, k *connection, name, by string) (*v1beta1
 		case last != nil && last.ID == id && last.Verb == string(a.request.Verb):
 			answered = now
 			return true, nil
-		case now.Annotations[v1beta1.ActionAnnotation] != text && !pending(now):
+		case now.Annotations[v1beta1.ActionAnnotation] != text && !action.Pending(now):
 			return true, errors.New("another action took its place before the operator has seen it")
 		}
 		return false, nil
@@ -255,56 +252,4 @@ func (a *act) text(c *v1beta1.Canary) (text, id string, err error) {
 		return "", "", usageError{err}
 	}
 	return text, id, nil
-}
-
-// pending says that an action waits for its answer.
-func pending(c *v1beta1.Canary) bool {
-	return rollout.ActionPending(rollout.Snapshot{Status: c.Status, Requested: rollout.Requested{Text: c.Annotations[v1beta1.ActionAnnotation]}})
-}
-
-// annotate writes an action, once one that is there already has been answered: its place would be taken.
-func (k *connection) annotate(ctx context.Context, c *v1beta1.Canary, text, by string) error {
-	annotations := map[string]any{v1beta1.ActionAnnotation: text, v1beta1.ActionByAnnotation: nil}
-	if by != "" {
-		annotations[v1beta1.ActionByAnnotation] = by
-	}
-	for {
-		if !waitsForAnswer(c) {
-			patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": c.ResourceVersion, "annotations": annotations}})
-			if err != nil {
-				return err
-			}
-			err = k.Patch(ctx, c.DeepCopy(), client.RawPatch(types.MergePatchType, patch), client.FieldOwner(fieldManager))
-			if !apierrors.IsConflict(err) {
-				return err
-			}
-		}
-		if err := pause(ctx, writeAgain); err != nil {
-			return err
-		}
-		now, err := k.canary(ctx, c.Name)
-		if err != nil {
-			return err
-		}
-		c = now
-	}
-}
-
-// writeAgain is how long after a conflict an action is written again.
-const writeAgain = 100 * time.Millisecond
-
-// soonAnswered is how long an operator that runs may take to answer.
-const soonAnswered = time.Minute
-
-// waitsForAnswer says that somebody's action is about to be answered.
-func waitsForAnswer(c *v1beta1.Canary) bool {
-	if !pending(c) {
-		return false
-	}
-	for _, entry := range c.ManagedFields {
-		if entry.Time != nil && entry.Subresource == "" && time.Since(entry.Time.Time) < soonAnswered {
-			return true
-		}
-	}
-	return false
 }

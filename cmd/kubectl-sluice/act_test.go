@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/sluice-cd/sluice/pkg/action"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
 	"github.com/sluice-cd/sluice/pkg/rollout"
@@ -149,7 +150,7 @@ func TestActGuards(t *testing.T) {
 	text, _, err := a.text(c)
 	require.NoError(t, err)
 	s.edit("podinfo", func(st *v1beta1.CanaryStatus) { st.Step = 3 }) // the object as it was seen is old by now
-	require.NoError(t, k.annotate(t.Context(), c, text, "anna"))
+	require.NoError(t, action.Writer{Client: k, Manager: fieldManager}.Write(t.Context(), c, text, "anna"))
 	now := s.live("podinfo")
 	require.Contains(t, now.Annotations[v1beta1.ActionAnnotation], " step=2")
 	s.decide(t.Context(), now)

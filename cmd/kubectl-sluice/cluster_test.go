@@ -18,6 +18,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/sluice-cd/sluice/pkg/action"
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
 	"github.com/sluice-cd/sluice/pkg/rollout"
@@ -222,7 +223,7 @@ func (s *scene) answering(delay time.Duration) {
 	go func() {
 		defer close(ended)
 		for e := range changes.ResultChan() {
-			if c, is := e.Object.(*v1beta1.Canary); is && pending(c) {
+			if c, is := e.Object.(*v1beta1.Canary); is && action.Pending(c) {
 				time.Sleep(delay)
 				s.decide(ctx, c)
 			}

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/related"
 	"github.com/sluice-cd/sluice/pkg/view"
 )
 
@@ -77,7 +78,7 @@ func (g *get) run(c *cobra.Command, name string) error {
 		return err
 	}
 	style.Runs, style.Height = g.limit, 0
-	printLines(out, style.Lines(view.Of(k.objects(c.Context(), canary))))
+	printLines(out, style.Lines(view.Of(related.Objects(c.Context(), k, canary))))
 	return nil
 }
 
@@ -134,7 +135,7 @@ func (g *get) redraw(ctx context.Context, k *connection, name string, out io.Wri
 		if canary == nil {
 			continue
 		}
-		objects := k.objects(ctx, canary)
+		objects := related.Objects(ctx, k, canary)
 		style, err := g.style(out)
 		if err != nil {
 			return err

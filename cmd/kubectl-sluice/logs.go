@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/related"
 	"github.com/sluice-cd/sluice/pkg/view"
 )
 
@@ -64,7 +65,7 @@ func (l *logs) run(c *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	sources, unread := l.sources(k.objects(ctx, canary), canary)
+	sources, unread := l.sources(related.Objects(ctx, k, canary), canary)
 	if len(sources) == 0 {
 		if len(unread) > 0 {
 			return fmt.Errorf("cannot read %s", unread[0])

@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/desired"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
+	"github.com/sluice-cd/sluice/pkg/related"
 	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
@@ -175,7 +176,7 @@ func TestLogs(t *testing.T) {
 	s.deployment("podinfo", "podinfo:2", 1, nil)
 	s.deployment("podinfo-primary", "podinfo:1", 2, nil)
 	k := connected(s)
-	objects := k.objects(t.Context(), s.live("podinfo"))
+	objects := related.Objects(t.Context(), k, s.live("podinfo"))
 	for side, pods := range map[string]int{"canary": 1, "primary": 2, "both": 3} {
 		sources, unread := (&logs{side: side}).sources(objects, objects.Canary)
 		require.Len(t, sources, pods, side)

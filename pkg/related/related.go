@@ -1,4 +1,5 @@
-package main
+// Package related reads what belongs to a Canary, for a look at it: its workloads, their pods and its Jobs.
+package related
 
 import (
 	"context"
@@ -18,14 +19,17 @@ import (
 
 // reading reads what belongs to a Canary. What cannot be read is said, and left out.
 type reading struct {
-	*connection
+	client.Reader
 	mu    sync.Mutex
 	found view.Objects
 }
 
-// objects are a Canary and what belongs to it, read at once.
-func (k *connection) objects(ctx context.Context, c *v1beta1.Canary) view.Objects {
-	r := &reading{connection: k, found: view.Objects{Canary: c}}
+// pageSize is how many objects are asked for at once.
+const pageSize = 500
+
+// Objects are a Canary and what belongs to it, read at once.
+func Objects(ctx context.Context, reader client.Reader, c *v1beta1.Canary) view.Objects {
+	r := &reading{Reader: reader, found: view.Objects{Canary: c}}
 	var all sync.WaitGroup
 	for _, name := range []string{c.Spec.TargetRef.Name, c.PrimaryWorkload()} {
 		all.Go(func() { r.side(ctx, name) })

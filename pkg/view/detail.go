@@ -28,10 +28,17 @@ type Detail struct {
 	Service   string     `json:"service,omitempty"` // that users ask; empty: none is made
 	Suspended bool       `json:"suspended"`
 	Held      *Held      `json:"held,omitempty"`
+	About     About      `json:"about"`
 	Now       time.Time  `json:"now"`
 	Routes    []Object   `json:"routes"`
 	// Allowed says of each verb why it is not possible now; empty: it may be asked for.
 	Allowed map[v1beta1.ActionVerb]string `json:"allowed"`
+}
+
+// About is what an action is about that is asked for now: one that names another revision or step comes too late.
+type About struct {
+	Revision string `json:"revision"`
+	Step     int    `json:"step"`
 }
 
 // RunDetail is a run that has ended, as its record has it.
@@ -115,7 +122,7 @@ func DetailOf(c *v1beta1.Canary, now time.Time) Detail {
 	d := Detail{
 		View: Of(Objects{Canary: c}), Plan: []PlannedStep{}, Series: seriesOf(c, metricsOf(s)), Provider: clean(c.Spec.Provider, mostName), Suspended: c.Spec.Suspend,
 		Target: Object{clean(c.Spec.TargetRef.Kind, mostName), clean(c.Spec.TargetRef.Name, mostName)}, Now: now.UTC(), Routes: routesOf(c),
-		Allowed: map[v1beta1.ActionVerb]string{},
+		Allowed: map[v1beta1.ActionVerb]string{}, About: About{Revision: clean(rollout.InQuestion(*s), mostName), Step: s.Step},
 	}
 	plan, err := planOf(c)
 	if err == nil {

@@ -75,7 +75,7 @@ func TestNamedFlagsExist(t *testing.T) {
 		"enable-prometheus-metrics", "serve-route-metrics", "source-poll-timeout", // of Skipper
 		"metrics", "providers", // of Traefik
 		"at", "complete", "expect", "prometheus", "provider", "replay", "replicas", "scrape-interval", "script", "strict", "with", // of kubectl sluice
-		"limit", "all-namespaces", "waiting", "until", "run", "image", "timeout", "full", "skip-step", "override-gates", "reason", "to-run", "diff", "side", "pre", "color", "ascii", "watch", "output", // and of its commands for clusters
+		"limit", "all-namespaces", "waiting", "until", "run", "image", "timeout", "full", "skip-step", "override-gates", "reason", "to-run", "diff", "side", "pre", "color", "ascii", "watch", "output", "open", // and of its commands for clusters
 	)
 	seen := 0
 	require.NoError(t, filepath.WalkDir("../../docs", func(file string, _ fs.DirEntry, err error) error {

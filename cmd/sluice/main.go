@@ -58,6 +58,9 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if o.console.only {
+		return runConsole(ctx, config, o)
+	}
 	var r *controller.Reconciler
 	term := newTerm()
 	mgr, err := newManager(connection(config, o, term, func() { r.LookAtAll() }), o)
@@ -65,6 +68,9 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("set up the manager: %w", err)
 	}
 	if r, err = assemble(mgr, o); err != nil {
+		return err
+	}
+	if err := addConsole(mgr, config, o); err != nil {
 		return err
 	}
 	log.Info("starting", "version", version, "provider", o.provider)

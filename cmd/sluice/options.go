@@ -46,6 +46,7 @@ type options struct {
 	teamsURL, teamsProxy  string
 	eventURL, traceURL    string
 	cluster, consoleURL   string
+	console               consoleOptions
 	runRecords            int
 	settle                string
 	showVersion           bool
@@ -75,6 +76,7 @@ func parse(args []string, env func(string) string, out io.Writer) (*options, err
 	o.process(f)
 	o.release(f)
 	o.alerts(f)
+	o.console.flags(f)
 	for name, what := range refused {
 		o.unused[name] = f.String(name, "", "Not supported yet: "+what+".")
 	}
@@ -169,6 +171,9 @@ func (o *options) check(rest []string) error {
 		return fmt.Errorf("-run-records-total: %d is below zero", o.runRecords)
 	}
 	if err := checkConsoleURL(o.consoleURL); err != nil {
+		return err
+	}
+	if err := o.console.check(o.consoleURL); err != nil {
 		return err
 	}
 	if _, err := o.addresses(); err != nil {

@@ -95,19 +95,24 @@ func (s *Server) servePods(w http.ResponseWriter, r *http.Request, u *User) erro
 		answer(w, http.StatusOK, pods{Tree: view.Of(view.Objects{Canary: c}).Tree, Unread: []string{"pods: you may not list them"}})
 		return nil
 	}
-	found, err := s.pods.get(r.Context(), string(c.UID), func(ctx context.Context) (any, error) { return related.Objects(ctx, s.API, c), nil })
+	// Of what was read the tree is kept, which is small.
+	found, err := s.pods.get(r.Context(), string(c.UID), func(ctx context.Context) (any, error) { return readPods(ctx, s.API, c), nil })
 	if err != nil {
 		return err
 	}
-	o := found.(view.Objects)
+	answer(w, http.StatusOK, found)
+	return nil
+}
+
+func readPods(ctx context.Context, api client.Reader, c *v1beta1.Canary) pods {
+	o := related.Objects(ctx, api, c)
 	p := pods{Unread: []string{}}
 	for _, what := range o.Unread {
 		p.Unread = append(p.Unread, view.Clean(what, 300))
 	}
-	o.Canary, o.Unread = c, nil // as it is now
+	o.Unread = nil
 	p.Tree = view.Of(o).Tree
-	answer(w, http.StatusOK, p)
-	return nil
+	return p
 }
 
 // event is something that the operator, or somebody else, has told about a Canary.

@@ -92,6 +92,8 @@ type Server struct {
 	events  *shared
 	index   []byte
 
+	listing chan struct{} // held by who goes through all Canaries
+
 	rowsMu sync.Mutex
 	rows   *lru.Cache // view.Row by UID and resourceVersion
 
@@ -101,6 +103,9 @@ type Server struct {
 
 // rowsKept bounds the rows that are kept for the next browser that is told of the same change.
 const rowsKept = 1024
+
+// listsAtOnce bounds how many requests go through all Canaries at a time: each needs memory for that.
+const listsAtOnce = 4
 
 // New makes a Server. Its Handler serves until Stop.
 func New(c Config) (*Server, error) {
@@ -118,7 +123,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Config: c, index: index, rows: lru.New(rowsKept), streams: newStreams(c.Limits)}
+	s := &Server{Config: c, index: index, rows: lru.New(rowsKept), streams: newStreams(c.Limits), listing: make(chan struct{}, listsAtOnce)}
 	s.hub = newHub(c.Cache)
 	s.pods, s.events = newShared(c.Limits.Apart, c.Now), newShared(c.Limits.Apart, c.Now)
 	s.ctx, s.stop = context.WithCancel(context.Background()) //nolint:forbidigo // it ends with Stop, and no request's context would do
@@ -189,9 +194,6 @@ func (s *Server) secured(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Cache-Control", "no-store")
-		if r.TLS != nil {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
-		}
 		control := http.NewResponseController(w)
 		_ = control.SetReadDeadline(time.Now().Add(requestDeadline)) // who cannot is a test
 		_ = control.SetWriteDeadline(time.Now().Add(requestDeadline))

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,6 +59,7 @@ func TestToken(t *testing.T) {
 	require.Empty(t, d.Allowed["promote"])
 	require.NotEmpty(t, d.Allowed["retry"])
 	require.True(t, d.Can["promote"])
+	require.Equal(t, view.About{Revision: "r1-two", Step: 2}, d.About)
 	_, text = b.get("/api/v1/canaries/" + s.ns + "/podinfo")
 	require.NotContains(t, text, "s3cr3tkey", "a URL's secrets are hidden")
 	require.Contains(t, text, "asked http://tester.test/?key=***")
@@ -255,10 +257,10 @@ func TestStream(t *testing.T) {
 // Rights that are taken away end a stream.
 func TestStreamReviewed(t *testing.T) {
 	t.Parallel()
-	clock := time.Now
+	var asked atomic.Int64
 	s := newScene(t, func(c *Config) {
 		c.Limits.Review = 100 * time.Millisecond
-		c.Rights.(*Reviews).Now = func() time.Time { return clock().Add(time.Duration(time.Now().UnixNano()%2) * time.Hour) } // nothing is remembered
+		c.Rights.(*Reviews).Now = func() time.Time { return time.Unix(3600*asked.Add(1), 0) } // nothing is remembered
 	})
 	s.canary("podinfo")
 	b := s.loggedIn(s.account("reader", "get", "list"))

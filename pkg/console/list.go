@@ -95,6 +95,12 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, u *User) erro
 	if err != nil {
 		return err
 	}
+	select {
+	case s.listing <- struct{}{}:
+		defer func() { <-s.listing }()
+	case <-r.Context().Done():
+		return r.Context().Err()
+	}
 	all := &v1beta1.CanaryList{}
 	if err := s.Cache.List(r.Context(), all, client.UnsafeDisableDeepCopy); err != nil {
 		return err

@@ -32,9 +32,10 @@ func Objects(ctx context.Context, reader client.Reader, c *v1beta1.Canary) view.
 	r := &reading{Reader: reader, found: view.Objects{Canary: c}}
 	var all sync.WaitGroup
 	for _, name := range []string{c.Spec.TargetRef.Name, c.PrimaryWorkload()} {
-		all.Go(func() { r.side(ctx, name) })
+		all.Go(func() { defer r.recovered(); r.side(ctx, name) })
 	}
 	all.Go(func() {
+		defer r.recovered()
 		jobs := &batchv1.JobList{}
 		if r.list(ctx, "jobs", jobs, client.MatchingLabels{"app.kubernetes.io/managed-by": "sluice"}) {
 			r.add(func(o *view.Objects) { o.Jobs = jobs.Items })
@@ -42,6 +43,13 @@ func Objects(ctx context.Context, reader client.Reader, c *v1beta1.Canary) view.
 	})
 	all.Wait()
 	return r.found
+}
+
+// recovered notes a panic: who looks at a Canary does not end a program that does more than that.
+func (r *reading) recovered() {
+	if found := recover(); found != nil {
+		r.add(func(o *view.Objects) { o.Unread = append(o.Unread, fmt.Sprintf("panic: %v", found)) })
+	}
 }
 
 // add adds what was found.

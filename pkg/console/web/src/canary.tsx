@@ -83,7 +83,7 @@ export function CanaryPage({ namespace, name, asked }: Props) {
             <PodsSection namespace={namespace} name={name} changed={`${d.phase} ${d.step.number} ${d.weight}`} live={underWay(d.phase)} />
             <Section title="Routes"><Routes d={d} /></Section>
             <EventsSection namespace={namespace} name={name} changed={announced(d)} />
-            <Section title="Who did what"><Deeds run={d.run} /></Section>
+            <Section title="Who did what" class="wide"><Deeds run={d.run} /></Section>
             <Section title="Runs" class="wide"><Runs d={d} /></Section>
           </div>
           {open && <Confirm key={`${open.asked.verb} ${open.byLink}`} asked={open.asked} byLink={open.byLink} detail={d} close={close} />}

@@ -95,13 +95,13 @@ export function WeightChart({ track, acts, planned, until, failures }: WeightPro
         const x = u.valToPos(seconds(a.at), 'x', true);
         if (x < left || x > left + width) continue;
         dashed(u, x, top, x, top + height, color('--act'));
-        row = x < free ? (row + 1) % 3 : 0;
+        row = x < free ? (row + 1) % 2 : 0;
         free = x + apart * r;
         const text = isVerb(a.verb) ? actions[a.verb].label : a.verb;
         const right = x + c.measureText(text).width + 6 * r > left + width;
         c.textAlign = right ? 'right' : 'left';
         c.fillStyle = color('--act');
-        c.fillText(text, x + (right ? -4 : 4) * r, top + (2 + row * 14) * r);
+        c.fillText(text, x + (right ? -4 : 4) * r, top + (2 + row * 13) * r);
       }
       c.fillStyle = color('--bad');
       c.textAlign = 'center';
@@ -116,8 +116,8 @@ export function WeightChart({ track, acts, planned, until, failures }: WeightPro
       data: [xs, ys],
       options: {
         height: 220, legend: { show: false }, cursor: { show: false }, padding: [12, 14, 0, 0],
-        scales: { x: { time: true }, y: { range: [0, Math.min(105, Math.max(20, planned, ...ys) * 1.1)] } },
-        axes: [{ ...axis(), values: times, space: 70 }, { ...axis(48), values: (_u, v) => v.map((n) => `${n} %`) }],
+        scales: { x: { time: true }, y: { range: [0, Math.max(20, planned, ...ys) * 1.25] } },
+        axes: [{ ...axis(), values: times, space: 70 }, { ...axis(48), values: (_u, v) => v.map((n) => (n > 100 ? '' : `${n} %`)) }],
         series: [{}, { stroke: color('--canary'), width: 2, fill: color('--canary-area'), paths: uPlot.paths.stepped!({ align: 1 }), points: { show: false } }],
         hooks: { draw: [marks] },
       },

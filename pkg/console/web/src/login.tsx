@@ -1,7 +1,7 @@
 // The views of who is not logged in, one for each mode of the server's.
 import { useState } from 'preact/hooks';
 import { Failure, post } from './api';
-import { whoAmI } from './state';
+import { here, whoAmI } from './state';
 import type { Me } from './types';
 
 function TokenForm({ label, hint }: { label: string; hint: string }) {
@@ -40,7 +40,7 @@ export function Login({ asked }: { asked: Me }) {
       {asked.mode === 'oidc' && (
         <>
           <p>Your organisation's login says who you are; the cluster's RBAC says what you may see and do.</p>
-          <p><a class="button main" href={asked.login ?? 'auth/login'}>Log in</a></p>
+          <p><a class="button main" href={`${asked.login ?? 'auth/login'}?to=${encodeURIComponent(here())}`}>Log in</a></p>
         </>
       )}
       {asked.mode === 'token' && (

@@ -14,7 +14,7 @@ function Card({ s }: { s: Series }) {
   return (
     <article class={`card ${state.toLowerCase()}`} aria-label={s.name}>
       <h3>{s.name}</h3>
-      <p class="measured"><StateWord state={state} word={s.verdict || 'Not asked yet'} /> <strong>{last ? value(last.text ?? last.value) : ''}</strong> {s.limit && <span class="faint">limit {s.limit}</span>}</p>
+      <p class="measured"><StateWord state={state} word={s.verdict || 'Not asked yet'} /> <strong>{last ? value(last.text ?? last.value) : ''}</strong> {s.limit && <span class="faint limit-text">limit {s.limit}</span>}</p>
       {s.message && <p class="faint">{s.message}</p>}
       {s.points.length > 0 && <Sparkline points={s.points} limit={s.limit} name={s.name} />}
       {s.evidence && (

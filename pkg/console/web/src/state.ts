@@ -13,12 +13,12 @@ export const now = signal(Date.now()); // by the server's clock
 
 const base = new URL(document.baseURI).pathname;
 
-const here = (): Place => {
-  const path = location.pathname;
-  return parse(path.startsWith(base) ? path.slice(base.length) : path, location.search);
-};
+/** The address below the base, as the server knows it. */
+export const here = () => `/${location.pathname.startsWith(base) ? location.pathname.slice(base.length) : location.pathname}${location.search}`;
 
-export const place = signal<Place>(here());
+const placeHere = (): Place => parse(here().split('?')[0]!, location.search);
+
+export const place = signal<Place>(placeHere());
 
 /** Goes to an address below the base. */
 export function go(path: string, replace = false): void {
@@ -26,7 +26,7 @@ export function go(path: string, replace = false): void {
   if (path.startsWith('?')) url.pathname = base;
   history[replace ? 'replaceState' : 'pushState'](null, '', url);
   const before = place.value.page;
-  place.value = here();
+  place.value = placeHere();
   if (!replace && before !== place.value.page) {
     scrollTo(0, 0);
     queueMicrotask(() => document.querySelector<HTMLElement>('h1')?.focus());
@@ -35,7 +35,7 @@ export function go(path: string, replace = false): void {
 
 export function begin(): void {
   addEventListener('popstate', () => {
-    place.value = here();
+    place.value = placeHere();
   });
   // Links within the page need no new page.
   addEventListener('click', (e) => {

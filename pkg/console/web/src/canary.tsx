@@ -9,7 +9,7 @@ import { MetricCards } from './metrics';
 import { Ago, Behind, Moment, Section, StateWord, Table, Weight } from './parts';
 import { PlanTable } from './plantable';
 import { actions, announced, doing, impossible, underWay, verbs, wanted, whatToDo, why, type Verb } from './plan';
-import { go, lost, now, said, whoAmI, worded } from './state';
+import { go, lost, now, said, stillMe, whoAmI, worded } from './state';
 import { follow } from './stream';
 import type { Detail, Event, Node, Pods, Run, RunSummary, Series } from './types';
 
@@ -41,6 +41,7 @@ export function CanaryPage({ namespace, name, asked }: Props) {
     });
     const stop = follow(new URLSearchParams({ namespace, name }).toString(), (told) => {
       lost.value = told.kind === 'down';
+      if (told.kind === 'down') void stillMe();
       if (told.kind !== 'event') return;
       if (told.event === 'view') {
         streamed = true;

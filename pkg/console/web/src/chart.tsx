@@ -51,10 +51,10 @@ const times: uPlot.Axis['values'] = (_u, splits, _i, _space, step) =>
     return `${pad(d.getHours())}:${pad(d.getMinutes())}${step < 60 ? `:${pad(d.getSeconds())}` : ''}`;
   });
 
-function axis(size?: number): uPlot.Axis {
+function axis(size: number): uPlot.Axis {
   return {
     stroke: color('--faint'), grid: { stroke: color('--line'), width: 1 }, ticks: { stroke: color('--line'), width: 1, size: 4 },
-    font: '12px system-ui, sans-serif', ...(size === undefined ? {} : { size }),
+    font: '12px system-ui, sans-serif', size,
   };
 }
 
@@ -115,9 +115,9 @@ export function WeightChart({ track, acts, planned, until, failures }: WeightPro
     return {
       data: [xs, ys],
       options: {
-        height: 220, legend: { show: false }, cursor: { show: false }, padding: [12, 14, 0, 0],
+        height: 200, legend: { show: false }, cursor: { show: false }, padding: [12, 14, 0, 0],
         scales: { x: { time: true }, y: { range: [0, Math.max(20, planned, ...ys) * 1.25] } },
-        axes: [{ ...axis(), values: times, space: 70 }, { ...axis(48), values: (_u, v) => v.map((n) => (n > 100 ? '' : `${n} %`)) }],
+        axes: [{ ...axis(30), values: times, space: 70 }, { ...axis(48), values: (_u, v) => v.map((n) => (n > 100 ? '' : `${n} %`)) }],
         series: [{}, { stroke: color('--canary'), width: 2, fill: color('--canary-area'), paths: uPlot.paths.stepped!({ align: 1 }), points: { show: false } }],
         hooks: { draw: [marks] },
       },

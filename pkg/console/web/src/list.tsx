@@ -6,7 +6,7 @@ import { canaryPath, listPath, type ListQuery } from './link';
 import { Ago, StateWord, Weight } from './parts';
 import { unfinished, wanted } from './plan';
 import { Coalescer, listParams, merge, rowKey } from './rows';
-import { go, lost, said, whoAmI, worded } from './state';
+import { go, lost, said, stillMe, whoAmI, worded } from './state';
 import { follow } from './stream';
 import type { List, Row } from './types';
 
@@ -77,7 +77,8 @@ export function ListPage({ query }: { query: ListQuery }) {
     }, 100);
     const stop = follow(query.namespace ? new URLSearchParams({ namespace: query.namespace }).toString() : '', (told) => {
       lost.value = told.kind === 'down';
-      if (told.kind === 'up' && told.again) soon(0);
+      if (told.kind === 'down') void stillMe();
+      if (told.kind === 'up') soon(told.again ? 0 : 300); // what changed before it was connected is not told
       if (told.kind !== 'event') return;
       if (told.event === 'view') {
         const row = JSON.parse(told.data) as Row;

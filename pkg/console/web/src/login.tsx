@@ -17,6 +17,7 @@ function TokenForm({ label, hint }: { label: string; hint: string }) {
       await whoAmI();
     } catch (failed) {
       setError(failed instanceof Failure && failed.code === 401 ? `This token is not accepted: ${failed.message}` : (failed as Error).message);
+      field.value = '';
       field.focus();
     } finally {
       setBusy(false);
@@ -47,7 +48,7 @@ export function Login({ asked }: { asked: Me }) {
         <TokenForm label="Token of a service account, or of yours" hint="As kubectl create token NAME -n NAMESPACE writes it. The page can do what this account can do." />
       )}
       {asked.mode === 'local' && (
-        <TokenForm label="One-time token" hint="kubectl sluice dashboard has printed an address with it. Each can be used once; start it again for another." />
+        <TokenForm label="One-time token" hint="kubectl sluice dashboard, or the operator's log, has an address with it. Each is good once." />
       )}
       {asked.mode === 'proxy' && <p>The proxy in front of this page has not said who you are. Open the page by the proxy's address.</p>}
       {asked.error && asked.mode === 'proxy' && <p class="error" role="alert">{asked.error}</p>}

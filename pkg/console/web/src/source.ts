@@ -22,6 +22,7 @@ export class Source {
   }
 
   private open(): void {
+    this.retry = undefined;
     const es = new EventSource(this.url);
     this.es = es;
     es.onopen = () => {
@@ -54,6 +55,13 @@ export class Source {
     clearTimeout(this.retry);
     this.tell({ kind: 'down' });
     this.retry = setTimeout(() => this.open(), wait(this.tries++));
+  }
+
+  /** Tries at once, where it waits for its next try: somebody has come, or has logged in. */
+  hurry(): void {
+    if (this.retry === undefined || this.over) return;
+    clearTimeout(this.retry);
+    this.open();
   }
 
   close(): void {

@@ -68,6 +68,15 @@ export async function whoAmI(): Promise<void> {
   }
 }
 
+/** Looks whether a stream has ended because the session has. */
+export async function stillMe(): Promise<void> {
+  try {
+    await get<Me>('me');
+  } catch (e) {
+    if (e instanceof Failure && e.code === 401) await whoAmI();
+  }
+}
+
 /** Words an error, and shows the login where the session has ended. */
 export function worded(e: unknown): string {
   if (e instanceof Failure && e.code === 401) void whoAmI();

@@ -23,6 +23,7 @@ function join(tab: MessagePort, url: string): void {
   if (known) {
     known.tabs.add(tab);
     if (known.up !== undefined) tab.postMessage({ url, told: known.up ? { kind: 'up', again: false } : { kind: 'down' } });
+    if (known.up === false) known.source.hurry();
     if (known.up && known.last) tab.postMessage({ url, told: known.last });
     return;
   }

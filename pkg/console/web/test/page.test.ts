@@ -185,6 +185,18 @@ describe('a source', () => {
     expect(told).toEqual(['up false', 'down', 'up true', 'down', 'up true', 'view', 'bye']);
     expect(Fake.all).toHaveLength(3);
   });
+  test('tries at once where somebody has come', async () => {
+    const { Source } = await import('../src/source');
+    const source = new Source('x', () => undefined);
+    source.hurry();
+    expect(Fake.all).toHaveLength(1);
+    Fake.all[0]!.onerror!();
+    source.hurry();
+    expect(Fake.all).toHaveLength(2);
+    vi.advanceTimersByTime(20_000);
+    expect(Fake.all).toHaveLength(2);
+    source.close();
+  });
   test('waits longer from try to try', () => {
     expect([wait(0, 0), wait(3, 0), wait(99, 0), wait(99, 1)]).toEqual([500, 4000, 15_000, 20_000]);
   });

@@ -45,7 +45,7 @@ WITH_TESTER = mkdir -p bin; tester="$$(e2e/build/build gotestsum) --hide-summary
 # which makes it up to twenty times as slow: random runs, in which nothing happens at the same time, and the reconciler's
 # tests and pairs of fields, of which it sees a part with -short.
 .PHONY: test
-test: compiler systems ## Run all tests but the end-to-end ones, with the race detector
+test: compiler systems packages ## Run all tests but the end-to-end ones, with the race detector
 	SLUICE_KUBE_BINARY=$$(e2e/build/build kube); export SLUICE_KUBE_BINARY; $(call WITH_TESTER,pkgname) \
 	$$tester=$(CURDIR)/bin/flaky-race --packages "$$(go list ./... | grep -v pkg/simulate)" -- -race -short -parallel 8 -timeout 40m; \
 	$$tester=$(CURDIR)/bin/flaky-controller --packages ./pkg/controller -- -parallel 10 -timeout 40m; \
@@ -63,6 +63,29 @@ systems: ## Install the monitoring systems that tests ask
 	@dpkg -s victoria-metrics graphite-carbon graphite-web >/dev/null 2>&1 || { apt-get update -qq && \
 	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends victoria-metrics graphite-carbon graphite-web >/dev/null; } || \
 	echo 'NOT INSTALLED: victoria-metrics, graphite-carbon and graphite-web. Tests that ask them are skipped.'
+	@command -v chromium >/dev/null || { apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+	echo 'NOT INSTALLED: chromium. Tests of the page in a browser are skipped.'
+
+# The page is committed as it is built, so that Node is needed by nobody who does not change it. Vite takes 20.19 or newer.
+PAGE := pkg/console/web
+NODE := node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || a === 20 && b >= 19 ? 0 : 1)' 2>/dev/null
+
+.PHONY: packages
+packages:
+	@$(NODE) && $(MAKE) -s $(PAGE)/node_modules/.package-lock.json || \
+	echo "NOT INSTALLED: the page's packages, which take Node 20.19 or newer. Whether the page is accessible is not tested."
+
+$(PAGE)/node_modules/.package-lock.json: $(PAGE)/package-lock.json
+	cd $(PAGE) && npm ci --silent
+
+.PHONY: web
+web: $(PAGE)/node_modules/.package-lock.json ## Check, test and build the page into pkg/console/web/dist, with Node
+	cd $(PAGE) && npm run -s check && npm run -s test && npm run -s build
+
+.PHONY: console
+console: ## Show the page of the cluster that kubectl talks to
+	go run ./cmd/kubectl-sluice dashboard --open
 
 .PHONY: lint
 lint: ## Run the linters, and see that both modules are tidy

@@ -2,6 +2,8 @@ package console
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -186,6 +188,39 @@ func TestActions(t *testing.T) {
 		guest.says("dialog", "This is not possible: you may not")
 		guest.until(`document.querySelector('dialog [type="submit"]').disabled`)
 	}
+}
+
+// A step that runs is ended by who may do that, and says so.
+func TestSkipStep(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.canary(s.ns, "podinfo")
+	s.status(s.ns, "podinfo", func(c *v1beta1.CanaryStatus) { s.start(c); s.step(c, 1, 5, 0) })
+	tab := s.browser().tab()
+	tab.open("ns/" + s.ns + "/podinfo")
+	tab.login(s.account("anna", allVerbs))
+	tab.click(button("End this step before its time …"))
+	tab.until(`document.querySelector('dialog [type="checkbox"]').checked`)
+	tab.click(`//dialog` + button("Promote"))
+	require.Regexp(t, `^promote id=\S+ revision=r1-two step=1 skip-step=true$`, s.answer(s.ns, "podinfo", v1beta1.ActionAccepted, "step 1 is over"))
+	tab.says("dialog .answer", "✔ Accepted: step 1 is over")
+}
+
+// What all tests rely on: a breach of the content policy is heard.
+func TestBreach(t *testing.T) {
+	t.Parallel()
+	tab := newScene(t).browser().tab()
+	tab.open("")
+	tab.says("h1", "Log in")
+	js[bool](tab, `document.body.setAttribute('style', 'color: red') === undefined`)
+	require.Eventually(t, func() bool {
+		tab.mu.Lock()
+		defer tab.mu.Unlock()
+		return slices.ContainsFunc(tab.errors, func(text string) bool { return strings.Contains(text, "CSP: style-src-attr") })
+	}, patience, 50*time.Millisecond)
+	tab.mu.Lock()
+	defer tab.mu.Unlock()
+	tab.errors = nil
 }
 
 // A link of an alert leads to a confirmation, and to none once what it is about is over.

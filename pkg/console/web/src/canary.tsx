@@ -8,7 +8,7 @@ import { canaryPath, type Asked } from './link';
 import { MetricCards } from './metrics';
 import { Ago, Behind, Moment, Section, StateWord, Table, Weight } from './parts';
 import { PlanTable } from './plantable';
-import { actions, announced, doing, impossible, underWay, verbs, wanted, whatToDo, why, type Verb } from './plan';
+import { actions, analysing, announced, doing, impossible, underWay, verbs, wanted, whatToDo, why, type Verb } from './plan';
 import { go, lost, now, said, stillMe, whoAmI, worded } from './state';
 import { follow } from './stream';
 import type { Detail, Event, Node, Pods, Run, RunSummary, Series } from './types';
@@ -123,7 +123,7 @@ function Head({ d, act, disabled }: { d: Detail; act: (verb: Verb) => void; disa
               <ul>{not.map((v) => <li key={v}>{actions[v].label}: <span id={`no-${v}`}>{reasons.get(v)}</span></li>)}</ul>
             </details>
           )}
-          {d.phase === 'Progressing' && reasons.get('promote') && d.can.promote && d.can['skip-step'] && (
+          {!disabled && analysing(d.phase) && reasons.get('promote') && d.can.promote && d.can['skip-step'] && (
             <p><button type="button" class="plain" onClick={() => act('promote')}>End this step before its time …</button></p>
           )}
         </dd>

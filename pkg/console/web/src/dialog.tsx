@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { canaryApi, post } from './api';
 import { upgrade } from './format';
 import { outdated, type Asked } from './link';
-import { about, actions, impossible, stepText } from './plan';
+import { about, actions, analysing, impossible, stepText } from './plan';
 import { worded } from './state';
 import type { Detail } from './types';
 
@@ -15,7 +15,9 @@ type Progress = { at: 'asking' } | { at: 'sending' } | { at: 'sent'; id: string;
 export function Confirm({ asked, detail: d, byLink, close }: { asked: Asked; detail: Detail; byLink: boolean; close: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [progress, setProgress] = useState<Progress>({ at: 'asking' });
-  const [reason, setReason] = useState(''), [skip, setSkip] = useState(false), [gates, setGates] = useState(false), [run, setRun] = useState(0);
+  // Where there is no pause to leave, the step that runs is what somebody wants to end; a link does not choose that.
+  const skipsStep = asked.verb === 'promote' && d.allowed.promote !== '' && d.can['skip-step'] === true && analysing(d.phase);
+  const [reason, setReason] = useState(''), [skip, setSkip] = useState(skipsStep && !byLink), [gates, setGates] = useState(false), [run, setRun] = useState(0);
   // What it is about is what was on the page when it was opened, so that a click that comes late is about nothing newer.
   const [subject] = useState(() => ({ revision: asked.revision ?? about(d).revision, step: asked.step ?? about(d).step }));
   const verb = asked.verb, { label, does, grave } = actions[verb];
@@ -33,7 +35,6 @@ export function Confirm({ asked, detail: d, byLink, close }: { asked: Asked; det
   const answer = id && d.action?.id === id ? d.action : undefined;
   const asking = progress.at === 'asking' || progress.at === 'failed' || progress.at === 'sending';
   const over = asking ? outdated(subject, d) : '';
-  const skipsStep = verb === 'promote' && d.allowed.promote !== '' && d.can['skip-step'] === true && d.phase === 'Progressing';
   const no = skipsStep && skip && d.can.promote ? '' : impossible(d, verb);
   const former = (d.runs ?? []).filter((r) => (r.outcome === 'Promoted' || r.outcome === 'FastPromoted') && r.number !== d.run?.number);
 
@@ -61,7 +62,7 @@ export function Confirm({ asked, detail: d, byLink, close }: { asked: Asked; det
           <dt>Action</dt><dd><code>{verb}</code></dd>
           <dt>Revision</dt><dd><code>{subject.revision || 'not known'}</code></dd>
           <dt>Step</dt><dd>{stepText({ number: subject.step, of: d.step.of, ...(subject.step === d.step.number && d.step.name ? { name: d.step.name } : {}) }) || 'none'}</dd>
-          <dt>Images</dt><dd>{upgrade(d.run?.from, d.run?.images) || 'not known'}</dd>
+          <dt>Images</dt><dd>{(!over && upgrade(d.run?.from, d.run?.images)) || 'not known'}</dd>
         </dl>
         {asking && (
           <>

@@ -28,7 +28,8 @@ export function standing(step: PlannedStep, d: Pick<Detail, 'step' | 'phase'>): 
   return step.number < d.step.number ? 'done' : step.number === d.step.number ? 'present' : 'ahead';
 }
 
-export const underWay = (phase: string) => ['Progressing', 'WaitingPromotion', 'Promoting', 'Finalising'].includes(phase);
+export const analysing = (phase: string) => phase === 'Progressing' || phase === 'WaitingPromotion';
+export const underWay = (phase: string) => analysing(phase) || phase === 'Promoting' || phase === 'Finalising';
 export const unfinished = (phase: string) => underWay(phase) || phase === 'Initializing' || phase === 'Waiting';
 
 /** What a step waits for, as the plan has it. */

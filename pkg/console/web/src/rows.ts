@@ -1,5 +1,6 @@
 // The rows of the list, and what changes that a stream tells do to them.
 import type { ListQuery } from './link';
+import { underWay } from './plan';
 import type { List, Row } from './types';
 
 /** The list's parameters for the server. */
@@ -15,7 +16,7 @@ export function listParams(query: ListQuery, after?: string): string {
 export const rowKey = (r: { namespace: string; name: string }) => `${r.namespace}/${r.name}`;
 
 const waits = (r: Row) => r.waiting?.person === true;
-const classOf = (r: Row) => `${waits(r)} ${r.phase === 'Failed'} ${['Progressing', 'WaitingPromotion', 'Promoting', 'Finalising'].includes(r.phase)}`;
+const classOf = (r: Row) => `${waits(r)} ${r.phase === 'Failed'} ${underWay(r.phase)}`;
 
 /** Whether a filter lets a row through; what it says of words is the server's to know, since it looks at full images. */
 export function matches(r: Row, query: ListQuery): boolean {

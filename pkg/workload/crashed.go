@@ -2,6 +2,7 @@ package workload
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,8 +25,9 @@ func RestartsOf(pods []corev1.Pod) Restarts {
 func container(p corev1.Pod, s corev1.ContainerStatus) string { return string(p.UID) + "/" + s.Name }
 
 // CrashedSince is how a container has ended with an error, in a pod that had been ready, since it was started again so often;
-// empty: none has. Of a pod that was not there by then it counts whether that was after a moment. Sidecars, and pods that are
-// deleted or evicted, do not count.
+// empty: none has. Of a pod that was not there by then it counts whether that was after a moment. Where there is a liveness
+// probe any end counts: the kubelet's word for a process that failed it, and then ended in good order, is that it is completed.
+// Sidecars, and pods that are deleted or evicted, do not count.
 func CrashedSince(pods []corev1.Pod, since time.Time, before Restarts) string {
 	for _, p := range pods {
 		if p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodFailed && p.Status.Reason == "Evicted" {
@@ -34,7 +36,7 @@ func CrashedSince(pods []corev1.Pod, since time.Time, before Restarts) string {
 		for _, s := range p.Status.ContainerStatuses {
 			times, known := before[container(p, s)]
 			for _, ended := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
-				if ended == nil || ended.ExitCode == 0 && ended.Reason != "OOMKilled" {
+				if ended == nil || ended.ExitCode == 0 && ended.Reason != "OOMKilled" && !probed(p, s.Name) {
 					continue
 				}
 				again := known && s.RestartCount > times
@@ -45,6 +47,11 @@ func CrashedSince(pods []corev1.Pod, since time.Time, before Restarts) string {
 		}
 	}
 	return ""
+}
+
+// probed says that the kubelet ends a container that no longer answers.
+func probed(p corev1.Pod, name string) bool {
+	return slices.ContainsFunc(p.Spec.Containers, func(c corev1.Container) bool { return c.Name == name && c.LivenessProbe != nil })
 }
 
 // wasReady says that a pod has become ready, or ceased to be, since a moment.

@@ -146,7 +146,7 @@ cluster-images: build ## Build the images and put them into the cluster
 
 # With KUBECONFIG set the tests run on that cluster, as it is.
 .PHONY: e2e
-e2e: $(if $(KUBECONFIG),,cluster-up cluster-images) ## Run the end-to-end tests on a real cluster; RUN=pattern picks some
+e2e: $(if $(KUBECONFIG),build,cluster-up cluster-images) ## Run the end-to-end tests on a real cluster; RUN=pattern picks some
 	$(WITH_KUBECTL) $(call WITH_TESTER,standard-verbose) cd e2e && $$tester=$(CURDIR)/bin/flaky-e2e --packages ./suite/... -- -run '$(RUN)' -count=1 -timeout 80m
 
 # Fuzz targets that read what tenants write, or what they are answered.

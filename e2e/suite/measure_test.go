@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/e2e/internal/walk"
@@ -110,10 +109,7 @@ func complete(d *appsv1.Deployment) bool {
 
 // rollback measures how long users still meet a canary after its last check.
 func (p *pace) rollback() {
-	routes := &unstructured.UnstructuredList{}
-	routes.SetGroupVersionKind(virtualService().GroupVersion().WithKind("VirtualServiceList"))
-	journal, err := walk.Follow(p.t.Context(), p.client, routes, client.InNamespace(p.namespace))
-	require.NoError(p.t, err)
+	journal := ownRoute{kind: virtualService()}.watched(p.scene)
 	p.settled()
 	p.refuse()
 	users := p.users()
@@ -121,16 +117,7 @@ func (p *pace) rollback() {
 	failed := p.reach("Failed", since)
 	decided, err := time.Parse(time.RFC3339Nano, p.status("since").(string))
 	require.NoError(p.t, err)
-	var back time.Time
-	require.NoError(p.t, journal.Wait(within(p.t, patience), func(entries []walk.Entry) bool {
-		for _, e := range entries {
-			if u, ok := e.Object.(*unstructured.Unstructured); ok && e.At.After(decided) && weightsOf(u)["podinfo-primary"] == 100 {
-				back = e.At
-				return true
-			}
-		}
-		return false
-	}))
+	back := restored(p.scene, journal, decided)
 	p.tell("last failing check to routes at 100/0: %.3f s (its status was seen after %.3f s)", back.Sub(decided).Seconds(), failed.At.Sub(decided).Seconds())
 	p.only(users, "3.1.1", back.Add(slowly))
 	p.tell("requests that the canary still answered after its last check: %d", users.Since(decided).ByVersion["3.1.2"])

@@ -37,6 +37,9 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	repository, err := filepath.Abs("../..")
 	require.NoError(t, err)
+	// Kubectl looks for its plugins on the path.
+	t.Setenv("PATH", filepath.Join(repository, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+	require.FileExists(t, filepath.Join(repository, "bin", "kubectl-sluice"), "the plugin comes with `make build`")
 	ctx, layout := t.Context(), cluster.DefaultLayout()
 	if os.Getenv("KUBECONFIG") == "" {
 		require.NoError(t, layout.Up(ctx, cluster.Options{}, &cluster.Speaker{Out: t.Output(), Now: time.Now}))

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/sluice-cd/sluice/e2e/internal/traffic"
 	"github.com/sluice-cd/sluice/e2e/internal/walk"
 )
 
@@ -21,8 +22,12 @@ func stepping() map[string]scenario {
 			play:   jobAfterSwitch,
 		},
 		"PromotedIntoFailure": {
-			reason: "Who promotes a pause gets the next step's checks: one that fails goes back at once, with the value that was found.",
+			reason: "Who promotes a pause gets the next step's checks: one that fails goes back at once, with the value that was found. Of a route that others use too, weights alone move.",
 			play:   promotedIntoFailure,
+		},
+		"Preview": {
+			reason: "A revision that waits has an address of its own, which reaches nothing else, until a person has everybody get it.",
+			play:   preview,
 		},
 		"WithoutService": {
 			reason: "An application that nobody asks by a Service is released by numbers of pods, and never has fewer than before.",
@@ -66,9 +71,42 @@ func jobAfterSwitch(s *scene) {
 // errorsOfCanary counts what the canary's pods have answered with 500 since they started.
 const errorsOfCanary = `sum(http_request_duration_seconds_count{namespace="%s", pod=~"podinfo-[0-9a-z]+-[0-9a-z]+", status="500"})`
 
+// shared is a user's own route for two programs: what rollouts move, and what they have nothing to do with.
+const shared = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: storefront, namespace: NAMESPACE}
+spec:
+  hosts: [HOST]
+  gateways: [istio-system/public-gateway]
+  http:
+  - name: about
+    match: [{uri: {prefix: /api}}]
+    headers: {request: {set: {x-about: "yes"}}}
+    route: [{destination: {host: podinfo, port: {number: 9898}}}]
+  - name: primary
+    match: [{uri: {exact: /}}, {uri: {prefix: /status/}}]
+    route:
+    - {destination: {host: podinfo-primary}, weight: 100}
+    - {destination: {host: podinfo-canary}, weight: 0}
+`
+
+// byRoute is a Canary that moves the weights of a route named storefront.
+func (s *scene) byRoute(analysis string) string {
+	s.t.Helper()
+	given := s.canary(analysis)
+	shape := "    gateways: [public-gateway.istio-system.svc.cluster.local]\n    hosts: [" + s.host() + "]\n"
+	require.Contains(s.t, given, shape)
+	return strings.Replace(given, shape, "    routeRefs: [{kind: VirtualService, name: storefront}]\n", 1)
+}
+
 func promotedIntoFailure(s *scene) {
 	count := fmt.Sprintf(errorsOfCanary, s.namespace)
-	s.begin(`
+	route := ownRoute{rules: "http", backends: "route", kind: virtualService()}
+	s.apply(strings.NewReplacer("NAMESPACE", s.namespace, "HOST", s.host()).Replace(shared))
+	written, journal := route.live(s), route.watched(s)
+	since := time.Now()
+	s.apply(s.byRoute(`
   analysis:
     interval: 10s
     threshold: 1
@@ -77,10 +115,13 @@ func promotedIntoFailure(s *scene) {
     - {name: judged, weight: 50, metrics: [errors]}
     metrics:
     - {name: errors, inline: true, query: '` + count + ` or vector(0)', thresholdRange: {max: 5}}
-`)
+`))
+	s.reach("Initialized", since)
+	s.stopped()
 	users := s.users()
-	since := s.release("3.1.1")
-	s.said(since, "Canary is paused at step 1 of 2 (half) and waits for promote.")
+	since = s.release("3.1.1")
+	half := s.reach("Progressing 50", since)
+	s.paused()
 	visitors := s.visitors("/status/500", "curl", 10)
 	s.eventually("Prometheus to know of the errors", func() bool {
 		found := s.prometheus(count+" > 5", time.Time{})
@@ -88,24 +129,80 @@ func promotedIntoFailure(s *scene) {
 	})
 	visitors.Stop()
 	require.Equal(s.t, "Progressing 50", walk.Last(s.rows(since)).String(), "nobody has promoted it")
-	s.act("promote", " step=1")
+	from := half.At.Add(s.lag(users, half))
+	s.eventually("users to be divided", func() bool { return users.Since(from).Total >= 100 })
+	s.divided(users, from, time.Now(), 50)
+	s.sluice("promote", "podinfo")
 	s.reach("Failed", since)
-	s.said(since, "promote by anna of podinfo."+s.namespace+"*", "Rolling back podinfo."+s.namespace+" failed checks threshold reached 1")
+	s.said(since, "promote by * of podinfo."+s.namespace+"*", "Rolling back podinfo."+s.namespace+" failed checks threshold reached 1")
 	found := s.measured("errors")[0]
 	require.Equal(s.t, "Failed", found.Verdict)
 	require.NotEmpty(s.t, found.Value)
+	require.Equal(s.t, "<= 5", found.Limit)
 	s.only(users, "3.1.0", time.Now().Add(slowly))
 	s.stopped()
 
 	since = time.Now()
-	s.act("retry", "")
-	s.said(since, "Canary is paused at step 1 of 2 (half) and waits for promote.")
+	s.sluice("retry", "podinfo")
+	s.paused()
 	s.eventually("Prometheus to have forgotten the pods before", func() bool { return len(s.prometheus(count+" > 5", time.Time{})) == 0 })
-	s.act("promote", " step=1")
+	s.sluice("promote", "podinfo")
+	s.sluice("status", "podinfo", "--image", "podinfod=stefanprodan/podinfo:3.1.1", "--timeout", patience.String())
 	s.reach("Succeeded", since)
 	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 50", "Promoting 50", "Finalising 0", "Succeeded 0"))
 	s.runs("podinfo-primary", "3.1.1", 1)
+	s.settled()
+	require.Equal(s.t, [][3]int64{{100}, {50, 50}, {100}, {50, 50}, {100}}, route.moved(s, journal, written))
+	require.Equal(s.t, written.Object["spec"], route.live(s).Object["spec"], "the route is as it was written")
+	s.only(users, "3.1.1", time.Now())
 	s.lossless(users)
+}
+
+// doorToCanary is a user's own route to the canary's Service, for those who look at a revision before it is promoted.
+const doorToCanary = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: preview, namespace: NAMESPACE}
+spec:
+  hosts: [preview.HOST]
+  gateways: [istio-system/public-gateway]
+  http: [{route: [{destination: {host: podinfo-canary}}]}]
+`
+
+func preview(s *scene) {
+	s.begin(`
+  analysis: {interval: 10s, threshold: 1, iterations: 1, promotion: {auto: false}}
+`)
+	s.apply(strings.NewReplacer("NAMESPACE", s.namespace, "HOST", s.host()).Replace(doorToCanary))
+	s.stopped()
+	users := s.users()
+	since := s.release("3.1.1")
+	s.paused()
+	require.Equal(s.t, "WaitingPromotion 0", walk.Last(s.rows(since)).String())
+	testers := s.ask(traffic.Config{URL: s.gateway, Host: "preview." + s.host(), Rate: 20})
+	s.only(testers, "3.1.1", time.Time{})
+	testers.Stop()
+	s.only(users, "3.1.0", time.Time{})
+
+	s.sluice("promote", "podinfo", "--full")
+	s.reach("Succeeded", since)
+	s.endedEarly()
+	s.settled()
+	s.runs("podinfo-primary", "3.1.1", 1)
+	s.only(users, "3.1.1", time.Now())
+	s.lossless(testers)
+	s.lossless(users)
+}
+
+// endedEarly says that it is kept who has ended the last rollout before its time.
+func (s *scene) endedEarly() {
+	s.t.Helper()
+	require.Equal(s.t, "Promoted", s.status("run", "outcome"))
+	actions := s.status("run", "actions").([]any)
+	last := actions[len(actions)-1].(map[string]any)
+	require.Equal(s.t, "promote-full", last["verb"])
+	require.NotEmpty(s.t, last["by"])
+	require.Contains(s.t, s.sluice("history", "podinfo"), last["by"])
 }
 
 // unasked is a Canary of an application without a Service.
@@ -121,7 +218,7 @@ spec:
     interval: 10s
     threshold: 1
     replicaRatio: true
-    steps: [{weight: 20, duration: 20s}, {weight: 80}]
+    steps: [{weight: 20, pause: {after: 13s}}, {weight: 80}]
 `
 
 func withoutService(s *scene) {
@@ -136,7 +233,17 @@ func withoutService(s *scene) {
 	since = s.release("3.1.1")
 	s.reach("Progressing 20", since)
 	s.reached(20)
-	s.reach("Progressing 80", since)
+	s.eventually("the pause", func() bool { return s.status("waitingFor") == "StepPaused" })
+	until, err := time.Parse(time.RFC3339, s.status("stepUntil").(string))
+	require.NoError(s.t, err)
+	require.Contains(s.t, s.sluice("list"), "StepPaused")
+	seen := s.sluice("get", "podinfo")
+	require.Contains(s.t, seen, "podinfo 3.1.0 → 3.1.1")
+	require.Equal(s.t, 5, strings.Count(seen, "ready:1/1"), "one of five is the canary's")
+	second := s.reach("Progressing 80", since)
+	s.t.Logf("MEASURED the end of a pause to the next step: %.2f s", second.At.Sub(until).Seconds())
+	// Told in whole seconds. It ends with the first check after that.
+	require.Greater(s.t, second.At.Sub(until), -time.Second, "it has its time")
 	s.reached(80)
 	s.reach("Succeeded", since)
 	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 20", "Progressing 80", "Promoting 80", "Finalising 0", "Succeeded 0"))

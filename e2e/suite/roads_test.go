@@ -4,12 +4,15 @@ import (
 	"context"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/e2e/internal/install"
 	"github.com/sluice-cd/sluice/e2e/internal/traffic"
@@ -26,6 +29,10 @@ func roads() map[string]scenario {
 		"GatewayAPIMatch": {
 			reason: "A header decides in an HTTPRoute as well, and nobody else meets the canary.",
 			play:   gatewayAPIMatch,
+		},
+		"Ingress": {
+			reason: "The weights of an Ingress rise step by step until a person promotes it, and nothing of the user's own is touched.",
+			play:   ingress,
 		},
 		"ReplicaRatio": {
 			reason: "Without anything that divides requests, numbers of pods do.",
@@ -52,8 +59,10 @@ func (w *world) gatewayAPI(ctx context.Context) error {
 		return err
 	}
 	// The operator is that of the overlay for Istio.
-	if err := w.Apply(ctx, install.Manifest{Path: w.File("kustomize", "routes", "gatewayapi.yaml")}); err != nil {
-		return err
+	for _, provider := range []string{"gatewayapi", "nginx"} {
+		if err := w.Apply(ctx, install.Manifest{Path: w.File("kustomize", "routes", provider+".yaml")}); err != nil {
+			return err
+		}
 	}
 	return w.Apply(ctx, install.Manifest{Path: w.File("e2e", "suite", "testdata", "gateway.yaml")})
 }
@@ -134,6 +143,67 @@ func gatewayAPIMatch(s *scene) {
 	s.only(insiders, "3.1.1", time.Now())
 	s.lossless(insiders)
 	s.lossless(others)
+}
+
+// ingressed is an Ingress that leads to the apex, and a Canary that divides its requests.
+const ingressed = `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: podinfo, namespace: NAMESPACE}
+spec:
+  ingressClassName: nginx
+  rules:
+  - host: HOST
+    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: podinfo, port: {number: 9898}}}}]}
+---
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: podinfo, namespace: NAMESPACE}
+spec:
+  provider: nginx
+  targetRef: {apiVersion: apps/v1, kind: Deployment, name: podinfo}
+  ingressRef: {apiVersion: networking.k8s.io/v1, kind: Ingress, name: podinfo}
+  progressDeadlineSeconds: 60
+  service: {port: 9898}
+  analysis: {interval: 10s, threshold: 1, stepWeights: [20, 40, 60, 80]}
+`
+
+// ingress has no controller that would read its objects: what is looked at are these, and those who ask the apex Service.
+func ingress(s *scene) {
+	since := time.Now()
+	s.apply(strings.NewReplacer("NAMESPACE", s.namespace, "HOST", s.host()).Replace(ingressed))
+	s.reach("Initialized", since)
+	s.stopped()
+	users := s.neighbours()
+	journal, err := walk.Follow(s.t.Context(), s.client, &networkingv1.IngressList{}, client.InNamespace(s.namespace))
+	require.NoError(s.t, err)
+	since = s.release("3.1.1")
+	step := s.reach("Progressing 40", since)
+	s.only(users, "3.1.0", since)
+	s.sluice("promote", "podinfo", "--full")
+	promoting := s.reach("Promoting", since)
+	require.Less(s.t, promoting.At.Sub(step.At), 9*time.Second, "no check is waited for")
+	s.reach("Succeeded", since)
+	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 20", "Progressing 40", "Promoting 40", "Finalising 0", "Succeeded 0"))
+	s.endedEarly()
+	var weights []string
+	for _, e := range journal.Entries() {
+		found := e.Object.(*networkingv1.Ingress)
+		weight := found.Annotations["nginx.ingress.kubernetes.io/canary-weight"]
+		if found.Name == "podinfo" {
+			require.Empty(s.t, found.Annotations["nginx.ingress.kubernetes.io/canary"])
+			require.Empty(s.t, found.OwnerReferences, "it stays the user's")
+			require.EqualValues(s.t, 1, found.Generation)
+			continue
+		}
+		require.Equal(s.t, "true", found.Annotations["nginx.ingress.kubernetes.io/canary"])
+		weights = append(weights, weight)
+	}
+	require.Equal(s.t, []string{"0", "20", "40", "0"}, slices.Compact(weights))
+	s.settled()
+	s.runs("podinfo-primary", "3.1.1", 1)
+	s.only(users, "3.1.1", time.Now())
+	s.lossless(users)
 }
 
 // replicaRatio has five pods, so that shares of fifths can be reached.

@@ -113,6 +113,8 @@ func istiod(l Layout, p programs) part {
 		env: []string{
 			"POD_NAME=istiod", "POD_NAMESPACE=istio-system", "ENABLE_CA_SERVER=false", "PILOT_ENABLE_STATUS=false",
 			"VALIDATION_WEBHOOK_CONFIG_NAME=", "INJECTION_WEBHOOK_CONFIG_NAME=",
+			// Many tests change routes all the time: it would wait for them to pause for longer than -settle is.
+			"PILOT_DEBOUNCE_MAX=1s",
 		},
 		argv: []string{
 			p.Istiod, "discovery", "--kubeconfig=" + l.kubeconfig("istiod"), "--meshConfig=" + l.conf("mesh.yaml"),

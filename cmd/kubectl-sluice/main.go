@@ -115,7 +115,7 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.AddGroup(&cobra.Group{ID: "look", Title: "See rollouts:"}, &cobra.Group{ID: "act", Title: "Put a hand on them:"}, &cobra.Group{ID: "files", Title: "Before anything is applied:"})
-	grouped(root, "look", newGet(), newList(), newStatus(), newHistory(), newEvents(), newLogs(), newCheck())
+	grouped(root, "look", newGet(), newList(), newStatus(), newHistory(), newEvents(), newLogs(), newDashboard(), newCheck())
 	grouped(root, "act", newPromote(), newAbort(), newRetry(), newPause(), newResume(), newRollback(), newUndo(), newSet())
 	grouped(root, "files", newLint(), newSimulate(), newConvert())
 	root.AddCommand(newVersion(), newCompletion())
@@ -153,7 +153,6 @@ func elsewhere() []*cobra.Command {
 	for verb, instead := range map[string]string{
 		"terminate": "abort ends a rollout; a single analysis is ended by nothing",
 		"restart":   "kubectl rollout restart on the target starts a rollout of the same images",
-		"dashboard": "there is no page yet; get -w and list -w follow rollouts",
 	} {
 		all = append(all, &cobra.Command{
 			Use: verb, Hidden: true, DisableFlagParsing: true,

@@ -1,3 +1,13 @@
+{{/* Secrets of the page, by the folders that they are in. */}}
+{{- define "sluice.consoleSecrets" -}}
+{{- $secrets := dict -}}
+{{- if .Values.console.enabled -}}
+{{- with .Values.console.tlsSecret }}{{ $_ := set $secrets "console-tls" . }}{{ end -}}
+{{- with .Values.console.keySecret }}{{ $_ := set $secrets "console-key" . }}{{ end -}}
+{{- end -}}
+{{- toJson $secrets -}}
+{{- end }}
+
 {{/* The operator's flags: only those that somebody has set, so that its own defaults stay the only ones. */}}
 {{- define "sluice.args" -}}
 {{- $metrics := .Values.metricsServer -}}
@@ -55,6 +65,28 @@
 {{- if .Values.leaderElection.enabled }}
 - "-enable-leader-election=true"
 - {{ printf "-leader-election-namespace=%s" (include "sluice.leaseNamespace" .) | quote }}
+{{- end }}
+{{- with .Values.console }}
+{{- if .enabled }}
+- "-console-address=:9443"
+- {{ printf "-console-mode=%s" .mode | quote }}
+{{- if .basePath }}
+- {{ printf "-console-base-path=%s" .basePath | quote }}
+{{- end }}
+{{- if .tlsSecret }}
+- "-console-tls-cert-file=/etc/sluice/console-tls/tls.crt"
+- "-console-tls-key-file=/etc/sluice/console-tls/tls.key"
+{{- end }}
+{{- if .keySecret }}
+- "-console-key-file=/etc/sluice/console-key/key"
+{{- end }}
+{{- if $.Values.actionPolicies }}
+- "-action-policies=true"
+{{- end }}
+{{- range .args }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- /* The operator would not start with the flag that this stands for, and leaving it out would write to another cluster. */ -}}
 {{- with .Values.controlplane.kubeconfig.secretName }}

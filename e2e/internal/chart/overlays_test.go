@@ -43,6 +43,9 @@ func TestKustomizeAgrees(t *testing.T) {
 			}
 		}
 	}
+	page, served := find[*rbacv1.ClusterRole](t, read("..", "components", "console", "rbac.yaml"), "sluice-console"), render(t, helm(t), "sluice", "console.enabled=true")
+	require.ElementsMatch(t, rules(page.Rules), append(rules(find[*rbacv1.ClusterRole](t, served, "test-sluice-console").Rules),
+		rules(find[*rbacv1.ClusterRole](t, served, "test-sluice-console-reviews").Rules)...))
 	require.Equal(t, rules(find[*rbacv1.Role](t, read("leader.yaml"), "sluice-leader").Rules), rules(find[*rbacv1.Role](t, all, "test-sluice-leader").Rules))
 	want, got := find[*appsv1.Deployment](t, read("deployment.yaml"), "sluice"), find[*appsv1.Deployment](t, all, "test-sluice")
 	require.Equal(t, want.Spec.Template.Spec.SecurityContext, got.Spec.Template.Spec.SecurityContext)

@@ -100,7 +100,8 @@ func (c *consoleOptions) check(consoleURL string) error {
 	case (c.certFile == "") != (c.keyFile == ""):
 		return errors.New("-console-tls-cert-file and -console-tls-key-file go together")
 	case c.mode == console.ModeProxy && (c.certFile == "" || c.clientCAFile == ""):
-		return errors.New("-console-mode: a proxy is believed over TLS with its own certificate alone: give -console-tls-cert-file, -console-tls-key-file and -console-client-ca-file")
+		return errors.New("-console-mode: a proxy is believed over TLS with its own certificate alone: " +
+			"give -console-tls-cert-file, -console-tls-key-file and -console-client-ca-file")
 	case c.mode == console.ModeOIDC && (c.issuer == "" || c.clientID == "" || consoleURL == ""):
 		return errors.New("-console-mode: oidc needs -console-oidc-issuer, -console-oidc-client-id, and -console-url for the way back")
 	case c.mode == console.ModeOIDC && !strings.HasPrefix(c.issuer, "https://") && !issuerIsNear(c.issuer):

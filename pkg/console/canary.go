@@ -209,7 +209,9 @@ func (s *Server) serveRun(w http.ResponseWriter, r *http.Request, u *User) error
 	}
 	if run := c.Status.Run; run != nil && run.Number == number {
 		d := hiddenDetail(c, view.DetailOf(c, s.Now()))
-		answer(w, http.StatusOK, view.RunDetail{Namespace: d.Namespace, Name: d.Name, Run: *d.Run, Plan: d.Plan, Series: d.Series, Interval: d.Interval, Provider: d.Provider})
+		answer(w, http.StatusOK, view.RunDetail{
+			Namespace: d.Namespace, Name: d.Name, Run: *d.Run, Plan: d.Plan, Series: d.Series, Interval: d.Interval, Provider: d.Provider,
+		})
 		return nil
 	}
 	allowed, err := s.Rights.Allowed(r.Context(), u, Access{Verb: "get", Group: v1beta1.GroupVersion.Group, Resource: "canaryruns", Namespace: c.Namespace})

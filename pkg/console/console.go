@@ -181,10 +181,12 @@ const requestDeadline = 30 * time.Second
 func (s *Server) secured(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			if found := recover(); found != nil && found != http.ErrAbortHandler { //nolint:errorlint // it is that very value
-				s.Log.Error(fmt.Errorf("panic: %v", found), "a request of the page's failed", "path", r.URL.Path)
-				answerError(w, failure(http.StatusInternalServerError, "this went wrong; the operator's log says more"))
+			found := recover()
+			if err, is := found.(error); found == nil || is && errors.Is(err, http.ErrAbortHandler) {
+				return
 			}
+			s.Log.Error(fmt.Errorf("panic: %v", found), "a request of the page's failed", "path", r.URL.Path)
+			answerError(w, failure(http.StatusInternalServerError, "this went wrong; the operator's log says more"))
 		}()
 		h := w.Header()
 		h.Set("Content-Security-Policy", contentPolicy)

@@ -311,12 +311,12 @@ func TestSessions(t *testing.T) {
 	t.Parallel()
 	key := []byte(strings.Repeat("k", shortestKey))
 	now := time.Now()
-	make := func(key []byte, secure bool) *Sessions {
+	sessions := func(key []byte, secure bool) *Sessions {
 		s, err := NewSessions(key, secure, func() time.Time { return now })
 		require.NoError(t, err)
 		return s
 	}
-	one, two, other := make(key, true), make(key, true), make(nil, true)
+	one, two, other := sessions(key, true), sessions(key, true), sessions(nil, true)
 	w := httptest.NewRecorder()
 	require.NoError(t, one.begin(w, session{Token: "t"}))
 	cookie := w.Result().Cookies()[0]
@@ -326,7 +326,7 @@ func TestSessions(t *testing.T) {
 	r.AddCookie(cookie)
 	require.Equal(t, "t", two.of(r).Token)
 	require.Nil(t, other.of(r))
-	require.Nil(t, make(key, false).of(r))
+	require.Nil(t, sessions(key, false).of(r))
 	renamed := httptest.NewRequest(http.MethodGet, "/", nil)
 	renamed.AddCookie(&http.Cookie{Name: "__Host-sluice-login", Value: cookie.Value})
 	require.False(t, two.take(renamed, loginCookie, &pending{}), "what was sealed as a session is no login")

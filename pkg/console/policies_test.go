@@ -109,10 +109,10 @@ func TestPolicies(t *testing.T) {
 
 	b := s.loggedIn(promoter)
 	ask := func(verb string) (int, string) {
-		clear := s.live("podinfo") // the operator has answered what was there
-		before := clear.DeepCopy()
-		delete(clear.Annotations, v1beta1.ActionAnnotation)
-		require.NoError(t, s.Patch(t.Context(), clear, client.MergeFrom(before)))
+		answered := s.live("podinfo") // what was there, by the operator
+		before := answered.DeepCopy()
+		delete(answered.Annotations, v1beta1.ActionAnnotation)
+		require.NoError(t, s.Patch(t.Context(), answered, client.MergeFrom(before)))
 		return b.post("/api/v1/canaries/"+s.ns+"/podinfo/actions", map[string]any{"verb": verb, "revision": "r1-two", "step": 2})
 	}
 	code, answer := ask("promote")
@@ -137,6 +137,6 @@ func TestPolicies(t *testing.T) {
 	require.Contains(t, answer, `"unread":[]`)
 	code, answer = b.get("/api/v1/canaries/" + s.ns + "/podinfo/events")
 	require.Equal(t, http.StatusOK, code, answer)
-	require.True(t, client.IgnoreNotFound(api.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "x"}, &v1beta1.CanaryRun{})) == nil)
+	require.NoError(t, client.IgnoreNotFound(api.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "x"}, &v1beta1.CanaryRun{})))
 	require.Error(t, api.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "x"}, &corev1.Secret{}))
 }

@@ -46,7 +46,7 @@ type Sessions struct {
 func NewSessions(key []byte, secure bool, now func() time.Time) (*Sessions, error) {
 	if key == nil {
 		key = make([]byte, shortestKey)
-		rand.Read(key) //nolint:errcheck // it ends the process rather than fail
+		_, _ = rand.Read(key) // it ends the process rather than fail
 	}
 	if len(key) < shortestKey {
 		return nil, fmt.Errorf("the key of sessions has %d bytes, and needs %d", len(key), shortestKey)
@@ -73,7 +73,7 @@ type session struct {
 
 func randomText() string {
 	var b [24]byte
-	rand.Read(b[:]) //nolint:errcheck // it ends the process rather than fail
+	_, _ = rand.Read(b[:]) // it ends the process rather than fail
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
@@ -92,7 +92,7 @@ func (s *Sessions) put(w http.ResponseWriter, kind string, v any, lasts time.Dur
 		return err
 	}
 	nonce := make([]byte, s.seal.NonceSize())
-	rand.Read(nonce) //nolint:errcheck // it ends the process rather than fail
+	_, _ = rand.Read(nonce) // it ends the process rather than fail
 	value := base64.RawURLEncoding.EncodeToString(s.seal.Seal(nonce, nonce, text, []byte(s.cookieName(kind))))
 	if len(value) > mostCookie {
 		return errCookieTooLarge

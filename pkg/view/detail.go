@@ -273,7 +273,10 @@ func routesOf(c *v1beta1.Canary) []Object {
 
 // DetailOfRun is the Detail of a run that a CanaryRun records.
 func DetailOfRun(record *v1beta1.CanaryRun) RunDetail {
-	d := RunDetail{Namespace: clean(record.Namespace, mostName), Run: *runOf(&v1beta1.CanaryStatus{Run: &record.Record.Run}), Plan: []PlannedStep{}, Series: seriesOf(nil, record.Record.Metrics)}
+	d := RunDetail{
+		Namespace: clean(record.Namespace, mostName), Run: *runOf(&v1beta1.CanaryStatus{Run: &record.Record.Run}),
+		Plan: []PlannedStep{}, Series: seriesOf(nil, record.Record.Metrics),
+	}
 	for _, owner := range record.OwnerReferences {
 		if owner.Kind == "Canary" {
 			d.Name = clean(owner.Name, mostName)
@@ -285,7 +288,10 @@ func DetailOfRun(record *v1beta1.CanaryRun) RunDetail {
 	}
 	d.Interval, d.Provider = clean(plan.Interval, mostName), clean(plan.Provider, mostName)
 	for i, step := range plan.Steps[:min(len(plan.Steps), mostSteps)] {
-		one := PlannedStep{Number: i + 1, Name: clean(step.Name, mostName), Weight: int(step.Weight), Mirror: step.Mirror > 0, Duration: clean(step.Duration, mostName), Bake: step.Bake}
+		one := PlannedStep{
+			Number: i + 1, Name: clean(step.Name, mostName), Weight: int(step.Weight), Mirror: step.Mirror > 0,
+			Duration: clean(step.Duration, mostName), Bake: step.Bake,
+		}
 		if step.Pause {
 			one.Pause = "yes"
 		}

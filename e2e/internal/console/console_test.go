@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/console"
 	"github.com/sluice-cd/sluice/pkg/kube/kubetest"
 )
 
@@ -204,6 +205,24 @@ func TestSkipStep(t *testing.T) {
 	tab.click(`//dialog` + button("Promote"))
 	require.Regexp(t, `^promote id=\S+ revision=r1-two step=1 skip-step=true$`, s.answer(s.ns, "podinfo", v1beta1.ActionAccepted, "step 1 is over"))
 	tab.says("dialog .answer", "✔ Accepted: step 1 is over")
+}
+
+// The address that `kubectl sluice dashboard` opens logs in once, and its token is not kept in the browser's history.
+func TestLocal(t *testing.T) {
+	t.Parallel()
+	s, token := newScene(t), ""
+	s.serve(func(c *console.Config, sessions *console.Sessions) {
+		c.Login, token = console.NewLocalLogin(console.User{Name: "anna"}, sessions)
+		c.Rights = &console.Reviews{Client: s.Client, Self: true, Now: time.Now}
+	})
+	s.canary(s.ns, "podinfo")
+	tab, later := s.browser().tab(), s.browser().tab()
+	tab.open("ns/" + s.ns + "/podinfo#token=" + token)
+	tab.says("header .user", "anna")
+	tab.says("h1", "Initialized")
+	tab.until(`location.hash === ''`)
+	later.open("#token=" + token)
+	later.says("label", "One-time token")
 }
 
 // What all tests rely on: a breach of the content policy is heard.

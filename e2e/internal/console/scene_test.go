@@ -121,16 +121,20 @@ func newScene(t *testing.T) *scene {
 }
 
 // serve starts the server, or another one in its place, which knows no session of the one before.
-func (s *scene) serve() {
+func (s *scene) serve(change ...func(*console.Config, *console.Sessions)) {
 	s.Helper()
 	files, err := fs.Sub(web.Dist, "dist")
 	require.NoError(s, err)
 	sessions, err := console.NewSessions(nil, false, time.Now)
 	require.NoError(s, err)
-	server, err := console.New(console.Config{
+	config := console.Config{
 		Cache: s.canaries, API: s.Client, Files: files, BasePath: basePath, Version: "v1.0.0", Cluster: "prod-eu", Provider: "istio", Log: logr.Discard(),
 		Login: &console.TokenLogin{Client: s.Client, Sessions: sessions, Now: time.Now}, Rights: &console.Reviews{Client: s.Client, Now: time.Now},
-	})
+	}
+	for _, f := range change {
+		f(&config, sessions)
+	}
+	server, err := console.New(config)
 	require.NoError(s, err)
 	s.Cleanup(server.Stop)
 	handler := server.Handler()

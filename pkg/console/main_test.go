@@ -167,7 +167,7 @@ func (b *browser) do(method, path string, body any, change ...func(*http.Request
 		require.NoError(b, err)
 		to = bytes.NewReader(text)
 	}
-	r, err := http.NewRequestWithContext(b.Context(), method, b.scene.http.URL+path, to)
+	r, err := http.NewRequestWithContext(b.Context(), method, b.http.URL+path, to)
 	require.NoError(b, err)
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
@@ -211,7 +211,7 @@ func (b *browser) stream(query string, change ...func(*http.Request)) (int, <-ch
 	b.Helper()
 	ctx, cancel := context.WithCancel(b.Context())
 	b.Cleanup(cancel)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, b.scene.http.URL+"/api/v1/stream"+query, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, b.http.URL+"/api/v1/stream"+query, nil)
 	require.NoError(b, err)
 	for _, f := range change {
 		f(r)

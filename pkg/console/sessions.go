@@ -34,8 +34,7 @@ var errCookieTooLarge = errors.New("what is known of the user does not fit in a 
 type Sessions struct {
 	seal   cipher.AEAD
 	now    func() time.Time
-	secure bool   // only over TLS
-	path   string // of a cookie that is not secure
+	secure bool // only over TLS
 
 	mu    sync.Mutex
 	ended *lru.Cache // when a session that was ended would have ended by itself, by its id

@@ -169,7 +169,7 @@ func (st *stream) changes(ctx context.Context) error {
 		if st.sub.name == "" && !may[key.Namespace] {
 			continue
 		}
-		err := error(nil)
+		var err error
 		if gone {
 			err = st.sendGone(key)
 		} else {

@@ -19,7 +19,7 @@ const (
 	tokensKept = 4096
 	// tokenTTL is how long what the API server says of a token is good for.
 	tokenTTL = 10 * time.Second
-	// loginsAtOnce bounds how many logins are looked at at a time.
+	// loginsAtOnce bounds how many logins are tried at a time.
 	loginsAtOnce = 8
 )
 

@@ -13,6 +13,11 @@ func TestReclaimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shrunk := 0
 		r := &reclaimer{shrink: func() { shrunk++ }}
+		left := func() uint64 {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.left
+		}
 		burst := func() {
 			sum := 0
 			for range 64 {
@@ -26,17 +31,17 @@ func TestReclaimer(t *testing.T) {
 		time.Sleep(calm / 2)
 		r.touch()
 		time.Sleep(calm / 2)
-		require.Zero(t, r.left, "something has happened within the time")
+		require.Zero(t, left(), "something has happened within the time")
 		time.Sleep(calm)
 		synctest.Wait()
-		require.Positive(t, r.left)
-		require.Less(t, r.left, before, "the burst was given back")
+		require.Positive(t, left())
+		require.Less(t, left(), before, "the burst was given back")
 		require.Equal(t, 1, shrunk)
 
-		left := r.left
+		then := left()
 		r.touch()
 		time.Sleep(2 * calm)
 		synctest.Wait()
-		require.Equal(t, left, r.left, "the heap has not grown")
+		require.Equal(t, then, left(), "the heap has not grown")
 	})
 }

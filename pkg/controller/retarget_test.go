@@ -131,10 +131,10 @@ func TestRetarget(t *testing.T) {
 			w.breakPods("two-primary", imageOne)
 			tc.given(w)
 			w.editCanary(toTwo)
-			w.await(tc.reason, func() bool {
+			w.eventually(func() bool {
 				s := w.status()
 				return s.Phase == v1beta1.PhaseInitializing && nameOf(s.Target) == "two" && nameOf(s.Replaces) == "podinfo"
-			})
+			}, func() string { return tc.reason }, func() any { return w.status() })
 			w.await("its primary is made", func() bool { return !w.gives("two-primary") && workload.SizeOf(w.live("two-primary")) == 2 })
 			require.Equal(t, []string{"podinfo-primary", "podinfo-primary"}, []string{w.selector("podinfo"), w.selector("podinfo-primary")})
 			require.Equal(t, "100/0", w.weights())

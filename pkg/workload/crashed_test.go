@@ -27,7 +27,9 @@ func TestCrashedSince(t *testing.T) {
 	ended := func(change func(*corev1.ContainerStateTerminated)) func(*corev1.Pod) {
 		return func(p *corev1.Pod) { change(p.Status.ContainerStatuses[0].LastTerminationState.Terminated) }
 	}
-	probe := func(p *corev1.Pod) { p.Spec.Containers = []corev1.Container{{Name: "podinfod", LivenessProbe: &corev1.Probe{}}} }
+	probe := func(p *corev1.Pod) {
+		p.Spec.Containers = []corev1.Container{{Name: "podinfod", LivenessProbe: &corev1.Probe{}}}
+	}
 	later := ended(func(t *corev1.ContainerStateTerminated) { t.FinishedAt = at(20) })
 	for name, tc := range map[string]struct {
 		reason string
@@ -35,12 +37,12 @@ func TestCrashedSince(t *testing.T) {
 		before Restarts
 		want   string
 	}{
-		"Before":  {"that was before it baked", pod(1), Restarts{"1/podinfod": 1}, ""},
-		"Again":   {"whatever the clocks of nodes say", pod(2), Restarts{"1/podinfod": 1}, "podinfod of podinfo-1 ended with exit code 1"},
-		"Later":   {"by the time alone, of a process that was started meanwhile", pod(1, later), nil, "podinfod of podinfo-1 ended with exit code 1"},
-		"Earlier": {"by the time alone", pod(1), nil, ""},
-		"Memory":  {"a reason of its own", pod(1, later, ended(func(t *corev1.ContainerStateTerminated) { t.ExitCode, t.Reason = 137, "OOMKilled" })), nil, "podinfod of podinfo-1 ended for want of memory"},
-		"Done":    {"a process that ends well is restarted, and nothing is wrong with it", pod(2, ended(func(t *corev1.ContainerStateTerminated) { t.ExitCode = 0 })), Restarts{"1/podinfod": 1}, ""},
+		"Before":   {"that was before it baked", pod(1), Restarts{"1/podinfod": 1}, ""},
+		"Again":    {"whatever the clocks of nodes say", pod(2), Restarts{"1/podinfod": 1}, "podinfod of podinfo-1 ended with exit code 1"},
+		"Later":    {"by the time alone, of a process that was started meanwhile", pod(1, later), nil, "podinfod of podinfo-1 ended with exit code 1"},
+		"Earlier":  {"by the time alone", pod(1), nil, ""},
+		"Memory":   {"a reason of its own", pod(1, later, ended(func(t *corev1.ContainerStateTerminated) { t.ExitCode, t.Reason = 137, "OOMKilled" })), nil, "podinfod of podinfo-1 ended for want of memory"},
+		"Done":     {"a process that ends well is restarted, and nothing is wrong with it", pod(2, ended(func(t *corev1.ContainerStateTerminated) { t.ExitCode = 0 })), Restarts{"1/podinfod": 1}, ""},
 		"NotAlive": {"it failed its liveness probe and ended in good order, which reads the same", pod(2, probe, ended(func(t *corev1.ContainerStateTerminated) { t.ExitCode = 0 })), Restarts{"1/podinfod": 1}, "podinfod of podinfo-1 ended with exit code 0"},
 		"OtherProbe": {"a container is answerable for its own probe alone", pod(2, probe, ended(func(t *corev1.ContainerStateTerminated) { t.ExitCode = 0 }), func(p *corev1.Pod) {
 			p.Spec.Containers[0].Name = "other"

@@ -216,11 +216,12 @@ func (a *act) ask(ctx context.Context, k *connection, name, by string) (*v1beta1
 	if c.Status.Phase == "" {
 		return nil, errors.New("the operator has not looked at it yet")
 	}
-	text, id, err := a.text(c)
-	if err != nil {
-		return nil, err
+	r := a.about(c)
+	if _, _, err := r.Text(time.Now()); err != nil {
+		return nil, usageError{err}
 	}
-	if err := (action.Writer{Client: k, Manager: fieldManager}).Write(ctx, c, text, by); err != nil {
+	text, id, err := action.Writer{Client: k, Manager: fieldManager}.Write(ctx, c, r, by)
+	if err != nil {
 		return nil, err
 	}
 	var answered *v1beta1.Canary
@@ -244,12 +245,9 @@ func (a *act) ask(ctx context.Context, k *connection, name, by string) (*v1beta1
 	return answered, nil
 }
 
-// text is the annotation of an action on a Canary as it is: of another revision or step it is refused.
-func (a *act) text(c *v1beta1.Canary) (text, id string, err error) {
+// about is what is asked for of a Canary as it is: of another revision or step it is refused.
+func (a *act) about(c *v1beta1.Canary) rollout.Request {
 	r := a.request
 	r.Revision, r.Step, r.Reason = rollout.InQuestion(c.Status), c.Status.Step, view.Clean(r.Reason, len(r.Reason))
-	if text, id, err = r.Text(time.Now()); err != nil {
-		return "", "", usageError{err}
-	}
-	return text, id, nil
+	return r
 }

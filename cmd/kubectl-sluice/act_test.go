@@ -147,10 +147,10 @@ func TestActGuards(t *testing.T) {
 	c := s.canary("podinfo")
 	k := connected(s)
 	a := &act{request: rollout.Request{Verb: v1beta1.ActionPromote}}
-	text, _, err := a.text(c)
-	require.NoError(t, err)
+	r := a.about(c)
 	s.edit("podinfo", func(st *v1beta1.CanaryStatus) { st.Step = 3 }) // the object as it was seen is old by now
-	require.NoError(t, action.Writer{Client: k, Manager: fieldManager}.Write(t.Context(), c, text, "anna"))
+	_, _, err := action.Writer{Client: k, Manager: fieldManager}.Write(t.Context(), c, r, "anna")
+	require.NoError(t, err)
 	now := s.live("podinfo")
 	require.Contains(t, now.Annotations[v1beta1.ActionAnnotation], " step=2")
 	s.decide(t.Context(), now)
@@ -196,7 +196,7 @@ func TestActUnanswered(t *testing.T) {
 func TestActText(t *testing.T) {
 	a := &act{request: rollout.Request{Verb: v1beta1.ActionAbort, Reason: "a\nb\x1b[31m skip-step=true"}}
 	c := &v1beta1.Canary{Status: v1beta1.CanaryStatus{LastAppliedSpec: "r1-two", Step: 2}}
-	text, id, err := a.text(c)
+	text, id, err := a.about(c).Text(time.Now())
 	require.NoError(t, err)
 	require.Regexp(t, rollout.ActionPattern, text)
 	require.Contains(t, text, "id="+id+" ")

@@ -32,36 +32,45 @@ type Writer struct {
 }
 
 // Write writes an action, once one that is there already has been answered: its place would be taken. By is who asks; empty: the
-// admission policy fills it in. It waits until the context ends, and returns its cause then.
-func (w Writer) Write(ctx context.Context, c *v1beta1.Canary, text, by string) error {
-	annotations := map[string]any{v1beta1.ActionAnnotation: text, v1beta1.ActionByAnnotation: nil}
-	if by != "" {
-		annotations[v1beta1.ActionByAnnotation] = by
-	}
+// admission policy fills it in. It waits until the context ends, and returns its cause then. Text is what it has written, and ID what
+// the answer is known by.
+func (w Writer) Write(ctx context.Context, c *v1beta1.Canary, r rollout.Request, by string) (text, id string, err error) {
 	for {
 		if !waitsForAnswer(c) {
-			patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": c.ResourceVersion, "annotations": annotations}})
-			if err != nil {
-				return err
+			// Its ID is of now: one that is older than what was answered meanwhile would be refused.
+			if text, id, err = r.Text(time.Now()); err != nil {
+				return "", "", err
 			}
-			err = w.Client.Patch(ctx, c.DeepCopy(), client.RawPatch(types.MergePatchType, patch), client.FieldOwner(w.Manager))
-			if !apierrors.IsConflict(err) {
-				return err
+			if err = w.annotate(ctx, c, text, by); !apierrors.IsConflict(err) {
+				return text, id, err
 			}
 		}
 		timer := time.NewTimer(writeAgain)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return context.Cause(ctx)
+			return "", "", context.Cause(ctx)
 		case <-timer.C:
 		}
 		now := &v1beta1.Canary{}
 		if err := w.Client.Get(ctx, client.ObjectKeyFromObject(c), now); err != nil {
-			return err
+			return "", "", err
 		}
 		c = now
 	}
+}
+
+// annotate writes the annotations, if the Canary is as it was read.
+func (w Writer) annotate(ctx context.Context, c *v1beta1.Canary, text, by string) error {
+	annotations := map[string]any{v1beta1.ActionAnnotation: text, v1beta1.ActionByAnnotation: nil}
+	if by != "" {
+		annotations[v1beta1.ActionByAnnotation] = by
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": c.ResourceVersion, "annotations": annotations}})
+	if err != nil {
+		return err
+	}
+	return w.Client.Patch(ctx, c.DeepCopy(), client.RawPatch(types.MergePatchType, patch), client.FieldOwner(w.Manager))
 }
 
 // Pending says that the action of a Canary waits for its answer.

@@ -67,11 +67,11 @@ func (s *Server) serveAction(w http.ResponseWriter, r *http.Request, u *User) er
 	request := rollout.Request{
 		Verb: a.Verb, Revision: a.Revision, Step: a.Step, Run: a.Run, SkipStep: a.SkipStep, OverrideGates: a.OverrideGates, Reason: view.Clean(a.Reason, mostReason),
 	}
-	text, id, err := request.Text(s.Now())
-	if err != nil {
+	if _, _, err := request.Text(s.Now()); err != nil {
 		return failure(http.StatusBadRequest, err.Error())
 	}
-	if err := s.write(r.Context(), u, namespace, name, text); err != nil {
+	id, err := s.write(r.Context(), u, namespace, name, request)
+	if err != nil {
 		return err
 	}
 	s.Log.Info("an action was asked for", "canary", namespace+"/"+name, "verb", a.Verb, "by", u.Name, "id", id)
@@ -80,22 +80,22 @@ func (s *Server) serveAction(w http.ResponseWriter, r *http.Request, u *User) er
 }
 
 // write writes the annotation, with an optimistic lock.
-func (s *Server) write(ctx context.Context, u *User, namespace, name, text string) error {
+func (s *Server) write(ctx context.Context, u *User, namespace, name string, request rollout.Request) (id string, err error) {
 	ctx, stop := context.WithTimeoutCause(ctx, s.Limits.Action, action.ErrAnother)
 	defer stop()
 	c := &v1beta1.Canary{}
-	err := s.API.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, c)
+	err = s.API.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, c)
 	if err == nil {
-		err = action.Writer{Client: s.API, Manager: fieldManager}.Write(ctx, c, text, u.Name)
+		_, id, err = action.Writer{Client: s.API, Manager: fieldManager}.Write(ctx, c, request, u.Name)
 	}
 	switch {
 	case apierrors.IsNotFound(err):
-		return notThere(namespace, name)
+		return "", notThere(namespace, name)
 	case errors.Is(err, action.ErrAnother):
-		return failure(http.StatusConflict, "another action waits for the operator's answer; try it again in a moment")
+		return "", failure(http.StatusConflict, "another action waits for the operator's answer; try it again in a moment")
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
 		s.Log.Error(err, "an action was refused by the API server", "canary", namespace+"/"+name, "by", u.Name)
-		return failure(http.StatusForbidden, "the API server refuses it: "+strings.TrimSpace(view.Clean(err.Error(), 300)))
+		return "", failure(http.StatusForbidden, "the API server refuses it: "+strings.TrimSpace(view.Clean(err.Error(), 300)))
 	}
-	return err
+	return id, err
 }

@@ -35,10 +35,11 @@ build: ## Build the programs into bin/
 	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 # A slow machine can be too slow for a test that awaits other programs. Each that failed is run once more by itself, and one that
-# passes then is named as flaky, which is to be mended. More than three failures, a data race and a panic are final.
+# passes then is named as flaky, which is to be mended. More than six failures, a data race and a panic are final; a subtest
+# counts with all that it is part of.
 RERUNS ?= 1
 WITH_TESTER = mkdir -p bin; tester="$$(e2e/build/build gotestsum) --hide-summary skipped --rerun-fails=$(RERUNS) \
-	--rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race --format $(1) --rerun-fails-report";
+	--rerun-fails-max-failures=6 --rerun-fails-abort-on-data-race --format $(1) --rerun-fails-report";
 
 # The race detector needs a C compiler, and the reconciler's tests a real API server. Most of their time is spent
 # waiting for it, so that more of them run at once than there are cores. What takes long is run without the detector,

@@ -2,14 +2,21 @@ package analysis
 
 import (
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/outbound"
 )
 
 // mixed are ten metrics of every sort.
@@ -93,6 +100,52 @@ func BenchmarkRound(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkThousand is a round of ten metrics for each of a thousand Canaries with an interval of a minute. The server takes 20 ms for
+// each query.
+func BenchmarkThousand(b *testing.B) {
+	const canaries, within = 1000, time.Minute
+	var open, most atomic.Int64
+	answer := measuring("99.9")
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(20 * time.Millisecond)
+		answer(w, r)
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			if n := open.Add(1); n > most.Load() { // those of one listener come one after the other
+				most.Store(n)
+			}
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
+	server.Start()
+	b.Cleanup(server.Close)
+	a := impatient(server.URL)
+	q := checks{}
+	for range 10 {
+		q.Metrics = append(q.Metrics, rate(99))
+	}
+	for b.Loop() {
+		next := time.NewTicker(within / canaries)
+		var rounds sync.WaitGroup
+		for i := range canaries {
+			<-next.C
+			c := podinfo()
+			c.Namespace = fmt.Sprint("team-", i%50)
+			rounds.Go(func() {
+				if found := ask(outbound.For(b.Context(), c.Namespace), a, c, q); !agreed(found) {
+					b.Error(found)
+				}
+			})
+		}
+		rounds.Wait()
+		next.Stop()
+	}
+	b.ReportMetric(float64(most.Load()), "connections")
 }
 
 // BenchmarkCompare is the test of single values, without asking for anything.

@@ -17,9 +17,9 @@ const (
 	largeAnswers = 8
 	// idleConns is for a round of one Canary, which asks for all its metrics at once.
 	idleConns = 32
-	// sharedConns, and one for each namespace, keep a thousand rounds that are due at once from taking as many ports. One
-	// namespace alone gets half of them.
-	ownConns, sharedConns = 1, 256
+	// sharedConns, and one for each namespace, are the requests to one server at the same time. Prometheus itself answers 20 unless it
+	// is told otherwise. One namespace alone gets half of them.
+	ownConns, sharedConns = 1, 32
 	// caKey is the key of a Secret with the certificates of authorities, in PEM.
 	caKey = "ca.crt"
 )

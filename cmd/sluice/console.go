@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/netutil"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
@@ -158,7 +159,7 @@ func addConsole(mgr manager.Manager, config *rest.Config, o *options) error {
 		return fmt.Errorf("-console-base-path: %w", err)
 	}
 	server := &http.Server{
-		Handler: page.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: page.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: idle, MaxHeaderBytes: 64 << 10,
 	}
 	server.RegisterOnShutdown(page.Stop)
 	if c.only { // else the reconciler watches Canaries
@@ -173,11 +174,20 @@ func addConsole(mgr manager.Manager, config *rest.Config, o *options) error {
 	return mgr.Add(&manager.Server{Name: "console", Server: server, Listener: listener})
 }
 
+const (
+	// mostConnections is twice the streams that the page has at most. Each takes memory of the operator's, whoever it is of; those
+	// beyond wait.
+	mostConnections = 1000
+	// idle is how long a connection is kept without a request.
+	idle = 30 * time.Second
+)
+
 // listen opens the page's port; watched, where it is not nil, follows the files of its certificate.
 func (c *consoleOptions) listen() (listener net.Listener, watched *certwatcher.CertWatcher, err error) {
 	if listener, err = net.Listen("tcp", c.address); err != nil {
 		return nil, nil, fmt.Errorf("-console-address: %w", err)
 	}
+	listener = netutil.LimitListener(listener, mostConnections)
 	if c.certFile == "" {
 		return listener, nil, nil
 	}

@@ -10,7 +10,9 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"os"
+	"path"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -23,6 +25,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -48,6 +51,35 @@ type scene struct {
 	ns     string
 	server *Server
 	http   *httptest.Server
+	asked  *requests // of the API server by the page
+}
+
+// requests are counted by method and resource.
+type requests struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func (r *requests) count(next http.RoundTripper) http.RoundTripper {
+	return roundTrip(func(one *http.Request) (*http.Response, error) {
+		r.mu.Lock()
+		r.n[one.Method+" "+path.Base(one.URL.Path)]++
+		r.mu.Unlock()
+		return next.RoundTrip(one)
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (r roundTrip) RoundTrip(one *http.Request) (*http.Response, error) { return r(one) }
+
+// take is what was asked since the last call.
+func (r *requests) take() map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.n
+	r.n = map[string]int{}
+	return n
 }
 
 var quick = Limits{Coalesce: 20 * time.Millisecond, Ping: time.Hour, Review: time.Hour, Action: time.Second}
@@ -66,8 +98,12 @@ func newScene(t *testing.T, change ...func(*Config)) *scene {
 	cfg := kubetest.Config(t)
 	c, err := client.New(cfg, client.Options{Scheme: scheme(t)})
 	require.NoError(t, err)
-	s := &scene{T: t, Client: c, ns: kubetest.Namespace(t)}
-	canaries, err := cache.New(cfg, cache.Options{Scheme: scheme(t)})
+	s := &scene{T: t, Client: c, ns: kubetest.Namespace(t), asked: &requests{n: map[string]int{}}}
+	counted := rest.CopyConfig(cfg)
+	counted.Wrap(s.asked.count)
+	api, err := client.New(counted, client.Options{Scheme: scheme(t)})
+	require.NoError(t, err)
+	canaries, err := cache.New(counted, cache.Options{Scheme: scheme(t)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -75,8 +111,8 @@ func newScene(t *testing.T, change ...func(*Config)) *scene {
 	sessions, err := NewSessions(nil, false, time.Now)
 	require.NoError(t, err)
 	config := Config{
-		Cache: canaries, API: c, Files: page, Version: "v1", Cluster: "test", Provider: "istio", Policies: true, Log: logr.Discard(), Limits: quick,
-		Login: &TokenLogin{Client: c, Sessions: sessions, Now: time.Now}, Rights: &Reviews{Client: c, Now: time.Now},
+		Cache: canaries, API: api, Files: page, Version: "v1", Cluster: "test", Provider: "istio", Policies: true, Log: logr.Discard(), Limits: quick,
+		Login: &TokenLogin{Client: api, Sessions: sessions, Now: time.Now}, Rights: &Reviews{Client: api, Now: time.Now},
 	}
 	for _, f := range change {
 		f(&config)

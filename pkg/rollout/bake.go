@@ -27,6 +27,9 @@ func (p *Plan) bakeBeforePromotion(how *v1beta1.AnalysisPromotion) {
 	}
 	s := &p.Steps[last]
 	s.Bake, s.Until.Duration = true, max(s.Until.Duration, lasts)
+	if s.Until.Duration < p.Interval {
+		p.remark(fmt.Sprintf("spec.analysis.promotion.bake lasts %s: it is judged after an interval", p.Interval))
+	}
 	if len(how.BakeMetrics) > 0 {
 		s.Metrics = how.BakeMetrics
 	}

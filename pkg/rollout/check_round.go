@@ -245,12 +245,15 @@ func lasting(t *transition) outcome {
 	if !t.lasts() {
 		return nil
 	}
-	return startCheckInterval
+	return func(t *transition) {
+		keepStep(t, WaitInterval)
+		awaitStep(t)
+	}
 }
 
 // repeat keeps the step for another round.
 // Users stay where they are: neither more of them meet the canary nor fewer.
 func repeat(t *transition, why Wait, text string) {
-	t.next.NextCheck = micro(t.Now.Add(t.Plan.Interval))
-	t.setWaiting(why, t.Plan.Interval, "%s. %s.", text, checkedAgain(t))
+	keepStep(t, why)
+	t.setWaiting(why, untilNextRound(t), "%s. %s.", text, checkedAgain(t))
 }

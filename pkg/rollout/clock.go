@@ -37,16 +37,24 @@ func (t *transition) startStep() {
 	t.next.StepStarted = &v1beta1.StepStart{Revision: t.next.LastAppliedSpec, Step: t.next.Step, Name: nextStep(t).Name, Bake: nextStep(t).Bake, Time: *micro(t.Now)}
 }
 
-// recordCheckInterval notes how long the interval is that this decision has begun.
+// recordCheckInterval notes the interval that this decision has begun. It ends later than nextCheck where that was brought forward.
 func recordCheckInterval(t *transition) {
 	s := &t.next
 	switch {
 	case s.NextCheck == nil:
 		s.CheckInterval = nil
-	case s.CheckInterval != nil && s.CheckInterval.End.Equal(s.NextCheck):
-	case t.recounted():
-		s.CheckInterval = &v1beta1.CheckInterval{End: *s.NextCheck, Length: metav1.Duration{Duration: t.Plan.Interval}}
+	case s.NextCheck.Equal(t.Status.NextCheck): // begun before, and counted anew where the spec has another one by now
+	default:
+		end := s.NextCheck.Time
+		if end.After(t.Now) {
+			end = t.Now.Add(t.Plan.Interval)
+		}
+		s.CheckInterval = checkInterval(end, t.Plan)
 	}
+}
+
+func checkInterval(end time.Time, p Plan) *v1beta1.CheckInterval {
+	return &v1beta1.CheckInterval{End: *micro(end), Length: metav1.Duration{Duration: p.Interval}}
 }
 
 // recountInterval has an interval that is not over yet be as long as the spec says by now, from when it began. What does not run
@@ -56,21 +64,26 @@ func recountInterval(f *facts) {
 	if counted == nil || s.NextCheck == nil || f.Plan.Interval == 0 {
 		return
 	}
-	if !counted.End.Equal(s.NextCheck) {
+	began := counted.End.Add(-counted.Length.Duration)
+	if s.NextCheck.After(counted.End.Time) || !s.NextCheck.After(began) {
 		s.CheckInterval = nil // another version has begun another one since
 		return
 	}
 	if counted.Length.Duration == f.Plan.Interval {
 		return
 	}
-	due := s.NextCheck.Add(f.Plan.Interval - counted.Length.Duration)
+	ends, due := began.Add(f.Plan.Interval), nextRound(f.Plan, s, began, began)
+	if s.NextCheck.Before(&counted.End) && due.After(s.NextCheck.Time) {
+		due = s.NextCheck.Time // it was brought forward
+	}
 	switch f.waiting() {
 	case WaitRolloutApproval, WaitTrafficIncreaseApproval, WaitPromotionApproval, WaitValue, WaitClarity, WaitProof, WaitEvidence, WaitWebhook:
-		due = f.Now
-	default: // a step, a step back, or what failed: it has the whole interval
+		due, ends = f.Now, f.Now
+	case WaitRetry: // it has the whole interval
+		due = ends
+	default: // a step, or a step back
 	}
-	s.NextCheck = micro(due)
-	s.CheckInterval = &v1beta1.CheckInterval{End: *s.NextCheck, Length: metav1.Duration{Duration: f.Plan.Interval}}
+	s.NextCheck, s.CheckInterval = micro(due), checkInterval(ends, f.Plan)
 }
 
 // recounted says that the next check is at another time than was known before this decision.
@@ -109,6 +122,8 @@ func (f *facts) waitBegan() time.Time {
 		return later(f.since(), f.Status.NotReadySince.Time)
 	case f.Status.NextCheck == nil:
 		return f.since()
+	case f.Status.CheckInterval != nil:
+		return later(f.since(), f.Status.CheckInterval.End.Add(-f.Status.CheckInterval.Length.Duration))
 	}
 	return later(f.since(), f.Status.NextCheck.Add(-f.Plan.Interval))
 }

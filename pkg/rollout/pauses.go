@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
@@ -18,9 +16,10 @@ func (f *facts) lasts() bool {
 	return lasts > 0 && started != nil && !started.Skipped && roundAt(f).Before(started.Time.Add(lasts))
 }
 
-// roundAt is when the round that is due was to be made. What ran out later is ended by the next one.
+// roundAt is when the round that is judged was to be made. What ran out later is ended by the next one. One that was made before its
+// time, because pods were there again, is of that moment.
 func roundAt(f *facts) time.Time {
-	if f.Status.NextCheck == nil {
+	if f.Status.NextCheck == nil || f.Status.NextCheck.After(f.Now) {
 		return f.Now
 	}
 	return f.Status.NextCheck.Time
@@ -110,27 +109,4 @@ func stepName(t *transition) string {
 		text += " (" + name + ")"
 	}
 	return text
-}
-
-// recordStepUntil notes when the step in effect, or its pause, ends by itself.
-func recordStepUntil(t *transition) {
-	t.next.StepUntil = nil
-	s := t.next.StepStarted
-	if s == nil || !t.next.Phase.Analysing() || t.next.Step > t.Plan.Length() {
-		return
-	}
-	until, began, aborts := nextStep(t).Until, s.Time, false
-	lasts := until.Duration
-	if s.Paused != nil && s.PausesOver < len(until.Pauses) {
-		p := until.Pauses[s.PausesOver]
-		began, lasts, aborts = *s.Paused, p.After, p.Abort
-	}
-	if lasts == 0 { // nextCheck says it, or a person
-		return
-	}
-	ends := metav1.NewTime(began.Add(lasts))
-	t.next.StepUntil = &ends
-	if aborts { // no check is waited for
-		t.after = Sooner(t.after, max(began.Add(lasts).Sub(t.Now), time.Millisecond))
-	}
 }

@@ -126,8 +126,8 @@ func clampTimes(f *facts) {
 		*at = notAfter(*at, now)
 	}
 	// Without a plan it is not known how far ahead it may be.
-	if f.Plan.Interval > 0 {
-		s.NextCheck = notAfter(s.NextCheck, now.Add(f.Plan.Interval))
+	if latest := now.Add(f.Plan.Interval); f.Plan.Interval > 0 && s.NextCheck != nil && s.NextCheck.After(latest) {
+		s.NextCheck, s.CheckInterval = micro(latest), checkInterval(latest, f.Plan)
 	}
 	if started := s.StepStarted; started != nil && started.Time.After(now) {
 		started = started.DeepCopy()

@@ -106,21 +106,21 @@ func awaitStep(t *transition) {
 		when += ", at " + clockTime(t.next.NextCheck.Time)
 	}
 	if mirror := mirrored(t.Plan, t.next); mirror > 0 && t.next.CanaryWeight == 0 {
-		t.setWaiting(WaitInterval, t.Plan.Interval, "Step %d of %d: copies of %d%% of %s go to %s, %s.",
+		t.setWaiting(WaitInterval, untilNextRound(t), "Step %d of %d: copies of %d%% of %s go to %s, %s.",
 			t.next.Step, t.Plan.Length(), mirror, t.requests(), t.Names.target(), when)
 		return
 	}
 	if step := nextStep(t); step.Bake && t.next.StepStarted != nil {
-		t.setWaiting(WaitBaking, t.Plan.Interval, "Step %d of %d: all requests go to %s, which bakes until %s at least; %s keeps the revision before.",
+		t.setWaiting(WaitBaking, untilNextRound(t), "Step %d of %d: all requests go to %s, which bakes until %s at least; %s keeps the revision before.",
 			t.next.Step, t.Plan.Length(), t.Names.target(), dateTime(t.next.StepStarted.Time.Add(step.Until.Duration)), t.Names.primary())
 		return
 	}
 	if step := nextStep(t); step.Until.Duration > t.Plan.Interval && t.next.StepStarted != nil {
-		t.setWaiting(WaitInterval, t.Plan.Interval, "Step %d of %d: %d%% of %s go to %s, judged every %s until %s at least.",
+		t.setWaiting(WaitInterval, untilNextRound(t), "Step %d of %d: %d%% of %s go to %s, judged every %s until %s at least.",
 			t.next.Step, t.Plan.Length(), t.next.CanaryWeight, t.requests(), t.Names.target(), t.Plan.Interval, dateTime(t.next.StepStarted.Time.Add(step.Until.Duration)))
 		return
 	}
-	t.setWaiting(WaitInterval, t.Plan.Interval, "Step %d of %d: %d%% of %s go to %s, %s.",
+	t.setWaiting(WaitInterval, untilNextRound(t), "Step %d of %d: %d%% of %s go to %s, %s.",
 		t.next.Step, max(t.Plan.Length(), t.next.Step), t.next.CanaryWeight, t.requests(), t.Names.target(), when)
 }
 

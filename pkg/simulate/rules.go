@@ -111,6 +111,7 @@ func (w *World) record(v view, d rollout.Decision, found []answer) {
 	checkWantedSize(w, v, next)
 	checkRun(w, v.status, next)
 	checkSizeForUsersBack(w, v, next)
+	checkLasted(w, v, next)
 	stayed := next.Phase == v1beta1.PhaseTerminating && v.status.LastPromotedSpec == "" // users never left the target
 	// Else the weight becomes what the routes had been saying all along.
 	if inOurWords(v.status) && !stayed {
@@ -248,6 +249,26 @@ func checkGates(w *World, v view, next v1beta1.CanaryStatus, found []answer) {
 		if begins && h.Type == v1beta1.ConfirmRolloutHook && !asked[h.Type] {
 			w.violated("a rollout began and %s was not asked", h.Name)
 		}
+	}
+}
+
+// checkLasted holds that no step ends before its time, and no pause that nobody has left.
+func checkLasted(w *World, v view, next v1beta1.CanaryStatus) {
+	was, started := v.status, v.status.StepStarted
+	goesOn := was.Phase.Analysing() && (next.Step == was.Step+1 || next.Phase == v1beta1.PhasePromoting) && acted(was, next) == ""
+	if !goesOn || started == nil || started.Skipped || started.Step != was.Step || started.Revision != was.LastAppliedSpec || v.plan.Skip ||
+		was.PlanHash != v.plan.Hash || was.Step > v.plan.Length() || v.Primary.Health == rollout.Absent {
+		return
+	}
+	until, over := v.plan.Step(was.Step).Until, started.PausesOver
+	if ends := started.Time.Add(until.Duration); v.Now.Before(ends) {
+		w.violated("step %d ends %s before its time", was.Step, ends.Sub(v.Now))
+	}
+	if over >= len(until.Pauses) {
+		return
+	}
+	if p := until.Pauses[over]; started.Paused == nil || p.After == 0 || over < len(until.Pauses)-1 || v.Now.Before(started.Paused.Add(p.After)) {
+		w.violated("step %d ends in its pause", was.Step)
 	}
 }
 

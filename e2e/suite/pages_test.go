@@ -20,8 +20,6 @@ type manual struct {
 	file string
 	// skip are blocks that are not run, by what they begin with, and why.
 	skip map[string]string
-	// instead has single lines that are run in another form.
-	instead map[string]string
 	// alone has an operator of the page's own, in the namespace sluice-system.
 	alone bool
 	test  bool // its examples are in the namespace test
@@ -35,19 +33,7 @@ func manuals() map[string]manual {
 		"TutorialIstio":      {file: "docs/guides/tutorial-istio.md", skip: up},
 		"TutorialGatewayAPI": {file: "docs/guides/tutorial-gatewayapi.md", skip: up, alone: true},
 		"TutorialKubernetes": {file: "docs/guides/tutorial-kubernetes.md", skip: up, alone: true},
-		"README": {
-			file: "README.md",
-			skip: map[string]string{
-				"kubectl apply -k kustomize/kubernetes": "the page says to choose one",
-				"helm install":                          "the page says to choose one",
-				"VERSION=":                              "there is no registry to push to",
-				"kubectl -n shop":                       "it is of the tutorial with Istio",
-			},
-			instead: map[string]string{
-				"kubectl -n test get canary podinfo -w": "timeout 45 kubectl -n test get canary podinfo -w || true", // a watch has no end of its own
-			},
-			test: true,
-		},
+		"README":             {file: "README.md", test: true},
 	}
 }
 
@@ -82,7 +68,7 @@ func (m manual) follow(t *testing.T, w *world) {
 			continue
 		}
 		run = append(run, b)
-		fmt.Fprintf(&script, "%s\necho; echo '%s'\n", m.typed(b), mark)
+		fmt.Fprintf(&script, "%s\necho; echo '%s'\n", b.Commands, mark)
 	}
 	require.NotEmpty(t, run)
 	ctx, stop := context.WithTimeout(t.Context(), 20*time.Minute)
@@ -98,9 +84,7 @@ func (m manual) follow(t *testing.T, w *world) {
 		if i == len(printed)-1 {
 			require.NoError(t, failed, "%s:%d", m.file, b.Line)
 		}
-		if m.typed(b) == b.Commands {
-			require.NoError(t, page.Shows(printed[i], b.Output), "%s:%d", m.file, b.Line)
-		}
+		require.NoError(t, page.Shows(printed[i], b.Output), "%s:%d", m.file, b.Line)
 	}
 	t.Logf("MEASURED %s: %.0f s", m.file, time.Since(began).Seconds())
 }
@@ -115,16 +99,6 @@ func (m manual) skipped(b page.Block) (why string, skipped bool) {
 		}
 	}
 	return "", false
-}
-
-func (m manual) typed(b page.Block) string {
-	lines := strings.Split(b.Commands, "\n")
-	for i, line := range lines {
-		if other, ok := m.instead[line]; ok {
-			lines[i] = other
-		}
-	}
-	return strings.Join(lines, "\n")
 }
 
 // prepare makes the cluster what the reader of a page has, and puts it back in the end.

@@ -240,12 +240,14 @@ func golden(t *testing.T, file, got string) {
 	require.Equal(t, string(want), got)
 }
 
-// The page shows what is printed.
-func TestPage(t *testing.T) {
-	page, err := os.ReadFile("../../docs/guides/plugin.md")
-	require.NoError(t, err)
+// The pages show what is printed.
+func TestPages(t *testing.T) {
 	lines := Style{Now: noon, Runs: 3}.Lines(Of(paused()))
-	require.Contains(t, string(page), "```\n"+strings.Join(lines, "\n")+"\n```\n")
+	for _, page := range []string{"docs/guides/plugin.md", "README.md"} {
+		text, err := os.ReadFile("../../" + page)
+		require.NoError(t, err)
+		require.Contains(t, string(text), "```text\n"+strings.Join(lines, "\n")+"\n```\n", page)
+	}
 }
 
 // What a cluster returns moves no cursor, and does not fill the screen.

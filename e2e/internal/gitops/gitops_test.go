@@ -145,7 +145,7 @@ func builtIn(t *testing.T, s v1beta1.CanaryStatus) string {
 	}
 }
 
-// TestTools holds the table of docs/guides/install.md to what the tools say of every status that was ever seen.
+// TestTools holds the table of docs/guides/gitops.md to what the tools say of every status that was ever seen.
 func TestTools(t *testing.T) {
 	cm := settings(t)
 	rows := map[string][4]map[string]bool{}
@@ -170,7 +170,7 @@ func TestTools(t *testing.T) {
 		}
 		table += " |\n"
 	}
-	page, err := os.ReadFile(filepath.Join(root, "docs/guides/install.md"))
+	page, err := os.ReadFile(filepath.Join(root, "docs/guides/gitops.md"))
 	require.NoError(t, err)
 	require.Contains(t, string(page), table, "this is what they say:\n%s", table)
 	for _, s := range recorded {

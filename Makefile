@@ -129,9 +129,12 @@ images: build sbom ## Build the container images with buildah, and list what is 
 # kubectl is none of Debian's packages in a version of use; where the machine has none it is built.
 WITH_KUBECTL = command -v kubectl >/dev/null || PATH=$$PATH:$$(dirname "$$(e2e/build/build kubectl)");
 
+# Before anything else it says what has to be compiled, and meanwhile that it goes on. CI=1 waits for nobody.
 .PHONY: demo
-demo: build ## Show a rollout, a rollback and blue/green on a real cluster on this machine
-	$(WITH_KUBECTL) cd e2e && go run ./cmd/demo
+demo: ## Show a rollout that waits for a person, a rollback, a bad version and blue/green on a real cluster on this machine
+	e2e/build/build --plan kube coredns istiod podinfo@3.1.0 $$(command -v kubectl >/dev/null || echo kubectl)
+	e2e/build/build --while 'compiling Sluice' $(MAKE) -s build
+	$(WITH_KUBECTL) cd e2e && build/build --while 'compiling the demonstration' go build -o ../bin/demo ./cmd/demo && ../bin/demo
 
 .PHONY: cluster-up
 cluster-up: ## Start a real cluster on this machine

@@ -262,6 +262,15 @@ func TestBuilder(t *testing.T) {
 	require.Equal(t, built, again)
 	require.Empty(t, said.String(), "what is there is not built, and nothing said of it")
 
+	said.Reset()
+	_, err = b.build(t.Context(), "--plan", "kwok", "podinfo@1.0.1", "kube")
+	require.NoError(t, err)
+	require.Regexp(t, `^build: to be compiled first, which takes up to \d+ minutes on two cores: kube(, Sluice's own packages)?\n$`, said.String())
+	said.Reset()
+	_, err = b.build(t.Context(), "--while", "a look", "sh", "-c", "echo it looks; exit 3")
+	require.ErrorContains(t, err, "exit status 3")
+	require.Equal(t, "it looks\n", said.String())
+
 	_, err = b.build(t.Context(), "kube")
 	require.Error(t, err)
 	require.Contains(t, said.String(), "syntax error", "the compiler's words are shown")

@@ -162,7 +162,7 @@ function Line({ row: r }: { row: Row }) {
   const verb = wanted(r.waiting), mine = verb !== undefined && r.can[verb];
   return (
     <tr>
-      <th scope="row"><span class="faint">{r.namespace}/</span><a href={canaryPath(r.namespace, r.name)}>{r.name}</a></th>
+      <th scope="row"><span class="faint">{r.namespace}/</span><wbr /><a href={canaryPath(r.namespace, r.name)}>{r.name}</a></th>
       <td data-label="State"><StateWord state={r.state} word={word(r)} /></td>
       <td data-label="Weight">{unfinished(r.phase) ? <Weight weight={r.weight} actual={r.actual} /> : <span class="faint">–</span>}</td>
       <td data-label="Step">{r.step.number || r.step.of ? `${r.step.number}/${r.step.of || '?'}` : <span class="faint">–</span>}</td>

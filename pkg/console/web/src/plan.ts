@@ -78,8 +78,10 @@ export function why(d: Detail, now: number): string {
   if (d.suspended) return 'It is suspended: spec.suspend is true. Git, or whoever set it, takes it back.';
   if (d.held) return `It is held by ${d.held.by || 'somebody'} since ${duration(now - Date.parse(d.held.since))}${d.held.reason ? `: ${d.held.reason}` : ''}.`;
   if (d.waiting) {
-    const since = d.waiting.since.startsWith('0001-') ? '' : `, since ${duration(now - Date.parse(d.waiting.since))}`;
-    return `${d.waiting.reason}: ${d.waiting.for || 'it waits'}${since}.${d.problem ? ` ${d.problem}` : ''}`;
+    const what = d.waiting.for || 'it waits', whole = what.endsWith('.'); // a sentence of the condition's
+    const since = d.waiting.since.startsWith('0001-') ? '' : `since ${duration(now - Date.parse(d.waiting.since))}`;
+    const end = !since ? (whole ? '' : '.') : whole ? ` S${since.slice(1)}.` : `, ${since}.`;
+    return `${d.waiting.reason}: ${what}${end}${d.problem ? ` ${d.problem}` : ''}`;
   }
   if (d.problem) return d.problem;
   const time = left(d, now);

@@ -88,6 +88,9 @@ test('what it does and why it goes no further', () => {
   const paused = detail({ waiting: { reason: 'StepPaused', for: 'waits for promote', since: '2026-01-31T11:58:00Z', person: true } });
   expect(doing(paused, noon)).toBe('Judging podinfod 6.0.0 → 6.0.1: 20 % of requests go to the canary, step 3 of 6.');
   expect(why(paused, noon)).toBe('StepPaused: waits for promote, since 2m.');
+  const running = { reason: 'StepRunning', for: 'Step 1 of 5: 10% of requests go to podinfo.test, judged after 1m0s, at 15:39:35 UTC.', since: '2026-01-31T11:58:00Z', person: false };
+  expect(why(detail({ waiting: running }), noon)).toBe('StepRunning: Step 1 of 5: 10% of requests go to podinfo.test, judged after 1m0s, at 15:39:35 UTC. Since 2m.');
+  expect(why(detail({ waiting: { ...running, since: '0001-01-01T00:00:00Z' } }), noon)).toMatch(/UTC\.$/);
   expect(announced(paused)).toBe('podinfo: Progressing, 20 %, step 3 of 6, waits for promote');
   expect(why(detail({ suspended: true }), noon)).toContain('spec.suspend');
   expect(doing(detail({ phase: 'Succeeded', run: { ...detail().run!, finished: '2026-01-31T11:00:00Z' } }), noon)).toBe('podinfod 6.0.0 → 6.0.1 serves everybody since 1h.');

@@ -208,7 +208,7 @@ func (r *Reconciler) look(ctx context.Context, c *v1beta1.Canary, live *observe.
 
 // refresh reads the Canary live, unless nobody but this process can have stored its status since. Nil: it is gone.
 func (r *Reconciler) refresh(ctx context.Context, c *v1beta1.Canary) (*v1beta1.Canary, *observe.LiveReader, error) {
-	live := &observe.LiveReader{Reader: r.Live}
+	live := r.reader.NewLiveReader()
 	if r.Canaries.StatusStoredLast(c) {
 		return c, live, nil
 	}

@@ -60,6 +60,17 @@ func (a *Applier) Apply(ctx context.Context, owner *v1beta1.Canary, objs ...runt
 // Forget drops what is remembered of a Canary's objects, for when it is gone.
 func (a *Applier) Forget(owner *v1beta1.Canary) { a.records.forget(owner.UID) }
 
+// LastWrite is how long ago our last write to an object was answered, and with which version, empty where the cache has it
+// already. Of the object its type is looked at.
+func (a *Applier) LastWrite(key client.ObjectKey, obj client.Object) (version string, age time.Duration, known bool) {
+	kind, err := a.Client.GroupVersionKindFor(obj)
+	if err != nil {
+		return "", 0, false
+	}
+	last := a.records.get(ref{kind: kind, key: key})
+	return last.written, a.Now().Sub(last.writtenAt), !last.writtenAt.IsZero()
+}
+
 // ForgetContents drops what objects were found to match, which costs the next look at each to encode it again.
 func (a *Applier) ForgetContents() { a.contents.cache().Clear() }
 

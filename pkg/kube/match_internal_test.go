@@ -147,6 +147,6 @@ func TestNewer(t *testing.T) {
 		"Never":   {"nothing was written", "", "10", false},
 		"Strange": {"versions that mean nothing to us: better look again", "abc", "10", true},
 	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, tc.want, newer(tc.a, tc.b), tc.reason) })
+		t.Run(name, func(t *testing.T) { require.Equal(t, tc.want, Newer(tc.a, tc.b), tc.reason) })
 	}
 }

@@ -30,7 +30,7 @@ type records struct {
 // record is what is remembered of one object.
 type record struct {
 	owner types.UID
-	// written is what our last write came back with, until the cache has it.
+	// written is what our last write came back with, until the cache has it, and writtenAt when.
 	written   string
 	writtenAt time.Time
 	// stored is the Canary whose status we were the last to store, of a record of a Canary.
@@ -103,7 +103,7 @@ func (m *records) update(r ref, change func(*record)) {
 	}
 	k := m.all[r]
 	change(&k)
-	if k == (record{owner: k.owner}) {
+	if k == (record{owner: k.owner, writtenAt: k.writtenAt}) {
 		delete(m.all, r)
 		return
 	}
@@ -119,10 +119,10 @@ func (m *records) behind(r ref, live client.Object, now time.Time) bool {
 		return false
 	case live == nil && now.Sub(last.writtenAt) < cacheLag:
 		return true
-	case live != nil && newer(last.written, live.GetResourceVersion()):
+	case live != nil && Newer(last.written, live.GetResourceVersion()):
 		return true
 	}
-	m.update(r, func(k *record) { k.written, k.writtenAt = "", time.Time{} })
+	m.update(r, func(k *record) { k.written = "" })
 	return false
 }
 
@@ -149,9 +149,9 @@ func (m *records) forgetStored() {
 	}
 }
 
-// newer says whether version a is newer than b. Versions that can't be compared
+// Newer says whether version a of an object is newer than b. Versions that can't be compared
 // are taken for newer: the pass that asked ends and looks again.
-func newer(a, b string) bool {
+func Newer(a, b string) bool {
 	if a == "" || a == b {
 		return false
 	}

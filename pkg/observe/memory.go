@@ -36,6 +36,7 @@ type memo struct {
 	size      int32                // of the primary
 	seen      [2]serving           // the target and the primary
 	baked     baking
+	late      [2]*lateWorkload // the target and the primary, while they take long
 }
 
 // baking is how often the canary's containers had been started again when it was first seen to bake.

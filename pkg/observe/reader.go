@@ -43,6 +43,7 @@ type Reader struct {
 	Schema *StatusSchema
 
 	memory memory
+	recent recentReads
 }
 
 // pass is where one pass reads what is not always read from the cache, and the provider that it has chosen.

@@ -45,16 +45,28 @@ func (r *Reader) workload(ctx context.Context, f *desired.Facts, o client.Object
 		w.Reason = ""
 	}
 	began := bakes(f, s)
+	if !late {
+		r.memory.keepLate(f.Canary, s, nil)
+	}
 	if !late && began.IsZero() {
 		return w, nil
 	}
-	pods, _, err := r.pods(ctx, f, o)
+	if known := r.memory.lateOf(f.Canary, s); began.IsZero() && known.holds(o, w.Health, now, f.Live) {
+		w.Health, w.Reason, w.Since = known.found.Health, known.found.Reason, known.found.Since
+		return lost.corrected(w, now), nil
+	}
+	pods, listed, err := r.pods(ctx, f, o)
 	if err != nil {
 		return w, err
 	}
 	if late {
+		status := w.Health
 		// A workload's own status says that it is late; which image or quota is behind that only its pods tell.
-		w = lost.corrected(f.Kind.Observe(o, pods, ready, lost.observedAt(now)), now)
+		w = f.Kind.Observe(o, pods, ready, lost.observedAt(now))
+		if listed {
+			r.memory.keepLate(f.Canary, s, &lateWorkload{of: o.GetUID(), generation: o.GetGeneration(), status: status, found: w, listed: now})
+		}
+		w = lost.corrected(w, now)
 	}
 	if !began.IsZero() {
 		w.Crashed = workload.CrashedSince(pods, began, r.memory.restarts(f.Canary, began, pods))
@@ -129,10 +141,6 @@ func threshold(c *v1beta1.Canary, s side) int {
 	}
 	return everyPod
 }
-
-// slowAfter is how long a workload may take to start before its pods are looked at: most are up by then,
-// and reading pods costs a request.
-const slowAfter = 5 * time.Second
 
 const everyPod = 100 // percent
 

@@ -4,11 +4,12 @@
 #   make build
 #   buildah bud -t docker.io/sluicecd/sluice .
 #   buildah bud -t docker.io/sluicecd/loadtester --target loadtester .
+#   buildah bud -t docker.io/sluicecd/kubectl-sluice --target kubectl-sluice .
 #
 # Bases are named by digest, so that the same sources give the same image. A newer one is a commit: the tag says what to look
 # up. BASE replaces the base, for instance by `scratch` or by an image of your own registry. The operator
 # needs nothing but certificate authorities, and those only to reach chat services over HTTPS; the load
-# tester needs bash, curl and hey, and installs them if its base has none.
+# tester needs bash, curl and hey, and installs them if its base has none. The plugin's has a shell, since pipelines run scripts in it.
 ARG BASE=
 
 FROM ${BASE:-docker.io/library/debian:bookworm-slim@sha256:96e378d7e6531ac9a15ad505478fcc2e69f371b10f5cdf87857c4b8188404716} AS loadtester
@@ -22,6 +23,12 @@ USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8080
 ENTRYPOINT ["/usr/local/bin/loadtester"]
+
+FROM ${BASE:-docker.io/library/debian:bookworm-slim@sha256:96e378d7e6531ac9a15ad505478fcc2e69f371b10f5cdf87857c4b8188404716} AS kubectl-sluice
+COPY bin/kubectl-sluice /usr/local/bin/kubectl-sluice
+USER 10001:10001
+WORKDIR /tmp
+ENTRYPOINT ["/usr/local/bin/kubectl-sluice"]
 
 # The last stage is what is built without a target.
 FROM ${BASE:-gcr.io/distroless/static:nonroot@sha256:e3f945647ffb95b5839c07038d64f9811adf17308b9121d8a2b87b6a22a80a39} AS sluice

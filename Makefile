@@ -17,11 +17,13 @@ TAGS := grpcnotrace
 export CGO_ENABLED := 0
 export GOFLAGS     := -trimpath $(filter-out -trimpath,$(GOFLAGS))
 
-# Bases of the two images; empty means those that the Dockerfile names.
+# Bases of the images; empty means those that the Dockerfile names.
 BASE         ?=
 TESTER_BASE  ?=
 IMAGE        ?= docker.io/sluicecd/sluice:latest
 TESTER_IMAGE ?= docker.io/sluicecd/loadtester:latest
+PLUGIN_BASE  ?=
+PLUGIN_IMAGE ?= docker.io/sluicecd/kubectl-sluice:latest
 BUILDAH      ?= buildah
 
 # How many rollouts `make bench` starts at once.
@@ -114,17 +116,20 @@ generate: ## Write what is derived from the API's types
 sbom: build ## List what the programs are made of, as SPDX, beside them
 	export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct); \
 	cd e2e && go run ./cmd/sbom -program ../bin/sluice -version '$(VERSION)' -dockerfile ../Dockerfile $(if $(BASE),-base $(BASE)) -out ../bin/sluice.spdx.json; \
-	go run ./cmd/sbom -program ../bin/loadtester -version '$(VERSION)' -dockerfile ../Dockerfile $(if $(TESTER_BASE),-base $(TESTER_BASE)) -out ../bin/loadtester.spdx.json
+	go run ./cmd/sbom -program ../bin/loadtester -version '$(VERSION)' -dockerfile ../Dockerfile $(if $(TESTER_BASE),-base $(TESTER_BASE)) -out ../bin/loadtester.spdx.json; \
+	go run ./cmd/sbom -program ../bin/kubectl-sluice -version '$(VERSION)' -dockerfile ../Dockerfile $(if $(PLUGIN_BASE),-base $(PLUGIN_BASE)) -out ../bin/kubectl-sluice.spdx.json
 
 .PHONY: plugin
 plugin: ## Build kubectl's plugin for all platforms into bin/plugin, with krew's manifest
 	export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct); \
-	cd e2e && go run ./cmd/plugin -version '$(VERSION)' -ldflags '$(LDFLAGS)' -tags $(TAGS)
+	(cd e2e && go run ./cmd/plugin -version '$(VERSION)' -ldflags '$(LDFLAGS)' -tags $(TAGS)); \
+	$$(e2e/build/build validate-krew-manifest) -manifest bin/plugin/sluice.yaml -skip-install
 
 .PHONY: images
 images: build sbom ## Build the container images with buildah, and list what is in them
 	$(BUILDAH) bud --isolation chroot $(if $(BASE),--build-arg BASE=$(BASE)) -t $(IMAGE) .
 	$(BUILDAH) bud --isolation chroot $(if $(TESTER_BASE),--build-arg BASE=$(TESTER_BASE)) --target loadtester -t $(TESTER_IMAGE) .
+	$(BUILDAH) bud --isolation chroot $(if $(PLUGIN_BASE),--build-arg BASE=$(PLUGIN_BASE)) --target kubectl-sluice -t $(PLUGIN_IMAGE) .
 
 # kubectl is none of Debian's packages in a version of use; where the machine has none it is built.
 WITH_KUBECTL = command -v kubectl >/dev/null || PATH=$$PATH:$$(dirname "$$(e2e/build/build kubectl)");

@@ -62,7 +62,7 @@ func TestBasesAreNamedByDigest(t *testing.T) {
 	require.NotContains(t, string(text), "latest")
 	bases, err := Bases("../../../Dockerfile")
 	require.NoError(t, err)
-	require.Len(t, bases, 2)
+	require.Len(t, bases, 3)
 	for stage, base := range bases {
 		require.Regexp(t, `^[^@ ]+:[^@ ]+@sha256:[0-9a-f]{64}$`, base, stage)
 	}

@@ -66,6 +66,9 @@ func TestList(t *testing.T) {
 
 	tab.open("")
 	tab.says(`[role="status"]`, "3 Canaries")
+	tab.size(780, 740)
+	tab.until(`[...document.querySelectorAll('.list tbody a')].every((a) => a.getClientRects().length === 1)`)
+	tab.size(1280, 900)
 	s.status(s.ns, "podinfo", func(c *v1beta1.CanaryStatus) { s.step(c, 3, 50, 6) })
 	tab.says(".list tr", "50 %")
 	tab.says("button", "Waits for a person 0")

@@ -26,8 +26,9 @@ PLUGIN_BASE  ?=
 PLUGIN_IMAGE ?= docker.io/sluicecd/kubectl-sluice:latest
 BUILDAH      ?= buildah
 
-# How many rollouts `make bench` starts at once.
-N ?= 100
+# How many rollouts `make bench` starts at once, or how many Canaries it puts to rest instead.
+N       ?= 100
+SETTLED ?=
 
 # What e2e tests are run: a pattern of names.
 RUN ?= .
@@ -188,8 +189,12 @@ soak: ## Try all of that and many faults, each fuzz target for FUZZTIME=1h, comp
 	SOAK=1 $(MAKE) e2e RUN='TestE2E/Pages'
 
 .PHONY: bench
-bench: build ## Measure N rollouts at once; N=100
-	cd e2e && go run ./cmd/bench -n $(N)
+bench: build ## Measure N rollouts at once; N=100, or SETTLED=10000 Canaries at rest. It writes docs/operations/figures.md
+	cd e2e && go run ./cmd/bench -n $(N) $(if $(SETTLED),--settled $(SETTLED)) --figures ../docs/operations/figures.md
+
+.PHONY: bench-short
+bench-short: build ## Measure 20 rollouts at once, and print what got worse than docs/operations/figures.md has it
+	cd e2e && go run ./cmd/bench -n 20 --idle 30s --compare ../docs/operations/figures.md
 
 .PHONY: clean
 clean: ## Remove what was built here; the cache of programs stays

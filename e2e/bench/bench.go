@@ -18,6 +18,7 @@ import (
 // Options say how much is measured.
 type Options struct {
 	N        int           // Canaries
+	Settled  bool          // they are at rest, without pods, and none is rolled out
 	Replicas int32         // of each Deployment
 	Nodes    int           // that pods are spread over; zero: as many as they need
 	Idle     time.Duration // that nothing happens in
@@ -27,6 +28,8 @@ type Options struct {
 	Root     string        // of the repository
 	Trace    bool          // list the requests of one rollout
 	Keep     bool          // leave logs and the audit log behind
+	Figures  string        // page that what was measured is written into; empty: none
+	Compare  string        // page that what was measured is compared with; empty: none
 	Out, Err io.Writer     // the report; what is being done
 }
 
@@ -57,13 +60,31 @@ func Run(ctx context.Context, o Options) error {
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	for _, stage := range []func(context.Context) error{b.rollingUpdate, b.one, b.rest, b.idle, b.rollouts, b.restart} {
+	for _, stage := range b.stages() {
 		if err := stage(ctx); err != nil {
 			return fmt.Errorf("%w\nthe operator's log ends:\n%s", err, tail(b.plane.path(operator+".log")))
 		}
 	}
 	b.report.print(o.Out)
+	// Before the page is written, which may be the same.
+	if o.Compare != "" {
+		if err := b.compareFigures(o.Compare); err != nil {
+			return err
+		}
+	}
+	if o.Figures != "" {
+		return b.writeFigures(o.Figures)
+	}
 	return nil
+}
+
+// stages are what is measured, in this order.
+func (b *Bench) stages() []func(context.Context) error {
+	if b.Settled {
+		// The second operator is measured: the first has the heap of having made all this.
+		return []func(context.Context) error{b.one, b.rest, b.restart, b.idle}
+	}
+	return []func(context.Context) error{b.rollingUpdate, b.one, b.rest, b.idle, b.rollouts, b.restart}
 }
 
 func (b *Bench) clear() {
@@ -97,10 +118,17 @@ func (b *Bench) prepare(ctx context.Context) error {
 	if b.Nodes == 0 {
 		b.Nodes = max(10, 1+3*b.N*int(b.Replicas)/podsPerNode)
 	}
-	b.say("kinds, rights, %d nodes, %d Deployments", b.Nodes, b.N)
 	if err := install(ctx, b.client, b.Root); err != nil {
 		return err
 	}
+	if b.Settled {
+		b.say("kinds, rights, %d Deployments without pods", b.N)
+		if err := playDeployments(ctx, b.client); err != nil {
+			return err
+		}
+		return b.fleet.deploy(ctx)
+	}
+	b.say("kinds, rights, %d nodes, %d Deployments", b.Nodes, b.N)
 	if err := b.plane.simulate(ctx, b.client, b.Nodes); err != nil {
 		return err
 	}
@@ -108,12 +136,14 @@ func (b *Bench) prepare(ctx context.Context) error {
 }
 
 func (b *Bench) programs(ctx context.Context) (err error) {
-	b.plane = &Plane{}
+	b.plane = &Plane{Bare: b.Settled}
 	if b.plane.Kube, err = tool(ctx, b.Root, "kube"); err != nil {
 		return err
 	}
-	if b.plane.Kwok, err = tool(ctx, b.Root, "kwok"); err != nil {
-		return err
+	if !b.Settled {
+		if b.plane.Kwok, err = tool(ctx, b.Root, "kwok"); err != nil {
+			return err
+		}
 	}
 	b.operator = &Operator{program: b.Operator, dir: b.dir, peer: b.Peer}
 	if b.Operator == "" {
@@ -151,7 +181,7 @@ const calm = 5 * time.Second
 // settled waits until the operator has nothing more to ask for. One that polls is never calm: it is given the time alone.
 func (b *Bench) settled(ctx context.Context) error {
 	began := time.Now()
-	return wait.PollUntilContextTimeout(ctx, time.Second, patience, false, func(context.Context) (bool, error) {
+	return wait.PollUntilContextTimeout(ctx, time.Second, patienceFor(b.N), false, func(context.Context) (bool, error) {
 		now := time.Now()
 		if b.Peer {
 			return now.Sub(began) >= calm, nil

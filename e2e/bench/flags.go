@@ -9,6 +9,8 @@ func (p *Plane) etcdFlags() []string {
 		"--listen-peer-urls=http://" + loopback + ":0",
 		// Nothing of this outlives the run, so no write has to reach a disk.
 		"--unsafe-no-fsync",
+		// What ten thousand Canaries were before they came to rest, too.
+		"--quota-backend-bytes=8589934592",
 	}
 }
 

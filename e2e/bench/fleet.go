@@ -62,7 +62,7 @@ func (f *Fleet) deploy(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return wait.PollUntilContextTimeout(ctx, time.Second, patience, true, f.available)
+	return wait.PollUntilContextTimeout(ctx, time.Second, patienceFor(f.Size), true, f.available)
 }
 
 func (f *Fleet) available(ctx context.Context) (bool, error) {

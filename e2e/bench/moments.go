@@ -126,7 +126,7 @@ func (m *Moments) delay(interval time.Duration, part float64) time.Duration {
 // one did.
 func (m *Moments) all(ctx context.Context, phase v1beta1.CanaryPhase, n int) (time.Time, error) {
 	p := point{phase: phase}
-	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, patience, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, patienceFor(n), true, func(context.Context) (bool, error) {
 		return len(m.reached(p)) >= n, m.ended()
 	})
 	times := m.reached(p)

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,7 +24,7 @@ type Operator struct {
 }
 
 // start runs it, and says how long it took to be ready.
-func (o *Operator) start(ctx context.Context) (time.Duration, error) {
+func (o *Operator) start(ctx context.Context, extra ...string) (time.Duration, error) {
 	addresses, err := free(1)
 	if err != nil {
 		return 0, err
@@ -35,7 +36,7 @@ func (o *Operator) start(ctx context.Context) (time.Duration, error) {
 	if !o.peer {
 		flags, ready = append(flags, "-allow-addresses=127.0.0.1"), "/readyz"
 	}
-	o.process, err = launch(o.dir, operator, nil, append([]string{o.program}, flags...)...)
+	o.process, err = launch(o.dir, operator, nil, slices.Concat([]string{o.program}, flags, extra)...)
 	if err != nil {
 		return 0, err
 	}

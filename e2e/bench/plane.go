@@ -24,6 +24,7 @@ const loopback = "127.0.0.1"
 // directory and ports of its own, and is gone with this program.
 type Plane struct {
 	Kube, Kwok string // programs
+	Bare       bool   // etcd and the API server alone
 
 	dir       string
 	address   string // of the API server
@@ -51,6 +52,9 @@ func (p *Plane) Start(ctx context.Context, dir string) error {
 	}
 	if err := p.run(ctx, "kube-apiserver", p.serverFlags(), p.ready); err != nil {
 		return err
+	}
+	if p.Bare {
+		return nil
 	}
 	if err := p.run(ctx, "kube-controller-manager", p.managerFlags(), nil); err != nil {
 		return err

@@ -18,6 +18,7 @@ type Report struct {
 }
 
 type section struct {
+	name  string // the same in each run
 	title string // with the load under which it was measured
 	rows  []row
 }
@@ -30,8 +31,8 @@ type detail struct {
 	lines []string
 }
 
-func (r *Report) section(title string) {
-	r.sections = append(r.sections, &section{title: fmt.Sprintf("%s (load average %s)", title, load())})
+func (r *Report) section(name, title string) {
+	r.sections = append(r.sections, &section{name: name, title: fmt.Sprintf("%s (load average %s)", title, load())})
 }
 
 func (r *Report) row(what, measured, target, from string) {

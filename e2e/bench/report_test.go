@@ -16,7 +16,7 @@ func TestReport(t *testing.T) {
 		m.note(event(i, v1beta1.PhasePromoting, 50), at(second))
 	}
 	r := &Report{}
-	r.section("nothing happens")
+	r.section("At rest", "nothing happens")
 	r.row("requests", "0", "0", fromAudit)
 	r.counts("who asked", []Count{{What: "get canaries", N: 5}}, 2)
 	r.way(m, at(2))

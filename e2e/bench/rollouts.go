@@ -69,7 +69,7 @@ func (b *Bench) reportRollouts(r rollout) {
 	took := r.done.Sub(r.last)
 	// What nobody could do without: the intervals, the canary's pods and the primary's, and what proxies are given to take routes.
 	least := steps*b.Interval + 2*b.plain + settle
-	b.report.section(fmt.Sprintf("%d rollouts at once, %d steps of %s", b.N, steps, b.Interval))
+	b.report.section("Rollouts of all at once", fmt.Sprintf("%d rollouts at once, %d steps of %s", b.N, steps, b.Interval))
 	b.report.row("triggering all", seconds(r.last.Sub(r.first)), "", "the clock")
 	b.report.row("last trigger to last Succeeded, pod start included", seconds(took), "", fromWatch)
 	b.report.row("… of the intervals, two rolling updates and what routes take", fmt.Sprintf("%.2f", took.Seconds()/least.Seconds()), "≤ 1.08", fromWatch)

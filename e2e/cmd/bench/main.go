@@ -19,6 +19,7 @@ func main() { program.Main("bench", root().ExecuteContext) }
 func root() *cobra.Command {
 	o := bench.Options{Out: os.Stdout, Err: os.Stderr}
 	var peer string
+	var settled int
 	command := &cobra.Command{
 		Use: "bench", Short: "Measure what many Canaries cost, at rest and rolling out at once",
 		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
@@ -31,6 +32,9 @@ func root() *cobra.Command {
 			if peer != "" {
 				o.Operator, o.Peer = peer, true
 			}
+			if settled > 0 {
+				o.N, o.Settled = settled, true
+			}
 			return bench.Run(c.Context(), o)
 		},
 	}
@@ -42,6 +46,9 @@ func root() *cobra.Command {
 	flags.StringVar(&o.Operator, "operator", "", "program to measure; left out, it is built")
 	flags.StringVar(&peer, "peer", "", "program of another operator of this API to measure, which may poll")
 	flags.DurationVar(&o.Interval, "interval", 10*time.Second, "how long each of the five steps lasts")
+	flags.IntVar(&settled, "settled", 0, "how many Canaries at rest, without pods, instead: none is rolled out")
+	flags.StringVar(&o.Figures, "figures", "", "page that what was measured is written into: docs/operations/figures.md")
+	flags.StringVar(&o.Compare, "compare", "", "page that what was measured is compared with; what got worse is printed")
 	flags.BoolVar(&o.Trace, "trace", false, "list every request about one of the rollouts")
 	flags.BoolVar(&o.Keep, "keep", false, "leave logs and the audit log behind")
 	return command

@@ -77,6 +77,15 @@ type Run struct {
 	// +optional
 	Images string `json:"images,omitempty"`
 
+	// Hash of its pod template alone: the revision without ConfigMaps and Secrets.
+	// +optional
+	Template string `json:"template,omitempty"`
+
+	// What the cluster counts that template as: the target's `deployment.kubernetes.io/revision`, or, of a DaemonSet, the number
+	// that the API server gives its templates.
+	// +optional
+	TargetRevision string `json:"targetRevision,omitempty"`
+
 	// What served before it.
 	// +optional
 	From *RunOrigin `json:"from,omitempty"`
@@ -186,6 +195,14 @@ type PastRun struct {
 	// Its images.
 	// +optional
 	Images string `json:"images,omitempty"`
+
+	// Hash of its pod template alone, as in run.
+	// +optional
+	Template string `json:"template,omitempty"`
+
+	// What the cluster counted that template as, as in run.
+	// +optional
+	TargetRevision string `json:"targetRevision,omitempty"`
 
 	// The revision that served before it, where no other rollout is known to have promoted that.
 	// +optional

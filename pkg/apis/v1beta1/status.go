@@ -169,7 +169,8 @@ type CanaryStatus struct {
 	// +optional
 	NextCheck *metav1.MicroTime `json:"nextCheck,omitempty"`
 
-	// The interval that nextCheck is the end of. Another one in the spec counts from its beginning.
+	// The interval that nextCheck is the end of, unless that was brought forward to the end of a step. Another one in the spec counts
+	// from its beginning.
 	// +optional
 	CheckInterval *CheckInterval `json:"checkInterval,omitempty"`
 
@@ -434,7 +435,7 @@ type Hold struct {
 
 // CheckInterval is an interval at whose end is a check.
 type CheckInterval struct {
-	// When it ends, as in nextCheck.
+	// When it ends.
 	// +required
 	End metav1.MicroTime `json:"end"`
 

@@ -209,6 +209,7 @@ func (r configReader) promoted(ctx context.Context, f *desired.Facts, sums map[s
 func (r configReader) identify(f *desired.Facts) {
 	template, was := workload.SummaryOf(f.Target).Template, f.Canary.Status
 	plain := func() string { return r.memory.revision(f, *template, nil) }
+	f.Snapshot.Template = plain()
 	switch {
 	case was.TrackedConfigs != nil && !r.Tracking:
 		// Tracking was turned off: what was tracked last is left as it was, and starts no rollout.

@@ -41,6 +41,16 @@ func TestMemoryOfRevisions(t *testing.T) {
 	require.Equal(t, workload.Revision(anew.Target.(*appsv1.Deployment).Spec.Template, nil), first)
 }
 
+// TestTemplateIsNamed has the template of a revision with configs be known by itself.
+func TestTemplateIsNamed(t *testing.T) {
+	f := factsOf(1, "podinfo:1")
+	f.Configs.Sums = map[string]string{"secret/token": "01"}
+	configReader{&Reader{Tracking: true}}.identify(f)
+	template := f.Target.(*appsv1.Deployment).Spec.Template
+	require.Equal(t, workload.Revision(template, nil), f.Snapshot.Template)
+	require.Equal(t, workload.Revision(template, f.Configs.Sums), f.Snapshot.Revision)
+}
+
 func TestMemoryOfReferences(t *testing.T) {
 	m, c := &memory{}, factsOf(1, "podinfo:1").Canary
 	token, settings := workload.Config{Kind: "Secret", Name: "token"}, workload.Config{Kind: "ConfigMap", Name: "settings"}

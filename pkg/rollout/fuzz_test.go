@@ -149,7 +149,7 @@ func (d *drawn) snapshot() (Snapshot, error) {
 	p, err := Compile(d.spec(), Capabilities(d.byte()))
 	s := Snapshot{
 		Now: noon, Plan: p, Names: snap().Names, Generation: 2, Status: d.status(), Revision: pick(d, "r1-v1", "r1-v2", "r1-v3", ""),
-		Target: d.workload(), Primary: d.workload(), Routed: d.yes(), Trouble: pick(d, "", "x"), PrimaryMatchesTarget: d.yes(), TargetTemplate: v1beta1.TargetTemplate{UID: "1", Number: pick(d, "", "1", "2")}, PreviousTemplateKept: d.yes(), NotKeptReason: "x",
+		Target: d.workload(), Primary: d.workload(), Routed: d.yes(), Trouble: pick(d, "", "x"), PrimaryMatchesTarget: d.yes(), Template: pick(d, "", "r1-t"), TargetTemplate: v1beta1.TargetTemplate{UID: "1", Number: pick(d, "", "1", "2")}, PreviousTemplateKept: d.yes(), NotKeptReason: "x",
 		Paused: d.byte() > 230, Deleting: d.byte() > 230,
 	}
 	if d.yes() {

@@ -73,6 +73,7 @@ func recordRun(t *transition) {
 	case run.Revision == revision, primaryReturning(*after) && after.LastAppliedSpec == after.Promoting: // it is being called off
 	case before.Phase == v1beta1.PhaseWaiting: // nothing of the one before was rolled out
 		run.Revision, run.Images, run.Attempt = revision, "", attemptOf(t, revision)
+		run.Template, run.TargetRevision = "", ""
 	default:
 		endRun(t, v1beta1.RunSuperseded, "by "+revision)
 		if run.Recorded != nil {
@@ -81,7 +82,7 @@ func recordRun(t *transition) {
 		beginRun(t, revision)
 	}
 	t.next.Run.Fast = t.fast || t.next.Run.Fast && !judgedAfterAll(t)
-	noteImages(t, openRun(after))
+	noteTarget(t, openRun(after))
 	noteAction(t)
 	noteTrack(t)
 }
@@ -134,10 +135,16 @@ func promotedBy(s v1beta1.CanaryStatus, revision string) int64 {
 	return 0
 }
 
-func noteImages(t *transition, run *v1beta1.Run) {
-	if run.Images == "" && t.Revision == run.Revision && t.Target.Images != "" {
+// noteTarget notes what the target has of the run's revision, once it is known.
+func noteTarget(t *transition, run *v1beta1.Run) {
+	if t.Revision != run.Revision {
+		return
+	}
+	if run.Images == "" && t.Target.Images != "" {
 		run.Images = cutText(ShortImages(t.Target.Images), mostRunImages)
 	}
+	run.Template = orElse(run.Template, t.Template)
+	run.TargetRevision = orElse(t.TargetTemplate.Number, run.TargetRevision)
 }
 
 // noteTrack notes a step, or a weight, that the run came to.
@@ -180,7 +187,7 @@ func endRun(t *transition, outcome v1beta1.RunOutcome, cause string) {
 	finished := metav1.NewTime(t.Now)
 	run.Finished, run.Outcome, run.Cause = &finished, outcome, cutText(cause, mostRunReason)
 	past := v1beta1.PastRun{Number: run.Number, Revision: run.Revision, Images: run.Images, Outcome: outcome, By: decidedBy(run),
-		Reason: run.Cause, Started: run.Started, Finished: finished}
+		Reason: run.Cause, Started: run.Started, Finished: finished, Template: run.Template, TargetRevision: run.TargetRevision}
 	if run.From != nil && run.From.Run == 0 {
 		past.From = run.From.Revision
 	}
@@ -251,7 +258,7 @@ func textOfRuns(s v1beta1.CanaryStatus) (n int) {
 		if run == nil {
 			continue
 		}
-		n += len(run.Revision) + len(run.Images) + len(run.Cause) + 2*fields + point*len(run.Track)
+		n += len(run.Revision) + len(run.Images) + len(run.Template) + len(run.TargetRevision) + len(run.Cause) + 2*fields + point*len(run.Track)
 		if run.From != nil {
 			n += len(run.From.Revision) + len(run.From.Images) + fields
 		}
@@ -260,7 +267,7 @@ func textOfRuns(s v1beta1.CanaryStatus) (n int) {
 		}
 	}
 	for _, past := range s.History {
-		n += len(past.Revision) + len(past.From) + len(past.Images) + len(past.By) + len(past.Reason) + fields
+		n += len(past.Revision) + len(past.From) + len(past.Images) + len(past.Template) + len(past.TargetRevision) + len(past.By) + len(past.Reason) + fields
 	}
 	return n
 }

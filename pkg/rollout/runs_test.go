@@ -88,3 +88,18 @@ func TestRunIsFollowed(t *testing.T) {
 	require.Equal(t, "lunch", run.Actions[0].Reason)
 	require.Equal(t, int32(2), run.Actions[0].Step)
 }
+
+// TestRunNamesItsTemplate holds the hash and the number by which `kubectl sluice undo` finds what a run had.
+func TestRunNamesItsTemplate(t *testing.T) {
+	stored, err := simulate.Statuses(begun + "set image v2\nuntil Succeeded\nclose confirm-rollout\n" +
+		`analysis {stepWeights: [50], webhooks: [{name: go, type: confirm-rollout, url: "http://gate/"}]}` +
+		"\nset image v3\nuntil Waiting\nset image v4\nwait 12s\nopen confirm-rollout\nuntil Progressing\nuntil Succeeded\n")
+	require.NoError(t, err)
+	last := stored[len(stored)-1]
+	require.Len(t, last.History, 2)
+	for i, want := range [][2]string{{"r1-v4", "4"}, {"r1-v2", "2"}} {
+		require.Equal(t, want, [2]string{last.History[i].Template, last.History[i].TargetRevision})
+	}
+	require.Equal(t, "r1-v4", last.Run.Template)
+	require.Equal(t, "4", last.Run.TargetRevision)
+}

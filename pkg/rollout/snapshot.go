@@ -33,6 +33,8 @@ type Snapshot struct {
 
 	// Revision of the target's pod template and tracked configs; empty while there is no target.
 	Revision string
+	// Template is the hash of the target's pod template alone; empty: that is not known.
+	Template string
 	// TargetTemplate is what the cluster counts the target's pod template as; without a number: that is not known.
 	TargetTemplate v1beta1.TargetTemplate
 	// Configs are the checksums of the configs that the target uses, by `configmap/<name>`; nil when they are not

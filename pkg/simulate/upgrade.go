@@ -54,7 +54,7 @@ func (o *Operator) recognise(v *view) {
 	v.PrimaryMatchesTarget = v.Primary.Health != rollout.Absent && v.Target.Revision != "" && sameTemplate(runs, v.Target.Revision)
 	// Of the target that was read, which need not be that of now.
 	if now := o.w.targetTemplate(); v.Target.Revision == o.w.target.revision {
-		v.TargetTemplate = now
+		v.TargetTemplate, v.Template = now, v.Target.Revision // without configs
 	}
 	v.Revision = rollout.Recognised(v.Snapshot)
 	v.Target.Revision = v.Revision

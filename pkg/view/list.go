@@ -113,6 +113,14 @@ func when(at time.Time) string {
 	return at.UTC().Format("2006-01-02 15:04:05Z")
 }
 
+// template is the pod template of a run, with its place in the target's own history.
+func (r *Run) template() string {
+	if r.Target == "" {
+		return r.Template
+	}
+	return r.Template + " (revision " + r.Target + " of the target)"
+}
+
 // RunLines are what is known of one run: of the View's own its way, what people did and the last measurements, of another its summary.
 // None: it is not kept.
 func (s Style) RunLines(v View, number int64) []string {
@@ -122,7 +130,8 @@ func (s Style) RunLines(v View, number int64) []string {
 		if past == nil {
 			return nil
 		}
-		run = &Run{Number: past.Number, Revision: past.Revision, Images: past.Images, Started: past.Started, Finished: &past.Finished, Outcome: past.Outcome, Cause: past.Reason}
+		run = &Run{Number: past.Number, Revision: past.Revision, Images: past.Images, Started: past.Started, Finished: &past.Finished, Outcome: past.Outcome, Cause: past.Reason,
+			Template: past.Template, Target: past.Target}
 	}
 	lines := []line{{label("Run"), {text: strconv.FormatInt(run.Number, 10)}}, {label("Revision"), {text: run.Revision}}, {label("Images"), {text: run.Upgrade()}}, {label("Started"), {text: when(run.Started)}}}
 	if run.Finished != nil {
@@ -130,6 +139,9 @@ func (s Style) RunLines(v View, number int64) []string {
 	}
 	if run.Cause != "" {
 		lines = append(lines, line{label("Cause"), {text: run.Cause}})
+	}
+	if run.Template != "" {
+		lines = append(lines, line{label("Template"), {text: run.template()}})
 	}
 	var track, acts, metrics [][]line
 	for _, p := range run.Track {

@@ -74,7 +74,9 @@ type Run struct {
 	Number   int64              `json:"number"`
 	Revision string             `json:"revision"`
 	Images   string             `json:"images,omitempty"`
-	From     string             `json:"from,omitempty"` // images before
+	Template string             `json:"template,omitempty"`
+	Target   string             `json:"targetRevision,omitempty"` // number of the template in the target's own history
+	From     string             `json:"from,omitempty"`           // images before
 	Attempt  int                `json:"attempt,omitempty"`
 	Started  time.Time          `json:"started"`
 	Finished *time.Time         `json:"finished,omitempty"`
@@ -113,6 +115,8 @@ type RunSummary struct {
 	Reason   string             `json:"reason,omitempty"`
 	Started  time.Time          `json:"started"`
 	Finished time.Time          `json:"finished"`
+	Template string             `json:"template,omitempty"`
+	Target   string             `json:"targetRevision,omitempty"`
 }
 
 // Checks is what a rollout was found to be.
@@ -290,6 +294,7 @@ func runOf(s *v1beta1.CanaryStatus) *Run {
 	r := &Run{
 		Number: run.Number, Revision: clean(run.Revision, mostName), Images: clean(run.Images, mostImages), Attempt: int(run.Attempt),
 		Started: run.Started.Time, Outcome: v1beta1.RunOutcome(clean(string(run.Outcome), mostName)), Cause: clean(run.Cause, mostText),
+		Template: clean(run.Template, mostName), Target: clean(run.TargetRevision, mostName),
 	}
 	if run.Finished != nil {
 		r.Finished = &run.Finished.Time
@@ -311,7 +316,7 @@ func runsOf(s *v1beta1.CanaryStatus) (runs []RunSummary) {
 		runs = append(runs, RunSummary{
 			Number: past.Number, Revision: clean(past.Revision, mostName), Images: clean(past.Images, mostImages),
 			Outcome: v1beta1.RunOutcome(clean(string(past.Outcome), mostName)), By: clean(past.By, mostName), Reason: clean(past.Reason, mostText),
-			Started: past.Started.Time, Finished: past.Finished.Time,
+			Started: past.Started.Time, Finished: past.Finished.Time, Template: clean(past.Template, mostName), Target: clean(past.TargetRevision, mostName),
 		})
 	}
 	return runs

@@ -368,3 +368,14 @@ func TestUpgrade(t *testing.T) {
 		})
 	}
 }
+
+// A run is shown with its template, and the place of that in the target's history.
+func TestTemplateOfARun(t *testing.T) {
+	v := Of(paused(func(o *Objects) {
+		s := &o.Canary.Status
+		s.Run.Template, s.Run.TargetRevision = "r1-77777777", "9"
+		s.History[0].Template = "r1-66666666"
+	}))
+	require.Contains(t, Style{Now: noon}.RunLines(v, 17), "Template:   r1-77777777 (revision 9 of the target)")
+	require.Contains(t, Style{Now: noon}.RunLines(v, 16), "Template:   r1-66666666")
+}

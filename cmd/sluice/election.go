@@ -28,12 +28,12 @@ func connection(config *rest.Config, o *options, term *leader.Term, back func())
 
 // newElector opens and shuts a reconciler.
 func newElector(config *rest.Config, mgr manager.Manager, o *options, term *leader.Term, r *controller.Reconciler) (*leader.Elector, error) {
-	lock, err := leader.Lock(config, mgr, o.leader(), controller.LeaseName, leader.Defaults())
+	lock, err := leader.Lock(config, mgr, o.leader(), o.lease(), leader.Defaults())
 	if err != nil {
 		return nil, err
 	}
 	return &leader.Elector{
-		Name: controller.LeaseName, Lock: lock, Times: leader.Defaults(), Term: term, Won: r.Lead, Lost: r.Retire, Log: mgr.GetLogger().WithName("leader"),
+		Name: o.lease(), Lock: lock, Times: leader.Defaults(), Term: term, Won: r.Lead, Lost: r.Retire, Log: mgr.GetLogger().WithName("leader"),
 	}, nil
 }
 

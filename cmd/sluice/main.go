@@ -99,7 +99,7 @@ func assemble(mgr manager.Manager, o *options) (*controller.Reconciler, error) {
 		return nil, err
 	}
 	// Into the registry that the manager serves, beside the library's own figures.
-	telemetry, err := announce.NewTelemetry(metrics.Registry, mgr.GetClient(), version, o.provider)
+	telemetry, err := announce.NewTelemetry(metrics.Registry, o.watched().Reader(mgr.GetClient()), version, o.provider)
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
@@ -136,8 +136,9 @@ func assemble(mgr manager.Manager, o *options) (*controller.Reconciler, error) {
 		Spread: true,
 		Hosts:  &observe.Hosts{Domain: o.domain(), Enforced: o.restrictHosts},
 
-		Tracking:  o.configTracking,
-		Namespace: o.namespace,
+		Tracking: o.configTracking,
+		Watched:  o.watched(),
+		Operator: o.operator(),
 	}
 	if r.Others, err = newOtherOperators(mgr, o, announcer, r.Leading); err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ import (
 
 // newManager has one port for metrics and probes, as installations of this API have it.
 func newManager(config *rest.Config, o *options) (manager.Manager, error) {
-	options, err := controller.ManagerOptions(o.namespace)
+	options, err := controller.ManagerOptions(o.watched().Namespaces...)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,8 @@ type options struct {
 	ingressClass          string
 	annotations           string
 	namespace             string
+	watchNamespaces       string
+	watchLabels           string
 	selectorLabels        string
 	labelPrefix           string
 	localRefs             bool
@@ -106,6 +108,8 @@ func (o *options) process(f *flag.FlagSet) {
 	f.Float64Var(&o.qps, "kubeconfig-qps", 300, "Requests per second to the API server.")
 	f.IntVar(&o.burst, "kubeconfig-burst", 750, "Requests to the API server at once.")
 	f.StringVar(&o.namespace, "namespace", "", "Namespace to watch; empty: all.")
+	f.StringVar(&o.watchNamespaces, "watch-namespaces", "", "Namespaces to watch, separated by commas, while other operators watch others; empty: all.")
+	f.StringVar(&o.watchLabels, "watch-label-selector", "", "Labels of the Canaries to follow, while other operators follow others: team in (a,b); empty: all.")
 	// Many, since most of a pass is waiting for the API server.
 	f.IntVar(&o.threads, "threadiness", 128, "Canaries that are worked on at the same time.")
 	f.IntVar(&o.port, "port", 8080, "Port of /metrics, /healthz and /readyz.")
@@ -163,6 +167,9 @@ func (o *options) check(rest []string) error {
 		if *o.unused[name] != "" {
 			return fmt.Errorf("-%s: %s is not supported yet", name, what)
 		}
+	}
+	if err := o.checkWatched(); err != nil {
+		return err
 	}
 	if o.threads < 1 {
 		return fmt.Errorf("-threadiness: %d is not a number above zero", o.threads)

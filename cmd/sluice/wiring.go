@@ -133,9 +133,10 @@ func newOtherOperators(mgr manager.Manager, o *options, a *announce.Announcer, l
 	if o.namespace != "" {
 		return nil, nil
 	}
-	others := controller.NewOtherOperators(mgr.GetClient(), mgr.GetAPIReader(), a.Events)
+	others := controller.NewOtherOperators(o.watched().Reader(mgr.GetClient()), mgr.GetAPIReader(), a.Events)
 	others.Leads = leads
-	if o.leaderElection {
+	// A lease of another name is none of those that are looked at.
+	if o.leaderElection && o.lease() == controller.LeaseName {
 		others.Own = o.leader()
 	}
 	return others, mgr.Add(others)

@@ -186,7 +186,7 @@ func (o *operator) launch(t *testing.T, cfg *rest.Config, ns string, tell clock,
 	o.manager = manage(t, cfg, ns, o.beside)
 	o.metrics = prometheus.NewRegistry()
 	o.reconcr = assemble(t, o.manager, tell, a, o.metrics)
-	o.reconcr.Namespace = ns
+	o.reconcr.Watched.Namespaces = []string{ns}
 	for _, f := range tune {
 		f(o.reconcr)
 	}

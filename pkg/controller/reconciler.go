@@ -60,8 +60,10 @@ type Reconciler struct {
 	Hosts *observe.Hosts
 	// Spread has checks that came due while no operator worked begin one after the other.
 	Spread bool
-	// Namespace is the only one that is watched; empty: all are.
-	Namespace string
+	// Watched is which Canaries are followed.
+	Watched Watched
+	// Operator is told apart by it from others that follow Canaries by their labels; empty: it follows them whatever they have.
+	Operator string
 	// Leads says whether this replica works. One that does not keeps its caches filled. Nil: there is no other.
 	Leads func() bool
 	// Others tells of other operators; nil: nobody looks for them.
@@ -103,7 +105,7 @@ func (r *Reconciler) wire() {
 		r.reader = &observe.Reader{
 			Client: r.Client, Live: r.Live, Applier: r.Applier, Routers: r.Routers, Kinds: r.Kinds, Settle: r.Settle, Now: r.Now,
 			Validate: r.Validate, AlertRemarks: r.Announcer.AlertRemarks, Tracking: r.Tracking,
-			Hosts: r.Hosts,
+			Hosts: r.Hosts, Operator: r.Operator,
 		}
 		r.renderer = &desired.Renderer{Kinds: r.Kinds}
 		r.pool = analysis.NewPool(r.Analyst.Round)
@@ -112,7 +114,7 @@ func (r *Reconciler) wire() {
 		r.pool.Took = r.Announcer.Telemetry.RoundTook
 		r.handback = &handback.Handback{
 			Client: r.Client, Live: r.Live, Reader: r.reader, Applier: r.Applier, Canaries: r.Canaries, Kinds: r.Kinds,
-			Events: r.Announcer.Events, Forget: r.forget,
+			Events: r.Announcer.Events, Forget: r.forget, Operator: r.Operator,
 		}
 	})
 }

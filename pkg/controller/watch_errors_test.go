@@ -22,7 +22,7 @@ func TestRemovedDefinitionIsToldOnce(t *testing.T) {
 	var said bytes.Buffer
 	logger := funcr.New(func(_, args string) { fmt.Fprintln(&said, args) }, funcr.Options{})
 	ctx := logr.NewContext(klog.NewContext(t.Context(), logger), logger)
-	o, err := ManagerOptions("")
+	o, err := ManagerOptions()
 	require.NoError(t, err)
 	watched := &unstructured.Unstructured{}
 	watched.SetGroupVersionKind(schema.GroupVersionKind{Group: "networking.istio.io", Version: "v1", Kind: "VirtualService"})

@@ -118,9 +118,11 @@ func (r *Reconciler) permitted(ctx context.Context, kind schema.GroupVersionKind
 	}
 	ctx, stop := context.WithTimeout(ctx, listDeadline)
 	defer stop()
-	some := &metav1.PartialObjectMetadataList{}
-	some.SetGroupVersionKind(kind)
-	err = r.Live.List(ctx, some, client.Limit(1), client.InNamespace(r.Namespace))
+	err = r.Watched.eachNamespace(func(in client.InNamespace) error {
+		some := &metav1.PartialObjectMetadataList{}
+		some.SetGroupVersionKind(kind)
+		return r.Live.List(ctx, some, client.Limit(1), in)
+	})
 	if apierrors.IsForbidden(err) {
 		return &observe.NotPermittedError{
 			Verb: "list", Resource: mapping.Resource.GroupResource().String(), ReadOnly: kind == observe.NamespaceKind,
@@ -216,6 +218,13 @@ func (r *requests) reconcile(ctx context.Context, req reconcile.Request) (reconc
 	if err := r.Client.Get(ctx, req.NamespacedName, c); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
+	if !r.Watched.Follows(c) {
+		// It may have been followed a moment ago.
+		if observe.Remembers(r.reader, c) {
+			r.forget(c)
+		}
+		return reconcile.Result{}, nil
+	}
 	start := r.Now()
 	result, err := r.Reconciler.Reconcile(ctx, c)
 	r.Announcer.Telemetry.Took(c, r.Now().Sub(start))
@@ -244,8 +253,8 @@ func (r *requests) canaries() handler.EventHandler {
 			if c, ok := e.Object.(*v1beta1.Canary); ok {
 				// At once, whoever has the workers.
 				r.pool.Forget(c.UID)
-				// Another replica gives it back, and nobody here would forget it again.
-				if r.Leading() {
+				// Who follows it gives it back, and nobody here would forget it again.
+				if r.Leading() && r.Watched.Follows(c) {
 					r.handback.RememberDeleted(c.DeepCopy())
 				}
 				for _, previous := range r.handback.PreviousOwner(ctx, c) {

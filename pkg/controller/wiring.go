@@ -15,9 +15,9 @@ import (
 	"github.com/sluice-cd/sluice/pkg/observe"
 )
 
-// ManagerOptions are what the reconciler needs of its manager: the kinds, and what is cached of them. Namespace is the
-// only one that is watched; empty: all are.
-func ManagerOptions(namespace string) (ctrl.Options, error) {
+// ManagerOptions are what the reconciler needs of its manager: the kinds, and what is cached of them. Of other namespaces than
+// these nothing is; none: all are watched.
+func ManagerOptions(namespaces ...string) (ctrl.Options, error) {
 	scheme := runtime.NewScheme()
 	// Kubernetes' own kinds and ours. Routes of the providers are read as unstructured, so that none has to be served.
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1beta1.AddToScheme} {
@@ -42,8 +42,11 @@ func ManagerOptions(namespace string) (ctrl.Options, error) {
 		}},
 	}
 	// With rights in one namespace only, a watch of all would be refused, and the caches never filled.
-	if namespace != "" {
-		o.Cache.DefaultNamespaces = map[string]cache.Config{namespace: {}}
+	for _, namespace := range namespaces {
+		if o.Cache.DefaultNamespaces == nil {
+			o.Cache.DefaultNamespaces = map[string]cache.Config{}
+		}
+		o.Cache.DefaultNamespaces[namespace] = cache.Config{}
 	}
 	return o, nil
 }

@@ -25,6 +25,8 @@ type Facts struct {
 	Canary *v1beta1.Canary // with the target that its status is about, which its spec may not name any more
 	// Live says that what a decision is about was read from the API server, and not from the cache.
 	Live bool
+	// Operator is who follows the Canary, of several that follow Canaries by their labels; empty: there is but one.
+	Operator string
 
 	Kind            workload.Kind
 	Target, Primary workload.Object

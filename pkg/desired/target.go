@@ -88,6 +88,7 @@ func stopTarget(f *Facts, have int32, o *Objects) {
 		size = now.Size
 	}
 	next := workload.RestoreInfoFor(f.Canary, size)
+	next.Operator = f.Operator
 	// At zero already, it is told again only what has changed: its Canary was made anew, or names other routes by now.
 	if have == 0 && next.String() == now.String() {
 		return

@@ -41,6 +41,8 @@ type Handback struct {
 	Events   record.EventRecorder
 	// Forget drops what is remembered of a Canary that is gone, when all is given back.
 	Forget func(*v1beta1.Canary)
+	// Operator is what targets carry that were stopped by this one; empty: it gives back whatever was stopped.
+	Operator string
 
 	// Canaries whose deletion this process has seen, as they were, until all is given back. To lose them costs what the
 	// target does not carry: see RestoreInfo.AsCanary.

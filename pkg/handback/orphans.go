@@ -124,6 +124,10 @@ func (h *Handback) releaseStopped(ctx context.Context, key types.NamespacedName)
 		return false, err
 	}
 	for _, o := range stopped {
+		// Its Canary, which may be gone, was another operator's to follow.
+		if h.Operator != "" && desired.RestoreInfo(o).Operator != h.Operator {
+			continue
+		}
 		// The common case, answered from the cache: every pass over every Canary comes by here.
 		orphan, err := h.owed(ctx, o, func() (bool, error) { return h.has(ctx, key, o) })
 		if err != nil {

@@ -39,6 +39,8 @@ type Reader struct {
 	SecretsHidden bool
 	// Hosts refuses routes for hosts of others; nil: nothing is refused.
 	Hosts *Hosts
+	// Operator is that of the facts.
+	Operator string
 	// Schema knows which fields of a status are not stored; nil: none.
 	Schema *StatusSchema
 
@@ -77,6 +79,7 @@ func (r *Reader) read(ctx context.Context, f *desired.Facts, p pass) (*desired.F
 		return nil, err
 	}
 	c := f.Canary
+	f.Operator = r.Operator
 	f.Snapshot = rollout.Snapshot{
 		Retargeted: f.Snapshot.Retargeted,
 		Now:        r.Now(),
@@ -150,6 +153,13 @@ func (r *Reader) readSurroundings(ctx context.Context, f *desired.Facts, _ pass)
 		return err
 	}
 	return r.readBudgets(ctx, f)
+}
+
+// Remembers says whether a Canary was looked at, and not forgotten since.
+func Remembers(r *Reader, c *v1beta1.Canary) bool {
+	r.memory.mu.Lock()
+	defer r.memory.mu.Unlock()
+	return r.memory.of[c.UID] != nil
 }
 
 // Forget drops what is remembered of a Canary that is gone.

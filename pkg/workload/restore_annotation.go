@@ -21,6 +21,8 @@ type RestoreInfo struct {
 	Canary string    `json:"canary"`
 	UID    types.UID `json:"uid"`  // of the Canary
 	Size   int32     `json:"size"` // pods to come back with
+	// Operator is the one of several that has stopped it; empty: there is but one.
+	Operator string `json:"operator,omitempty"`
 
 	// The rest is of the Canary's spec, as far as it names what is the user's own. Most name nothing.
 	Provider string                 `json:"provider,omitempty"`

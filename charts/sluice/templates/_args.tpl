@@ -22,6 +22,8 @@
   (list "mesh-provider" .Values.meshProvider)
   (list "metrics-server" $metrics)
   (list "namespace" .Values.namespace)
+  (list "watch-namespaces" .Values.watchNamespaces)
+  (list "watch-label-selector" .Values.watchLabelSelector)
   (list "selector-labels" .Values.selectorLabels)
   (list "include-label-prefix" .Values.includeLabelPrefix)
   (list "ingress-annotations-prefix" .Values.ingressAnnotationsPrefix)

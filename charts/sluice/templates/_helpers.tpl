@@ -40,6 +40,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{ default .Release.Namespace .Values.namespace }}
 {{- end }}
 
+{{/* An operator that is told what to follow has a lease of its own, whose name the operator makes of its flags in the same way. */}}
+{{- define "sluice.lease" -}}
+flagger-leader-election
+{{- if or .Values.watchNamespaces .Values.watchLabelSelector -}}
+-{{ printf "%s\n%s" .Values.watchLabelSelector .Values.watchNamespaces | sha256sum | trunc 8 }}
+{{- end -}}
+{{- end }}
+
 {{/* The other chart's form {enabled, context} of the pod's security context is understood, too. */}}
 {{- define "sluice.podSecurityContext" -}}
 {{- $own := omit .Values.podSecurityContext "enabled" "context" -}}

@@ -133,7 +133,7 @@ func TestProvidersThatCanariesName(t *testing.T) {
 // everything sets all values that are empty by default.
 func everything() []string {
 	return []string{
-		"meshProvider=nginx", "metricsServer=http://prometheus.monitoring:9090", "namespace=prod", "selectorLabels=app\\,name",
+		"meshProvider=nginx", "metricsServer=http://prometheus.monitoring:9090", "namespace=prod", "watchLabelSelector=team=a", "selectorLabels=app\\,name",
 		"includeLabelPrefix=team", "ingressAnnotationsPrefix=nginx.example.com", "ingressClass=public", "settle=3s",
 		"controlLoopInterval=15s", "threadiness=4", "kubeconfigQPS=10", "kubeconfigBurst=20", "clusterName=one", "consoleURL=https://sluice.example.com", "runRecordsTotal=70",
 		"eventWebhook=https://events.example.com", "slack.user=robot", "slack.channel=releases", "slack.url=https://hooks.example.com/x",
@@ -158,7 +158,7 @@ func TestFlags(t *testing.T) {
 	given := args(t, render(t, h, "sluice", everything()...), "test-sluice")
 	require.Subset(t, there, flagNames(t, given), "All flags of the chart are the operator's.")
 	for _, want := range []string{
-		"-mesh-provider=nginx", "-metrics-server=http://prometheus.monitoring:9090", "-namespace=prod", "-selector-labels=app,name",
+		"-mesh-provider=nginx", "-metrics-server=http://prometheus.monitoring:9090", "-namespace=prod", "-watch-label-selector=team=a", "-selector-labels=app,name",
 		"-include-label-prefix=team", "-ingress-annotations-prefix=nginx.example.com", "-ingress-class=public", "-settle=3s",
 		"-control-loop-interval=15s", "-threadiness=4", "-kubeconfig-qps=10", "-kubeconfig-burst=20", "-cluster-name=one", "-console-url=https://sluice.example.com", "-run-records-total=70",
 		"-event-webhook=https://events.example.com", "-slack-user=robot", "-slack-channel=releases", "-slack-url=https://hooks.example.com/x",
@@ -173,6 +173,25 @@ func TestFlags(t *testing.T) {
 		"-log-level=info", "-include-label-prefix=app.kubernetes.io", "-enable-config-tracking=true",
 		"-enable-leader-election=true", "-leader-election-namespace=release",
 	}, few, "What nobody has set is left to the operator.")
+}
+
+// TestLease gives the right to the lease that the operator makes of its flags: cmd/sluice has the same name of the same flags.
+func TestLease(t *testing.T) {
+	h := helm(t)
+	for name, tc := range map[string]struct {
+		reason string
+		set    []string
+		want   string
+	}{
+		"All":        {reason: "One for all operators of this API.", want: "flagger-leader-election"},
+		"Namespaces": {reason: "Others watch others.", set: []string{"watchNamespaces=a\\,b"}, want: "flagger-leader-election-975305d2"},
+		"Labels":     {reason: "Others follow others.", set: []string{"watchLabelSelector=team in (a\\,b)"}, want: "flagger-leader-election-e1e63f4c"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			role := find[*rbacv1.Role](t, render(t, h, "sluice", tc.set...), "test-sluice-leader")
+			require.Equal(t, []string{tc.want}, role.Rules[0].ResourceNames, tc.reason)
+		})
+	}
 }
 
 // TestAnotherCluster refuses what the operator would end with: an error at once is better than a pod that never starts.

@@ -265,22 +265,27 @@ func (u *undo) run(c *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	to, how, err := u.choose(canary, d, sets)
+	to, run, err := u.choose(canary, d, sets)
 	if err != nil {
 		return err
 	}
 	t.warn(c)
-	template := to.Spec.Template.DeepCopy()
-	delete(template.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
+	template := templateIn(to)
+	if run.otherConfigs(&canary.Status, template) {
+		fmt.Fprintf(c.ErrOrStderr(), "warning: ConfigMaps or Secrets have other content by now than in %s, so that this is another revision\n", run.name)
+	}
 	if err := k.setTemplate(ctx, t, template); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%s put back to %s (%s, %s)\n", t.name(), how, view.Clean(to.Name, 253), view.Clean(imagesOf(&to.Spec.Template), 300))
+	fmt.Fprintf(c.OutOrStdout(), "%s put back to %s (%s, %s)\n", t.name(), run.name, view.Clean(to.Name, 253), view.Clean(imagesOf(&to.Spec.Template), 300))
 	return nil
 }
 
 // deploymentRevision is the annotation with the place of a template in a Deployment's history.
 const deploymentRevision = "deployment.kubernetes.io/revision"
+
+// deploymentRevisions is the annotation with the places that a template had before.
+const deploymentRevisions = "deployment.kubernetes.io/revision-history"
 
 // replicaSets are those of a Deployment, the newest first.
 func (k *connection) replicaSets(ctx context.Context, d *appsv1.Deployment) ([]appsv1.ReplicaSet, error) {
@@ -304,7 +309,7 @@ func place(rs *appsv1.ReplicaSet) int {
 }
 
 // choose finds the ReplicaSet that the target goes back to.
-func (u *undo) choose(c *v1beta1.Canary, d *appsv1.Deployment, sets []appsv1.ReplicaSet) (*appsv1.ReplicaSet, string, error) {
+func (u *undo) choose(c *v1beta1.Canary, d *appsv1.Deployment, sets []appsv1.ReplicaSet) (*appsv1.ReplicaSet, goal, error) {
 	s := &c.Status
 	former := slices.DeleteFunc(slices.Clone(sets), func(rs appsv1.ReplicaSet) bool {
 		return rs.Annotations[deploymentRevision] == d.Annotations[deploymentRevision]
@@ -313,38 +318,30 @@ func (u *undo) choose(c *v1beta1.Canary, d *appsv1.Deployment, sets []appsv1.Rep
 		if p := s.PromotedTemplate; p != nil && p.Revision == s.LastPromotedSpec && p.UID == d.UID {
 			for i := range former {
 				if former[i].Annotations[deploymentRevision] == p.Number {
-					return &former[i], "what serves", nil
+					return &former[i], goal{name: "what serves"}, nil
 				}
 			}
 		}
 	}
-	images, how, err := u.imagesOfRun(s)
+	to, err := goalOf(s, u.toRun)
 	if err != nil {
-		return nil, "", err
+		return nil, to, err
 	}
-	for i := range former {
-		if imagesOf(&former[i].Spec.Template) == images {
-			return &former[i], how, nil
-		}
+	i := to.find(len(former), func(i int) (*corev1.PodTemplateSpec, []string) {
+		had := former[i].Annotations[deploymentRevision] + "," + former[i].Annotations[deploymentRevisions]
+		return templateIn(&former[i]), strings.Split(had, ",")
+	})
+	if i < 0 {
+		return nil, to, fmt.Errorf("the history of deployment.apps/%s has nothing with the images of %s: %s (spec.revisionHistoryLimit)", d.Name, to.name, view.Clean(to.images, 300))
 	}
-	return nil, "", fmt.Errorf("the history of deployment.apps/%s has nothing with the images of %s: %s (spec.revisionHistoryLimit)", d.Name, how, view.Clean(images, 300))
+	return &former[i], to, nil
 }
 
-// imagesOfRun are the images that are gone back to.
-func (u *undo) imagesOfRun(s *v1beta1.CanaryStatus) (images, how string, err error) {
-	if u.toRun == 0 {
-		if s.Run == nil || s.Run.From == nil || s.Run.From.Images == "" {
-			return "", "", fmt.Errorf("no run is known that something served before; choose one by --to-run, see history")
-		}
-		return s.Run.From.Images, "what served before run " + fmt.Sprint(s.Run.Number), nil
-	}
-	how = fmt.Sprintf("run %d", u.toRun)
-	for _, past := range s.History {
-		if past.Number == u.toRun {
-			return past.Images, how, nil
-		}
-	}
-	return "", "", fmt.Errorf("%s is none of those that are kept, see history", how)
+// templateIn is the pod template of a ReplicaSet, as the Deployment had it.
+func templateIn(rs *appsv1.ReplicaSet) *corev1.PodTemplateSpec {
+	t := rs.Spec.Template.DeepCopy()
+	delete(t.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
+	return t
 }
 
 // imagesOf are the images of a template as a status has them.

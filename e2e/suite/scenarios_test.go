@@ -21,7 +21,8 @@ type scenario struct {
 func scenarios() map[string]scenario {
 	all := map[string]scenario{}
 	for _, some := range []map[string]scenario{
-		strategies(), changes(), failures(), strangers(), audiences(), gates(), hands(), looks(), stepping(), kinds(), judgements(), listeners(), roads(), recalls(), ownRoutes(), proxyless(), forecasts(),
+		strategies(), changes(), failures(), strangers(), audiences(), gates(), hands(), looks(), stepping(), keeping(), kinds(), judgements(), listeners(), roads(), recalls(),
+		ownRoutes(), proxyless(), forecasts(),
 	} {
 		maps.Copy(all, some)
 	}

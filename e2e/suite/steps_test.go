@@ -29,6 +29,14 @@ func stepping() map[string]scenario {
 			reason: "A revision that waits has an address of its own, which reaches nothing else, until a person has everybody get it.",
 			play:   preview,
 		},
+		"BlueGreenOfFive": {
+			reason: "Both sides keep their five pods, in sight and with the time that is left, until the new revision has had everybody for as long as was asked for, and no longer.",
+			play:   blueGreenOfFive,
+		},
+		"PromotedInFull": {
+			reason: "Who does not want to wait has everybody get the revision from the step that it is at, and is remembered for it.",
+			play:   promotedInFull,
+		},
 		"WithoutService": {
 			reason: "An application that nobody asks by a Service is released by numbers of pods, and never has fewer than before.",
 			play:   withoutService,
@@ -194,6 +202,81 @@ func preview(s *scene) {
 	s.lossless(users)
 }
 
+// blueGreenOfFive has a bake that ends between two checks.
+func blueGreenOfFive(s *scene) {
+	s.five()
+	s.begin(`
+  analysis: {interval: 30s, threshold: 1, steps: [{weight: 0}, {weight: 100}], promotion: {bake: 35s}}
+`)
+	s.apply(strings.NewReplacer("NAMESPACE", s.namespace, "HOST", s.host()).Replace(doorToCanary))
+	s.stopped()
+	users := s.users()
+	since := s.release("3.1.1")
+	testers := s.ask(traffic.Config{URL: s.gateway, Host: "preview." + s.host(), Rate: 20})
+	switched := s.reach("Progressing 100", since)
+	require.Zero(s.t, users.Window(time.Time{}, switched.At).ByVersion["3.1.1"], "nobody meets it before all do")
+	s.only(testers, "3.1.1", time.Time{})
+	testers.Stop()
+	until := s.until()
+	require.Contains(s.t, s.kubectl("get", "canary", "podinfo", "-n", s.namespace, "-o", `jsonpath={.status.conditions[?(@.type=="Waiting")].message}`), "bakes until")
+	seen := s.sluice("get", "podinfo")
+	require.Contains(s.t, seen, "podinfo 3.1.0 → 3.1.1")
+	require.Equal(s.t, 10, strings.Count(seen, "ready:1/1"), "five of each")
+	s.runs("podinfo", "3.1.1", 5)
+	s.runs("podinfo-primary", "3.1.0", 5)
+	s.only(users, "3.1.1", switched.At.Add(s.lag(users, switched)))
+	promoting := s.reach("Promoting 100", since)
+	s.endedAt(until, promoting)
+	s.reach("Succeeded", since)
+	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 100", "Promoting 100", "Finalising 0", "Succeeded 0"))
+	s.settled()
+	s.runs("podinfo-primary", "3.1.1", 5)
+	s.only(users, "3.1.1", time.Now())
+	s.lossless(testers)
+	s.lossless(users)
+}
+
+// five has the application run on five pods.
+func (s *scene) five() {
+	s.t.Helper()
+	s.kubectl("scale", "deployment", "podinfo", "-n", s.namespace, "--replicas=5")
+	s.kubectl("rollout", "status", "deployment/podinfo", "-n", s.namespace, "--timeout=120s")
+}
+
+// until is when the step, or its pause, ends by itself, in whole seconds.
+func (s *scene) until() time.Time {
+	s.t.Helper()
+	at, err := time.Parse(time.RFC3339, s.status("stepUntil").(string))
+	require.NoError(s.t, err)
+	return at
+}
+
+// endedAt wants a row to come at the end that was told, and not with the next check that would have been made without it.
+func (s *scene) endedAt(until time.Time, next walk.Row) {
+	s.t.Helper()
+	late := next.At.Sub(until)
+	s.t.Logf("MEASURED from the end that was told to %q: %.2f s", next, late.Seconds())
+	require.GreaterOrEqual(s.t, late, time.Duration(0), "it has its time")
+	require.Less(s.t, late, 10*time.Second, "no check is waited for that comes later")
+}
+
+func promotedInFull(s *scene) {
+	s.begin(`
+  analysis: {interval: 30s, threshold: 1, stepWeights: [20, 40, 60]}
+`)
+	users := s.users()
+	since := s.release("3.1.1")
+	s.reach("Progressing 20", since)
+	s.sluice("promote", "podinfo", "--full")
+	s.reach("Succeeded", since)
+	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 20", "Promoting 20", "Finalising 0", "Succeeded 0"))
+	s.endedEarly()
+	s.settled()
+	s.runs("podinfo-primary", "3.1.1", 1)
+	s.only(users, "3.1.1", time.Now())
+	s.lossless(users)
+}
+
 // endedEarly says that it is kept who has ended the last rollout before its time.
 func (s *scene) endedEarly() {
 	s.t.Helper()
@@ -215,15 +298,14 @@ spec:
   targetRef: {apiVersion: apps/v1, kind: Deployment, name: podinfo}
   progressDeadlineSeconds: 60
   analysis:
-    interval: 10s
+    interval: 30s
     threshold: 1
     replicaRatio: true
-    steps: [{weight: 20, pause: {after: 13s}}, {weight: 80}]
+    steps: [{weight: 20, pause: {after: 33s}}, {weight: 80}]
 `
 
 func withoutService(s *scene) {
-	s.kubectl("scale", "deployment", "podinfo", "-n", s.namespace, "--replicas=5")
-	s.kubectl("rollout", "status", "deployment/podinfo", "-n", s.namespace, "--timeout=120s")
+	s.five()
 	sizes, err := walk.Follow(s.t.Context(), s.client, &appsv1.DeploymentList{}, client.InNamespace(s.namespace))
 	require.NoError(s.t, err)
 	since := time.Now()
@@ -234,16 +316,12 @@ func withoutService(s *scene) {
 	s.reach("Progressing 20", since)
 	s.reached(20)
 	s.eventually("the pause", func() bool { return s.status("waitingFor") == "StepPaused" })
-	until, err := time.Parse(time.RFC3339, s.status("stepUntil").(string))
-	require.NoError(s.t, err)
+	until := s.until()
 	require.Contains(s.t, s.sluice("list"), "StepPaused")
 	seen := s.sluice("get", "podinfo")
 	require.Contains(s.t, seen, "podinfo 3.1.0 → 3.1.1")
 	require.Equal(s.t, 5, strings.Count(seen, "ready:1/1"), "one of five is the canary's")
-	second := s.reach("Progressing 80", since)
-	s.t.Logf("MEASURED the end of a pause to the next step: %.2f s", second.At.Sub(until).Seconds())
-	// Told in whole seconds. It ends with the first check after that.
-	require.Greater(s.t, second.At.Sub(until), -time.Second, "it has its time")
+	s.endedAt(until, s.reach("Progressing 80", since))
 	s.reached(80)
 	s.reach("Succeeded", since)
 	require.NoError(s.t, walk.Sequence(s.rows(since), "Progressing 0", "Progressing 20", "Progressing 80", "Promoting 80", "Finalising 0", "Succeeded 0"))

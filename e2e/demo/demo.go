@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"time"
@@ -53,11 +54,15 @@ func acts() []act {
 
 // Run plays the acts in order.
 func Run(ctx context.Context, o Options) error {
+	repository, err := filepath.Abs(o.Repository)
+	if err != nil {
+		return err
+	}
 	ctx, end := context.WithCancel(ctx)
 	out := &lines{out: o.Out}
 	layout := cluster.DefaultLayout()
 	d := &demo{
-		Product: install.Product{Kubectl: install.Kubectl{Config: layout.Kubeconfig(), Out: out}, Repository: o.Repository},
+		Product: install.Product{Kubectl: install.Kubectl{Config: layout.Kubeconfig(), Out: out}, Repository: repository},
 		layout:  layout,
 		make:    o.Up,
 		chat:    walk.Chat{URL: cluster.Slack},
@@ -67,13 +72,12 @@ func Run(ctx context.Context, o Options) error {
 	defer d.besides.Wait()
 	defer end()
 	d.listen(o.Person)
-	plugin, err := filepath.Abs(d.File("bin"))
-	if err != nil {
+	// Kubectl looks for its plugins on the path.
+	if err := os.Setenv("PATH", d.File("bin")+string(os.PathListSeparator)+os.Getenv("PATH")); err != nil {
 		return err
 	}
-	// Kubectl looks for its plugins on the path.
-	if err := os.Setenv("PATH", plugin+string(os.PathListSeparator)+os.Getenv("PATH")); err != nil {
-		return err
+	if _, err := exec.LookPath("debootstrap"); err != nil && o.Up {
+		d.say("Before, this machine gets Debian's packages for a cluster, and a base for the load tester's image: about 5 minutes.")
 	}
 	return d.play(ctx, acts())
 }

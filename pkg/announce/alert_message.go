@@ -2,9 +2,7 @@ package announce
 
 import (
 	"fmt"
-	"math"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -164,33 +162,13 @@ func metricLines(metrics []notify.Metric) string {
 		if m.Value == "" {
 			line += "no value"
 		}
-		line += rounded(m.Value)
+		line += rollout.Rounded(m.Value, m.Limit)
 		if m.Limit != "" {
 			line += ", accepted " + m.Limit
 		}
 		lines = append(lines, line)
 	}
 	return strings.Join(lines, "\n")
-}
-
-// rounded is a number with as many digits as people compare; what is none stays as it is.
-func rounded(value string) string {
-	v, err := strconv.ParseFloat(value, 64)
-	if err != nil {
-		return value
-	}
-	digits := 2
-	if math.Abs(v) < 1 {
-		digits = 4
-	}
-	short := strconv.FormatFloat(v, 'f', digits, 64)
-	if strings.Contains(short, ".") {
-		short = strings.TrimRight(strings.TrimRight(short, "0"), ".")
-	}
-	if len(short) < len(value) && short != "0" && short != "-0" {
-		return short
-	}
-	return value
 }
 
 // reasonOf is why a rollout failed, or what it waits for. Good news needs no reason.

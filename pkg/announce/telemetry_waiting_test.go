@@ -3,8 +3,6 @@ package announce
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 )
@@ -49,12 +47,4 @@ func TestWeightOfWhatIsThere(t *testing.T) {
 	gone.Status.WaitingFor = string(rollout.WaitTarget)
 	_, into = newTelemetry(t, gone)
 	exposes(t, into, "flagger_canary_weight", map[string]float64{"namespace=test workload=podinfo-primary": 100})
-}
-
-func TestNumbersAreRounded(t *testing.T) {
-	for given, want := range map[string]string{
-		"97.46835443037975": "97.47", "99": "99", "0.123456": "0.1235", "0.00000012": "0.00000012", "1.515s": "1.515s", "NaN": "NaN", "12.50": "12.5", "1200": "1200",
-	} {
-		require.Equal(t, want, rounded(given))
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+	"github.com/sluice-cd/sluice/pkg/rollout"
 )
 
 // Lines are a View as a person reads it: a header, and the tree.
@@ -98,7 +99,7 @@ func (s Style) checks(v View) line {
 	}
 	l := line{label("Checks"), {text: fmt.Sprintf("%d of %d failed", v.Checks.Failed, v.Checks.Threshold)}}
 	for _, m := range v.Checks.Metrics {
-		value := m.Value
+		value := rollout.Rounded(m.Value, m.Limit)
 		if value == "" {
 			value = "no value"
 		}

@@ -138,17 +138,28 @@ func (u *checkup) server() error {
 	now, err := utilversion.ParseGeneric(info.GitVersion)
 	recent := err == nil && now.AtLeast(utilversion.MustParseGeneric(leastKubernetes))
 	u.add("kubernetes", "Kubernetes "+info.GitVersion+" is "+leastKubernetes+" or newer", ok(recent, failing), "Upgrade the cluster.")
+	served, err := u.servedVersions()
+	u.served = sets.New(served...)
+	return err
+}
+
+// servedVersions are the group versions that the API server has, sorted.
+func (k *connection) servedVersions() ([]string, error) {
+	d, err := discovery.NewDiscoveryClientForConfig(k.config)
+	if err != nil {
+		return nil, err
+	}
 	groups, err := d.ServerGroups()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	u.served = sets.New[string]()
+	served := sets.New[string]()
 	for _, g := range groups.Groups {
 		for _, v := range g.Versions {
-			u.served.Insert(v.GroupVersion)
+			served.Insert(v.GroupVersion)
 		}
 	}
-	return nil
+	return sets.List(served), nil
 }
 
 // definitions looks for the custom resources.

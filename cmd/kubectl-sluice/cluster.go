@@ -86,7 +86,7 @@ func kinds() meta.RESTMapper {
 		appsv1.SchemeGroupVersion:  {"Deployment", "DaemonSet", "ReplicaSet", "ControllerRevision"},
 		batchv1.SchemeGroupVersion: {"Job"},
 		corev1.SchemeGroupVersion:  {"Pod", "Event"},
-		knative.GroupVersion():     {knative.Kind},
+		knative.GroupVersion():     {knative.Kind, "Revision"},
 	} {
 		for _, kind := range kinds {
 			m.Add(gv.WithKind(kind), meta.RESTScopeNamespace)

@@ -10,18 +10,23 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/console"
 	"github.com/sluice-cd/sluice/pkg/console/web"
+	"github.com/sluice-cd/sluice/pkg/router"
+	"github.com/sluice-cd/sluice/pkg/view"
 )
 
 // dashboard serves the page on this machine, with the rights of the user's own kubeconfig.
@@ -133,10 +138,50 @@ func (k *connection) page(ctx context.Context, canaries cache.Cache) (*console.S
 	}
 	login, token := console.NewLocalLogin(console.User{Name: k.whoAmI(ctx)}, sessions)
 	page, err := console.New(console.Config{
-		Cache: canaries, API: k, Login: login, Rights: &console.Reviews{Client: k, Self: true, Now: time.Now}, Files: files, Version: version,
+		Cache: canaries, API: k, Login: login, Rights: &console.Reviews{Client: k, Self: true, Now: time.Now}, Files: files, Version: version, Provider: k.provider(ctx),
 		Policies: k.Get(ctx, client.ObjectKey{Name: "sluice-actions"}, &admissionv1.ValidatingAdmissionPolicyBinding{}) == nil, Log: logr.Discard(),
 	})
 	return page, token, err
+}
+
+// provider is that of Canaries that name none: what the operators are told, or else what they find; empty: it is not known.
+func (k *connection) provider(ctx context.Context) string {
+	operators := &appsv1.DeploymentList{}
+	if err := k.List(ctx, operators, operatorLabels, client.Limit(pageSize)); err == nil {
+		told := sets.New[string]()
+		for _, o := range operators.Items {
+			for _, c := range o.Spec.Template.Spec.Containers {
+				told.Insert(toldProvider(c.Args))
+			}
+		}
+		if told.Delete("").Len() == 1 {
+			return view.Clean(told.UnsortedList()[0], 63)
+		}
+		if told.Len() > 1 { // each has Canaries of its own
+			return ""
+		}
+	}
+	served, err := k.servedVersions()
+	if err != nil {
+		return ""
+	}
+	found, _ := router.Detect(served)
+	return found
+}
+
+// toldProvider is the value of -mesh-provider, of which the last counts.
+func toldProvider(args []string) (name string) {
+	for i, arg := range args {
+		flag, value, given := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
+		if flag != "mesh-provider" || !strings.HasPrefix(arg, "-") {
+			continue
+		}
+		if !given && i+1 < len(args) {
+			value = args[i+1]
+		}
+		name = value
+	}
+	return name
 }
 
 // browse opens an address in the user's browser.

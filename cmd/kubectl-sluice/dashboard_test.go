@@ -18,7 +18,7 @@ import (
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.canary("podinfo")
+	s.canary("podinfo", func(c *v1beta1.Canary) { c.Spec.Provider = "" })
 	command := s.start("dashboard")
 	command.await("The page is at ")
 	link := regexp.MustCompile(`(http://127\.0\.0\.1:\d+)/#token=(\S+)\n`).FindStringSubmatch(command.said())
@@ -46,6 +46,9 @@ func TestDashboard(t *testing.T) {
 	code, text := ask(http.MethodGet, "/api/v1/canaries?namespace="+s.ns, nil)
 	require.Equal(t, http.StatusOK, code)
 	require.Contains(t, text, `"name":"podinfo"`)
+	code, text = ask(http.MethodGet, "/api/v1/canaries/"+s.ns+"/podinfo", nil)
+	require.Equal(t, http.StatusOK, code)
+	require.Contains(t, text, `"provider":"kubernetes"`, "what an operator would find")
 	code, text = ask(http.MethodPost, "/api/v1/canaries/"+s.ns+"/podinfo/actions", map[string]any{"verb": "pause"})
 	require.Equal(t, http.StatusAccepted, code, text)
 	c := s.live("podinfo")
@@ -54,4 +57,21 @@ func TestDashboard(t *testing.T) {
 	command.stop()
 	_, err = browser.Get(link[1])
 	require.Error(t, err)
+}
+
+func TestToldProvider(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		args   []string
+		want   string
+	}{
+		"None":  {reason: "it looks for itself", args: []string{"-log-level=info", "mesh-provider=istio"}},
+		"One":   {reason: "one dash", args: []string{"-mesh-provider=istio"}, want: "istio"},
+		"Two":   {reason: "two dashes, and the value apart", args: []string{"--mesh-provider", "gatewayapi:v1", "-v"}, want: "gatewayapi:v1"},
+		"Twice": {reason: "of a flag that is given twice the last counts", args: []string{"-mesh-provider=istio", "--mesh-provider=linkerd"}, want: "linkerd"},
+		"Empty": {reason: "nothing follows", args: []string{"-mesh-provider"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) { require.Equal(t, tc.want, toldProvider(tc.args), tc.reason) })
+	}
 }

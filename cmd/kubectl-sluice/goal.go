@@ -20,7 +20,7 @@ type goal struct {
 func goalOf(s *v1beta1.CanaryStatus, toRun int64) (goal, error) {
 	g, number := goal{name: fmt.Sprintf("run %d", toRun)}, toRun
 	if toRun == 0 {
-		if s.Run == nil || s.Run.From == nil || s.Run.From.Images == "" {
+		if s.Run == nil || s.Run.From == nil || s.Run.From.Images == "" && s.Run.From.Revision == "" {
 			return g, fmt.Errorf("no run is known that something served before; choose one by --to-run, see history")
 		}
 		from := s.Run.From
@@ -39,16 +39,15 @@ func goalOf(s *v1beta1.CanaryStatus, toRun int64) (goal, error) {
 
 // find looks in a history for the very template, then for the number that it was counted as, then for the images alone; less than zero:
 // there is none. A newer API server may have read defaults into a template, and a workload that was made anew counts from one.
-func (g goal) find(many int, at func(int) (t *corev1.PodTemplateSpec, numbers []string)) int {
+func (g goal) find(former []kept) int {
 	best, found := 0, -1
-	for i := range many {
-		t, numbers := at(i)
-		fits := 0
+	for i := range former {
+		k, fits := &former[i], 0
 		switch {
-		case g.has(t):
+		case k.is(g.revision), g.has(k.template):
 			fits = 3
-		case imagesOf(t) != g.images:
-		case g.number != "" && slices.Contains(numbers, g.number):
+		case g.images == "" || imagesOf(k.template) != g.images:
+		case g.number != "" && slices.Contains(k.numbers, g.number):
 			fits = 2
 		default:
 			fits = 1

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,16 +15,16 @@ import (
 
 // A run is found in the target's history by its template, then by its number there, then by its images.
 func TestUndoFinds(t *testing.T) {
-	set := func(name, image, env, number, had string) appsv1.ReplicaSet {
+	set := func(name, image, env, number, had string) kept {
 		rs := appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{deploymentRevision: number, deploymentRevisions: had}}}
 		rs.Spec.Template.Labels = map[string]string{"app": "podinfo", appsv1.DefaultDeploymentUniqueLabelKey: name}
 		rs.Spec.Template.Spec.Containers = []corev1.Container{{Name: "podinfod", Image: image, Env: []corev1.EnvVar{{Name: "LEVEL", Value: env}},
 			EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}}}}}}
-		return rs
+		return keptBy(&rs)
 	}
-	sets := []appsv1.ReplicaSet{set("now", "podinfo:2", "debug", "9", ""), set("warn", "podinfo:1", "warn", "8", ""), set("info", "podinfo:1", "info", "7", "3,5")}
-	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "podinfo", Annotations: map[string]string{deploymentRevision: "9"}}}
-	template := func(i int) string { return workload.Revision(*templateIn(&sets[i]), nil) }
+	sets := []kept{set("now", "podinfo:2", "debug", "9", ""), set("warn", "podinfo:1", "warn", "8", ""), set("info", "podinfo:1", "info", "7", "3,5")}
+	podinfo := &target{object: &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "podinfo"}}, template: sets[0].template}
+	template := func(i int) string { return workload.Revision(*sets[i].template, nil) }
 	old := map[string]string{"configmap/settings": "1"}
 	for name, tc := range map[string]struct {
 		reason string
@@ -31,8 +32,8 @@ func TestUndoFinds(t *testing.T) {
 		want   string
 		warns  bool // of configs
 	}{
-		"Template": {"of two with the same images it is the one with the template", v1beta1.PastRun{Images: "podinfo:1", Template: template(2), Revision: workload.Revision(*templateIn(&sets[2]), old)}, "info", true},
-		"Configs":  {"they are as they were", v1beta1.PastRun{Images: "podinfo:1", Template: template(1), Revision: workload.Revision(*templateIn(&sets[1]), map[string]string{"configmap/settings": "2"})}, "warn", false},
+		"Template": {"of two with the same images it is the one with the template", v1beta1.PastRun{Images: "podinfo:1", Template: template(2), Revision: workload.Revision(*sets[2].template, old)}, "info", true},
+		"Configs":  {"they are as they were", v1beta1.PastRun{Images: "podinfo:1", Template: template(1), Revision: workload.Revision(*sets[1].template, map[string]string{"configmap/settings": "2"})}, "warn", false},
 		"Number":   {"a newer API server has read defaults into it", v1beta1.PastRun{Images: "podinfo:1", Template: "r1-before", TargetRevision: "7"}, "info", false},
 		"Counted":  {"it was counted anew when it was gone back to", v1beta1.PastRun{Images: "podinfo:1", TargetRevision: "5"}, "info", false},
 		"Remade":   {"the number is of another Deployment", v1beta1.PastRun{Images: "podinfo:1", TargetRevision: "9"}, "warn", false},
@@ -41,14 +42,14 @@ func TestUndoFinds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tc.run.Number = 4
 			c := &v1beta1.Canary{Status: v1beta1.CanaryStatus{History: []v1beta1.PastRun{tc.run}, TrackedConfigs: &map[string]string{"configmap/settings": "2", "secret/other": "3"}}}
-			to, run, err := (&undo{toRun: 4}).choose(c, d, sets)
+			to, run, err := (&undo{toRun: 4}).choose(c, podinfo, slices.Clone(sets))
 			require.NoError(t, err)
-			require.Equal(t, tc.want, to.Name, tc.reason)
-			require.Equal(t, tc.warns, run.otherConfigs(&c.Status, templateIn(to)), tc.reason)
+			require.Equal(t, tc.want, to.name, tc.reason)
+			require.Equal(t, tc.warns, run.otherConfigs(&c.Status, to.template), tc.reason)
 			c.Status.Run = &v1beta1.Run{Number: 5, From: &v1beta1.RunOrigin{Run: 4, Revision: tc.run.Revision, Images: tc.run.Images}}
-			to, _, err = (&undo{}).choose(c, d, sets)
+			to, _, err = (&undo{}).choose(c, podinfo, slices.Clone(sets))
 			require.NoError(t, err)
-			require.Equal(t, tc.want, to.Name, "the same of what served before")
+			require.Equal(t, tc.want, to.name, "the same of what served before")
 		})
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -20,7 +19,6 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/desired"
 	"github.com/sluice-cd/sluice/pkg/view"
-	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 type history struct {
@@ -180,7 +178,7 @@ func (k *connection) diff(ctx context.Context, out io.Writer, c *v1beta1.Canary,
 	return nil
 }
 
-// templateOf is the pod template of a run: of the primary's history, or the target's for a run that was not promoted.
+// templateOf is the pod template of a run that was promoted, as the primary's history has it.
 func (k *connection) templateOf(ctx context.Context, c *v1beta1.Canary, number int64) (*corev1.PodTemplateSpec, error) {
 	v := view.Of(view.Objects{Canary: c})
 	revision := ""
@@ -195,21 +193,21 @@ func (k *connection) templateOf(ctx context.Context, c *v1beta1.Canary, number i
 	if revision == "" {
 		return nil, noRun(&v, number)
 	}
-	if c.Spec.TargetRef.Kind != "Deployment" {
-		return nil, errors.New("only the history of a Deployment can be compared")
+	name := c.PrimaryWorkload()
+	if c.Spec.TargetRef.Kind == knative.Kind { // it is both sides
+		name = c.Spec.TargetRef.Name
 	}
-	primary, err := k.workload(ctx, c, c.PrimaryWorkload())
+	primary, err := k.workload(ctx, c, name)
 	if err != nil {
 		return nil, err
 	}
-	sets, err := k.replicaSets(ctx, primary.object.(*appsv1.Deployment))
+	all, err := k.templates(ctx, primary)
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(sets, func(rs appsv1.ReplicaSet) bool { return rs.Annotations[workload.RevisionAnnotation] == revision })
+	i := slices.IndexFunc(all, func(k kept) bool { return k.revision == revision })
 	if i >= 0 {
-		delete(sets[i].Spec.Template.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
-		return &sets[i].Spec.Template, nil
+		return all[i].template, nil
 	}
 	return nil, fmt.Errorf("the history of the primary has no template of run %d: it was not promoted, or is too old (spec.revisionHistoryLimit)", number)
 }

@@ -53,11 +53,11 @@ func (s *scene) operator() {
 			Events: record.NewFakeRecorder(1000), Queue: notify.NewQueue(notify.Limits{}, logr.Discard()), Telemetry: telemetry,
 			Providers: mgr.GetClient(), Secrets: mgr.GetAPIReader(),
 		},
-		Namespace: s.ns,
-		Routers:   &observe.Routers{Default: "kubernetes", Discovery: d, Now: time.Now},
-		Kinds:     workload.Kinds{LabelRules: workload.LabelRules{SelectorLabels: []string{"app"}}},
-		Validate:  func(*v1beta1.Canary) error { return nil },
-		Settle:    100 * time.Millisecond,
+		Watched:  controller.Watched{Namespaces: []string{s.ns}},
+		Routers:  &observe.Routers{Default: "kubernetes", Discovery: d, Now: time.Now},
+		Kinds:    workload.Kinds{LabelRules: workload.LabelRules{SelectorLabels: []string{"app"}}},
+		Validate: func(*v1beta1.Canary) error { return nil },
+		Settle:   100 * time.Millisecond,
 	}
 	r.Use(mgr, time.Now)
 	require.NoError(s, r.Setup(mgr, 2))

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -19,7 +18,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
-	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/view"
 )
 
@@ -111,8 +109,8 @@ func (t *target) warn(c *cobra.Command) {
 	}
 }
 
-// setTemplate has a Deployment or DaemonSet get another pod template, if it is still as it was read.
-func (k *connection) setTemplate(ctx context.Context, t *target, template *corev1.PodTemplateSpec) error {
+// setTemplate has a target get another template, if it is still as it was read.
+func (k *connection) setTemplate(ctx context.Context, t *target, template any) error {
 	patch, err := json.Marshal([]map[string]any{
 		{"op": "test", "path": "/metadata/resourceVersion", "value": t.object.GetResourceVersion()},
 		{"op": "replace", "path": "/spec/template", "value": template},
@@ -218,137 +216,4 @@ func (k *connection) setImages(ctx context.Context, t *target, wanted map[string
 		return err
 	}
 	return k.Patch(ctx, t.object, client.RawPatch(types.JSONPatchType, text), client.FieldOwner(fieldManager))
-}
-
-type undo struct {
-	cluster
-	toRun int64
-}
-
-func newUndo() *cobra.Command {
-	u := &undo{}
-	c := &cobra.Command{
-		Use:   "undo NAME",
-		Short: "Put the target back to what a run before had, from its own history; this is rolled out as any change",
-		Long: `Put the target back to what a run before had, from its own history; this is rolled out as any change.
-
-Without --to-run the target gets the revision that serves, which ends a rollout at once, or, where the target has it already, what
-served before. To have the primary return first, and leave the target as Git has it, use rollback.`,
-		Args:              oneArg,
-		ValidArgsFunction: u.complete,
-		RunE:              func(c *cobra.Command, args []string) error { return u.run(c, named(args)[0]) },
-	}
-	c.Flags().Int64Var(&u.toRun, "to-run", 0, "Number of the run whose images the target gets")
-	u.addFlags(c)
-	return c
-}
-
-func (u *undo) run(c *cobra.Command, name string) error {
-	ctx := c.Context()
-	k, err := u.connect()
-	if err != nil {
-		return err
-	}
-	canary, err := k.canary(ctx, name)
-	if err != nil {
-		return err
-	}
-	t, err := k.target(ctx, canary)
-	if err != nil {
-		return err
-	}
-	d, is := t.object.(*appsv1.Deployment)
-	if !is {
-		return fmt.Errorf("%s has no ReplicaSets to go back to; kubectl rollout undo knows the history of a DaemonSet", t.name())
-	}
-	sets, err := k.replicaSets(ctx, d)
-	if err != nil {
-		return err
-	}
-	to, run, err := u.choose(canary, d, sets)
-	if err != nil {
-		return err
-	}
-	t.warn(c)
-	template := templateIn(to)
-	if run.otherConfigs(&canary.Status, template) {
-		fmt.Fprintf(c.ErrOrStderr(), "warning: ConfigMaps or Secrets have other content by now than in %s, so that this is another revision\n", run.name)
-	}
-	if err := k.setTemplate(ctx, t, template); err != nil {
-		return err
-	}
-	fmt.Fprintf(c.OutOrStdout(), "%s put back to %s (%s, %s)\n", t.name(), run.name, view.Clean(to.Name, 253), view.Clean(imagesOf(&to.Spec.Template), 300))
-	return nil
-}
-
-// deploymentRevision is the annotation with the place of a template in a Deployment's history.
-const deploymentRevision = "deployment.kubernetes.io/revision"
-
-// deploymentRevisions is the annotation with the places that a template had before.
-const deploymentRevisions = "deployment.kubernetes.io/revision-history"
-
-// replicaSets are those of a Deployment, the newest first.
-func (k *connection) replicaSets(ctx context.Context, d *appsv1.Deployment) ([]appsv1.ReplicaSet, error) {
-	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
-	if err != nil {
-		return nil, err
-	}
-	found := &appsv1.ReplicaSetList{}
-	if err := k.List(ctx, found, client.InNamespace(d.Namespace), client.MatchingLabelsSelector{Selector: selector}, client.Limit(pageSize)); err != nil {
-		return nil, err
-	}
-	sets := slices.DeleteFunc(found.Items, func(rs appsv1.ReplicaSet) bool { return !metav1.IsControlledBy(&rs, d) })
-	slices.SortStableFunc(sets, func(a, b appsv1.ReplicaSet) int { return place(&b) - place(&a) })
-	return sets, nil
-}
-
-func place(rs *appsv1.ReplicaSet) int {
-	n := 0
-	_, _ = fmt.Sscanf(rs.Annotations[deploymentRevision], "%d", &n)
-	return n
-}
-
-// choose finds the ReplicaSet that the target goes back to.
-func (u *undo) choose(c *v1beta1.Canary, d *appsv1.Deployment, sets []appsv1.ReplicaSet) (*appsv1.ReplicaSet, goal, error) {
-	s := &c.Status
-	former := slices.DeleteFunc(slices.Clone(sets), func(rs appsv1.ReplicaSet) bool {
-		return rs.Annotations[deploymentRevision] == d.Annotations[deploymentRevision]
-	})
-	if u.toRun == 0 && s.LastPromotedSpec != s.LastAppliedSpec {
-		if p := s.PromotedTemplate; p != nil && p.Revision == s.LastPromotedSpec && p.UID == d.UID {
-			for i := range former {
-				if former[i].Annotations[deploymentRevision] == p.Number {
-					return &former[i], goal{name: "what serves"}, nil
-				}
-			}
-		}
-	}
-	to, err := goalOf(s, u.toRun)
-	if err != nil {
-		return nil, to, err
-	}
-	i := to.find(len(former), func(i int) (*corev1.PodTemplateSpec, []string) {
-		had := former[i].Annotations[deploymentRevision] + "," + former[i].Annotations[deploymentRevisions]
-		return templateIn(&former[i]), strings.Split(had, ",")
-	})
-	if i < 0 {
-		return nil, to, fmt.Errorf("the history of deployment.apps/%s has nothing with the images of %s: %s (spec.revisionHistoryLimit)", d.Name, to.name, view.Clean(to.images, 300))
-	}
-	return &former[i], to, nil
-}
-
-// templateIn is the pod template of a ReplicaSet, as the Deployment had it.
-func templateIn(rs *appsv1.ReplicaSet) *corev1.PodTemplateSpec {
-	t := rs.Spec.Template.DeepCopy()
-	delete(t.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
-	return t
-}
-
-// imagesOf are the images of a template as a status has them.
-func imagesOf(t *corev1.PodTemplateSpec) string {
-	var all []string
-	for _, c := range t.Spec.Containers {
-		all = append(all, c.Image)
-	}
-	return rollout.ShortImages(strings.Join(all, ", "))
 }

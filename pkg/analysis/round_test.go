@@ -113,13 +113,14 @@ func BenchmarkThousand(b *testing.B) {
 		answer(w, r)
 	}))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		switch state {
-		case http.StateNew:
-			if n := open.Add(1); n > most.Load() { // those of one listener come one after the other
-				most.Store(n)
-			}
-		case http.StateClosed:
+		if state == http.StateClosed {
 			open.Add(-1)
+		}
+		if state != http.StateNew {
+			return
+		}
+		if n := open.Add(1); n > most.Load() { // those of one listener come one after the other
+			most.Store(n)
 		}
 	}
 	server.Start()

@@ -35,7 +35,7 @@ func TestLiveReader(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason string
 		cached string        // version
-		wrote  time.Duration // ago; zero: never
+		wrote  time.Duration // zero is never, else how long ago
 		with   string        // version that it came back with, and the cache is not known to have
 		past   time.Duration // since the call before
 		live   int           // reads of both calls

@@ -127,7 +127,7 @@ func (p *dashboard) shows(what string, so func(shown) bool) (seen shown) {
 	return seen
 }
 
-// waits waits until the page says that a person is waited for.
+// waits returns when the page says that a person is waited for.
 func (p *dashboard) waits() shown {
 	p.t.Helper()
 	return p.shows("a pause", func(c shown) bool { return c.Waiting != nil && c.Waiting.Person })

@@ -117,15 +117,19 @@ func (f *facts) overdue(since time.Time) bool { return f.Now.Sub(since) > f.Plan
 
 // waitBegan is when the wait that a deadline limits began: with the phase, or with the step in effect.
 func (f *facts) waitBegan() time.Time {
+	began := f.since()
+	if started := f.Status.StepStarted; started != nil && f.Status.Phase.Analysing() {
+		began = later(began, started.Time.Time)
+	}
 	switch {
 	case f.Status.NotReadySince != nil:
-		return later(f.since(), f.Status.NotReadySince.Time)
+		return later(began, f.Status.NotReadySince.Time)
 	case f.Status.NextCheck == nil:
-		return f.since()
+		return began
 	case f.Status.CheckInterval != nil:
-		return later(f.since(), f.Status.CheckInterval.End.Add(-f.Status.CheckInterval.Length.Duration))
+		return later(began, f.Status.CheckInterval.End.Add(-f.Status.CheckInterval.Length.Duration))
 	}
-	return later(f.since(), f.Status.NextCheck.Add(-f.Plan.Interval))
+	return later(began, f.Status.NextCheck.Add(-f.Plan.Interval))
 }
 
 // untilRoutesLate is how long until routes that are not taken end the rollout; zero: they never do. That a deadline has passed

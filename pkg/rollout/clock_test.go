@@ -140,3 +140,19 @@ func TestCompleteSteps(t *testing.T) {
 	require.Equal(t, 2, decide(s, passed).Status.Step)
 	require.Equal(t, int32(6), IntentOf(s.Plan, s.Status).TargetMinimum, "three times the primary's pods")
 }
+
+// TestDeadlineOfAStep has a step that waits for its pods, as weights by pods do, have a deadline of its own, however long the steps
+// before took.
+func TestDeadlineOfAStep(t *testing.T) {
+	s := snap(func(s *Snapshot) {
+		s.Plan.Ratio, s.Status.Since, s.Status.NextCheck = true, micro(noon.Add(-time.Hour)), nil
+		s.Status.Step, s.Status.CanaryWeight, s.Status.ActualWeight, s.Status.PrimaryReplicas = 2, 50, ptr(10), 4
+		s.Status.StepStarted = &v1beta1.StepStart{Revision: "r1-v2", Step: 2, Time: *micro(noon)}
+		s.Target.Health, s.Target.Reason = Starting, "the Deployment controller has not seen its newest version"
+	})
+	s.Now = noon.Add(s.Plan.Deadline)
+	d := Decide(s, Findings{})
+	require.Equal(t, v1beta1.PhaseProgressing, d.Status.Phase, d.Status.Cause)
+	s.Status, s.Now = d.Status, s.Now.Add(time.Second)
+	require.Equal(t, v1beta1.PhaseFailed, Decide(s, Findings{}).Status.Phase)
+}

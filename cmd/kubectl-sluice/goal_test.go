@@ -16,7 +16,7 @@ import (
 // A run is found in the target's history by its template, then by its number there, then by its images.
 func TestUndoFinds(t *testing.T) {
 	set := func(name, image, env, number, had string) kept {
-		rs := appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{deploymentRevision: number, deploymentRevisions: had}}}
+		rs := appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{workload.DeploymentRevision: number, deploymentRevisions: had}}}
 		rs.Spec.Template.Labels = map[string]string{"app": "podinfo", appsv1.DefaultDeploymentUniqueLabelKey: name}
 		rs.Spec.Template.Spec.Containers = []corev1.Container{{Name: "podinfod", Image: image, Env: []corev1.EnvVar{{Name: "LEVEL", Value: env}},
 			EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}}}}}}

@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/rollout"
 	"github.com/sluice-cd/sluice/pkg/view"
+	"github.com/sluice-cd/sluice/pkg/workload"
 )
 
 // status follows a rollout to where a pipeline waits for it to be.
@@ -191,7 +192,7 @@ func rolledOut(c *v1beta1.Canary, t *target, image string) bool {
 	d, is := t.object.(*appsv1.Deployment)
 	seen := c.Status.TargetTemplate
 	return is && seen != nil && d.Status.ObservedGeneration == d.Generation && seen.UID == d.UID && seen.Revision == c.Status.LastAppliedSpec &&
-		seen.Number == d.Annotations[deploymentRevision]
+		seen.Number == d.Annotations[workload.DeploymentRevision]
 }
 
 // verdict is where a rollout has come to, and the exit code that it means.

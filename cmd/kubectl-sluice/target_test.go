@@ -26,14 +26,14 @@ func (s *scene) image(name string) string {
 func (s *scene) update(name, image string, annotations map[string]string) {
 	s.Helper()
 	d := s.workload(name)
-	number := d.Annotations[deploymentRevision]
+	number := d.Annotations[workload.DeploymentRevision]
 	before := d.DeepCopy()
 	d.Spec.Template.Spec.Containers[0].Image = image
 	for k, v := range annotations {
 		metav1.SetMetaDataAnnotation(&d.ObjectMeta, k, v)
 	}
 	require.NoError(s, s.Patch(s.Context(), d, client.MergeFrom(before)))
-	s.await(name+" has another ReplicaSet", func() bool { return s.workload(name).Annotations[deploymentRevision] != number })
+	s.await(name+" has another ReplicaSet", func() bool { return s.workload(name).Annotations[workload.DeploymentRevision] != number })
 }
 
 // The target goes back to what its own history has.
@@ -44,7 +44,7 @@ func TestUndo(t *testing.T) {
 	first := s.deployment("podinfo", "example.com/podinfo:1", 1, nil)
 	s.update("podinfo", "example.com/podinfo:2", nil)
 	s.canary("podinfo", func(c *v1beta1.Canary) {
-		c.Status.PromotedTemplate = &v1beta1.TargetTemplate{Revision: "r1-one", UID: first.UID, Number: first.Annotations[deploymentRevision]}
+		c.Status.PromotedTemplate = &v1beta1.TargetTemplate{Revision: "r1-one", UID: first.UID, Number: first.Annotations[workload.DeploymentRevision]}
 	})
 	d := s.workload("podinfo")
 	metav1.SetMetaDataLabel(&d.ObjectMeta, "kustomize.toolkit.fluxcd.io/name", "apps")
@@ -60,7 +60,7 @@ func TestUndo(t *testing.T) {
 		succeeded(full)
 		*st = full.Status
 	})
-	s.await("it is the newest again", func() bool { return s.workload("podinfo").Annotations[deploymentRevision] == "3" })
+	s.await("it is the newest again", func() bool { return s.workload("podinfo").Annotations[workload.DeploymentRevision] == "3" })
 	code, _, stderr = s.called("undo", "podinfo", "--to-run", "2")
 	require.Zero(t, code, stderr)
 	require.Equal(t, "example.com/podinfo:2", s.image("podinfo"))

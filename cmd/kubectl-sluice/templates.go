@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -24,7 +23,7 @@ type kept struct {
 	name     string   // of the ReplicaSet, ControllerRevision or Revision of Knative's that keeps it
 	place    int64    // in the history; the newest is the highest
 	number   string   // that status.promotedTemplate has; empty: it is not known
-	numbers  []string // that it was counted as, this one and those before
+	numbers  []string // that a Deployment's was counted as, this one and those before
 	revision string   // as a status has it; of targets that are no Services of Knative's it is not known
 	template *corev1.PodTemplateSpec
 	// whole is what a Service of Knative's has in the template's place, which is more than a pod template.
@@ -47,12 +46,8 @@ func (k *connection) templates(ctx context.Context, t *target) ([]kept, error) {
 	return all, err
 }
 
-const (
-	// deploymentRevision is the annotation with the place of a template in a Deployment's history.
-	deploymentRevision = "deployment.kubernetes.io/revision"
-	// deploymentRevisions is the annotation with the places that a template had before.
-	deploymentRevisions = "deployment.kubernetes.io/revision-history"
-)
+// deploymentRevisions is the annotation with the numbers that a Deployment's template had before.
+const deploymentRevisions = "deployment.kubernetes.io/revision-history"
 
 func (k *connection) replicaSets(ctx context.Context, d *appsv1.Deployment) ([]kept, error) {
 	sets := &appsv1.ReplicaSetList{}
@@ -72,7 +67,7 @@ func (k *connection) replicaSets(ctx context.Context, d *appsv1.Deployment) ([]k
 
 // keptBy is the template of a ReplicaSet, as the Deployment had it.
 func keptBy(rs *appsv1.ReplicaSet) kept {
-	number := rs.Annotations[deploymentRevision]
+	number := rs.Annotations[workload.DeploymentRevision]
 	k := kept{
 		name: rs.Name, number: number, numbers: append(strings.Split(rs.Annotations[deploymentRevisions], ","), number),
 		revision: rs.Annotations[workload.RevisionAnnotation], template: &rs.Spec.Template,
@@ -96,9 +91,7 @@ func (k *connection) controllerRevisions(ctx context.Context, d *appsv1.DaemonSe
 			return nil, err
 		}
 		for _, t := range templates {
-			all = append(all, kept{
-				name: r.Name, place: r.Revision, numbers: []string{strconv.FormatInt(r.Revision, 10)}, revision: t.Revision, template: asStarted(t.Template),
-			})
+			all = append(all, kept{name: r.Name, place: r.Revision, revision: t.Revision, template: workload.WithoutScaleToZero(*t.Template)})
 		}
 	}
 	return all, nil
@@ -148,19 +141,6 @@ func (k *connection) history(ctx context.Context, list client.ObjectList, o clie
 	return k.List(ctx, list, client.InNamespace(o.GetNamespace()), client.MatchingLabelsSelector{Selector: selector}, client.Limit(pageSize))
 }
 
-// asStarted is a template without the label by which a DaemonSet is stopped: that is no part of what was rolled out.
-func asStarted(t *corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
-	if _, stopped := t.Spec.NodeSelector[workload.ScaleToZero]; !stopped {
-		return t
-	}
-	t = t.DeepCopy()
-	delete(t.Spec.NodeSelector, workload.ScaleToZero)
-	if len(t.Spec.NodeSelector) == 0 {
-		t.Spec.NodeSelector = nil
-	}
-	return t
-}
-
 // asStopped is a template for a workload whose present one may be stopped: who puts it back does not start it.
 func asStopped(t, present *corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
 	label, stopped := present.Spec.NodeSelector[workload.ScaleToZero]
@@ -177,4 +157,6 @@ func asStopped(t, present *corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
 }
 
 // contentOf tells templates apart, and is the same for those that are alike.
-func contentOf(t *corev1.PodTemplateSpec) string { return workload.Revision(*asStarted(t), nil) }
+func contentOf(t *corev1.PodTemplateSpec) string {
+	return workload.Revision(*workload.WithoutScaleToZero(*t), nil)
+}

@@ -37,7 +37,7 @@ func (DaemonSet) Summarize(o Object) Summary {
 	s := Summary{Kind: "DaemonSet", Template: &d.Spec.Template, Selector: d.Spec.Selector, Size: 1, Pods: d.Status.DesiredNumberScheduled}
 	// The label is Sluice's own and must not make another revision: stopping would start a rollout.
 	if stopped(d) {
-		s.Template, s.Size, s.Pods = withoutScaleToZero(d.Spec.Template), 0, 0
+		s.Template, s.Size, s.Pods = WithoutScaleToZero(d.Spec.Template), 0, 0
 	}
 	return s
 }
@@ -47,9 +47,9 @@ func stopped(d *appsv1.DaemonSet) bool {
 	return ok
 }
 
-// withoutScaleToZero is a template without the label that no node has. What is left empty goes: a DaemonSet that was
+// WithoutScaleToZero is a template without the label that no node has. What is left empty goes: a DaemonSet that was
 // stopped and started again has the template that it had.
-func withoutScaleToZero(t corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
+func WithoutScaleToZero(t corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
 	nodes := maps.Clone(t.Spec.NodeSelector)
 	delete(nodes, ScaleToZero)
 	if len(nodes) == 0 {
@@ -89,7 +89,7 @@ func (k DaemonSet) Primary(o Object, c *v1beta1.Canary, m PrimaryOptions) (runti
 			return nil, fmt.Errorf("copy daemonset %q: %w", target.Name, err)
 		}
 	}
-	if spec.Template, err = primaryTemplate(withoutScaleToZero(target.Spec.Template), sides, m); err != nil {
+	if spec.Template, err = primaryTemplate(WithoutScaleToZero(target.Spec.Template), sides, m); err != nil {
 		return nil, fmt.Errorf("copy daemonset %q: %w", target.Name, err)
 	}
 	spec.Selector = metav1ac.LabelSelector().WithMatchLabels(sides.own)

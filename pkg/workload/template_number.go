@@ -8,10 +8,10 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// deploymentRevision is what the Deployment controller counts templates by: each time that one comes into force, whether or
+// DeploymentRevision is what the Deployment controller counts templates by: each time that one comes into force, whether or
 // not it was there before, it gets a number that is higher than all others.
 // https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#checking-rollout-history-of-a-deployment
-const deploymentRevision = "deployment.kubernetes.io/revision"
+const DeploymentRevision = "deployment.kubernetes.io/revision"
 
 // TargetTemplate is what the cluster counts the pod template of a target as. It does not change with what a newer API server
 // reads into the template. Without a number it is not known.
@@ -20,7 +20,7 @@ func TargetTemplate(target Object) v1beta1.TargetTemplate {
 	switch o := target.(type) {
 	case *appsv1.Deployment:
 		if counted(o) {
-			t.Number = o.Annotations[deploymentRevision]
+			t.Number = o.Annotations[DeploymentRevision]
 		}
 	case *appsv1.DaemonSet:
 		t.Number = templateGeneration(o)

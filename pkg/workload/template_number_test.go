@@ -25,7 +25,7 @@ func TestTargetTemplateOfDeployment(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			d := app("app")
-			d.UID, d.Generation, d.Annotations = "u", 3, map[string]string{deploymentRevision: "7"}
+			d.UID, d.Generation, d.Annotations = "u", 3, map[string]string{DeploymentRevision: "7"}
 			d.Status = appsv1.DeploymentStatus{ObservedGeneration: 3, Replicas: 1, UpdatedReplicas: 1}
 			tc.change(d)
 			require.Equal(t, tc.want, TargetTemplate(d).Number, tc.reason)

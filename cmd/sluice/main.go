@@ -13,9 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"github.com/sluice-cd/sluice/pkg/analysis"
 	"github.com/sluice-cd/sluice/pkg/announce"
-	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/controller"
 	"github.com/sluice-cd/sluice/pkg/observe"
 	"github.com/sluice-cd/sluice/pkg/workload"
@@ -120,21 +118,11 @@ func assemble(mgr manager.Manager, o *options) (*controller.Reconciler, error) {
 		Analyst:   analyst,
 		Announcer: announcer,
 		Routers:   routers,
-		// Both are told at once, so that nobody mends one mistake to meet the next.
-		// One after the other: what is wrong is told in a condition, which is one line.
-		Validate: func(c *v1beta1.Canary) error {
-			if err := analysis.Validate(c, analyst.Meter(c)); err != nil {
-				return err
-			}
-			if err := analysis.ValidateWords(c); err != nil {
-				return err
-			}
-			return templates.Permit(c)
-		},
-		Kinds:  workload.Kinds{LabelRules: workload.LabelRules{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()}},
-		Settle: settle,
-		Spread: true,
-		Hosts:  &observe.Hosts{Domain: o.domain(), Enforced: o.restrictHosts},
+		Validate:  validator(analyst, templates),
+		Kinds:     workload.Kinds{LabelRules: workload.LabelRules{SelectorLabels: o.labels(), IncludeLabelPrefixes: o.prefixes()}},
+		Settle:    settle,
+		Spread:    true,
+		Hosts:     &observe.Hosts{Domain: o.domain(), Enforced: o.restrictHosts},
 
 		Tracking: o.configTracking,
 		Watched:  o.watched(),

@@ -26,6 +26,7 @@ import (
 
 	"github.com/sluice-cd/sluice/pkg/analysis"
 	"github.com/sluice-cd/sluice/pkg/announce"
+	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 	"github.com/sluice-cd/sluice/pkg/controller"
 	"github.com/sluice-cd/sluice/pkg/kube"
 	"github.com/sluice-cd/sluice/pkg/notify"
@@ -158,6 +159,19 @@ func newQueue(mgr manager.Manager, t *announce.Telemetry, name string, l notify.
 	// Its length and what it lost are exported under its name.
 	t.Watch(name, q)
 	return q, mgr.Add(manager.RunnableFunc(q.Run))
+}
+
+// validator says what is wrong with a spec: one after the other, since it is told in a condition, which is one line.
+func validator(analyst *analysis.Analyst, templates *observe.Templates) func(*v1beta1.Canary) error {
+	return func(c *v1beta1.Canary) error {
+		if err := analysis.Validate(c, analyst.Meter(c)); err != nil {
+			return err
+		}
+		if err := analysis.ValidateWords(c); err != nil {
+			return err
+		}
+		return templates.Permit(c)
+	}
 }
 
 // newAnalyst is who answers the questions of rollouts.

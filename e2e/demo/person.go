@@ -5,11 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"regexp"
 	"time"
 
+	"github.com/sluice-cd/sluice/e2e/internal/cluster"
 	"github.com/sluice-cd/sluice/e2e/internal/walk"
 )
 
@@ -83,23 +83,9 @@ func (d *demo) openPage(ctx context.Context) error {
 	case <-time.After(patience):
 		return fmt.Errorf("the page is not served after %s", patience)
 	case page := <-found:
-		return d.answers(ctx, page)
-	}
-}
-
-// answers asks the page once.
-func (d *demo) answers(ctx context.Context, page string) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
-	if err != nil {
-		return err
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("the page at %s answers %s", page, answer.Status)
+		if err := cluster.Answers(page)(ctx); err != nil {
+			return err
+		}
 	}
 	d.say("It is there until the demonstration ends.")
 	return nil

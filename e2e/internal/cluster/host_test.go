@@ -188,13 +188,13 @@ func TestParts(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	status := http.StatusServiceUnavailable
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
-	require.ErrorContains(t, answers(server.URL)(t.Context()), "503")
+	require.ErrorContains(t, Answers(server.URL)(t.Context()), "503")
 	status = http.StatusOK
-	require.NoError(t, answers(server.URL)(t.Context()))
+	require.NoError(t, Answers(server.URL)(t.Context()))
 	address := server.Listener.Addr().String()
 	require.NoError(t, accepts(address)(t.Context()))
 	server.Close()
-	require.Error(t, answers(server.URL)(t.Context()), "nobody there is not ready either")
+	require.Error(t, Answers(server.URL)(t.Context()), "nobody there is not ready either")
 	require.Error(t, accepts(address)(t.Context()))
 }
 

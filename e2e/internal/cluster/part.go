@@ -27,7 +27,7 @@ type programs struct {
 }
 
 func etcd(l Layout, p programs) part {
-	return part{name: "etcd", ready: answers("http://" + etcdAddress + "/health"), argv: []string{
+	return part{name: "etcd", ready: Answers("http://" + etcdAddress + "/health"), argv: []string{
 		p.Kube, "etcd", "--name=sluice", "--data-dir=" + l.path("etcd"),
 		// What is lost with the machine is lost anyway: the cluster does not
 		// survive it.
@@ -89,7 +89,7 @@ func containerd(l Layout) part {
 }
 
 func kubelet(l Layout, p programs) part {
-	return part{name: "kubelet", ready: answers("http://" + nodeIP + ":11248/healthz"), argv: []string{
+	return part{name: "kubelet", ready: Answers("http://" + nodeIP + ":11248/healthz"), argv: []string{
 		p.Kube, "kubelet", "--config=" + l.conf("kubelet.yaml"), "--kubeconfig=" + l.kubeconfig("kubelet"),
 		"--root-dir=" + l.path("kubelet"), "--cert-dir=" + l.path("pki"),
 		"--hostname-override=" + nodeName, "--node-ip=" + nodeIP,
@@ -97,17 +97,17 @@ func kubelet(l Layout, p programs) part {
 }
 
 func kubeProxy(l Layout, p programs) part {
-	return part{name: "kube-proxy", ready: answers("http://" + nodeIP + ":11256/livez"), argv: []string{
+	return part{name: "kube-proxy", ready: Answers("http://" + nodeIP + ":11256/livez"), argv: []string{
 		p.Kube, "kube-proxy", "--config=" + l.conf("kube-proxy.yaml"),
 	}}
 }
 
 func coreDNS(l Layout, p programs) part {
-	return part{name: "coredns", argv: []string{p.CoreDNS, "-conf", l.conf("Corefile")}, ready: answers("http://" + nodeIP + ":11254/ready")}
+	return part{name: "coredns", argv: []string{p.CoreDNS, "-conf", l.conf("Corefile")}, ready: Answers("http://" + nodeIP + ":11254/ready")}
 }
 
 func istiod(l Layout, p programs) part {
-	return part{name: "istiod", ready: answers("http://" + istiodHTTP + "/ready"),
+	return part{name: "istiod", ready: Answers("http://" + istiodHTTP + "/ready"),
 		// It runs outside of the cluster, so nothing can call its webhooks and
 		// no proxy asks it for certificates.
 		env: []string{
@@ -125,20 +125,20 @@ func istiod(l Layout, p programs) part {
 }
 
 func targetList(l Layout, p programs) part {
-	return part{name: "targets", ready: answers("http://" + targetsAddress), argv: []string{
+	return part{name: "targets", ready: Answers("http://" + targetsAddress), argv: []string{
 		p.Targets, "--kubeconfig=" + l.kubeconfig("prometheus"), "--address=" + targetsAddress,
 	}}
 }
 
 func prometheus(l Layout) part {
-	return part{name: "prometheus", ready: answers(Prometheus + "/-/ready"), argv: []string{
+	return part{name: "prometheus", ready: Answers(Prometheus + "/-/ready"), argv: []string{
 		"prometheus", "--config.file=" + l.conf("prometheus.yaml"), "--storage.tsdb.path=" + l.path("prometheus"),
 		"--web.listen-address=" + nodeIP + ":19090", "--storage.tsdb.retention.time=6h", "--log.level=warn",
 	}}
 }
 
-// answers is a readiness by HTTP: anything but 200 is "not yet".
-func answers(url string) func(context.Context) error {
+// Answers is a readiness by HTTP: anything but 200 is "not yet".
+func Answers(url string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
@@ -169,7 +169,7 @@ func slack(p programs) part {
 // mesh is the sidecar of all pods in one process. It is no pod, and says that it
 // lives where the walks deploy, since istiod resolves short names from there.
 func mesh(p programs) part {
-	return part{name: "mesh", ready: answers("http://" + meshMetrics + "/healthz/ready"), argv: []string{
+	return part{name: "mesh", ready: Answers("http://" + meshMetrics + "/healthz/ready"), argv: []string{
 		p.Gateway, "--mode=mesh", "--xds-address=" + istiodAddress, "--pod-ip=" + nodeIP, "--pod-namespace=test",
 		"--labels=app=mesh", "--capture-address=" + captureAddress, "--metrics-address=" + meshMetrics,
 	}}

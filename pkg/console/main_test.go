@@ -18,8 +18,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -138,6 +140,15 @@ func (s *scene) account(name string, verbs ...string) (token string) {
 			ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
 			Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: s.ns, Name: name}},
 		}))
+		// The API server hears of a role late, and the page keeps a refusal for rightsTTL.
+		require.EventuallyWithT(s, func(c *assert.CollectT) {
+			review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+				User:               "system:serviceaccount:" + s.ns + ":" + name,
+				ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: s.ns, Group: "flagger.app", Resource: "canaries", Verb: verbs[0]},
+			}}
+			require.NoError(c, s.Create(ctx, review))
+			require.True(c, review.Status.Allowed)
+		}, time.Minute, 20*time.Millisecond)
 	}
 	request := &authenticationv1.TokenRequest{}
 	require.NoError(s, s.SubResource("token").Create(ctx, &corev1.ServiceAccount{ObjectMeta: meta}, request))

@@ -18,18 +18,9 @@ import (
 	"github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 )
 
-// TestSplunkVendor asks the server that the vendor tests its own client with.
+// TestSplunkVendor asks the server that the vendor tests its own client with; it serves one connection without a race.
 func TestSplunkVendor(t *testing.T) {
-	fake := signalflow.NewRunningFakeBackend()
-	t.Cleanup(fake.Stop)
-	fake.AccessToken = "s3cret-token"
 	one, other := idtool.ID(1), idtool.ID(2)
-	fake.SetTSIDFloatData(one, 2.5)
-	fake.SetTSIDFloatData(other, 9.5)
-	fake.AddProgramTSIDs("one", []idtool.ID{one})
-	fake.AddProgramTSIDs("two", []idtool.ID{one, other})
-	fake.AddProgramError("bad", "unknown function")
-
 	cases := map[string]struct {
 		reason, program string
 		want            float64
@@ -41,6 +32,14 @@ func TestSplunkVendor(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
+			fake := signalflow.NewRunningFakeBackend()
+			t.Cleanup(fake.Stop)
+			fake.AccessToken = "s3cret-token"
+			fake.SetTSIDFloatData(one, 2.5)
+			fake.SetTSIDFloatData(other, 9.5)
+			fake.AddProgramTSIDs("one", []idtool.ID{one})
+			fake.AddProgramTSIDs("two", []idtool.ID{one, other})
+			fake.AddProgramError("bad", "unknown function")
 			p, err := New(
 				v1beta1.MetricProvider{Type: "splunk", Address: strings.Replace(fake.URL(), "ws://", "http://", 1)},
 				Settings{Interval: time.Millisecond, Quote: true, Secret: map[string][]byte{"sf_token_key": []byte("s3cret-token")}})

@@ -55,10 +55,15 @@ func cannotAct(t *transition, a action) string {
 	if t.Status.Phase.Analysing() && t.targetIs != targetUnchanged {
 		return t.Names.target() + " has another revision by now"
 	}
-	if a.step >= 0 && a.step != t.Status.Step {
+	if a.ofOneStep() && a.step >= 0 && a.step != t.Status.Step {
 		return fmt.Sprintf("it is about step %d, and this is step %d", a.step, t.Status.Step)
 	}
 	return ""
+}
+
+// ofOneStep is whether the action leaves one pause or gate: later it would leave another one. Who calls a revision off means all of it.
+func (a action) ofOneStep() bool {
+	return a.verb == v1beta1.ActionPromote || a.verb == v1beta1.ActionOverride
 }
 
 func answeredSince(id string, a action) bool {

@@ -204,6 +204,7 @@ func TestActionsOutOfPlace(t *testing.T) {
 		"Ahead":         {"promote id=" + at(61) + " revision=r1-v2", "anna", nil, v1beta1.ActionExpired, "and 1m0s ahead"},
 		"OtherRevision": {"promote id=" + at(0) + " revision=r1-v3", "anna", nil, v1beta1.ActionRefused, "it is about r1-v3, and this is about r1-v2"},
 		"OtherStep":     {"promote id=" + at(0) + " revision=r1-v2 step=2", "anna", nil, v1beta1.ActionRefused, "it is about step 2, and this is step 1"},
+		"StepMovedOn":   {"abort id=" + at(0) + " revision=r1-v2 step=0", "anna", nil, v1beta1.ActionAccepted, "the canary is rolled back"},
 		"OddAuthor":     {"promote id=" + at(0) + " revision=r1-v2", "an\nna", nil, v1beta1.ActionAccepted, "goes on"},
 	} {
 		t.Run(name, func(t *testing.T) {

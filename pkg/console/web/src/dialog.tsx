@@ -34,7 +34,7 @@ export function Confirm({ asked, detail: d, byLink, close }: { asked: Asked; det
 
   const answer = id && d.action?.id === id ? d.action : undefined;
   const asking = progress.at === 'asking' || progress.at === 'failed' || progress.at === 'sending';
-  const over = asking ? outdated(subject, d) : '';
+  const over = asking ? outdated(verb, subject, d) : '';
   const no = skipsStep && skip && d.can.promote ? '' : impossible(d, verb);
   const former = (d.runs ?? []).filter((r) => (r.outcome === 'Promoted' || r.outcome === 'FastPromoted') && r.number !== d.run?.number);
 

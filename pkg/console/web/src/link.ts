@@ -59,13 +59,13 @@ export function listPath(query: ListQuery): string {
   return text ? `?${text}` : '';
 }
 
-/** Why a link is about something that is over; empty: it is not. */
-export function outdated(asked: { revision?: string; step?: number }, d: Detail): string {
+/** Why an action is about something that is over; empty: it is not. Who calls a revision off means all of its steps. */
+export function outdated(verb: Verb, asked: { revision?: string; step?: number }, d: Detail): string {
   const now = about(d);
   if (asked.revision !== undefined && asked.revision !== now.revision) {
     return `This is about revision ${asked.revision}, and the present one is ${now.revision || 'not known'}.`;
   }
-  if (asked.step !== undefined && asked.step !== now.step) {
+  if ((verb === 'promote' || verb === 'override') && asked.step !== undefined && asked.step !== now.step) {
     return `This is about step ${asked.step}, and the rollout is at ${stepText({ ...d.step, number: now.step }) || 'no step'} now.`;
   }
   return '';

@@ -60,10 +60,11 @@ describe('a link', () => {
     expect(parse('ns/%zz/b', '')).toEqual({ page: 'canary', namespace: '%zz', name: 'b' });
   });
   test('is over when its revision or step is', () => {
-    expect(outdated({ revision: 'r1-b', step: 3 }, detail())).toBe('');
-    expect(outdated({ revision: 'r1-a', step: 3 }, detail())).toContain('the present one is r1-b');
-    expect(outdated({ step: 2 }, detail())).toContain('is at step 3 of 6 now');
-    expect(outdated({ step: 3 }, detail({ about: { revision: 'r1-b', step: 4 } }))).toContain('step 4');
+    expect(outdated('promote', { revision: 'r1-b', step: 3 }, detail())).toBe('');
+    expect(outdated('abort', { revision: 'r1-a', step: 3 }, detail())).toContain('the present one is r1-b');
+    expect(outdated('promote', { step: 2 }, detail())).toContain('is at step 3 of 6 now');
+    expect(outdated('override', { step: 3 }, detail({ about: { revision: 'r1-b', step: 4 } }))).toContain('step 4');
+    expect(outdated('abort', { step: 2 }, detail())).toBe('');
   });
 });
 

@@ -59,29 +59,10 @@ func (r *Reader) readNamedTarget(ctx context.Context, f *desired.Facts, from pas
 	f.Snapshot.Target.Images = workload.Images(o)
 	f.Snapshot.Target.SizedByUser = f.Snapshot.Target.Replicas > 0 && f.Canary.Spec.TargetRef.Kind == "Deployment" && !kube.SetsReplicas(o)
 	configReader{r}.identify(f)
-	// Only of a pass in earnest, which the cached one leads to: pods are not cached, and asking costs a request.
-	if err == nil && f.Live && takesFirstRequest(f) {
-		err = r.confirmPods(ctx, f)
+	if err == nil && rollout.TargetConfirmed(f.Canary.Status) {
+		err = r.confirmPods(ctx, f, o, &f.Snapshot.Target, canarySide)
 	}
 	return err
-}
-
-// takesFirstRequest says that the canary would receive its first request now.
-func takesFirstRequest(f *desired.Facts) bool {
-	s := f.Canary.Status
-	return s.Phase == v1beta1.PhaseProgressing && s.Step == 0 && f.Snapshot.Target.Health == rollout.Available
-}
-
-// confirmPods has the canary's own pods say that they serve, once in a rollout: it was scaled up a moment ago, and the
-// status of a Deployment can still be about the pods before.
-func (r *Reader) confirmPods(ctx context.Context, f *desired.Facts) error {
-	pods, known, err := r.pods(ctx, f, f.Target)
-	if err != nil || !known {
-		return err
-	}
-	wanted := workload.SummaryOf(f.Target).Pods
-	f.Snapshot.Target = workload.ConfirmByPods(f.Snapshot.Target, pods, wanted, threshold(f.Canary, canarySide))
-	return nil
 }
 
 // checkNotGenerated refuses a target that another Canary has made: both would write to it, and one would stop what the other's

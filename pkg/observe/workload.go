@@ -111,6 +111,22 @@ func (r *Reader) pods(ctx context.Context, f *desired.Facts, o client.Object) (o
 	return workload.OwnedPods(o, pods.Items), true, nil
 }
 
+// confirmPods has a side's own pods say that they serve, where users are about to be led to them: it was started, or given a
+// template that it had before, a moment ago, and its status can still be about the pods before.
+func (r *Reader) confirmPods(ctx context.Context, f *desired.Facts, o client.Object, w *rollout.Workload, s side) error {
+	// Only of a pass in earnest, which the cached one leads to: pods are not cached, and asking costs a request. Of a canary that
+	// is not ready, by its status alone, nothing more has to be known.
+	if !f.Live || w.Available == 0 || s == canarySide && w.Health != rollout.Available {
+		return nil
+	}
+	pods, known, err := r.pods(ctx, f, o)
+	if err != nil || !known {
+		return err
+	}
+	*w = workload.ConfirmByPods(*w, pods, workload.SummaryOf(o).Pods, threshold(f.Canary, s))
+	return nil
+}
+
 // labelled lists, live, what bears the labels of a workload's pods.
 func (r *Reader) labelled(ctx context.Context, o client.Object, list client.ObjectList) error {
 	selector, err := metav1.LabelSelectorAsSelector(workload.SummaryOf(o).Selector)

@@ -26,8 +26,8 @@ func promoting(t *transition) {
 	// A history that was cut off before the primary had returned.
 	case t.returning && t.primaryIs != primaryGiven && !t.PreviousTemplateKept:
 		continuePromotion(t)
-	// Users stayed with what nobody wants only for want of a pod.
-	case t.returning && t.Status.CanaryWeight > 0 && t.Primary.Available > 0 && (!t.Plan.PrimaryStops || t.primaryIs == primaryGiven):
+	// Users stayed with what nobody wants only for want of a pod. One that stops on an update has those of before it for a moment still.
+	case t.returning && t.Status.CanaryWeight > 0 && t.Primary.Available > 0 && (!t.Plan.PrimaryStops || ready(t.Primary, t.Status.Promoting)):
 		routeToReturningPrimary(t)
 	// The target's pods are about to be others, which nobody has judged.
 	case t.Revision != t.Status.Promoting && t.Status.CanaryWeight > 0 && !t.returning && (t.Primary.Available > 0 || t.Target.Available == 0):

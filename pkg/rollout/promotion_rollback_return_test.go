@@ -14,6 +14,7 @@ func TestReturning(t *testing.T) {
 	unrendered := func(s *Snapshot) { s.Primary.Revision = "r1-v2" }
 	moved := func(s *Snapshot) { s.Revision = "r1-v3" }
 	kept := func(s *Snapshot) { s.Status.CanaryWeight, s.Primary.Available = 50, 0 }
+	stops := func(s *Snapshot) { s.Plan.PrimaryStops = true }
 	cases := map[string]struct {
 		reason    string
 		given     Snapshot
@@ -53,6 +54,11 @@ func TestReturning(t *testing.T) {
 			reason: "The first pod gets them.", given: returning(kept, func(s *Snapshot) { s.Primary.Available = 1 }),
 			phase: v1beta1.PhasePromoting, promoting: "r1-v1", applied: "r1-v2",
 		},
+		"KeptStops": {
+			reason: "The pods that it has are those that end.", given: returning(kept, stops, func(s *Snapshot) { s.Primary.Available = 2 }),
+			phase: v1beta1.PhasePromoting, promoting: "r1-v1", applied: "r1-v2", weight: 50,
+		},
+		"KeptStopsNoMore": {reason: "It has its own.", given: returning(kept, stops, up), phase: v1beta1.PhasePromoting, promoting: "r1-v1", applied: "r1-v2"},
 		"KeptStuck": {
 			reason: "However long that takes.", given: returning(kept, func(s *Snapshot) { broken(&s.Primary) }), phase: v1beta1.PhasePromoting, promoting: "r1-v1", applied: "r1-v2", weight: 50,
 			events: []Reason{ReasonWorkloadNotReady},

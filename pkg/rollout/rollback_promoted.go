@@ -163,7 +163,8 @@ func prepareRollback(t *transition) {
 	// Nobody is with it any more.
 	case t.Primary.Available == 0:
 		returnTo(t, t.Status.RollbackTo, t.Status.RollbackBy)
-	case t.Status.CanaryWeight < everything && (!ready(t.Target, t.Status.LastAppliedSpec) || !enough):
+	// Also with all requests: the primary's pods are about to end.
+	case !ready(t.Target, t.Status.LastAppliedSpec) || !enough:
 		if t.Target.Health == Stuck || t.overdue(later(t.since(), t.Target.Since)) {
 			giveUpRollback(t, describe(t.Names.target(), t.Target))
 			return

@@ -160,10 +160,10 @@ func condition(d *appsv1.Deployment, t appsv1.DeploymentConditionType) appsv1.De
 	return appsv1.DeploymentCondition{}
 }
 
-// ConfirmByPods corrects what a status says by the pods themselves: wanted is how many there should be. A Deployment that is
-// stopped and started again in one moment counts pods as available that are already ending: its status is put together
-// from that of its ReplicaSets, which may be older than the generation it claims to have seen.
-// Asked once in a rollout, before the first request: it costs a list of pods.
+// ConfirmByPods corrects what a status says by the pods themselves: wanted is how many there should be. A workload that is
+// stopped and started again in one moment, or given the template before again, counts pods as available that are already
+// ending. The status of a Deployment is put together from that of its ReplicaSets, which may be older than the generation it
+// claims to have seen; that of a DaemonSet has them in it until they are gone.
 func ConfirmByPods(w rollout.Workload, pods []corev1.Pod, wanted int32, ready int) rollout.Workload {
 	var serving int32
 	for i := range pods {

@@ -101,10 +101,13 @@ func (w *Workloads) pods(ctx context.Context, d *appsv1.Deployment, rs *appsv1.R
 	if err != nil {
 		return nil, err
 	}
+	w.mu.Lock()
+	ending := w.ending
+	w.mu.Unlock()
 	p := &pods{}
 	for _, pod := range list.Items {
 		switch {
-		case leaving(&pod):
+		case leaving(&pod) && !ending:
 		case metav1.IsControlledBy(&pod, rs):
 			p.current = append(p.current, pod)
 		case workloadOf(&pod) == d.Name:

@@ -47,6 +47,7 @@ type Workloads struct {
 	mu     sync.Mutex
 	delay  time.Duration
 	faults map[string]Fault
+	ending bool // those that are ending count
 }
 
 // Deployments starts playing for a namespace, until the test ends.
@@ -102,6 +103,16 @@ func (w *Workloads) Fault(t testing.TB, image string, f Fault) {
 // have the same images.
 func (w *Workloads) FaultOf(t testing.TB, workload, image string, f Fault) {
 	w.Fault(t, workload+" "+image, f)
+}
+
+// CountEnding has the status of Deployments count Pods that are ending and ready, so that none is made instead of them: a
+// Deployment that is stopped and started again in one moment does for a while. Those of DaemonSets always count.
+func (w *Workloads) CountEnding(t testing.TB, count bool) {
+	t.Helper()
+	w.mu.Lock()
+	w.ending = count
+	w.mu.Unlock()
+	w.lookAgain(t)
 }
 
 // lookAgain makes what was set take effect on what is there already.

@@ -1,0 +1,24 @@
+package rollout
+
+import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
+
+// What a workload's status says of its pods may be true of those before, which are ending. Where users are led to pods that
+// were started a moment ago, these are looked at themselves.
+
+// TargetConfirmed says that the target's pods are looked at: it has been started, and is about to have its first request, or
+// the primary's pods end because it has all of them.
+func TargetConfirmed(s v1beta1.CanaryStatus) bool {
+	switch s.Phase {
+	case v1beta1.PhaseProgressing:
+		return s.Step == 0
+	case v1beta1.PhaseTerminating:
+		return s.CanaryWeight < everything
+	}
+	return rollbackPrepares(s)
+}
+
+// PrimaryConfirmed says that the primary's pods are looked at: it returns to what it ran a moment ago, and users are still with
+// the target.
+func PrimaryConfirmed(s v1beta1.CanaryStatus) bool {
+	return primaryReturning(s) && s.CanaryWeight > 0 && !rollbackPrepares(s)
+}

@@ -16,8 +16,12 @@ import (
 // stops in a way of its own.
 func keeping() map[string]scenario {
 	return map[string]scenario{
+		"KeptRecreate": {
+			reason: "A Deployment that stops all pods before it starts others bakes, goes back, and keeps what failed; nobody is turned away.",
+			play:   kept{prepare: recreated}.play,
+		},
 		"KeptAutoscaled": {
-			reason: "A Deployment with an autoscaler, which never has less than its minimum, bakes, goes back, and keeps what failed; nobody is turned away.",
+			reason: "The same with an autoscaler, which never has less than its minimum.",
 			play: kept{
 				prepare: func(s *scene) { s.apply(fmt.Sprintf(scaler, s.namespace)) },
 				spec:    "\n  autoscalerRef: {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, name: podinfo}",
@@ -43,6 +47,10 @@ type kept struct {
 }
 
 const keptAnalysis = `{interval: 10s, threshold: 1, onFailure: keep, steps: [{weight: 0}, {weight: 100}], promotion: {bake: 30s}}`
+
+func recreated(s *scene) {
+	s.kubectl("patch", "deployment", "podinfo", "-n", s.namespace, "--type=merge", "-p", `{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}`)
+}
 
 // begin applies the target and its Canary.
 func (k kept) begin(s *scene) {

@@ -58,7 +58,7 @@ func (h *Announcer) askApproval(m *notify.Message, n News, a rollout.Approval) {
 	}
 	m.Fields = append(m.Fields, notify.Field{Name: "Command", Value: a.Command})
 	if h.Console != "" {
-		m.Approval.URL = fmt.Sprintf("%s/%s/%s?do=%s&revision=%s&step=%d", h.Console,
+		m.Approval.URL = fmt.Sprintf("%s/ns/%s/%s?do=%s&revision=%s&step=%d", h.Console,
 			url.PathEscape(n.Canary.Namespace), url.PathEscape(n.Canary.Name), a.Verb, url.QueryEscape(a.Revision), a.Step)
 		m.Fields = append(m.Fields, notify.Field{Name: notify.ApproveField, Value: m.Approval.URL})
 	}

@@ -24,13 +24,13 @@ func TestApprovalsAreAskedFor(t *testing.T) {
 			reason: "a pause is left by promote", console: "https://sluice.example.com/sluice",
 			before: stands(v1beta1.PhaseProgressing, "r1-b", 1), after: stands(v1beta1.PhaseProgressing, "r1-b", 1),
 			approval: rollout.Approval{Verb: v1beta1.ActionPromote, Revision: "r1-b", Step: 1, Command: annotate + `promote"`},
-			step:     "1 of 2", url: "https://sluice.example.com/sluice/test/podinfo?do=promote&revision=r1-b&step=1",
+			step:     "1 of 2", url: "https://sluice.example.com/sluice/ns/test/podinfo?do=promote&revision=r1-b&step=1",
 		},
 		"Gate": {
 			reason: "a gate is passed by override", console: "https://sluice.example.com",
 			before: stands(v1beta1.PhaseSucceeded, "r1-a", 0), after: stands(v1beta1.PhaseWaiting, "r1-a", 1),
 			approval: rollout.Approval{Verb: v1beta1.ActionOverride, Revision: "r1-b", Command: annotate + `override"`},
-			step:     "before the first of 2", url: "https://sluice.example.com/test/podinfo?do=override&revision=r1-b&step=0",
+			step:     "before the first of 2", url: "https://sluice.example.com/ns/test/podinfo?do=override&revision=r1-b&step=0",
 		},
 		"NoConsole": {
 			reason: "without a page there is the command",

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const approveURL = "https://sluice.example.com/test/podinfo?do=promote&revision=r1-5d89f7c6b4&step=2"
+const approveURL = "https://sluice.example.com/ns/test/podinfo?do=promote&revision=r1-5d89f7c6b4&step=2"
 
 // asking is a message that asks for an approval.
 func asking() Message {
@@ -37,7 +37,7 @@ func parts(value any) (all []string) {
 
 // Each service shows the link, where it has them as a button as well.
 func TestApprovalHasALink(t *testing.T) {
-	const escaped = "https://sluice.example.com/test/podinfo?do=promote&amp;revision=r1-5d89f7c6b4&amp;step=2"
+	const escaped = "https://sluice.example.com/ns/test/podinfo?do=promote&amp;revision=r1-5d89f7c6b4&amp;step=2"
 	for name, tc := range map[string]struct {
 		kind, address, want string
 		times               int
@@ -70,5 +70,5 @@ func TestTemplateHasTheLink(t *testing.T) {
 	const text = `{{ if .Link }}approve: {{ .Link }}{{ end }}`
 	require.NoError(t, CheckTemplate(text))
 	_, sent := body(t, "webhook", Options{Template: text}, asking())
-	require.Contains(t, sent, `"text":"approve: https://sluice.example.com/test/podinfo?do=promote`)
+	require.Contains(t, sent, `"text":"approve: https://sluice.example.com/ns/test/podinfo?do=promote`)
 }

@@ -150,20 +150,25 @@ func (s *scene) account(name string, verbs []string, namespaces ...string) (toke
 	ctx := s.Context()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: name}}
 	require.NoError(s, s.Create(ctx, account))
-	for _, ns := range append(namespaces, s.ns) {
-		meta := metav1.ObjectMeta{Namespace: ns, Name: name}
-		require.NoError(s, s.Create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{"flagger.app"}, Resources: []string{"canaries", "canaryruns"}, Verbs: verbs},
-			{APIGroups: []string{""}, Resources: []string{"pods", "events"}, Verbs: []string{"list"}},
-		}}))
-		require.NoError(s, s.Create(ctx, &rbacv1.RoleBinding{
-			ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
-			Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: s.ns, Name: name}},
-		}))
-	}
+	s.permit(rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: s.ns, Name: name}, verbs, namespaces...)
 	request := &authenticationv1.TokenRequest{}
 	require.NoError(s, s.SubResource("token").Create(ctx, account, request))
 	return request.Status.Token
+}
+
+// permit lets somebody use verbs on Canaries in some namespaces, and see their pods and events.
+func (s *scene) permit(who rbacv1.Subject, verbs []string, namespaces ...string) {
+	s.Helper()
+	for _, ns := range append(namespaces, s.ns) {
+		meta := metav1.ObjectMeta{Namespace: ns, Name: who.Name}
+		require.NoError(s, s.Create(s.Context(), &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{"flagger.app"}, Resources: []string{"canaries", "canaryruns"}, Verbs: verbs},
+			{APIGroups: []string{""}, Resources: []string{"pods", "events"}, Verbs: []string{"list"}},
+		}}))
+		require.NoError(s, s.Create(s.Context(), &rbacv1.RoleBinding{
+			ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: who.Name}, Subjects: []rbacv1.Subject{who},
+		}))
+	}
 }
 
 // canary makes a Canary of four steps, at rest.

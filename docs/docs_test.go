@@ -159,6 +159,23 @@ func TestExamplesAreLinked(t *testing.T) {
 	}
 }
 
+// A picture that no page shows is kept up to date for nobody.
+func TestPicturesAreShown(t *testing.T) {
+	shown := map[string]bool{}
+	for page, text := range pages(t) {
+		for _, link := range links(page, text) {
+			shown[link[0]] = true
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(root, "docs", "images", "*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		name := strings.TrimPrefix(filepath.ToSlash(file), "../")
+		require.True(t, shown[name], name)
+	}
+}
+
 // TestVersions holds the versions that were tried to those that are built and tested with.
 func TestVersions(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root, "docs", "guides", "install.md"))

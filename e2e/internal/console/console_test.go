@@ -331,6 +331,11 @@ func TestForAll(t *testing.T) {
 	s.status(s.ns, "frontend", func(c *v1beta1.CanaryStatus) {
 		s.start(c)
 		c.Phase, c.FailedChecks, c.Cause, c.Run.Outcome, c.Run.Finished = v1beta1.PhaseFailed, 5, "request-success-rate 91.2 is not >= 99", v1beta1.RunRolledBack, new(metav1.NewTime(s.began.Add(8*time.Minute)))
+		for i, success := range []float64{99.9, 99.7, 96.1, 93.4, 92.8, 91.9, 91.2} {
+			s.measured(c, i+1, success, 190+30*float64(i%2))
+		}
+		c.FailedChecks = 5
+		c.Run.Track = []v1beta1.TrackPoint{{T: 0, Weight: 5, Step: 1}, {T: 180, Weight: 20, Step: 2}, {T: 480, Weight: 0}}
 		c.Run.Number, c.Run.Images, c.Run.From.Images = 31, "frontend:9.1.0", "frontend:9.0.4"
 	})
 	s.status(s.ns, "podinfo", func(c *v1beta1.CanaryStatus) {
@@ -366,6 +371,15 @@ func TestForAll(t *testing.T) {
 		tab.size(360, 740)
 		tab.until(`document.documentElement.scrollWidth <= 360`)
 		tab.accessible(scheme + " Canary on a small screen")
+		if scheme == "light" {
+			tab.picture("small")
+			tab.size(1280, 760)
+			tab.open("ns/" + s.ns + "/frontend")
+			tab.says("h1", "✖ Failed")
+			tab.says("main", "request-success-rate 91.2 is not >= 99")
+			tab.until(drawn(`[aria-label^="Weight over time"]`))
+			tab.picture("failed")
+		}
 	}
 	require.Equal(t, "rgb(18, 22, 28)", js[string](tab, `getComputedStyle(document.body).backgroundColor`), "dark is dark")
 

@@ -155,6 +155,19 @@ func TestRulesAreDocumented(t *testing.T) {
 	require.Len(t, regexp.MustCompile("(?m)^\\| `[a-z-]+` \\| (?:error|warning) \\|").FindAllString(string(page), -1), len(lint.Rules()))
 }
 
+// What docs/guides/lint.md shows is printed about such a manifest.
+func TestLintPage(t *testing.T) {
+	manifest, err := os.ReadFile(broken + "unknown-field.yaml")
+	require.NoError(t, err)
+	page, err := os.ReadFile("../../docs/guides/lint.md")
+	require.NoError(t, err)
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.Mkdir("deploy", 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join("deploy", "canary.yaml"), manifest, 0o600))
+	_, stdout, _ := called("", "lint", "-f", "deploy/")
+	require.Contains(t, string(page), "```\n"+stdout+"```\n")
+}
+
 // TestPipelines runs the shell of the pipelines as it is written, on manifests that are fine and on some that are not.
 func TestPipelines(t *testing.T) {
 	bin := t.TempDir()

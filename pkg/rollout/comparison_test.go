@@ -3,6 +3,8 @@ package rollout
 import (
 	"encoding/json"
 	"fmt"
+	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -383,5 +385,30 @@ func TestWordsOfNumbers(t *testing.T) {
 	}
 	for log, want := range map[float64]string{0.5: "1 or 2 rollouts", 1.2: "3 rollouts", 10.6: "40 000 rollouts", 7: "1000 rollouts", 500: "1 000 000 000 rollouts or more"} {
 		require.Equal(t, want, rollouts(log))
+	}
+}
+
+// The page shows what is told of comparisons.
+func TestComparisonWordsOfThePage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/concepts/verdicts.md")
+	require.NoError(t, err)
+	p := sequential.Parameters{Margin: 0.01}
+	minute := sequential.Stratum{End: 60, Canary: sequential.Counts{Events: 200}}
+	success := &Stratum{Stratum: minute, Title: "success rate", Bad: "requests failed"}
+	duration := &Stratum{Title: "request duration", Bad: "requests slower than %s", Unit: "ms"}
+	failed := func(s *Stratum, e sequential.Evidence, once float64) string {
+		r := sequential.Result{Canary: 0.016, Primary: 0.006, Against: math.Log(once), Needed: 1}
+		return s.Title + " " + wordsOf(s, e, r, p).failed
+	}
+	held := sequential.Result{Canary: 0.009, Primary: 0.01, For: 1, Needed: 2}
+	// 61 of 100 are reached by 1407 requests, so that 900 more are needed.
+	running := wordsOf(&Stratum{Stratum: sequential.Stratum{End: 20, Canary: minute.Canary}}, sequential.Evidence{Canary: 1407},
+		sequential.Result{Against: math.Log(3.5), For: 61, Needed: 100}, p)
+	for what, text := range map[string]string{
+		"a canary that failed": failed(success, sequential.Evidence{}, 40_500) + "\n" + failed(duration, sequential.Evidence{Bounds: []float64{500}}, 2150),
+		"one that is held":     "success rate " + wordsOf(success, sequential.Evidence{Canary: 1200}, held, p).unclear,
+		"the status":           "Evidence:\n  Against:  " + running.against + "\n  For:      " + running.inFavour + "\n  Needed:   " + running.needed,
+	} {
+		require.Contains(t, string(page), "```\n"+text+"\n```\n", what)
 	}
 }

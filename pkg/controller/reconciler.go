@@ -247,7 +247,8 @@ func (r *Reconciler) advance(ctx context.Context, c *v1beta1.Canary, live *obser
 		if err != nil || next == nil {
 			return p.requeue(), err
 		}
-		c = next
+		// A pass is about the target of the status, which another one is to take the place of where the spec says so.
+		c = next.WithTarget(c.Spec.TargetRef.TargetName())
 	}
 	// Behind those that wait already, and without the back-off of an error.
 	return reconcile.Result{RequeueAfter: time.Millisecond}, nil

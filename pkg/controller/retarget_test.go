@@ -114,6 +114,16 @@ func TestRetarget(t *testing.T) {
 				w.await("a step", func() bool { return w.status().CanaryWeight == 50 && w.weights() == "50/50" })
 			},
 		},
+		"Starting": {
+			reason: "the rollout is called off before its first step",
+			given: func(w *world) {
+				w.pods.Fault(w, imageTwo, kubetest.NeverReady)
+				w.setImage(imageTwo)
+				w.await("it waits for its pods", func() bool {
+					return w.status().Phase == v1beta1.PhaseProgressing && workload.SizeOf(w.live("podinfo")) > 0
+				})
+			},
+		},
 		"Deleted": {
 			reason: "the workload was renamed",
 			given: func(w *world) {
@@ -142,6 +152,7 @@ func TestRetarget(t *testing.T) {
 				require.Zero(t, workload.SizeOf(w.live("podinfo")), "it stays stopped")
 			}
 			w.healPods("two-primary", imageOne)
+			w.pods.Fault(t, imageTwo, kubetest.None)
 			w.awaitReplaced()
 			require.Equal(t, []string{"two-primary", "two-primary", "two"}, []string{w.selector("podinfo"), w.selector("podinfo-primary"), w.selector("podinfo-canary")})
 			w.await("nothing is left to be given back", func() bool { return w.status().Replaces == nil })
@@ -149,6 +160,7 @@ func TestRetarget(t *testing.T) {
 				w.await("it is its owner's again", func() bool { return w.targetReleased(2) })
 			}
 			w.awaitEvent(o, "Normal Retargeted two takes the place of podinfo."+w.ns)
+			require.LessOrEqual(t, count(o, "New revision detected! Scaling up podinfo."), 1, "what was called off is not begun again")
 			w.judge.goOn()
 			d := w.live("two")
 			before := d.DeepCopy()

@@ -8,13 +8,7 @@ import "github.com/sluice-cd/sluice/pkg/apis/v1beta1"
 // TargetConfirmed says that the target's pods are looked at: it has been started, and is about to have its first request, or
 // the primary's pods end because it has all of them.
 func TargetConfirmed(s v1beta1.CanaryStatus) bool {
-	switch s.Phase {
-	case v1beta1.PhaseProgressing:
-		return s.Step == 0
-	case v1beta1.PhaseTerminating:
-		return s.CanaryWeight < everything
-	}
-	return rollbackPrepares(s)
+	return s.Phase == v1beta1.PhaseProgressing && s.Step == 0 || s.Phase == v1beta1.PhaseTerminating && s.CanaryWeight < everything || rollbackPrepares(s)
 }
 
 // PrimaryConfirmed says that the primary's pods are looked at: it returns to what it ran a moment ago, and users are still with

@@ -53,7 +53,9 @@ func (w Writer) Write(ctx context.Context, c *v1beta1.Canary, r rollout.Request,
 		case <-timer.C:
 		}
 		now := &v1beta1.Canary{}
-		if err := w.Client.Get(ctx, client.ObjectKeyFromObject(c), now); err != nil {
+		if err := w.Client.Get(ctx, client.ObjectKeyFromObject(c), now); ctx.Err() != nil {
+			return "", "", context.Cause(ctx)
+		} else if err != nil {
 			return "", "", err
 		}
 		c = now

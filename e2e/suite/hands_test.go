@@ -102,7 +102,7 @@ func putHandsOn(s *scene) {
 // Service.
 const watchfully = `[
 	{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"stefanprodan/podinfo:3.1.1"},
-	{"op":"replace","path":"/spec/template/spec/containers/0/readinessProbe/httpGet/path","value":"/version"},
+	{"op":"replace","path":"/spec/template/spec/containers/0/readinessProbe","value":{"httpGet":{"path":"/version","port":"http"},"periodSeconds":1,"failureThreshold":60}},
 	{"op":"add","path":"/spec/template/spec/containers/0/startupProbe","value":{"httpGet":{"path":"/version","port":"http"},"periodSeconds":1,"failureThreshold":60}},
 	{"op":"add","path":"/spec/template/spec/containers/0/livenessProbe","value":{"httpGet":{"path":"/readyz","port":"http"},"periodSeconds":1,"failureThreshold":2,"timeoutSeconds":5}}]`
 

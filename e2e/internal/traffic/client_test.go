@@ -120,10 +120,11 @@ func cut(w http.ResponseWriter) {
 
 func TestSendsWhatItIsTold(t *testing.T) {
 	var mu sync.Mutex
-	cookies, conns := 0, map[string]int{}
+	served, cookies, conns := 0, 0, map[string]int{}
 	url := serve(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
+		served++
 		if r.Host != "app.example.com" || r.Header.Get("X-Canary") != "insider" {
 			w.WriteHeader(http.StatusBadRequest)
 		}
@@ -140,8 +141,8 @@ func TestSendsWhatItIsTold(t *testing.T) {
 	require.Zero(t, c.Since(time.Time{}).Failed)
 	mu.Lock()
 	defer mu.Unlock()
-	total := c.Since(time.Time{}).Total
-	require.Equal(t, total-2, cookies, "each worker's first request has no cookie yet")
+	// Not all that were sent are answered when it stops.
+	require.Equal(t, served-2, cookies, "each worker's first request has no cookie yet")
 	kept := 0
 	for _, n := range conns {
 		kept = max(kept, n)

@@ -22,7 +22,7 @@ func scenarios() map[string]scenario {
 	all := map[string]scenario{}
 	for _, some := range []map[string]scenario{
 		strategies(), changes(), failures(), strangers(), audiences(), gates(), hands(), looks(), stepping(), keeping(), kinds(), judgements(), listeners(), roads(), recalls(),
-		ownRoutes(), proxyless(), forecasts(),
+		ownRoutes(), proxyless(), forecasts(), committed(),
 	} {
 		maps.Copy(all, some)
 	}

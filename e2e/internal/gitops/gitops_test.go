@@ -1,19 +1,15 @@
-// Package gitops holds what Flux and Argo CD make of a Canary in each phase.
 package gitops
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"text/template"
 
 	"github.com/stretchr/testify/require"
-	lua "github.com/yuin/gopher-lua"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -147,7 +143,7 @@ func builtIn(t *testing.T, s v1beta1.CanaryStatus) string {
 
 // TestTools holds the table of docs/guides/gitops.md to what the tools say of every status that was ever seen.
 func TestTools(t *testing.T) {
-	cm := settings(t)
+	argo := argoCD(t)
 	rows := map[string][4]map[string]bool{}
 	played, recorded := statuses(t)
 	for _, s := range played {
@@ -156,7 +152,7 @@ func TestTools(t *testing.T) {
 			row = [4]map[string]bool{{}, {}, {}, {}}
 			rows[rowOf(s)] = row
 		}
-		health, message := healthOf(t, cm, s)
+		health, message := healthOf(t, argo, s)
 		require.NotEmpty(t, message, "%s: people are told why", rowOf(s))
 		for i, said := range []string{kstatusOf(t, s, true), kstatusOf(t, s, false), health, builtIn(t, s)} {
 			row[i][said] = true
@@ -174,127 +170,74 @@ func TestTools(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(page), table, "this is what they say:\n%s", table)
 	for _, s := range recorded {
-		health, message := healthOf(t, cm, s)
+		health, message := healthOf(t, argo, s)
 		require.NotEmpty(t, health)
 		require.NotEmpty(t, message)
 		require.NotEqual(t, "Unknown", kstatusOf(t, s, false), "a status of an older version is understood")
 	}
 }
 
-// settings are what Argo CD is told.
-func settings(t *testing.T) map[string]string {
+// argoCD is Argo CD as it is told of Canaries.
+func argoCD(t *testing.T) *ArgoCD {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "artifacts/argocd/argocd-cm.yaml"))
 	require.NoError(t, err)
-	cm := corev1.ConfigMap{}
-	require.NoError(t, yaml.UnmarshalStrict(text, &cm))
-	return cm.Data
-}
-
-// run runs a script of Argo CD's over an object, and returns what it returns.
-func run(t *testing.T, script string, o map[string]any) map[string]any {
-	t.Helper()
-	l := lua.NewState(lua.Options{SkipOpenLibs: true})
-	defer l.Close()
-	// No more than Argo CD has.
-	for name, open := range map[string]lua.LGFunction{lua.BaseLibName: lua.OpenBase, lua.TabLibName: lua.OpenTable, lua.OsLibName: lua.OpenOs} {
-		require.NoError(t, l.CallByParam(lua.P{Fn: l.NewFunction(open), Protect: true}, lua.LString(name)))
-	}
-	text, err := json.Marshal(o)
+	a, err := NewArgoCD(text)
 	require.NoError(t, err)
-	plain := map[string]any{}
-	require.NoError(t, json.Unmarshal(text, &plain))
-	l.SetGlobal("obj", toLua(l, plain))
-	require.NoError(t, l.DoString(script))
-	result, ok := fromLua(l.Get(-1)).(map[string]any)
-	require.True(t, ok, "it returns a table")
-	return result
+	return a
 }
 
-func toLua(l *lua.LState, v any) lua.LValue {
-	switch v := v.(type) {
-	case bool:
-		return lua.LBool(v)
-	case float64:
-		return lua.LNumber(v)
-	case string:
-		return lua.LString(v)
-	case []any:
-		list := l.NewTable()
-		for _, one := range v {
-			list.Append(toLua(l, one))
-		}
-		return list
-	case map[string]any:
-		table := l.NewTable()
-		for key, one := range v {
-			table.RawSetString(key, toLua(l, one))
-		}
-		return table
-	}
-	return lua.LNil
-}
-
-func fromLua(v lua.LValue) any {
-	switch v := v.(type) {
-	case lua.LBool:
-		return bool(v)
-	case lua.LNumber:
-		return float64(v)
-	case lua.LString:
-		return string(v)
-	case *lua.LTable:
-		table := map[string]any{}
-		v.ForEach(func(key, one lua.LValue) { table[key.String()] = fromLua(one) })
-		return table
-	}
-	return nil
-}
-
-func healthOf(t *testing.T, cm map[string]string, s v1beta1.CanaryStatus) (health, message string) {
+func healthOf(t *testing.T, a *ArgoCD, s v1beta1.CanaryStatus) (health, message string) {
 	t.Helper()
-	found := run(t, cm["resource.customizations.health.flagger.app_Canary"], object(t, s).Object)
-	return fmt.Sprint(found["status"]), fmt.Sprint(found["message"])
+	health, message, err := a.Health(object(t, s))
+	require.NoError(t, err)
+	return health, message
 }
 
 // TestActions has each action of Argo CD's be one that the operator understands, and be offered where it is possible.
 func TestActions(t *testing.T) {
-	actions := struct {
-		Discovery   string `json:"discovery.lua"`
-		Definitions []struct {
-			Name   string `json:"name"`
-			Action string `json:"action.lua"`
-		} `json:"definitions"`
-	}{}
-	require.NoError(t, yaml.UnmarshalStrict([]byte(settings(t)["resource.customizations.actions.flagger.app_Canary"]), &actions))
-	var names []string
-	for _, d := range actions.Definitions {
-		names = append(names, d.Name)
-	}
+	a := argoCD(t)
 	for _, verb := range v1beta1.ActionVerbs {
-		require.Contains(t, names, string(verb))
+		require.Contains(t, a.acts, string(verb))
 	}
 	played, recorded := statuses(t)
-	offered := map[string]bool{}
+	possible := map[string]bool{}
 	for _, s := range append(played, recorded...) {
 		o := object(t, s)
 		o.SetAnnotations(map[string]string{v1beta1.ActionAnnotation: "pause id=1", v1beta1.ActionByAnnotation: "anna"})
-		found := run(t, actions.Discovery, o.Object)
-		require.Len(t, found, len(names))
-		for _, d := range actions.Definitions {
-			state, ok := found[d.Name].(map[string]any)
-			require.True(t, ok, d.Name)
-			if state["disabled"] == true {
+		offered, err := a.Offered(o)
+		require.NoError(t, err)
+		require.Len(t, offered, len(a.acts))
+		for name := range a.acts {
+			require.Contains(t, offered, name)
+			if !offered[name] {
 				continue
 			}
-			offered[d.Name] = true
-			asked := unstructured.Unstructured{Object: run(t, d.Action, o.Object)}
-			text := asked.GetAnnotations()[v1beta1.ActionAnnotation]
+			possible[name] = true
+			asked, err := a.Act(name, o)
+			require.NoError(t, err)
+			text := asked[v1beta1.ActionAnnotation]
 			require.Regexp(t, rollout.ActionPattern, text)
-			require.True(t, strings.HasPrefix(text, d.Name+" id=20"), text)
+			require.True(t, strings.HasPrefix(text, name+" id=20"), text)
 			require.Contains(t, text, " revision=", "a late click is about no other one")
-			require.Equal(t, "argocd", asked.GetAnnotations()[v1beta1.ActionByAnnotation], "and not whoever asked for something before")
+			require.Equal(t, "argocd", asked[v1beta1.ActionByAnnotation], "and not whoever asked for something before")
 		}
 	}
-	require.ElementsMatch(t, names, slices.Collect(maps.Keys(offered)), "each is possible somewhere")
+	require.ElementsMatch(t, slices.Collect(maps.Keys(a.acts)), slices.Collect(maps.Keys(possible)), "each is possible somewhere")
+}
+
+// TestLink has the link of docs/guides/gitops.md lead to the page of a Canary.
+func TestLink(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs/guides/gitops.md"))
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(page), "resource.links: |\n")
+	require.True(t, found)
+	block, _, _ := strings.Cut(rest, "```")
+	var links []struct{ Title, URL, If string }
+	require.NoError(t, yaml.UnmarshalStrict([]byte(block), &links))
+	link, err := template.New("").Parse(links[0].URL)
+	require.NoError(t, err)
+	var to strings.Builder
+	require.NoError(t, link.Execute(&to, map[string]any{"resource": object(t, v1beta1.CanaryStatus{}).Object}))
+	require.Equal(t, "https://sluice.example.com/ns/test/podinfo", to.String())
 }

@@ -248,11 +248,18 @@ func (b *Bench) commit() string {
 	if b.Peer {
 		return "another operator"
 	}
-	cmd := exec.Command("git", "describe", "--always", "--dirty", "--exclude=*")
-	cmd.Dir = b.Root
-	name, err := run(cmd)
+	git := func(args ...string) (string, error) {
+		cmd := exec.Command("git", args...)
+		cmd.Dir = b.Root
+		return run(cmd)
+	}
+	name, err := git("describe", "--always", "--exclude=*")
 	if err != nil {
 		return "unknown"
+	}
+	// Not the page that the run before has written into.
+	if changed, err := git("status", "--porcelain", "--", ".", ":!docs/operations/figures.md"); err != nil || changed != "" {
+		name += "-dirty"
 	}
 	return name
 }

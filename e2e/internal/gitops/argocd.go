@@ -50,12 +50,18 @@ func (a *ArgoCD) Health(o *unstructured.Unstructured) (health, message string, e
 // Offered is the menu of an object: each action, and whether it can be clicked.
 func (a *ArgoCD) Offered(o *unstructured.Unstructured) (map[string]bool, error) {
 	found, err := run(a.offered, o)
+	if err != nil {
+		return nil, err
+	}
 	offered := map[string]bool{}
 	for name, state := range found {
-		fields, _ := state.(map[string]any)
+		fields, ok := state.(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("what the script says of %q is no table", name)
+		}
 		offered[name] = fields["disabled"] != true
 	}
-	return offered, err
+	return offered, nil
 }
 
 // Act is what the annotations of an object become by a click.

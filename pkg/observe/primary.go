@@ -68,7 +68,7 @@ func (r *Reader) readPrimaryFrom(ctx context.Context, f *desired.Facts, from cli
 	f.Primary = o
 	f.Snapshot.Primary, err = r.workload(ctx, f, o, primarySide)
 	f.Snapshot.Primary.Images = workload.Images(o)
-	if err == nil && rollout.PrimaryConfirmed(f.Canary.Status) {
+	if err == nil && rollout.MustConfirmPrimary(f.Canary.Status) {
 		err = r.confirmPods(ctx, f, o, &f.Snapshot.Primary, primarySide)
 	}
 	// Even where its pods could not be read: its size is what a primary that is deleted comes back with.

@@ -59,7 +59,7 @@ func (r *Reader) readNamedTarget(ctx context.Context, f *desired.Facts, from pas
 	f.Snapshot.Target.Images = workload.Images(o)
 	f.Snapshot.Target.SizedByUser = f.Snapshot.Target.Replicas > 0 && f.Canary.Spec.TargetRef.Kind == "Deployment" && !kube.SetsReplicas(o)
 	configReader{r}.identify(f)
-	if err == nil && rollout.TargetConfirmed(f.Canary.Status) {
+	if err == nil && rollout.MustConfirmTarget(f.Canary.Status) {
 		err = r.confirmPods(ctx, f, o, &f.Snapshot.Target, canarySide)
 	}
 	return err

@@ -16,7 +16,7 @@ func preparing(change ...func(*Snapshot)) Snapshot {
 	}}, change...)...)
 }
 
-func TestPodsConfirmed(t *testing.T) {
+func TestPodsToConfirm(t *testing.T) {
 	for name, c := range map[string]struct {
 		reason          string
 		given           Snapshot
@@ -34,8 +34,8 @@ func TestPodsConfirmed(t *testing.T) {
 		"AtRest":        {reason: "Nobody is led anywhere.", given: snap(in(v1beta1.PhaseSucceeded))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, c.target, TargetConfirmed(c.given.Status), c.reason)
-			require.Equal(t, c.primary, PrimaryConfirmed(c.given.Status), c.reason)
+			require.Equal(t, c.target, MustConfirmTarget(c.given.Status), c.reason)
+			require.Equal(t, c.primary, MustConfirmPrimary(c.given.Status), c.reason)
 		})
 	}
 }
